@@ -1,0 +1,120 @@
+"""Analysis: records in, numbers out. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.analysis.data import RunData
+from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
+from harness.analysis.time import (
+    Latency,
+    LoadgenFigures,
+    ServerFigures,
+    in_window,
+    latencies,
+    loadgen_figures,
+    server_figures,
+    throughput_per_s,
+)
+from harness.records import SCHEMA_VERSION
+
+__all__ = ["Analysis", "RunData", "analyse"]
+
+# Above this share of one core the generator cannot be trusted to have been faster than the server.
+BUSY_GENERATOR = 0.8
+
+
+class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations of the whole run, by outcome, and the errors by kind."""
+
+    total: int
+    ok: int
+    fail: int
+    info: int
+    pending: int
+    errors: dict[str, int]
+
+
+class SampleFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the run was watched.
+
+    Attributes:
+        count: samples of the target.
+        gaps: times that the sampler came more than three intervals late.
+    """
+
+    count: int
+    gaps: int
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    """`derived/analysis.json`; its names are promised in docs/file-formats.md.
+
+    Attributes:
+        latency_ms: action → percentiles, over the timed window.
+        throughput_per_s: completed actions per second in it, None if the run never came to it.
+        timed_window_s: its length.
+        sessions: sessions opened in the whole run.
+        warnings: what makes some of these figures doubtful, one sentence each.
+    """
+
+    schema_version: int
+    latency_ms: dict[str, Latency]
+    throughput_per_s: float | None
+    timed_window_s: float | None
+    memory: MemoryFigures
+    loadgen: LoadgenFigures
+    server: ServerFigures
+    operations: OperationCounts
+    sessions: int
+    samples: SampleFigures
+    warnings: list[str]
+
+
+def analyse(data: RunData) -> Analysis:
+    """Compute every figure of a run."""
+    operations = data.history.operations
+    window = data.timed_window()
+    timed = in_window(operations, window) if window else []
+    rss_line = per_session(data.plateaus, loadgen_rss_bytes)
+    loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
+    gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
+    outcomes = {kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")}
+    errors: dict[str, int] = {}
+    for operation in operations:
+        if operation.error is not None:
+            errors[operation.error.kind] = errors.get(operation.error.kind, 0) + 1
+    return Analysis(
+        schema_version=SCHEMA_VERSION,
+        latency_ms=latencies(timed),
+        throughput_per_s=throughput_per_s(operations, window) if window else None,
+        timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
+        memory=memory_figures(data.plateaus),
+        loadgen=loadgen,
+        server=server_figures(data),
+        operations=OperationCounts(total=len(operations), errors=errors, **outcomes),
+        sessions=len({o.session for o in operations}),
+        samples=SampleFigures(count=len(data.target), gaps=gaps),
+        warnings=_warnings(data, loadgen, gaps),
+    )
+
+
+def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
+    found = [str(event.detail.get("text")) + "." for event in data.events if event.kind == "warning"]
+    if loadgen.cpu_utilisation is not None and loadgen.cpu_utilisation > BUSY_GENERATOR:
+        found.append(
+            f"The load generator used {loadgen.cpu_utilisation:.0%} of a core: latency and throughput may be its own, "
+            "not the app's. Use fewer users or a longer think time."
+        )
+    restless = sum(1 for p in staircase(data.plateaus) if not p.quiet)
+    if restless:
+        found.append(
+            f"Memory had not come to rest at {restless} of {len(staircase(data.plateaus))} plateaus: "
+            "the cost per session is less certain. Give the profile a longer settle_timeout_s."
+        )
+    if gaps:
+        found.append(f"The sampler came late {gaps} times: the machine was overloaded, and peaks may have been missed.")
+    load = data.phase("load")
+    if load is not None and load.steady_ns is None:
+        found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")
+    return found

@@ -1,0 +1,42 @@
+"""What the analysis works on: everything that a run recorded, loaded once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.history import History, PhaseSpan
+from harness.records import Plateau, ProcessSample, RunEvent, RunManifest, Seal
+
+
+class RunData(msgspec.Struct, frozen=True, kw_only=True):
+    """A run in memory.
+
+    Attributes:
+        phases: in order; see `harness.history.phases`.
+        target: samples of the app's process tree.
+        loadgen: samples of the load generator's.
+        plateaus: settled measurements.
+    """
+
+    manifest: RunManifest
+    seal: Seal | None
+    events: list[RunEvent]
+    phases: list[PhaseSpan]
+    history: History
+    target: list[ProcessSample]
+    loadgen: list[ProcessSample]
+    plateaus: list[Plateau]
+
+    def phase(self, name: str) -> PhaseSpan | None:
+        """The phase of that name, None if the run never came to it."""
+        return next((span for span in self.phases if span.name == name), None)
+
+    def timed_window(self) -> tuple[int, int] | None:
+        """The part of the load phase that figures of time come from: from when all users had started to when they
+        were told to finish, in monotonic nanoseconds. None if the run never came to it."""
+        load = self.phase("load")
+        if load is None:
+            return None
+        begin = load.steady_ns if load.steady_ns is not None else load.begin_ns
+        end = min(load.end_ns, load.begin_ns + int(self.manifest.profile.duration_s * 1e9))
+        return (begin, end) if end > begin else None

@@ -1,0 +1,84 @@
+"""Memory per session, from the plateaus of the staircase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from harness.analysis.fit import Line, theil_sen
+from harness.records import Plateau
+
+
+class PerSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes per session, two ways; None where there are too few plateaus or the platform does not tell.
+
+    Attributes:
+        live: from bytes in use by objects.
+        uss: from the process tree's unique set size, which includes what allocators keep.
+    """
+
+    live: Line | None
+    uss: Line | None
+
+
+class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory of the app.
+
+    Attributes:
+        bytes_per_open_session: what one more open session, with its state, costs.
+        after_close_live_bytes: live bytes at the end, all tabs closed, above plateau 0. Gradio keeps a closed
+            session's state for an hour by default, so most of it is expected to be there still.
+    """
+
+    bytes_per_open_session: PerSession
+    after_close_live_bytes: int | None
+    after_close_uss_bytes: int | None
+
+
+def staircase(plateaus: Sequence[Plateau]) -> list[Plateau]:
+    """The plateaus that enter the fit."""
+    return [p for p in plateaus if p.label == "staircase"]
+
+
+def live_bytes(plateau: Plateau) -> int | None:
+    """Live heap at a plateau."""
+    return plateau.probe.live_bytes
+
+
+def uss_bytes(plateau: Plateau) -> int | None:
+    """Unique set size at a plateau."""
+    return plateau.process.uss_bytes
+
+
+def loadgen_rss_bytes(plateau: Plateau) -> int | None:
+    """Resident memory of the load generator at a plateau."""
+    return plateau.loadgen_rss_bytes
+
+
+def per_session(plateaus: Sequence[Plateau], measure: Callable[[Plateau], int | None]) -> Line | None:
+    """Slope of a measure over open sessions; None if any plateau lacks it."""
+    steps = staircase(plateaus)
+    values = [measure(p) for p in steps]
+    known = [v for v in values if v is not None]
+    if len(known) != len(steps):
+        return None
+    return theil_sen([p.open_sessions for p in steps], known)
+
+
+def memory_figures(plateaus: Sequence[Plateau]) -> MemoryFigures:
+    """All figures of memory."""
+    return MemoryFigures(
+        bytes_per_open_session=PerSession(live=per_session(plateaus, live_bytes), uss=per_session(plateaus, uss_bytes)),
+        after_close_live_bytes=_above_start(plateaus, live_bytes),
+        after_close_uss_bytes=_above_start(plateaus, uss_bytes),
+    )
+
+
+def _above_start(plateaus: Sequence[Plateau], measure: Callable[[Plateau], int | None]) -> int | None:
+    first = next((p for p in plateaus if p.label == "staircase"), None)
+    last = next((p for p in plateaus if p.label == "after-close"), None)
+    if first is None or last is None:
+        return None
+    before, after = measure(first), measure(last)
+    return None if before is None or after is None else after - before

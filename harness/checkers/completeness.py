@@ -1,0 +1,51 @@
+"""Completeness: is there enough, and is it whole? Without that, the absence of anomalies means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.history import History
+from harness.records import Check, Seal, StateVariable
+
+NAME = "completeness"
+
+
+def check_completeness(
+    history: History, state: dict[str, StateVariable], seal: Seal | None, problems: Sequence[str]
+) -> Check:
+    """Judge the record itself. The verdict is `pass` or `unknown`, never `fail`.
+
+    Args:
+        history: operations, and what did not fit together.
+        state: what the workload declared.
+        seal: None if the run was never sealed.
+        problems: files that could not be read, or changed after the seal.
+    """
+    found = [*problems, *history.problems]
+    if seal is None:
+        found.insert(0, "The run was never sealed: the harness ended in the middle of it.")
+    elif seal.ended != "completed":
+        found.insert(0, seal.reason or f"The run ended early: {seal.ended}.")
+    outcomes = {kind: 0 for kind in ("ok", "fail", "info", "pending")}
+    for operation in history.operations:
+        outcomes[operation.outcome] += 1
+    reads = sum(1 for o in history.operations if o.reads)
+    if not state:
+        found.append("The workload declares no state, so there is nothing to check.")
+    elif not reads:
+        found.append("No operation read any state, so nothing was observed.")
+    broken = [o for o in history.operations if o.error is not None and o.error.kind == "workload"]
+    if broken:
+        first = broken[0].error
+        assert first is not None
+        found.append(f"The workload itself raised an error in {len(broken)} operations, first: {first.message}.")
+    evidence = {"operations": len(history.operations), **outcomes, "reads": reads, "sessions": len(history.by_session())}
+    if found:
+        shown = " ".join(found[:3]) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
+        return Check(name=NAME, verdict="unknown", reason=shown, evidence=evidence)
+    return Check(
+        name=NAME,
+        verdict="pass",
+        reason=f"{evidence['operations']} operations of {evidence['sessions']} sessions were recorded in full.",
+        evidence=evidence,
+    )

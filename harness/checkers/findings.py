@@ -1,0 +1,137 @@
+"""Collecting anomalies: one per kind, variable and pair of sessions, with its first witness and a count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.history import History
+from harness.records import Anomaly, Effect, Operation, WitnessOperation
+
+# More are counted but not kept: a shared global makes one for every pair of sessions.
+MAX_ANOMALIES = 200
+_MAX_SHOWN = 6
+
+
+class Findings:
+    """The anomalies of one kind.
+
+    Args:
+        kind: standard name of the anomaly.
+        history: where the witnesses come from.
+    """
+
+    def __init__(self, kind: str, history: History) -> None:
+        self.kind = kind
+        self._started_ns = history.started_ns
+        self._found: dict[tuple[str, ...], Anomaly] = {}
+        self._occurrences: dict[tuple[str, ...], int] = {}
+
+    def add(
+        self,
+        *,
+        variable: str,
+        sessions: list[str],
+        witness: list[tuple[Operation, str]],
+        conclusion: str,
+        relevant: list[Any] | None = None,
+    ) -> None:
+        """Report an occurrence.
+
+        Args:
+            variable: where it showed.
+            sessions: those involved, the one that suffered last.
+            witness: operations that prove it, each with what it did, as a clause (`appended x, acknowledged`).
+            conclusion: why they contradict each other, as a sentence; may use the letters A, B, C.
+            relevant: elements of long lists that must stay visible in the witness.
+        """
+        place = (variable, *sessions)
+        self._occurrences[place] = self._occurrences.get(place, 0) + 1
+        if place in self._found or len(self._found) >= MAX_ANOMALIES:
+            return
+        letters = [chr(ord("A") + i) for i in range(len(witness))]
+        lets = " ".join(
+            f"Let {letter} = session {operation.session} {clause}."
+            for letter, (operation, clause) in zip(letters, witness, strict=True)
+        )
+        self._found[place] = Anomaly(
+            kind=self.kind,
+            sessions=sessions,
+            variable=variable,
+            occurrences=0,
+            witness=[
+                _witness(letter, operation, variable, relevant or [], self._started_ns)
+                for letter, (operation, _) in zip(letters, witness, strict=True)
+            ],
+            explanation=f"{lets} {conclusion}",
+        )
+
+    @property
+    def total(self) -> int:
+        """How many different anomalies there were, kept or not."""
+        return len(self._occurrences)
+
+    def anomalies(self) -> list[Anomaly]:
+        """Those kept, with their occurrences counted."""
+        return [
+            Anomaly(
+                kind=a.kind,
+                sessions=a.sessions,
+                variable=a.variable,
+                occurrences=self._occurrences[place],
+                witness=a.witness,
+                explanation=a.explanation,
+            )
+            for place, a in self._found.items()
+        ]
+
+
+def show(value: Any, relevant: list[Any] | None = None) -> str:
+    """A value in prose; a long list is cut down to its end and the elements that matter."""
+    return _text(shorten(value, relevant or []))
+
+
+def shorten(value: Any, relevant: list[Any]) -> Any:
+    """Cut a long list down to what matters, marking what is left out with `…`."""
+    if not isinstance(value, list) or len(value) <= _MAX_SHOWN:
+        return value
+    keep = sorted({i for i, v in enumerate(value) if v in relevant} | {0, len(value) - 2, len(value) - 1})[-_MAX_SHOWN:]
+    cut: list[Any] = []
+    previous = -1
+    for position in keep:
+        if position > previous + 1:
+            cut.append("…")
+        cut.append(value[position])
+        previous = position
+    return cut
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_text(v) for v in value) + "]"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _witness(letter: str, operation: Operation, variable: str, relevant: list[Any], started_ns: int) -> WitnessOperation:
+    def seconds(time_ns: int) -> float:
+        return round((time_ns - started_ns) / 1e9, 6)
+
+    effects: dict[str, Any] = {
+        name: _effect(effect) for name, effect in operation.effects.items() if name == variable
+    }
+    reads = {name: shorten(value, relevant) for name, value in operation.reads.items() if name == variable}
+    return WitnessOperation(
+        name=letter,
+        operation=f"{operation.worker}:{operation.id}",
+        session=operation.session,
+        action=operation.action,
+        phase=operation.phase,
+        outcome=operation.outcome,
+        invoke_s=seconds(operation.invoke_ns),
+        complete_s=None if operation.complete_ns is None else seconds(operation.complete_ns),
+        effects=effects,
+        reads=reads,
+    )
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {"op": effect.op, "value": effect.value}

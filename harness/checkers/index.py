@@ -1,0 +1,95 @@
+"""The history, arranged for questions about who wrote what, and what was read."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from harness.history import History
+from harness.records import Operation, StateVariable
+
+
+def key(value: Any) -> Any:
+    """A value as a dictionary key; JSON lists and objects by their encoding."""
+    return value if isinstance(value, (str, int, float, bool, type(None))) else msgspec.json.encode(value)
+
+
+class Increments:
+    """All increments of one counter, by invoke time: how many can have happened until then?"""
+
+    def __init__(self, operations: list[Operation], variable: str) -> None:
+        self.operations = [
+            o for o in operations if variable in o.effects and o.effects[variable].op == "increment" and o.may_have_happened
+        ]
+        self._times = [o.invoke_ns for o in self.operations]
+        self._sums = [0, *accumulate(int(o.effects[variable].value) for o in self.operations)]
+
+    def possible_before(self, time_ns: int) -> int:
+        """Sum of the increments invoked before a time."""
+        return self._sums[bisect.bisect_left(self._times, time_ns)]
+
+    def until(self, time_ns: int) -> list[Operation]:
+        """The increments invoked before a time, oldest first."""
+        return self.operations[: bisect.bisect_left(self._times, time_ns)]
+
+
+class Index:
+    """Everything that checkers look up, built once per history.
+
+    Args:
+        history: operations ordered by invoke time.
+        state: state variable → model.
+
+    Attributes:
+        sessions: session → its operations, ordered by invoke time.
+        reads: variable → the completed operations that read it, ordered by completion.
+        writers: variable → key of a value → operations that wrote or appended it.
+        increments: variable → all increments.
+        own_increments: variable → session → its increments.
+    """
+
+    def __init__(self, history: History, state: Mapping[str, StateVariable]) -> None:
+        self.history = history
+        self.state = state
+        self.sessions = history.by_session()
+        self.reads: dict[str, list[Operation]] = {}
+        self.writers: dict[str, dict[Any, list[Operation]]] = {}
+        self.increments: dict[str, Increments] = {}
+        self.own_increments: dict[str, dict[str, Increments]] = {}
+        for variable, model in state.items():
+            self.reads[variable] = sorted(
+                (o for o in history.operations if variable in o.reads), key=lambda o: (o.complete_ns or 0, o.id)
+            )
+            if model.model == "counter":
+                self.increments[variable] = Increments(history.operations, variable)
+                self.own_increments[variable] = {
+                    session: Increments(operations, variable) for session, operations in self.sessions.items()
+                }
+                continue
+            writers: dict[Any, list[Operation]] = {}
+            for operation in history.operations:
+                effect = operation.effects.get(variable)
+                if effect is not None and operation.may_have_happened:
+                    writers.setdefault(key(effect.value), []).append(operation)
+            self.writers[variable] = writers
+
+    def session_reads(self, variable: str) -> dict[str, list[Operation]]:
+        """Session → its completed reads of a variable, ordered by completion."""
+        by_session: dict[str, list[Operation]] = {}
+        for read in self.reads[variable]:
+            by_session.setdefault(read.session, []).append(read)
+        return by_session
+
+    def acknowledged_before(self, read: Operation, variable: str) -> list[Operation]:
+        """The session's own writes that a read must reflect: acknowledged before it was invoked, and its own."""
+        return [
+            o
+            for o in self.sessions[read.session]
+            if variable in o.effects
+            and o.outcome == "ok"
+            and (o is read or (o.complete_ns is not None and o.complete_ns <= read.invoke_ns))
+        ]

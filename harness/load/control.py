@@ -1,0 +1,100 @@
+"""Messages between the harness and its load generator, one JSON object per line over a socket pair."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.records import LoadStatus, Profile, StateVariable
+
+
+class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a load generator process is started with.
+
+    Attributes:
+        workload: path of the scenario's `workload.py`.
+        history: file of this worker's shard.
+    """
+
+    url: str
+    workload: str
+    history: str
+    run_tag: str
+    worker: int
+    seed: int
+    params: dict[str, str]
+    profile: Profile
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
+    """Hold this many sessions open, each with its state, in all."""
+
+    sessions: int
+    phase: str
+
+
+class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
+    """Let this many users visit the app for a time."""
+
+    users: int
+    spawn_rate: float
+    duration_s: float
+    phase: str
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
+    """Close the sessions that are held, after one more action in each."""
+
+    phase: str
+
+
+class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
+    """Finish what is under way, close the history, end."""
+
+
+Command = Hold | Drive | Release | Quit
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """The generator has loaded the workload; this is what the workload declares."""
+
+    state: dict[str, StateVariable]
+    actions: list[str]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The last command is complete.
+
+    Attributes:
+        held: sessions held open now.
+        failed: sessions that could not be opened or given their state.
+    """
+
+    held: int = 0
+    failed: int = 0
+
+
+class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):
+    """All users of a drive have started."""
+
+    users: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+    """Progress."""
+
+    status: LoadStatus
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True, tag="broken"):
+    """The generator cannot go on.
+
+    Attributes:
+        cause: `workload` (the scenario's code), `storage` (history not writable), or `internal`.
+    """
+
+    cause: str
+    message: str
+    hint: str = ""
+
+
+Report = Ready | Done | Steady | Status | Broken

@@ -1,0 +1,155 @@
+"""Our end of the load generator: starts its process and gives it commands. Knows nothing of Locust."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import HarnessError, StorageError, UsageError
+from harness.load.control import Broken, Command, Done, GeneratorConfig, Quit, Ready, Report, Status, Steady
+from harness.processes import Child, describe_exit
+from harness.records import LoadStatus
+
+_TICK_S = 0.1
+_START_TIMEOUT_S = 60.0
+
+
+class LoadGenerator:
+    """The load generator process.
+
+    Args:
+        config: what it is started with.
+        log: file for its output.
+        cwd: its working folder.
+
+    Attributes:
+        status: its last account of itself, None before the first.
+    """
+
+    def __init__(self, config: GeneratorConfig, log: Path, cwd: Path) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        with theirs:
+            self._child = Child(
+                # -P: Locust and we must not import from whatever folder the user stands in.
+                [sys.executable, "-P", "-m", "harness.load.worker", str(theirs.fileno())],
+                cwd=cwd,
+                env=environment,
+                log=log,
+                pass_fds=[theirs.fileno()],
+            )
+        self._log = log
+        self._control = ours
+        self._reports: queue.Queue[Report | None] = queue.Queue()
+        self.status: LoadStatus | None = None
+        self._send_line(msgspec.json.encode(config))
+        self._reader = threading.Thread(target=self._read, name="loadgen-reports", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._child.pid
+
+    def wait_ready(self, tick: Callable[[], None]) -> Ready:
+        """Wait until it has loaded the workload.
+
+        Raises:
+            HarnessError: it could not, or did not in time.
+        """
+        report = self._wait(Ready, tick, timeout_s=_START_TIMEOUT_S)
+        assert isinstance(report, Ready)
+        return report
+
+    def perform(
+        self, command: Command, tick: Callable[[], None], on_steady: Callable[[int], None] = lambda _: None
+    ) -> Done:
+        """Give a command and wait until it is complete.
+
+        Args:
+            command: what to do.
+            tick: called about ten times a second meanwhile; what it raises ends the wait.
+            on_steady: called with the number of users once all of a drive have started.
+
+        Raises:
+            HarnessError: the generator broke or ended.
+        """
+        self._send_line(msgspec.json.encode(command))
+        report = self._wait(Done, tick, on_steady=on_steady)
+        assert isinstance(report, Done)
+        return report
+
+    def quit(self, tick: Callable[[], None]) -> None:
+        """Let it close its history and end."""
+        self.perform(Quit(), tick)
+        self._child.wait(10.0)
+
+    def stop(self) -> None:
+        """End the process, whatever it does. What it has recorded stays."""
+        self._child.stop(grace_s=2.0)
+        self._control.close()
+
+    def _send_line(self, line: bytes) -> None:
+        try:
+            self._control.sendall(line + b"\n")
+        except OSError:
+            return  # its end is found out, with the reason, by the wait for its answer
+
+    def _wait(
+        self,
+        kind: type[Ready] | type[Done],
+        tick: Callable[[], None],
+        *,
+        timeout_s: float | None = None,
+        on_steady: Callable[[int], None] = lambda _: None,
+    ) -> Report:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            tick()
+            try:
+                report = self._reports.get(timeout=_TICK_S)
+            except queue.Empty:
+                if deadline is not None and time.monotonic() > deadline:
+                    raise HarnessError(f"The load generator was not ready after {timeout_s:g} s.", f"Its log: {self._log}") from None
+                continue
+            if report is None:
+                raise self._ended()
+            if isinstance(report, Broken):
+                raise _error(report)
+            if isinstance(report, Steady):
+                on_steady(report.users)
+            elif isinstance(report, kind):
+                return report
+
+    def _read(self) -> None:
+        decoder = msgspec.json.Decoder(Report)
+        try:
+            with self._control.makefile("rb") as reports:
+                for line in reports:
+                    report = decoder.decode(line)
+                    if isinstance(report, Status):
+                        self.status = report.status
+                    else:
+                        self._reports.put(report)
+        except (OSError, ValueError):
+            pass
+        self._reports.put(None)
+
+    def _ended(self) -> HarnessError:
+        status = self._child.wait(5.0)
+        how = "closed its connection" if status is None else describe_exit(status)
+        tail = self._log.read_text(errors="replace").splitlines()[-8:] if self._log.is_file() else []
+        return HarnessError(f"The load generator {how}." + "".join(f"\n    {line}" for line in tail), f"Its log: {self._log}")
+
+
+def _error(report: Broken) -> HarnessError:
+    kinds: dict[str, type[HarnessError]] = {"workload": UsageError, "storage": StorageError}
+    return kinds.get(report.cause, HarnessError)(report.message, report.hint)

@@ -1,0 +1,123 @@
+"""A session in use: one page, its name in the history, and the operations that happen in it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from harness import tokens
+from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.page import GradioPage
+from harness.load.recorder import Recorder
+from harness.records import Effect, Error
+
+
+class SessionRetired(Exception):
+    """An operation ended as `info`: what the server holds for this session is not known any more."""
+
+
+class LoadSession:
+    """What a workload acts in. See `harness.workload.Session`.
+
+    Args:
+        page: the tab, not yet open.
+        recorder: where operations are written.
+        run_tag, worker, number: name of the session, see `harness.tokens`.
+        rng: random numbers of this session.
+        params: the scenario's adjustable values.
+        on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
+    """
+
+    def __init__(
+        self,
+        page: GradioPage,
+        recorder: Recorder,
+        *,
+        run_tag: str,
+        worker: int,
+        number: int,
+        rng: random.Random,
+        params: Mapping[str, str],
+        on_request: Callable[[str, float, Exception | None], None],
+    ) -> None:
+        self.page = page
+        self.random = rng
+        self.params = params
+        self.id = tokens.session_id(worker, number)
+        self._recorder = recorder
+        self._run_tag = run_tag
+        self._worker = worker
+        self._number = number
+        self._writes = itertools.count(1)
+        self._on_request = on_request
+        self.errors = 0
+
+    def token(self) -> str:
+        """A new value that names this session and no other write."""
+        return tokens.mint(self._run_tag, self._worker, self._number, next(self._writes))
+
+    def open(self, action: str) -> None:
+        """Open the page, as an operation of that name (`open` or `reload`).
+
+        Raises:
+            SessionRetired: it could not be opened; the history says why.
+        """
+        with self.operation(action, {}):
+            self.page.open()
+        if self.errors:
+            raise SessionRetired(action)
+
+    def close(self) -> None:
+        """Close the tab, as an operation."""
+        with self.operation("close", {}):
+            self.page.close()
+
+    @contextmanager
+    def operation(self, name: str, effects: Mapping[str, Effect]) -> Iterator[dict[str, Any]]:
+        """Record one operation: its invoke on entry, its completion on exit.
+
+        A failure that the server reported ends here, so that the visit goes on as a person would.
+
+        Raises:
+            SessionRetired: nobody knows what happened.
+        """
+        operation, invoke_ns = self._recorder.invoke(self.id, name, effects)
+        reads: dict[str, Any] = {}
+        self.page.last = type(self.page.last)()
+        try:
+            yield reads
+        except OperationFailed as error:
+            self.errors += 1
+            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)))
+            self._on_request(name, 0.0, error)
+        except OperationUnknown as error:
+            self.errors += 1
+            self._recorder.info(operation, Error(kind=error.kind, message=str(error)))
+            self._on_request(name, 0.0, error)
+            raise SessionRetired(str(error)) from error
+        except Exception as error:
+            self.errors += 1
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+            self._recorder.info(operation, Error(kind="workload", message=text))
+            self._on_request(name, 0.0, error)
+            traceback.print_exc()
+            raise SessionRetired(text) from error
+        except BaseException:
+            # The user was stopped in the middle: the invoke stays without a completion, which says just that.
+            raise
+        else:
+            last = self.page.last
+            latency_ns = self._recorder.ok(
+                operation,
+                invoke_ns,
+                reads,
+                accepted_ns=last.accepted_ns,
+                started_ns=last.started_ns,
+                completed_ns=last.completed_ns,
+            )
+            self._on_request(name, latency_ns / 1e6, None)

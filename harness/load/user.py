@@ -1,0 +1,273 @@
+"""Locust users that own a session."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gevent
+import gevent.lock
+from locust import User
+from locust.exception import StopUser
+
+from harness.load.page import GradioPage
+from harness.load.recorder import Recorder
+from harness.load.session import LoadSession, SessionRetired
+from harness.records import Profile
+from harness.results import JsonLinesWriter
+from harness.workload import Workload
+
+
+class GradioUser(User):  # type: ignore[misc]
+    """A Locust user with one browser tab, for use in a locustfile.
+
+    The tab is opened when the user starts and closed when it stops. In tasks, record each operation:
+
+        with self.session.operation("greet", {}):
+            self.page.call("/greet", "hello")
+
+    The history is written to `history_path`, if that is set.
+
+    Attributes:
+        host: root of the app, as everywhere in Locust.
+        timeout_s: longest wait for one result.
+        history_path: file for the operations, default: none is kept.
+    """
+
+    abstract = True
+    timeout_s: ClassVar[float] = 30.0
+    history_path: ClassVar[str | None] = None
+
+    _shared_recorder: ClassVar[Recorder | None] = None
+    _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
+    _run_tag: ClassVar[str] = secrets.token_hex(2)
+
+    session: LoadSession
+
+    @property
+    def page(self) -> GradioPage:
+        """The open tab."""
+        return self.session.page
+
+    def on_start(self) -> None:
+        """Open the tab."""
+        self.new_session("open")
+
+    def on_stop(self) -> None:
+        """Close the tab."""
+        if getattr(self, "session", None) is not None:
+            self.session.close()
+
+    def new_session(self, action: str) -> None:
+        """Open a tab and make it this user's session.
+
+        Args:
+            action: `open`, or `reload` when the same person loads the page again.
+
+        Raises:
+            SessionRetired: it could not be opened.
+        """
+        self.session = self.make_session()
+        self.session.open(action)
+
+    def make_session(self) -> LoadSession:
+        """A session whose page is not open yet."""
+        cls = GradioUser
+        if cls._shared_recorder is None:
+            cls._shared_recorder = Recorder(JsonLinesWriter(Path(self.history_path or "/dev/null")))
+        return self.session_with(
+            cls._shared_recorder,
+            run_tag=cls._run_tag,
+            worker=getattr(self.environment.runner, "worker_index", 0),
+            number=next(cls._numbers),
+            rng=random.Random(),
+            params={},
+        )
+
+    def session_with(
+        self,
+        recorder: Recorder,
+        *,
+        run_tag: str,
+        worker: int,
+        number: int,
+        rng: random.Random,
+        params: Mapping[str, str],
+    ) -> LoadSession:
+        """Build a session that reports to Locust as this user."""
+        return LoadSession(
+            GradioPage(self.host, timeout_s=self.timeout_s),
+            recorder,
+            run_tag=run_tag,
+            worker=worker,
+            number=number,
+            rng=rng,
+            params=params,
+            on_request=self._report,
+        )
+
+    def _report(self, name: str, latency_ms: float, error: Exception | None) -> None:
+        self.environment.events.request.fire(
+            request_type="gradio",
+            name=name,
+            response_time=latency_ms,
+            response_length=0,
+            exception=error,
+            context={},
+        )
+
+
+class Director:
+    """Tells the users of one worker what to do in the current phase. Shared by all of them.
+
+    Attributes:
+        role: what a user that starts now will do: `hold` a session, or `visit` again and again.
+        leaving: set when visitors must finish.
+        releasing: set when holders must close their sessions.
+    """
+
+    def __init__(
+        self,
+        *,
+        workload: type[Workload],
+        recorder: Recorder,
+        profile: Profile,
+        run_tag: str,
+        worker: int,
+        seed: int,
+        params: Mapping[str, str],
+    ) -> None:
+        self.workload = workload
+        self.recorder = recorder
+        self.profile = profile
+        self.run_tag = run_tag
+        self.worker = worker
+        self.seed = seed
+        self.params = params
+        self.role = "visit"
+        self.leaving = gevent.event.Event()
+        self.releasing = gevent.event.Event()
+        self.open_sessions = 0
+        self.users = 0
+        self.holding = 0
+        self.hold_failures = 0
+        self._numbers = itertools.count(1)
+        self._users = itertools.count(1)
+
+    def next_user_rng(self) -> random.Random:
+        """Random numbers of the next user: the same for the same seed, worker and order of arrival."""
+        return random.Random(f"{self.seed}/{self.worker}/{next(self._users)}")
+
+    def next_session_number(self) -> int:
+        """Number of the next session of this worker."""
+        return next(self._numbers)
+
+
+class ScenarioUser(GradioUser):
+    """A person of a scenario: opens the page, does what the workload says, closes or reloads it, comes again."""
+
+    abstract = True
+    director: ClassVar[Director]
+
+    def on_start(self) -> None:
+        """Nothing: sessions belong to visits."""
+        self.rng = self.director.next_user_rng()
+        self._action = "open"
+        self.director.users += 1
+
+    def on_stop(self) -> None:
+        """Close what is still open, if the user is stopped in the middle."""
+        self.director.users -= 1
+
+    def make_session(self) -> LoadSession:
+        """A session of this run."""
+        director = self.director
+        return self.session_with(
+            director.recorder,
+            run_tag=director.run_tag,
+            worker=director.worker,
+            number=director.next_session_number(),
+            rng=self.rng,
+            params=director.params,
+        )
+
+    def live(self) -> None:
+        """The user's one Locust task: its whole life."""
+        if self.director.role == "hold":
+            self._hold()
+        else:
+            while not self.director.leaving.is_set():
+                self._visit()
+        raise StopUser()
+
+    tasks: ClassVar[list[Any]] = [live]
+
+    def _hold(self) -> None:
+        """Open a session, give it its state, keep it; act once more before closing, to see that it is all there."""
+        director = self.director
+        try:
+            workload = self._arrive()
+        except SessionRetired:
+            director.hold_failures += 1
+            return
+        director.holding += 1
+        try:
+            director.releasing.wait()
+            workload.act()
+        except SessionRetired:
+            pass
+        finally:
+            director.holding -= 1
+            self._leave()
+
+    def _visit(self) -> None:
+        profile = self.director.profile
+        try:
+            workload = self._arrive()
+            for _ in range(self._visit_length()):
+                if self._pause(profile.think_s):
+                    break
+                workload.act()
+        except SessionRetired:
+            self._action = "open"
+            # A server in trouble must not be hammered with new sessions.
+            self._pause(max(profile.think_s, 0.5))
+        else:
+            self._action = "reload" if self.rng.random() < profile.reload_share else "open"
+        finally:
+            self._leave()
+
+    def _arrive(self) -> Workload:
+        self.session = self.make_session()
+        self.director.open_sessions += 1
+        self._opened = True
+        try:
+            self.session.open(self._action)
+            workload = self.director.workload(self.session)
+            workload.arrive()
+        except BaseException:
+            self._leave()
+            raise
+        return workload
+
+    def _leave(self) -> None:
+        if getattr(self, "_opened", False):
+            self._opened = False
+            self.director.open_sessions -= 1
+            self.session.close()
+
+    def _visit_length(self) -> int:
+        """Actions of one visit: geometric with the profile's mean, as people leave at any moment."""
+        mean = max(1.0, self.director.profile.actions_per_session)
+        length = 1
+        while self.rng.random() > 1.0 / mean:
+            length += 1
+        return length
+
+    def _pause(self, mean_s: float) -> bool:
+        """Think; True if the phase ended meanwhile."""
+        return bool(self.director.leaving.wait(self.rng.uniform(0.5, 1.5) * mean_s))

@@ -1,0 +1,223 @@
+"""The load generator process, `python -m harness.load.worker FD`, started by `harness.load.generator`.
+
+Locust's runner starts the users; commands from the harness decide what they do.
+"""
+
+# Importing Locust patches sockets, threads and time for gevent. It must come before anything that uses them.
+import locust  # noqa: I001
+
+import importlib.util
+import math
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+import gevent
+import msgspec
+from locust.env import Environment
+
+from harness.errors import HarnessError, StorageError, UsageError
+from harness.load.control import Broken, Command, Done, Drive, GeneratorConfig, Hold, Quit, Ready, Release, Report, Status, Steady
+from harness.load.recorder import Recorder
+from harness.load.user import Director, ScenarioUser
+from harness.results import JsonLinesWriter
+from harness.workload import Workload
+
+_STATUS_S = 0.5
+_POLL_S = 0.02
+_HOLD_SPAWN_RATE = 20.0
+
+
+def load_workload(path: Path) -> type[Workload]:
+    """Import a scenario's `workload.py` and find the one Workload that it defines.
+
+    Raises:
+        UsageError: it cannot be imported, or does not define exactly one.
+    """
+    module = _import(path)
+    found = [
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, Workload) and thing.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        names = ", ".join(kind.__name__ for kind in found) or "none"
+        raise UsageError(f"{path} must define exactly one Workload class; it defines {names}.", "See docs/write-a-scenario.md.")
+    workload = found[0]
+    if not workload.actions():
+        raise UsageError(f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action.")
+    return workload
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gradsoak_workload", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file.", "A scenario folder holds a workload.py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gradsoak_workload"] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}.", "Correct it and run again.") from error
+    return module
+
+
+class Worker:
+    """Carries out the harness's commands.
+
+    Args:
+        config: what to do it with.
+        control: the connection to the harness.
+    """
+
+    def __init__(self, config: GeneratorConfig, control: socket.socket) -> None:
+        self._control = control
+        self._encoder = msgspec.json.Encoder()
+        self._lag_ms = 0.0
+        self._recorder = Recorder(JsonLinesWriter(Path(config.history)), on_broken=self._storage_broke)
+        workload = load_workload(Path(config.workload))
+        self._director = Director(
+            workload=workload,
+            recorder=self._recorder,
+            profile=config.profile,
+            run_tag=config.run_tag,
+            worker=config.worker,
+            seed=config.seed,
+            params=config.params,
+        )
+        self._timeout_s = config.profile.operation_timeout_s
+        self._user_class = type(
+            workload.__name__,
+            (ScenarioUser,),
+            {"abstract": False, "director": self._director, "host": config.url, "timeout_s": self._timeout_s},
+        )
+        self._runner = Environment(user_classes=[self._user_class], host=config.url).create_local_runner()
+        self.send(Ready(state=dict(workload.state), actions=list(workload.actions())))
+
+    def serve(self) -> None:
+        """Take commands until `quit`, or until the harness is gone."""
+        gevent.spawn(self._report_status)
+        decoder = msgspec.json.Decoder(Command)
+        with self._control.makefile("rb") as commands:
+            for line in commands:
+                command = decoder.decode(line)
+                if isinstance(command, Quit):
+                    break
+                self._do(command)
+        self._recorder.close()
+        self.send(Done())
+
+    def send(self, report: Report) -> None:
+        """Tell the harness; if it is gone, so are we."""
+        try:
+            self._control.sendall(self._encoder.encode(report) + b"\n")
+        except OSError:
+            os._exit(0)
+
+    def _do(self, command: Command) -> None:
+        director = self._director
+        if not isinstance(command, Quit):
+            self._recorder.phase = command.phase
+        if isinstance(command, Hold):
+            wanted = max(0, command.sessions - director.holding)
+            director.role = "hold"
+            director.hold_failures = 0
+            goal = director.holding + wanted
+            self._start(wanted, _HOLD_SPAWN_RATE)
+            while director.holding + director.hold_failures < goal:
+                gevent.sleep(_POLL_S)
+            self.send(Done(held=director.holding, failed=director.hold_failures))
+        elif isinstance(command, Drive):
+            self._drive(command)
+            self.send(Done(held=director.holding))
+        elif isinstance(command, Release):
+            director.releasing.set()
+            self._wait_for_users(0)
+            self.send(Done())
+
+    def _drive(self, command: Drive) -> None:
+        director = self._director
+        held = director.users
+        deadline = time.monotonic() + command.duration_s
+        director.role = "visit"
+        director.leaving.clear()
+        if self._start(command.users, command.spawn_rate, deadline):
+            self.send(Steady(users=command.users))
+        gevent.sleep(max(0.0, deadline - time.monotonic()))
+        director.leaving.set()
+        self._wait_for_users(held)
+
+    def _start(self, users: int, spawn_rate: float, deadline: float = math.inf) -> bool:
+        """Start users one by one; False if the time was over before all had started.
+
+        Not by `runner.start`, whose target counts users that have left by themselves as still there.
+        """
+        for number in range(users):
+            if number:
+                gevent.sleep(1.0 / spawn_rate)
+            if time.monotonic() >= deadline:
+                return False
+            self._runner.spawn_users({self._user_class.__name__: 1})
+        return True
+
+    def _wait_for_users(self, remaining: int) -> None:
+        """Let users finish what they do; whoever hangs beyond the operation timeout is cut off."""
+        deadline = time.monotonic() + self._timeout_s + 5.0
+        while self._director.users > remaining and time.monotonic() < deadline:
+            gevent.sleep(_POLL_S)
+
+    def _report_status(self) -> None:
+        while True:
+            before = time.monotonic()
+            gevent.sleep(_STATUS_S)
+            self._lag_ms = max(0.0, (time.monotonic() - before - _STATUS_S) * 1000.0)
+            director = self._director
+            self.send(Status(status=self._recorder.status(director.users, director.open_sessions, self._lag_ms)))
+
+    def _storage_broke(self, error: StorageError) -> None:
+        self.send(Broken(cause="storage", message=error.message, hint=error.hint))
+        os._exit(1)
+
+
+def main() -> None:
+    """Run the generator; its configuration comes as one line on the control socket."""
+    # Ctrl-C in a terminal is the harness's business; it will tell us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    config = msgspec.json.decode(_first_line(control), type=GeneratorConfig)
+
+    def broken(cause: str, message: str, hint: str = "") -> None:
+        control.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
+
+    try:
+        Worker(config, control).serve()
+    except UsageError as error:
+        broken("workload", error.message, error.hint)
+        raise SystemExit(1) from error
+    except HarnessError as error:
+        broken("storage", error.message, error.hint)
+        raise SystemExit(1) from error
+    except Exception as error:
+        traceback.print_exc()
+        broken("internal", f"{type(error).__name__}: {error}")
+        raise SystemExit(1) from error
+
+
+def _first_line(control: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = control.recv(1)
+        if not byte:
+            raise SystemExit(0)
+        line += byte
+    return line
+
+
+if __name__ == "__main__":
+    assert locust  # imported for its side effect
+    main()

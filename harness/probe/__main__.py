@@ -1,0 +1,40 @@
+"""Entry point in the target's interpreter: `python harness/probe/__main__.py SOCKET APP`.
+
+Opens the probe's socket, then runs the app's file as `python APP` would.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+
+def _load_package() -> None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    # Python put this folder first on the path; the app must not be able to import from it by accident.
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    spec = importlib.util.spec_from_file_location(
+        "_gradsoak_probe", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["_gradsoak_probe"] = module
+    spec.loader.exec_module(module)
+
+
+def main() -> None:
+    """Start the probe, then the app."""
+    _, socket_path, app_path = sys.argv
+    _load_package()
+    boot = importlib.import_module("_gradsoak_probe.boot")
+    server = importlib.import_module("_gradsoak_probe.server")
+    launch = boot.LaunchHook()
+    launch.install()
+    server.start(socket_path, launch)
+    boot.run_app(app_path, launch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Runs the app's file the way `python app.py` does, and keeps its server on loopback."""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import inspect
+import os
+import signal
+import socket
+import sys
+import types
+
+_PORT_TRIES = 5
+
+
+class LaunchHook:
+    """Makes `Blocks.launch` bind 127.0.0.1 on a port that the system picks.
+
+    Gradio cannot report a port that it was told to choose itself (port 0), so a free port is picked just
+    before the launch, and another one if somebody else was faster.
+
+    Attributes:
+        port: the port of the first launched app, None until then.
+        overridden: launch arguments of the app that were replaced, for the record.
+    """
+
+    def __init__(self) -> None:
+        self.port: int | None = None
+        self.overridden: dict[str, object] = {}
+
+    def install(self) -> None:
+        """Wrap `Blocks.launch` as soon as the app imports it.
+
+        Gradio is not imported here: the app may set environment variables first.
+        """
+        sys.meta_path.insert(0, _AfterImport("gradio.blocks", self._wrap))
+
+    def _wrap(self, module: types.ModuleType) -> None:
+        blocks = getattr(module, "Blocks", None)
+        original = getattr(blocks, "launch", None)
+        if blocks is None or original is None:
+            return
+        signature = inspect.signature(original)
+        hook = self
+
+        @functools.wraps(original)
+        def launch(*args: object, **kwargs: object) -> object:
+            bound = signature.bind_partial(*args, **kwargs)
+            wanted = {"server_name": "127.0.0.1", "share": False, "inbrowser": False}
+            for name, value in wanted.items():
+                if name in signature.parameters:
+                    given = bound.arguments.get(name)
+                    if given is not None and given != value:
+                        hook.overridden[name] = repr(given)
+                    bound.arguments[name] = value
+            tries = _PORT_TRIES
+            while True:
+                port = _free_port()
+                bound.arguments["server_port"] = port
+                first = hook.port is None
+                if first:
+                    hook.port = port
+                try:
+                    return original(*bound.args, **bound.kwargs)
+                except OSError as error:
+                    tries -= 1
+                    if "empty port" not in str(error) or tries == 0:
+                        raise
+                    if first:
+                        hook.port = None
+
+        blocks.launch = launch
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Calls back once, right after a named module was executed."""
+
+    def __init__(self, name: str, callback: object) -> None:
+        self._name = name
+        self._callback = callback
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> object:
+        if fullname != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)  # type: ignore[arg-type]
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+        callback = self._callback
+
+        def exec_module(module: types.ModuleType) -> None:
+            execute(module)
+            callback(module)  # type: ignore[operator]
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def run_app(app_path: str, hook: LaunchHook) -> None:
+    """Execute the app's file as `__main__`; launch its Blocks if the file itself does not."""
+    app_path = os.path.abspath(app_path)
+    # SIGTERM ends the app the way Ctrl-C does, so that its own clean-up runs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [app_path]
+    sys.path.insert(0, os.path.dirname(app_path))
+    main = types.ModuleType("__main__")
+    main.__file__ = app_path
+    main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    sys.modules["__main__"] = main
+    with open(app_path, encoding="utf-8") as stream:
+        source = stream.read()
+    try:
+        exec(compile(source, app_path, "exec"), main.__dict__)
+        if hook.port is None:
+            _find_blocks(main, app_path).launch()  # type: ignore[attr-defined]
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _find_blocks(main: types.ModuleType, app_path: str) -> object:
+    blocks_module = sys.modules.get("gradio.blocks")
+    kind = getattr(blocks_module, "Blocks", None)
+    found = {n: v for n, v in vars(main).items() if kind is not None and isinstance(v, kind)}
+    if "demo" in found:
+        return found["demo"]
+    if len({id(v) for v in found.values()}) == 1:
+        return next(iter(found.values()))
+    what = "no Gradio app" if not found else "several Gradio apps ({})".format(", ".join(sorted(found)))
+    raise SystemExit(
+        "gradsoak: {} defines {}, and calls launch() on none. Name the one to test `demo`, or launch it.".format(app_path, what)
+    )
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,70 @@
+"""What Gradio holds, read from outside its code: anything that is not where it is expected is None."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import weakref
+
+_holders: list[weakref.ref[object]] = []
+
+
+def version() -> str | None:
+    """Gradio's version, None until the app has imported it."""
+    return getattr(sys.modules.get("gradio"), "__version__", None)
+
+
+def state_holders() -> list[object]:
+    """Every live StateHolder. Found once by asking the collector, then remembered weakly."""
+    alive = [holder for holder in (ref() for ref in _holders) if holder is not None]
+    if alive:
+        return alive
+    kind = getattr(sys.modules.get("gradio.state_holder"), "StateHolder", None)
+    if kind is None:
+        return []
+    alive = [thing for thing in gc.get_objects() if type(thing) is kind]
+    _holders[:] = [weakref.ref(holder) for holder in alive]
+    return alive
+
+
+def session_count() -> int | None:
+    """Sessions held by Gradio, open or not yet forgotten."""
+    counts = [_length(getattr(holder, "session_data", None)) for holder in state_holders()]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def limits() -> dict[str, object]:
+    """Settings that decide how long state lives: session capacity, seconds after close, heartbeat interval."""
+    holders = state_holders()
+    capacity = getattr(holders[0], "capacity", None) if holders else None
+    return {
+        "state_session_capacity": capacity if isinstance(capacity, int) else None,
+        "state_ttl_when_closed_s": _ttl(holders),
+        "heartbeat_interval_s": _heartbeat(),
+    }
+
+
+def _ttl(holders: list[object]) -> float | None:
+    for holder in holders:
+        for session in list(getattr(holder, "session_data", {}).values()):
+            ttl = getattr(session, "STATE_TTL_WHEN_CLOSED", None)
+            if isinstance(ttl, (int, float)):
+                return float(ttl)
+    return None
+
+
+def _heartbeat() -> float | None:
+    rate = getattr(sys.modules.get("gradio.utils"), "get_heartbeat_rate", None)
+    try:
+        return float(rate()) if callable(rate) else float(os.environ["GRADIO_HEARTBEAT_INTERVAL"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _length(thing: object) -> int | None:
+    try:
+        return len(thing)  # type: ignore[arg-type]
+    except TypeError:
+        return None

@@ -1,0 +1,94 @@
+"""Live heap bytes: what the program's objects occupy, without what allocators keep for later.
+
+glibc's `mallinfo2` tells what malloc handed out (`uordblks`: from its arenas, `hblkhd`: mapped one by one).
+CPython serves objects up to 512 bytes from arenas that it maps itself, past malloc, so their use is asked of
+CPython: `_PyObject_DebugMallocStats`, the function behind `sys._debugmallocstats`, which here writes
+into memory instead of the app's stderr.
+
+Sources: mallinfo(3); CPython Objects/obmalloc.c.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+
+_IN_USE = re.compile(r"^# bytes in allocated blocks\s*=\s*([\d,]+)", re.MULTILINE)
+
+
+class _MallInfo2(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]
+
+
+def _function(library: object, name: str, restype: object, argtypes: list[object]) -> object:
+    try:
+        function = getattr(library, name)
+    except AttributeError:
+        return None
+    function.restype = restype
+    function.argtypes = argtypes
+    return function
+
+
+try:
+    _libc = ctypes.CDLL(None)
+except (OSError, TypeError):
+    _libc = None
+
+_mallinfo2 = _function(_libc, "mallinfo2", _MallInfo2, [])
+_malloc_trim = _function(_libc, "malloc_trim", ctypes.c_int, [ctypes.c_size_t])
+_open_memstream = _function(_libc, "open_memstream", ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p])
+_fclose = _function(_libc, "fclose", ctypes.c_int, [ctypes.c_void_p])
+_free = _function(_libc, "free", None, [ctypes.c_void_p])
+_malloc_stats = _function(ctypes.pythonapi, "_PyObject_DebugMallocStats", ctypes.c_int, [ctypes.c_void_p])
+
+
+def parse_allocated_bytes(text: str) -> int | None:
+    """Bytes in allocated blocks, from the text of CPython's allocator statistics; None if it is not in there."""
+    match = _IN_USE.search(text)
+    return int(match.group(1).replace(",", "")) if match else None
+
+
+def pymalloc_used_bytes() -> int | None:
+    """Bytes that CPython's small-object allocator has handed out; None where it cannot be asked.
+
+    0 under PYTHONMALLOC=malloc, where those objects stand in malloc's account.
+    """
+    if not (_malloc_stats and _open_memstream and _fclose and _free):
+        return None
+    buffer = ctypes.c_void_p()
+    size = ctypes.c_size_t()
+    stream = _open_memstream(ctypes.byref(buffer), ctypes.byref(size))  # type: ignore[operator]
+    if not stream:
+        return None
+    active = _malloc_stats(stream)  # type: ignore[operator]
+    _fclose(stream)  # type: ignore[operator]
+    try:
+        text = ctypes.string_at(buffer, size.value).decode("ascii", "replace")
+    finally:
+        _free(buffer)  # type: ignore[operator]
+    return parse_allocated_bytes(text) if active else 0
+
+
+def measure() -> dict[str, int | None]:
+    """Live heap in bytes, with its parts; null for every part that this platform does not tell."""
+    used = mapped = None
+    if _mallinfo2:
+        info = _mallinfo2()  # type: ignore[operator]
+        used, mapped = int(info.uordblks), int(info.hblkhd)
+    objects = pymalloc_used_bytes()
+    live = None if used is None or mapped is None or objects is None else used + mapped + objects
+    return {
+        "live_bytes": live,
+        "malloc_used_bytes": used,
+        "malloc_mmapped_bytes": mapped,
+        "pymalloc_used_bytes": objects,
+    }
+
+
+def trim() -> bool | None:
+    """Give free memory back to the system; None where malloc_trim does not exist."""
+    return bool(_malloc_trim(0)) if _malloc_trim else None  # type: ignore[operator]

@@ -1,0 +1,74 @@
+"""The probe's door: a Unix socket, one JSON object per line each way.
+
+Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
+back, then measure). An unknown question is answered with an error; nothing that is asked can stop the app.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import socket
+import threading
+import time
+
+from . import gradio_state, heap
+from .boot import LaunchHook
+
+
+def start(path: str, hook: LaunchHook) -> None:
+    """Listen on the Unix socket `path` (mode 0600), in a daemon thread."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(4)
+    threading.Thread(target=_accept, args=(listener, hook), name="gradsoak-probe", daemon=True).start()
+
+
+def _accept(listener: socket.socket, hook: LaunchHook) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        # One client, the harness: served in turn, so that the probe costs the app one thread only.
+        with connection, connection.makefile("rwb") as stream:
+            try:
+                for line in stream:
+                    stream.write(json.dumps(_answer(line, hook)).encode() + b"\n")
+                    stream.flush()
+            except OSError:
+                continue
+
+
+def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
+    try:
+        question = json.loads(line).get("ask")
+        if question == "hello":
+            return {
+                "pid": os.getpid(),
+                "port": hook.port,
+                "python": platform.python_version(),
+                "gradio": gradio_state.version(),
+                "limits": gradio_state.limits(),
+                "overridden": hook.overridden,
+            }
+        if question == "measure":
+            return _measure()
+        if question == "settle":
+            started = time.monotonic()
+            unreachable = gc.collect()
+            trimmed = heap.trim()
+            return {**_measure(), "pause_s": time.monotonic() - started, "unreachable": unreachable, "trimmed": trimmed}
+        return {"error": "unknown question {!r}".format(question)}
+    except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
+        return {"error": "{}: {}".format(type(error).__name__, error)}
+
+
+def _measure() -> dict[str, object]:
+    return {"sessions": gradio_state.session_count(), **heap.measure()}

@@ -1,0 +1,120 @@
+"""Child processes that cannot outlive the harness, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+# Waits for the harness: a line `done` means that it has cleaned up itself. End of file means that the harness is
+# gone, whatever killed it, and then the whole process group of the child goes too.
+_GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -KILL -- "-$group"'
+
+
+class Child:
+    """A process in a session and process group of its own, with its output in a file.
+
+    Args:
+        argv: program and arguments.
+        cwd: working folder.
+        env: the whole environment.
+        log: file that takes standard output and standard error.
+        pass_fds: file descriptors that the child inherits.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
+    ) -> None:
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=tuple(pass_fds),
+                )
+        except BaseException:
+            self._release_guard()
+            raise
+        assert self._guard.stdin is not None
+        self._guard.stdin.write(f"{self._process.pid}\n".encode())
+        self._guard.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of its process group."""
+        return self._process.pid
+
+    def exit_status(self) -> int | None:
+        """None while it runs; otherwise its status, negative for the signal that ended it."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end; None if it still runs after the timeout."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """End the process and everything that it started: SIGTERM, then SIGKILL after a grace period."""
+        family = self._descendants()
+        if self.exit_status() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            self.wait(grace_s)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        for process in family:  # also those that moved to a process group of their own
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+        self._release_guard()
+
+    def _descendants(self) -> list[psutil.Process]:
+        try:
+            return list(psutil.Process(self.pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
+    def _release_guard(self) -> None:
+        assert self._guard.stdin is not None
+        with contextlib.suppress(OSError):
+            self._guard.stdin.write(b"done\n" if hasattr(self, "_process") else b"")
+            self._guard.stdin.close()
+        self._guard.wait()
+
+
+def describe_exit(status: int) -> str:
+    """Say in words how a process ended."""
+    if status < 0:
+        try:
+            return f"was killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"was killed by signal {-status}"
+    return f"ended by itself with exit status {status}"
+
+
+def wait_until(deadline: float) -> float:
+    """Seconds left until a `time.monotonic` deadline, never negative."""
+    return max(0.0, deadline - time.monotonic())

@@ -1,0 +1,126 @@
+"""Profiles: how much load for how long. Pure: a base, the scenario's own settings, then the command line's."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.records import PlateauPlan, Profile
+
+BASES: dict[str, Profile] = {
+    "quick": Profile(
+        name="quick",
+        users=10,
+        spawn_rate=10.0,
+        duration_s=12.0,
+        think_s=0.2,
+        actions_per_session=8.0,
+        reload_share=0.3,
+        warmup_s=3.0,
+        operation_timeout_s=30.0,
+        sample_interval_s=0.25,
+        staircase=PlateauPlan(levels=5, sessions_per_level=8, settle_timeout_s=4.0),
+    ),
+    "full": Profile(
+        name="full",
+        users=40,
+        spawn_rate=10.0,
+        duration_s=120.0,
+        think_s=0.5,
+        actions_per_session=12.0,
+        reload_share=0.3,
+        warmup_s=10.0,
+        operation_timeout_s=60.0,
+        sample_interval_s=0.25,
+        staircase=PlateauPlan(levels=8, sessions_per_level=25, settle_timeout_s=10.0),
+    ),
+}
+
+# With fewer plateaus the interval of the slope means nothing (see docs/methods/memory.md).
+MIN_LEVELS = 4
+MAX_USERS = 5000
+MAX_DURATION_S = 24 * 3600.0
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from `90`, `1.5`, `2m`, `1m30s`, `1h`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise UsageError(f"{text!r} is not a duration.", "Give seconds, or for example 90s, 2m, 1m30s.")
+    hours, minutes, seconds = (float(part) if part else 0.0 for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, Any]) -> Profile:
+    """Put a profile together.
+
+    Args:
+        name: `quick` or `full`.
+        own: the scenario's own settings, by profile name; `staircase` is a table in it.
+        overrides: settings of the command line; None means not given.
+
+    Raises:
+        UsageError: an unknown profile or setting, or one that is impossible.
+    """
+    if name not in BASES:
+        raise UsageError(f"There is no profile {name!r}.", f"Choose one of: {', '.join(BASES)}.")
+    values = msgspec.to_builtins(BASES[name])
+    for source, settings in (("scenario.toml", own.get(name, {})), ("the command line", overrides)):
+        for key, value in settings.items():
+            if value is None:
+                continue
+            if key == "staircase":
+                _merge(values["staircase"], value, f"{source}, staircase")
+            else:
+                _merge(values, {key: value}, source)
+    try:
+        profile = msgspec.convert(values, Profile)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"The profile {name!r} is not valid: {error}.", "See docs/file-formats.md for the settings.") from error
+    _check(profile)
+    return profile
+
+
+def _merge(values: dict[str, Any], settings: Mapping[str, Any], source: str) -> None:
+    for key, value in settings.items():
+        if key not in values or key == "name":
+            known = ", ".join(sorted(set(values) - {"name"}))
+            raise UsageError(f"{source} sets {key!r}, which no profile has.", f"Known settings: {known}.")
+        values[key] = parse_duration(value) if isinstance(value, str) and key.endswith("_s") else value
+
+
+def _check(profile: Profile) -> None:
+    problems = [
+        (profile.users < 1, f"{profile.users} users cannot make load", "--users 1 or more"),
+        (profile.users > MAX_USERS, f"{profile.users} users are more than one generator is made for", f"--users {MAX_USERS} or fewer"),
+        (not _positive(profile.spawn_rate), f"a spawn rate of {profile.spawn_rate:g} users per second", "--spawn-rate above 0"),
+        (not _positive(profile.duration_s), f"a duration of {profile.duration_s:g} s", "--duration above 0"),
+        (profile.duration_s > MAX_DURATION_S, f"a duration of {profile.duration_s:g} s", "--duration of at most 24h"),
+        (not profile.think_s >= 0 or math.isinf(profile.think_s), f"a think time of {profile.think_s:g} s", "--think 0 or more"),
+        (profile.actions_per_session < 1, f"{profile.actions_per_session:g} actions per session", "actions_per_session of 1 or more"),
+        (not 0 <= profile.reload_share <= 1, f"a reload share of {profile.reload_share:g}", "reload_share between 0 and 1"),
+        (not profile.warmup_s >= 0, f"a warm-up of {profile.warmup_s:g} s", "warmup_s of 0 or more"),
+        (not _positive(profile.operation_timeout_s), f"an operation timeout of {profile.operation_timeout_s:g} s", "operation_timeout_s above 0"),
+        (not profile.sample_interval_s >= 0.05, f"a sample every {profile.sample_interval_s:g} s", "sample_interval_s of 0.05 or more"),
+        (profile.staircase.levels < MIN_LEVELS, f"a staircase of {profile.staircase.levels} levels", f"at least {MIN_LEVELS} levels"),
+        (profile.staircase.sessions_per_level < 1, f"{profile.staircase.sessions_per_level} sessions per level", "sessions_per_level of 1 or more"),
+        (not _positive(profile.staircase.settle_timeout_s), f"{profile.staircase.settle_timeout_s:g} s for settling", "settle_timeout_s above 0"),
+    ]
+    for wrong, what, remedy in problems:
+        if wrong:
+            raise UsageError(f"The profile is impossible: {what}.", f"Give {remedy}.")
+
+
+def _positive(value: float) -> bool:
+    return value > 0 and not math.isinf(value)

@@ -1,0 +1,60 @@
+"""From the raw files of a run to its verdicts, figures, plots and report. May be repeated at will."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.analysis import Analysis, RunData, analyse
+from harness.checkers import check_history
+from harness.history import pair, phases
+from harness.records import Checks
+from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """What was concluded from a run."""
+
+    data: RunData
+    checks: Checks
+    analysis: Analysis
+
+
+def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
+    """Read everything that a run recorded, and say what could not be read."""
+    shards, torn = run_dir.history()
+    problems = [f"{shard.file} {shard.problem}." for shard in [*torn, *run_dir.broken_shards()]]
+    events = run_dir.events()
+    data = RunData(
+        manifest=run_dir.manifest(),
+        seal=run_dir.sealed(),
+        events=events,
+        phases=phases(events),
+        history=pair(shards),
+        target=run_dir.process_samples(),
+        loadgen=run_dir.loadgen_samples(),
+        plateaus=run_dir.plateaus(),
+    )
+    return data, problems
+
+
+def conclude(run_dir: RunDir) -> Derived:
+    """Check and analyse a run, and write `derived/checks.json` and `derived/analysis.json`."""
+    data, problems = load(run_dir)
+    checks = check_history(data.history, data.manifest.state, data.seal, problems)
+    analysis = analyse(data)
+    run_dir.write_json(CHECKS, checks)
+    run_dir.write_json(ANALYSIS, analysis)
+    return Derived(data=data, checks=checks, analysis=analysis)
+
+
+def render(run_dir: RunDir, derived: Derived) -> None:
+    """Draw the plots and write the report."""
+    # matplotlib takes a second to import, which `gradsoak --help` need not wait for.
+    from harness.report.html import render_run
+    from harness.report.plots import draw_all
+
+    plots = draw_all(derived.data, derived.analysis)
+    for plot in plots:
+        run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
+        run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)
+    run_dir.write_bytes(REPORT, render_run(derived.data, derived.checks, derived.analysis, plots).encode())

@@ -1,0 +1,57 @@
+"""L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
+
+from harness.records.events import RunEvent, Seal, ShardSeal
+from harness.records.manifest import (
+    SCHEMA_VERSION,
+    ClockAnchor,
+    GradioLimits,
+    Machine,
+    PlateauPlan,
+    Profile,
+    RunManifest,
+    StateVariable,
+)
+from harness.records.operation import (
+    Effect,
+    Error,
+    Fail,
+    HistoryRecord,
+    Info,
+    Invoke,
+    Ok,
+    Operation,
+)
+from harness.records.samples import LoadStatus, Plateau, ProbeSample, ProcessSample
+from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, worst
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Anomaly",
+    "Check",
+    "Checks",
+    "ClockAnchor",
+    "Effect",
+    "Error",
+    "Fail",
+    "GradioLimits",
+    "HistoryRecord",
+    "Info",
+    "Invoke",
+    "LoadStatus",
+    "Machine",
+    "Ok",
+    "Operation",
+    "Plateau",
+    "PlateauPlan",
+    "ProbeSample",
+    "ProcessSample",
+    "Profile",
+    "RunEvent",
+    "RunManifest",
+    "Seal",
+    "ShardSeal",
+    "StateVariable",
+    "Verdict",
+    "WitnessOperation",
+    "worst",
+]

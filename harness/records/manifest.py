@@ -1,0 +1,122 @@
+"""The manifest: everything that was decided before the run began."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory staircase: `levels` steps of `sessions_per_level` sessions each, after plateau 0.
+
+    Attributes:
+        settle_timeout_s: longest wait for memory to come to rest at one plateau, seconds.
+    """
+
+    levels: int
+    sessions_per_level: int
+    settle_timeout_s: float
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """How much load, for how long.
+
+    Attributes:
+        users: active users during the timed phase.
+        spawn_rate: users started per second.
+        duration_s: length of the timed phase, ramp included, seconds.
+        think_s: mean pause between two actions of a user, seconds (drawn from 0.5 to 1.5 times this).
+        actions_per_session: mean number of actions before a user closes or reloads the page.
+        reload_share: share of session ends that are a reload of the page by the same user, 0 to 1.
+        warmup_s: length of the warm-up phase, seconds.
+        operation_timeout_s: after this an operation counts as `info`, seconds.
+        sample_interval_s: distance between two samples of the process trees, seconds.
+    """
+
+    name: str
+    users: int
+    spawn_rate: float
+    duration_s: float
+    think_s: float
+    actions_per_session: float
+    reload_share: float
+    warmup_s: float
+    operation_timeout_s: float
+    sample_interval_s: float
+    staircase: PlateauPlan
+
+
+class StateVariable(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of state that a workload writes and reads, and the model that it must follow.
+
+    Attributes:
+        model: `counter` (starts at `initial`, grows by its increments), `list` (append-only, unique
+            elements), or `register` (holds the last value written).
+        initial: value that a new session starts from.
+    """
+
+    model: Literal["counter", "list", "register"]
+    initial: Any = None
+
+
+class ClockAnchor(msgspec.Struct, frozen=True, kw_only=True):
+    """The two clocks, read together."""
+
+    monotonic_ns: int
+    wall_ns: int
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine that ran target and load generator."""
+
+    system: str
+    release: str
+    architecture: str
+    cpu_count: int
+    memory_bytes: int
+
+
+class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the running app that decide how long state lives; None where they could not be read."""
+
+    state_session_capacity: int | None = None
+    state_ttl_when_closed_s: float | None = None
+    heartbeat_interval_s: float | None = None
+
+
+class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Written first, atomically.
+
+    Attributes:
+        run_tag: the part of every token that names this run.
+        params: the app's adjustable values, passed as environment variables.
+        expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
+        state: the variables that the workload reads and writes, with their models.
+        packages: distribution → version, for the target's interpreter and for the harness.
+    """
+
+    schema_version: int
+    gradsoak_version: str
+    run_id: str
+    run_tag: str
+    scenario: str
+    scenario_path: str
+    title: str
+    argv: list[str]
+    seed: int
+    profile: Profile
+    params: dict[str, str]
+    expect: dict[str, str] | None
+    state: dict[str, StateVariable]
+    checks: list[str]
+    git_sha: str | None
+    target_python: str
+    target_python_version: str
+    target_packages: dict[str, str]
+    harness_packages: dict[str, str]
+    gradio_version: str
+    machine: Machine
+    clock: ClockAnchor

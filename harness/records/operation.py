@@ -1,0 +1,132 @@
+"""Operations: what a session did, and what it saw.
+
+An operation is written as two records, Jepsen's way: `Invoke` before anything goes on the wire, then
+`Ok`, `Fail` or `Info`. `Operation` is the pair, joined by `harness.history`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation asks one state variable to do.
+
+    Attributes:
+        op: `increment` (add value to a counter), `append` (add value to the end of a list), or
+            `write` (replace a register).
+        value: the amount, or the unique value written.
+    """
+
+    op: Literal["increment", "append", "write"]
+    value: Any
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an operation did not end as `ok`.
+
+    Attributes:
+        kind: `app` (the app's function raised), `rejected` (the server refused before running it),
+            `timeout`, `connection`, `protocol`, or `workload` (the scenario's own code raised).
+        message: text for people.
+    """
+
+    kind: Literal["app", "rejected", "timeout", "connection", "protocol", "workload"]
+    message: str
+
+
+class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defaults=True):
+    """An operation is about to be sent.
+
+    Attributes:
+        id: number of the operation, unique within its worker.
+        session: id of the session that performs it.
+        action: name of the action, as in the latency tables (`open`, `reload`, `close` are the tab's own).
+        phase: phase of the run in which it was invoked.
+        time_ns: monotonic clock of the machine, nanoseconds.
+        effects: state variable → what the operation asks of it.
+    """
+
+    id: int
+    session: str
+    action: str
+    phase: str
+    time_ns: int
+    effects: dict[str, Effect] = {}
+
+
+class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True):
+    """The operation happened, and this is what the session saw.
+
+    Attributes:
+        id: the operation's number.
+        time_ns: when the response was complete on the socket, monotonic nanoseconds.
+        accepted_ns: when the server had queued it, if it was queued.
+        started_ns: when the server said that it had started to work on it.
+        reads: state variable → the value observed.
+    """
+
+    id: int
+    time_ns: int
+    accepted_ns: int | None = None
+    started_ns: int | None = None
+    reads: dict[str, Any] = {}
+
+
+class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail"):
+    """The server answered that the operation did not succeed."""
+
+    id: int
+    time_ns: int
+    error: Error
+
+
+class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info"):
+    """Nobody knows whether the operation happened (timeout, broken connection)."""
+
+    id: int
+    time_ns: int
+    error: Error
+
+
+HistoryRecord = Invoke | Ok | Fail | Info
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoke with its completion.
+
+    Attributes:
+        worker: name of the shard that recorded it.
+        outcome: `ok`, `fail`, `info`, or `pending` (no completion was recorded: nobody knows).
+        invoke_ns: monotonic nanoseconds.
+        complete_ns: monotonic nanoseconds, None while pending.
+    """
+
+    worker: str
+    id: int
+    session: str
+    action: str
+    phase: str
+    outcome: Literal["ok", "fail", "info", "pending"]
+    invoke_ns: int
+    complete_ns: int | None
+    accepted_ns: int | None = None
+    started_ns: int | None = None
+    effects: dict[str, Effect] = {}
+    reads: dict[str, Any] = {}
+    error: Error | None = None
+
+    @property
+    def may_have_happened(self) -> bool:
+        """False only where the server refused the operation before running it.
+
+        An app function that raises may have changed state before it did, so `app` failures count as possible.
+        """
+        return not (self.outcome == "fail" and self.error is not None and self.error.kind == "rejected")
+
+    @property
+    def latency_ns(self) -> int | None:
+        """Invoke to completion, nanoseconds."""
+        return None if self.complete_ns is None else self.complete_ns - self.invoke_ns

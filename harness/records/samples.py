@@ -1,0 +1,80 @@
+"""Samples: what was measured, when. Times are `time.monotonic_ns` and `time.time_ns` of the machine."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A process tree as the operating system shows it, summed over its members.
+
+    Attributes:
+        uss_bytes: unique set size, None where the system does not tell.
+        cpu_s: user + system seconds used so far by the members alive now and those seen to end.
+        open_files: open file descriptors, sockets included.
+    """
+
+    time_ns: int
+    wall_ns: int
+    processes: int
+    rss_bytes: int
+    uss_bytes: int | None
+    cpu_s: float
+    threads: int
+    open_files: int | None
+
+
+class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
+    """What the probe inside the target answered; None for what it could not find.
+
+    Attributes:
+        sessions: sessions held by Gradio's StateHolder (open ones and those not yet forgotten).
+        live_bytes: bytes in use by the app's objects: `malloc_used + malloc_mmapped + pymalloc_used`.
+        malloc_used_bytes: glibc `mallinfo2().uordblks`.
+        malloc_mmapped_bytes: glibc `mallinfo2().hblkhd`.
+        pymalloc_used_bytes: bytes in allocated blocks of CPython's own allocator.
+    """
+
+    time_ns: int
+    wall_ns: int
+    sessions: int | None = None
+    live_bytes: int | None = None
+    malloc_used_bytes: int | None = None
+    malloc_mmapped_bytes: int | None = None
+    pymalloc_used_bytes: int | None = None
+
+
+class Plateau(msgspec.Struct, frozen=True, kw_only=True):
+    """Load held, memory settled, measured.
+
+    Attributes:
+        label: `staircase` for a step that enters the fit, or `after-close`.
+        open_sessions: sessions that the load generator holds open, each with its state.
+        loadgen_rss_bytes: resident memory of the load generator at that moment.
+        settle_s: how long the settling took, seconds.
+        quiet: False if memory was still moving when the time limit for settling ended.
+    """
+
+    label: str
+    open_sessions: int
+    process: ProcessSample
+    probe: ProbeSample
+    loadgen_rss_bytes: int | None
+    settle_s: float
+    quiet: bool
+
+
+class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The load generator's own account of itself, sent to the parent while it works.
+
+    Attributes:
+        p95_ms: over the operations of the last few seconds, for display only.
+        loop_lag_ms: how late a timer of the event loop fired, milliseconds.
+    """
+
+    users: int
+    open_sessions: int
+    operations: int
+    failures: int
+    p95_ms: float | None
+    loop_lag_ms: float

@@ -1,0 +1,90 @@
+"""Verdicts: what was concluded, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+Verdict = Literal["pass", "fail", "unknown"]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Combine verdicts: one failure is a failure; otherwise anything unknown, or nothing at all, is unknown."""
+    seen = set(verdicts)
+    if "fail" in seen:
+        return "fail"
+    if "unknown" in seen or not seen:
+        return "unknown"
+    return "pass"
+
+
+class WitnessOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a witness, short enough to read.
+
+    Attributes:
+        name: the letter under which the explanation speaks of it.
+        operation: `worker:id`, to be looked up in `history/<worker>.jsonl`.
+        invoke_s: seconds since the first operation of the run.
+        complete_s: likewise, None if it never completed.
+        reads: what it saw; long lists are cut down to the elements that matter.
+    """
+
+    name: str
+    operation: str
+    session: str
+    action: str
+    phase: str
+    outcome: str
+    invoke_s: float
+    complete_s: float | None
+    effects: dict[str, Any]
+    reads: dict[str, Any]
+
+
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
+    """A contradiction between what happened and what isolation promises.
+
+    Attributes:
+        kind: standard name of the anomaly, for example `cross-session-read`.
+        sessions: the sessions involved, the one that suffered last.
+        variable: the state variable in which it showed.
+        occurrences: how often this kind happened between these sessions on this variable.
+        witness: the few operations of the first occurrence that prove it.
+        explanation: the proof, as prose.
+    """
+
+    kind: str
+    sessions: list[str]
+    variable: str
+    occurrences: int
+    witness: list[WitnessOperation]
+    explanation: str
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one checker.
+
+    Attributes:
+        reason: why the verdict is what it is, one sentence.
+        evidence: counts that the verdict rests on, for example reads examined.
+        anomalies: at most `harness.checkers.MAX_ANOMALIES`, ordered by time.
+        anomalies_total: how many there were.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: str
+    evidence: dict[str, int]
+    anomalies: list[Anomaly] = []
+    anomalies_total: int = 0
+
+
+class Checks(msgspec.Struct, frozen=True, kw_only=True):
+    """`derived/checks.json`."""
+
+    schema_version: int
+    verdict: Verdict
+    reason: str
+    checks: list[Check]

@@ -1,0 +1,296 @@
+"""RunDir: the sole owner of the run folder's file names, and of how they are written and read.
+
+Raw files are append-only JSON lines. Files that replace another are written to a temporary name in the
+same folder and renamed, so that a reader sees the old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.errors import StorageError, UsageError
+from harness.records import (
+    SCHEMA_VERSION,
+    Checks,
+    HistoryRecord,
+    Plateau,
+    ProbeSample,
+    ProcessSample,
+    RunEvent,
+    RunManifest,
+    Seal,
+    ShardSeal,
+)
+
+T = TypeVar("T")
+
+MANIFEST = "manifest.json"
+SEAL = "SEALED.json"
+EVENTS = "events.jsonl"
+HISTORY = "history"
+PROCESS_SAMPLES = "samples/process.jsonl"
+PROBE_SAMPLES = "samples/probe.jsonl"
+LOADGEN_SAMPLES = "samples/loadgen.jsonl"
+PLATEAUS = "samples/plateaus.jsonl"
+LOADGEN_CONFIG = "loadgen.json"
+TARGET_LOG = "logs/target.log"
+LOADGEN_LOG = "logs/loadgen.log"
+CHECKS = "derived/checks.json"
+ANALYSIS = "derived/analysis.json"
+PLOTS = "derived/plots"
+REPORT = "derived/report.html"
+
+_RAW_PATTERNS = (f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
+
+
+class JsonLinesWriter:
+    """Appends records to one file, one system call per record, so that a crash loses none.
+
+    Args:
+        path: created if missing; its folder must exist.
+
+    Raises:
+        StorageError: the file cannot be opened or written (disk full, no permission).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._encoder = msgspec.json.Encoder()
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def append(self, record: msgspec.Struct) -> None:
+        """Write one record as one line."""
+        line = self._encoder.encode(record) + b"\n"
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file; appending afterwards is an error."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Explain a failed write."""
+    return StorageError(
+        f"Cannot write {path}: {error.strerror or error}.",
+        "Free some space or choose another folder with --out. What was written until then is kept, "
+        "and counts as an incomplete run.",
+    )
+
+
+class TornShard(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw file whose lines could not all be read.
+
+    Attributes:
+        file: path within the run folder.
+        line: number of the first unreadable line, from 1.
+    """
+
+    file: str
+    line: int
+    problem: str
+
+
+class RunDir:
+    """One run on disk.
+
+    Args:
+        path: the run folder. Use `create` for a new run, `open` for an existing one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> RunDir:
+        """Make the folder of a new run.
+
+        Raises:
+            UsageError: the folder already holds something, or cannot be written to.
+        """
+        try:
+            if path.exists() and not path.is_dir():
+                raise UsageError(f"{path} is a file, not a folder.", "Choose another folder with --out.")
+            if path.is_dir() and any(path.iterdir()):
+                what = "already holds a run" if (path / MANIFEST).exists() else "is not empty"
+                raise UsageError(
+                    f"{path} {what}.", "Choose another folder with --out; gradsoak never overwrites a run."
+                )
+            for folder in (HISTORY, "samples", "logs"):
+                (path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"Cannot create the run folder {path}: {error.strerror or error}.",
+                "Choose a folder that you can write to with --out.",
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """Open the folder of an existing run.
+
+        Raises:
+            UsageError: the folder holds no run.
+        """
+        if not (path / MANIFEST).is_file():
+            raise UsageError(f"{path} holds no run: there is no {MANIFEST} in it.", "Name the folder that `gradsoak run` printed.")
+        return cls(path)
+
+    # --- writing ---
+
+    def history_path(self, worker: str) -> Path:
+        """Where a worker's history shard stands."""
+        return self.path / HISTORY / f"{worker}.jsonl"
+
+    def writer(self, name: str) -> JsonLinesWriter:
+        """Open one of the raw files for appending."""
+        return JsonLinesWriter(self.path / name)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON document atomically."""
+        self.write_bytes(name, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file atomically, making its folder if needed."""
+        target = self.path / name
+        temporary = target.with_name(f".{target.name}.tmp")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise storage_error(target, error) from error
+
+    def seal(self, ended: Any, reason: str) -> Seal:
+        """Close the run: count and hash every raw file, and write the seal. Nothing raw changes afterwards."""
+        shards = {}
+        for pattern in _RAW_PATTERNS:
+            for file in sorted(self.path.glob(pattern)):
+                content = file.read_bytes()
+                shards[file.relative_to(self.path).as_posix()] = ShardSeal(
+                    lines=content.count(b"\n"), bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+                )
+        seal = Seal(ended=ended, reason=reason, wall_ns=time.time_ns(), shards=shards)
+        self.write_json(SEAL, seal)
+        return seal
+
+    # --- reading ---
+
+    def manifest(self) -> RunManifest:
+        """Read the manifest.
+
+        Raises:
+            UsageError: it is unreadable, or of another schema version.
+        """
+        raw = (self.path / MANIFEST).read_bytes()
+        try:
+            version = msgspec.json.decode(raw).get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise UsageError(
+                    f"{self.path / MANIFEST} has schema version {version}; this gradsoak reads {SCHEMA_VERSION}.",
+                    "Use the gradsoak that made the run.",
+                )
+            return msgspec.json.decode(raw, type=RunManifest)
+        except (msgspec.DecodeError, AttributeError) as error:
+            raise UsageError(f"{self.path / MANIFEST} is damaged: {error}.", "The run cannot be read.") from error
+
+    def sealed(self) -> Seal | None:
+        """The seal, or None if the run is incomplete."""
+        try:
+            return msgspec.json.decode((self.path / SEAL).read_bytes(), type=Seal)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def broken_shards(self) -> list[TornShard]:
+        """Raw files that no longer are what the seal says."""
+        seal = self.sealed()
+        broken = []
+        for name, expected in (seal.shards if seal else {}).items():
+            file = self.path / name
+            if not file.is_file():
+                broken.append(TornShard(file=name, line=0, problem="is missing"))
+            elif hashlib.sha256(file.read_bytes()).hexdigest() != expected.sha256:
+                broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
+        return broken
+
+    def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
+        """All history shards: worker → records in the order of writing, and what could not be read."""
+        shards: dict[str, list[HistoryRecord]] = {}
+        torn: list[TornShard] = []
+        for file in sorted((self.path / HISTORY).glob("*.jsonl")):
+            records, problem = _read_lines(file, HistoryRecord)
+            shards[file.stem] = records
+            if problem:
+                torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
+        return shards, torn
+
+    def events(self) -> list[RunEvent]:
+        """Events of the run, oldest first."""
+        return self._records(EVENTS, RunEvent)
+
+    def process_samples(self) -> list[ProcessSample]:
+        """Samples of the target's process tree."""
+        return self._records(PROCESS_SAMPLES, ProcessSample)
+
+    def loadgen_samples(self) -> list[ProcessSample]:
+        """Samples of the load generator's process tree."""
+        return self._records(LOADGEN_SAMPLES, ProcessSample)
+
+    def probe_samples(self) -> list[ProbeSample]:
+        """Answers of the probe."""
+        return self._records(PROBE_SAMPLES, ProbeSample)
+
+    def plateaus(self) -> list[Plateau]:
+        """Settled measurements."""
+        return self._records(PLATEAUS, Plateau)
+
+    def checks(self) -> Checks:
+        """The derived verdicts."""
+        return msgspec.json.decode((self.path / CHECKS).read_bytes(), type=Checks)
+
+    def log_tail(self, name: str, lines: int = 15) -> str:
+        """The last lines of a log, empty if there is none."""
+        try:
+            text = (self.path / name).read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _records(self, name: str, kind: type[T]) -> list[T]:
+        file = self.path / name
+        return _read_lines(file, kind)[0] if file.is_file() else []
+
+
+def _read_lines(file: Path, kind: Any) -> tuple[list[Any], tuple[int, str] | None]:
+    decoder = msgspec.json.Decoder(kind)
+    records: list[Any] = []
+    problem: tuple[int, str] | None = None
+    for number, line in _lines(file):
+        try:
+            records.append(decoder.decode(line))
+        except msgspec.DecodeError as error:
+            problem = problem or (number, f"line {number} cannot be read: {error}")
+    return records, problem
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            yield number, line

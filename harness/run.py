@@ -1,0 +1,432 @@
+"""One run: start the app, warm it up, climb the staircase, drive it, drain it, seal what was seen.
+
+Everything that is observed is on disk before anything is concluded from it; `harness.rebuild` does that part.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from harness import __version__
+from harness.checkers import CHECKERS
+from harness.errors import HarnessError, StorageError, TargetError
+from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
+from harness.load.generator import LoadGenerator
+from harness.records import (
+    SCHEMA_VERSION,
+    ClockAnchor,
+    LoadStatus,
+    Machine,
+    Plateau,
+    ProcessSample,
+    Profile,
+    RunEvent,
+    RunManifest,
+    StateVariable,
+)
+from harness.results import (
+    EVENTS,
+    LOADGEN_LOG,
+    LOADGEN_SAMPLES,
+    MANIFEST,
+    PLATEAUS,
+    PROBE_SAMPLES,
+    PROCESS_SAMPLES,
+    TARGET_LOG,
+    RunDir,
+)
+from harness.sampling import Sampler, measure_tree
+from harness.scenario import Scenario
+from harness.target import Interpreter, Target
+
+WORKER = "0"
+_WARMUP_USERS = 4
+_SETTLE_POLL_S = 0.25
+# Two settled measurements in a row that differ by less than this share, or this much, are one plateau.
+_QUIET_SHARE = 0.001
+_QUIET_BYTES = 64 * 1024
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line decides about a run.
+
+    Attributes:
+        params: the scenario's adjustable values, overrides applied.
+        ready_timeout_s: longest wait for the app to answer its first request.
+        argv: the command line, for the manifest.
+    """
+
+    scenario: Scenario
+    profile: Profile
+    params: dict[str, str]
+    seed: int
+    interpreter: Interpreter
+    ready_timeout_s: float
+    argv: list[str]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known while a run is under way, for display.
+
+    Attributes:
+        elapsed_s: since the start of the run.
+        users: active users and holders.
+        operations_per_s: over the last few seconds.
+        server_rss_bytes: of the target's process tree.
+    """
+
+    phase: str
+    elapsed_s: float
+    users: int
+    open_sessions: int
+    operations: int
+    failures: int
+    operations_per_s: float | None
+    p95_ms: float | None
+    server_rss_bytes: int | None
+
+
+def new_run_id(scenario: str) -> str:
+    """A name for a run that sorts by time: `20261122-114200-counters-7f3a`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
+
+
+def execute(options: RunOptions, run_dir: RunDir, on_progress: Callable[[Progress], None]) -> HarnessError | None:
+    """Do the run and seal it.
+
+    Args:
+        options: what to run.
+        run_dir: a new run folder.
+        on_progress: called several times a second, in this thread.
+
+    Returns:
+        What ended the run early, None if it was completed. What was observed until then is on disk.
+
+    Raises:
+        HarnessError: the run never began (the manifest could not be written).
+        KeyboardInterrupt: the user ended it; it is sealed as interrupted.
+    """
+    run = _Run(options, run_dir, on_progress)
+    try:
+        run.observe()
+    except KeyboardInterrupt:
+        run.finish("interrupted", "The run was interrupted.")
+        raise
+    except TargetError as error:
+        run.finish("target_failed", error.message)
+        return error
+    except StorageError as error:
+        run.finish("storage_failed", error.message)
+        return error
+    except HarnessError as error:
+        run.finish("load_failed", error.message)
+        return error
+    except BaseException as error:
+        run.finish("internal_error", f"{type(error).__name__}: {error}")
+        raise
+    run.finish("completed", "")
+    return None
+
+
+class _Run:
+    def __init__(self, options: RunOptions, run_dir: RunDir, on_progress: Callable[[Progress], None]) -> None:
+        self._options = options
+        self._dir = run_dir
+        self._on_progress = on_progress
+        self._began_ns = time.monotonic_ns()
+        self._phase = "start"
+        self._rate = _Rate()
+        self._events = run_dir.writer(EVENTS)
+        self._target: Target | None = None
+        self._load: LoadGenerator | None = None
+        self._sampler = Sampler(
+            options.profile.sample_interval_s,
+            on_gap=lambda name, gap_s: self._event("sampler_gap", process=name, gap_s=round(gap_s, 3)),
+        )
+        self._manifest = _manifest(options, run_dir.path.name)
+        run_dir.write_json(MANIFEST, self._manifest)
+
+    # --- the path ---
+
+    def observe(self) -> None:
+        """From the start of the app to the last measurement."""
+        options, profile = self._options, self._options.profile
+        self._enter("start")
+        self._target = Target(
+            options.scenario.app, options.interpreter, self._dir.path / TARGET_LOG, options.params
+        )
+        url = self._target.wait_ready(options.ready_timeout_s)
+        hello = self._target.probe.hello()
+        self._event("target_ready", pid=self._target.pid, url=url, overridden=hello.get("overridden", {}))
+        self._load = LoadGenerator(
+            GeneratorConfig(
+                url=url,
+                workload=str(options.scenario.workload),
+                history=str(self._dir.history_path(WORKER).resolve()),
+                run_tag=self._manifest.run_tag,
+                worker=int(WORKER),
+                seed=options.seed,
+                params=options.params,
+                profile=profile,
+            ),
+            log=self._dir.path / LOADGEN_LOG,
+            cwd=options.scenario.folder,
+        )
+        ready = self._load.wait_ready(self._tick)
+        self._declare(ready.state)
+        self._sampler.watch("target", self._target.pid, self._dir.writer(PROCESS_SAMPLES))
+        self._sampler.watch("loadgen", self._load.pid, self._dir.writer(LOADGEN_SAMPLES))
+        self._sampler.start()
+        probe_samples = self._dir.writer(PROBE_SAMPLES)
+        plateaus = self._dir.writer(PLATEAUS)
+
+        def plateau(label: str, sessions: int) -> None:
+            measured = self._settle(label, sessions)
+            probe_samples.append(measured.probe)
+            plateaus.append(measured)
+
+        try:
+            if profile.warmup_s > 0:
+                self._enter("warm-up", users=min(_WARMUP_USERS, profile.users))
+                self._perform(
+                    Drive(
+                        users=min(_WARMUP_USERS, profile.users),
+                        spawn_rate=_WARMUP_USERS,
+                        duration_s=profile.warmup_s,
+                        phase="warm-up",
+                    )
+                )
+            self._enter("staircase")
+            plateau("staircase", 0)
+            held = 0
+            for level in range(1, profile.staircase.levels + 1):
+                wanted = level * profile.staircase.sessions_per_level
+                done = self._perform(Hold(sessions=wanted, phase="staircase"))
+                if done.held < wanted:
+                    self._event("warning", text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened")
+                held = done.held
+                plateau("staircase", held)
+            self._event("limits", **msgspec.to_builtins(self._target.probe.limits()))
+            self._enter("load", users=profile.users)
+            self._perform(
+                Drive(users=profile.users, spawn_rate=profile.spawn_rate, duration_s=profile.duration_s, phase="load")
+            )
+            self._enter("drain")
+            self._perform(Release(phase="drain"))
+            self._enter("after-close")
+            plateau("after-close", 0)
+            self._load.quit(self._tick)
+        finally:
+            probe_samples.close()
+            plateaus.close()
+
+    def finish(self, ended: str, reason: str) -> None:
+        """Stop everything that was started, and seal the folder."""
+        self._phase = "stop"
+        if self._load is not None:
+            self._load.stop()
+        self._sampler.stop()
+        if self._target is not None:
+            self._target.stop()
+        if ended == "completed":
+            self._event("phase", name="end")
+        else:
+            self._last_words(ended, reason)
+        self._events.close()
+        try:
+            self._dir.seal(ended, reason)
+        except StorageError:
+            # Without the seal the run counts as incomplete, which is what it is.
+            if ended == "completed":
+                raise
+
+    def _last_words(self, ended: str, reason: str) -> None:
+        kinds = {"interrupted": "interrupted", "target_failed": "target_exit", "load_failed": "loadgen_exit"}
+        try:
+            self._event(kinds.get(ended, "error"), reason=reason)
+        except StorageError:
+            return
+
+    # --- steps ---
+
+    def _settle(self, label: str, sessions: int) -> Plateau:
+        """Collect garbage and trim until two measurements agree, or the profile's patience ends."""
+        assert self._target is not None
+        assert self._load is not None
+        began = time.monotonic()
+        deadline = began + self._options.profile.staircase.settle_timeout_s
+        before: int | None = None
+        while True:
+            self._tick()
+            probe = self._ask_target(self._target.probe.settle)
+            process = measure_tree(self._target.pid)
+            if process is None:
+                self._target.check_alive("while its memory was measured")
+                raise TargetError("The app ended while its memory was measured.", f"Its log: {self._dir.path / TARGET_LOG}")
+            level = probe.live_bytes if probe.live_bytes is not None else process.rss_bytes
+            quiet = before is not None and abs(level - before) <= max(_QUIET_BYTES, _QUIET_SHARE * before)
+            if quiet or time.monotonic() > deadline:
+                break
+            before = level
+            self._pause(_SETTLE_POLL_S)
+        generator = measure_tree(self._load.pid)
+        return Plateau(
+            label=label,
+            open_sessions=sessions,
+            process=process,
+            probe=probe,
+            loadgen_rss_bytes=generator.rss_bytes if generator else None,
+            settle_s=time.monotonic() - began,
+            quiet=quiet,
+        )
+
+    def _ask_target(self, question: Callable[[], Any]) -> Any:
+        assert self._target is not None
+        try:
+            return question()
+        except TargetError:
+            time.sleep(0.2)  # let the process be reaped, so that the error says how it ended
+            self._target.check_alive(f"during the phase {self._phase!r}")
+            raise
+
+    def _perform(self, command: Command) -> Done:
+        assert self._load is not None
+        return self._load.perform(command, self._tick, on_steady=lambda users: self._event("steady", users=users))
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._tick()
+            time.sleep(min(left, 0.1))
+
+    def _tick(self) -> None:
+        """Whatever must be looked at all the time: is everybody alive, and what does the user see?"""
+        if self._target is not None:
+            self._target.check_alive(f"during the phase {self._phase!r}")
+        if self._sampler.failure is not None:
+            raise self._sampler.failure
+        self._on_progress(self._progress())
+
+    def _progress(self) -> Progress:
+        status: LoadStatus | None = self._load.status if self._load else None
+        sample: ProcessSample | None = self._sampler.last.get("target")
+        operations = status.operations if status else 0
+        return Progress(
+            phase=self._phase,
+            elapsed_s=(time.monotonic_ns() - self._began_ns) / 1e9,
+            users=status.users if status else 0,
+            open_sessions=status.open_sessions if status else 0,
+            operations=operations,
+            failures=status.failures if status else 0,
+            operations_per_s=self._rate.update(time.monotonic(), operations),
+            p95_ms=status.p95_ms if status else None,
+            server_rss_bytes=sample.rss_bytes if sample else None,
+        )
+
+    def _enter(self, phase: str, **detail: Any) -> None:
+        self._phase = phase
+        self._event("phase", name=phase, **detail)
+
+    def _event(self, kind: str, **detail: Any) -> None:
+        self._events.append(
+            RunEvent(time_ns=time.monotonic_ns(), wall_ns=time.time_ns(), kind=kind, detail=detail)
+        )
+
+    def _declare(self, state: dict[str, StateVariable]) -> None:
+        """Complete the manifest with what only the workload knows."""
+        self._manifest = msgspec.structs.replace(self._manifest, state=state)
+        self._dir.write_json(MANIFEST, self._manifest)
+
+
+class _Rate:
+    """Operations per second over a sliding window."""
+
+    WINDOW_S = 3.0
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, int]] = []
+
+    def update(self, now: float, total: int) -> float | None:
+        """Add a point; None until there are two."""
+        self._points.append((now, total))
+        while len(self._points) > 2 and now - self._points[1][0] >= self.WINDOW_S:
+            self._points.pop(0)
+        then, before = self._points[0]
+        return (total - before) / (now - then) if now - then > 0.2 else None
+
+
+def random_seed() -> int:
+    """A seed for a run that was given none."""
+    return random.SystemRandom().randrange(2**31)
+
+
+def _manifest(options: RunOptions, run_id: str) -> RunManifest:
+    scenario, interpreter = options.scenario, options.interpreter
+    expect = None
+    if scenario.expect is not None:
+        expect = {"verdict": scenario.expect.verdict}
+        if scenario.expect.kind is not None:
+            expect["kind"] = scenario.expect.kind
+    return RunManifest(
+        schema_version=SCHEMA_VERSION,
+        gradsoak_version=__version__,
+        run_id=run_id,
+        run_tag=secrets.token_hex(2),
+        scenario=scenario.name,
+        scenario_path=str(scenario.folder),
+        title=scenario.title,
+        argv=options.argv,
+        seed=options.seed,
+        profile=options.profile,
+        params=options.params,
+        expect=expect,
+        state={},
+        checks=[checker.name for checker in CHECKERS],
+        git_sha=_git_sha(scenario.folder),
+        target_python=interpreter.path,
+        target_python_version=interpreter.version,
+        target_packages=interpreter.packages,
+        harness_packages={
+            d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]
+        },
+        gradio_version=interpreter.gradio_version,
+        machine=Machine(
+            system=platform.system(),
+            release=platform.release(),
+            architecture=platform.machine(),
+            cpu_count=os.cpu_count() or 1,
+            memory_bytes=psutil.virtual_memory().total,
+        ),
+        clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
+    )
+
+
+def _git_sha(folder: Path) -> str | None:
+    """Commit of the checkout that the scenario stands in, with `+` if it has changes; None outside of one."""
+    try:
+        sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        if sha.returncode != 0:
+            return None
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def command_line() -> list[str]:
+    """The command that the user typed, for the manifest."""
+    return ["gradsoak", *sys.argv[1:]]

@@ -1,0 +1,5 @@
+"""Samplers: what the operating system shows of a process tree, from outside."""
+
+from harness.sampling.process import ProcessTree, Sampler, measure_tree
+
+__all__ = ["ProcessTree", "Sampler", "measure_tree"]

@@ -1,0 +1,146 @@
+"""psutil samples of a whole process tree, at a fixed interval, from a thread of the harness."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from harness.errors import StorageError
+from harness.records import ProcessSample
+from harness.results import JsonLinesWriter
+
+# A sample that comes this many intervals late is a gap.
+_GAP_INTERVALS = 3.0
+
+
+class ProcessTree:
+    """A process and its descendants.
+
+    Args:
+        pid: the root.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self._cpu_by_member: dict[tuple[int, float], float] = {}
+
+    def sample(self) -> ProcessSample | None:
+        """Measure now; None if the root has ended."""
+        try:
+            members = [self._root, *self._root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return None
+        wall_ns, now_ns = time.time_ns(), time.monotonic_ns()
+        rss = uss = threads = files = count = 0
+        uss_known = files_known = True
+        for member in members:
+            try:
+                with member.oneshot():
+                    memory = member.memory_info()
+                    threads += member.num_threads()
+                    cpu = member.cpu_times()
+                    started = member.create_time()
+                try:
+                    uss += member.memory_full_info().uss
+                except psutil.AccessDenied:
+                    uss_known = False
+                try:
+                    files += member.num_fds()
+                except psutil.AccessDenied:
+                    files_known = False
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            rss += memory.rss
+            count += 1
+            self._cpu_by_member[member.pid, started] = cpu.user + cpu.system
+        if count == 0:
+            return None
+        return ProcessSample(
+            time_ns=now_ns,
+            wall_ns=wall_ns,
+            processes=count,
+            rss_bytes=rss,
+            uss_bytes=uss if uss_known else None,
+            cpu_s=sum(self._cpu_by_member.values()),
+            threads=threads,
+            open_files=files if files_known else None,
+        )
+
+
+def measure_tree(pid: int) -> ProcessSample | None:
+    """One sample of a process tree; None if it has ended."""
+    try:
+        return ProcessTree(pid).sample()
+    except psutil.NoSuchProcess:
+        return None
+
+
+class Sampler:
+    """Samples several process trees until it is stopped.
+
+    Args:
+        interval_s: distance between two samples.
+        on_gap: called with the name of a tree and the length of a gap in seconds.
+        clock: monotonic seconds; a test may bring its own.
+    """
+
+    def __init__(
+        self, interval_s: float, on_gap: Callable[[str, float], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interval_s = interval_s
+        self._on_gap = on_gap
+        self._clock = clock
+        self._trees: dict[str, tuple[ProcessTree, JsonLinesWriter]] = {}
+        self._last_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self.last: dict[str, ProcessSample] = {}
+        self.failure: StorageError | None = None
+
+    def watch(self, name: str, pid: int, writer: JsonLinesWriter) -> None:
+        """Begin to sample a process tree."""
+        with self._lock:
+            self._trees[name] = (ProcessTree(pid), writer)
+
+    def start(self) -> None:
+        """Begin to sample, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more samples, and close the files."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for _, writer in self._trees.values():
+            writer.close()
+
+    def sample_all(self) -> None:
+        """Take one sample of every tree, and report gaps."""
+        with self._lock:
+            trees = list(self._trees.items())
+        for name, (tree, writer) in trees:
+            now = self._clock()
+            sample = tree.sample()
+            if sample is None:
+                continue
+            writer.append(sample)
+            self.last[name] = sample
+            before = self._last_at.get(name)
+            if before is not None and now - before > _GAP_INTERVALS * self._interval_s:
+                self._on_gap(name, now - before)
+            self._last_at[name] = now
+
+    def _run(self) -> None:
+        due = self._clock()
+        while not self._stop.is_set():
+            try:
+                self.sample_all()
+            except StorageError as error:
+                self.failure = error
+                return
+            due = max(due + self._interval_s, self._clock())
+            self._stop.wait(max(0.0, due - self._clock()))

@@ -1,0 +1,158 @@
+"""Scenarios: finding one by name or path, and reading its `scenario.toml`."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError
+
+APP = "app.py"
+WORKLOAD = "workload.py"
+SETTINGS = "scenario.toml"
+_VERDICTS = ("pass", "fail", "unknown")
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a scenario declares that gradsoak must find.
+
+    Attributes:
+        verdict: `pass`, `fail` or `unknown`.
+        kind: an anomaly of this kind must be among those found.
+    """
+
+    verdict: str = "pass"
+    kind: str | None = None
+
+    def met_by(self, verdict: str, kinds: set[str]) -> bool:
+        """Whether a run gave what is declared."""
+        return verdict == self.verdict and (self.kind is None or self.kind in kinds)
+
+    def __str__(self) -> str:
+        return self.verdict + (f" ({self.kind})" if self.kind else "")
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    title: str = ""
+    description: str = ""
+    workload: str = WORKLOAD
+    params: dict[str, str | int | float] = {}
+    expect: Expectation | None = None
+    profile: dict[str, dict[str, Any]] = {}
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """An app, what people do with it, and what must be true.
+
+    Attributes:
+        name: the folder's name.
+        folder: absolute path.
+        app: path of `app.py`.
+        workload: path of the workload, which may belong to another scenario.
+        params: adjustable values with their defaults; the app gets them as environment variables.
+        expect: what is declared, None if nothing is.
+        profiles: the scenario's own settings, by profile name.
+    """
+
+    name: str
+    folder: Path
+    app: Path
+    workload: Path
+    title: str
+    description: str
+    params: dict[str, str]
+    expect: Expectation | None
+    profiles: dict[str, dict[str, Any]]
+
+
+def bundled_folder() -> Path:
+    """Where the bundled scenarios stand: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_scenarios"
+    return installed if installed.is_dir() else package.parent / "scenarios"
+
+
+def bundled() -> list[Scenario]:
+    """All bundled scenarios, by name."""
+    return [load(folder) for folder in sorted(bundled_folder().iterdir()) if (folder / APP).is_file()]
+
+
+def find(target: str) -> Scenario:
+    """Find a scenario by the name of a bundled one, or by the path of a folder.
+
+    Raises:
+        UsageError: there is none; the message names those that are near.
+    """
+    folder = bundled_folder() / target
+    if "/" not in target and (folder / APP).is_file():
+        return load(folder)
+    path = Path(target).expanduser()
+    if path.is_dir():
+        return load(path.resolve())
+    if path.is_file():
+        raise UsageError(f"{target} is a file.", f"Name the scenario folder: the one that holds {APP}, {WORKLOAD} and {SETTINGS}.")
+    names = [scenario.name for scenario in bundled()]
+    near = difflib.get_close_matches(target, names, n=3, cutoff=0.4)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Bundled scenarios: {', '.join(names)}."
+    raise UsageError(f"There is no scenario {target!r}, neither bundled nor as a folder.", hint)
+
+
+def load(folder: Path) -> Scenario:
+    """Read a scenario folder.
+
+    Raises:
+        UsageError: a file is missing or not valid.
+    """
+    app = folder / APP
+    if not app.is_file():
+        raise UsageError(f"{folder} has no {APP}.", f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md.")
+    settings = _read_settings(folder / SETTINGS)
+    workload = (folder / settings.workload).resolve()
+    if not workload.is_file():
+        raise UsageError(f"{folder} has no {settings.workload}.", "The workload says what people do; see docs/write-a-scenario.md.")
+    if settings.expect is not None and settings.expect.verdict not in _VERDICTS:
+        raise UsageError(
+            f"{folder / SETTINGS} expects the verdict {settings.expect.verdict!r}.", f"Choose one of: {', '.join(_VERDICTS)}."
+        )
+    return Scenario(
+        name=folder.name,
+        folder=folder,
+        app=app,
+        workload=workload,
+        title=settings.title or folder.name,
+        description=settings.description,
+        params={name: str(value) for name, value in settings.params.items()},
+        expect=settings.expect,
+        profiles=settings.profile,
+    )
+
+
+def override_params(scenario: Scenario, assignments: list[str]) -> dict[str, str]:
+    """The scenario's params with `NAME=VALUE` from the command line applied.
+
+    Raises:
+        UsageError: an assignment is malformed, or names a parameter that the scenario does not have.
+    """
+    params = dict(scenario.params)
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"{assignment!r} is not NAME=VALUE.", "For example: --param LIST_ITEMS=50000.")
+        if name not in params:
+            known = ", ".join(sorted(params)) or "none"
+            raise UsageError(f"The scenario {scenario.name} has no parameter {name!r}.", f"It has: {known}.")
+        params[name] = value
+    return params
+
+
+def _read_settings(path: Path) -> _Settings:
+    if not path.is_file():
+        return _Settings()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Settings)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid: {error}.", "See docs/file-formats.md for its settings.") from error

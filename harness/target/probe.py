@@ -1,0 +1,85 @@
+"""Our end of the probe's socket."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import TargetError
+from harness.records import GradioLimits, ProbeSample
+
+
+class ProbeClient:
+    """Asks the probe inside the target.
+
+    Args:
+        path: the Unix socket.
+        timeout_s: longest wait for one answer; settling a large heap takes seconds.
+    """
+
+    def __init__(self, path: Path, timeout_s: float = 120.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._socket: socket.socket | None = None
+        self._stream: Any = None
+
+    def connect(self) -> bool:
+        """Open the socket; False if nobody listens yet."""
+        if self._socket is not None:
+            return True
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self._timeout_s)
+        try:
+            connection.connect(str(self._path))
+        except OSError:
+            connection.close()
+            return False
+        self._socket = connection
+        self._stream = connection.makefile("rwb")
+        return True
+
+    def hello(self) -> dict[str, Any]:
+        """Who is there: pid, port (None before the launch), python, gradio, limits."""
+        return self._ask("hello")
+
+    def limits(self) -> GradioLimits:
+        """Gradio's settings for sessions."""
+        return msgspec.convert(self.hello().get("limits", {}), GradioLimits)
+
+    def measure(self) -> ProbeSample:
+        """Sessions and live heap, as they are."""
+        return _sample(self._ask("measure"))
+
+    def settle(self) -> ProbeSample:
+        """Collect garbage, give free memory back to the system, then measure."""
+        return _sample(self._ask("settle"))
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._stream.close()
+            self._socket.close()
+            self._socket = None
+
+    def _ask(self, question: str) -> dict[str, Any]:
+        if not self.connect():
+            raise TargetError("The probe inside the app does not answer.", "The app may have ended; see logs/target.log.")
+        try:
+            self._stream.write(msgspec.json.encode({"ask": question}) + b"\n")
+            self._stream.flush()
+            line = self._stream.readline()
+            if not line:
+                raise OSError("connection closed")
+            answer: dict[str, Any] = msgspec.json.decode(line)
+        except (OSError, msgspec.DecodeError) as error:
+            raise TargetError(f"The probe inside the app stopped answering: {error}.", "The app may have ended or hang; see logs/target.log.") from error
+        return answer
+
+
+def _sample(answer: dict[str, Any]) -> ProbeSample:
+    fields = {name: answer.get(name) for name in ProbeSample.__struct_fields__ if name not in ("time_ns", "wall_ns")}
+    return ProbeSample(time_ns=time.monotonic_ns(), wall_ns=time.time_ns(), **fields)

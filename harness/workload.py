@@ -1,0 +1,183 @@
+"""What a scenario's `workload.py` is written with.
+
+A workload says what a person does in one browser tab, and which state that touches:
+
+    class Visitor(Workload):
+        state = {"count": counter()}
+
+        def arrive(self):
+            self.click()
+
+        @action
+        def click(self):
+            with self.operation("click", count=increment()) as seen:
+                seen["count"] = self.page.call("/click")
+
+It knows nothing of Locust: the load generator gives it a session to act in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Protocol, TypeVar, overload
+
+from harness.records import Effect, StateVariable
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def counter(initial: int = 0) -> StateVariable:
+    """A number that only this session's increments change."""
+    return StateVariable(model="counter", initial=initial)
+
+
+def append_only_list() -> StateVariable:
+    """A list that only grows, by this session's appends. Elements are unique: use tokens."""
+    return StateVariable(model="list", initial=[])
+
+
+def register(initial: Any = None) -> StateVariable:
+    """A value that holds the last one this session wrote. Values are unique: make them from tokens."""
+    return StateVariable(model="register", initial=initial)
+
+
+def increment(amount: int = 1) -> Effect:
+    """Effect: add to a counter."""
+    return Effect(op="increment", value=amount)
+
+
+def append(value: str) -> Effect:
+    """Effect: add one unique element to the end of a list."""
+    return Effect(op="append", value=value)
+
+
+def write(value: Any) -> Effect:
+    """Effect: replace the value of a register."""
+    return Effect(op="write", value=value)
+
+
+class Page(Protocol):
+    """The browser tab, as a workload sees it."""
+
+    def call(self, api_name: str, *args: Any) -> Any:
+        """Trigger an event of the app and wait for its outputs.
+
+        Args:
+            api_name: the endpoint, for example `/click`.
+            args: values of its input components, in order, State left out.
+
+        Returns:
+            The value of its output component, or a tuple of several; State left out.
+        """
+
+
+class Session(Protocol):
+    """What the load generator provides to a workload: a tab, and a place to write down what happens in it."""
+
+    id: str
+    page: Page
+    random: random.Random
+    params: Mapping[str, str]
+
+    def token(self) -> str:
+        """A new value that names this session and no other write."""
+
+    def operation(self, name: str, effects: Mapping[str, Effect]) -> AbstractContextManager[dict[str, Any]]:
+        """Record one operation: its invoke on entry, its completion on exit."""
+
+
+@overload
+def action(function: F) -> F: ...
+@overload
+def action(*, weight: int = 1) -> Callable[[F], F]: ...
+def action(function: Any = None, *, weight: int = 1) -> Any:
+    """Mark a method as something that a person does again and again.
+
+    Args:
+        function: the method, when used without parentheses.
+        weight: how often it is chosen, compared with the other actions.
+    """
+
+    def mark(method: F) -> F:
+        method.gradsoak_weight = weight  # type: ignore[attr-defined]
+        return method
+
+    return mark(function) if function is not None else mark
+
+
+class Workload:
+    """One visit to the app: a session from opening the page to closing it.
+
+    Subclass it in `workload.py`, name the state variables, and write one method per action. One object lives as
+    long as one session, so attributes of `self` are what the page itself holds, such as a chat's visible history.
+
+    Attributes:
+        state: state variable → the model that it must follow.
+    """
+
+    state: ClassVar[dict[str, StateVariable]] = {}
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def page(self) -> Page:
+        """The browser tab of this session."""
+        return self._session.page
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers that the run's seed decides."""
+        return self._session.random
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The scenario's adjustable values."""
+        return self._session.params
+
+    def token(self) -> str:
+        """A new value that names this session and no other write."""
+        return self._session.token()
+
+    def operation(self, name: str, **effects: Effect) -> AbstractContextManager[dict[str, Any]]:
+        """Record one operation.
+
+        Args:
+            name: the action's name, as it stands in the latency table.
+            effects: state variable → what this operation asks of it.
+
+        Returns:
+            A context manager; put what the page showed into the mapping that it yields, by state variable.
+
+        Raises:
+            KeyError: an effect names a variable that `state` does not declare.
+        """
+        unknown = set(effects) - set(self.state)
+        if unknown:
+            raise KeyError(f"operation {name!r} changes {sorted(unknown)}, which `state` does not declare")
+        return self._session.operation(name, effects)
+
+    def arrive(self) -> None:
+        """What everybody does first, and what gives the session its state. Default: nothing."""
+
+    def act(self) -> None:
+        """Do one of the actions, chosen by weight."""
+        methods = self.actions()
+        if not methods:
+            return
+        names = list(methods)
+        chosen = self.random.choices(names, weights=[methods[name] for name in names])[0]
+        getattr(self, chosen)()
+
+    @classmethod
+    def actions(cls) -> dict[str, int]:
+        """Names of the methods marked with `@action`, with their weights, in order of definition."""
+        found: dict[str, int] = {}
+        for kind in reversed(cls.__mro__):
+            for name, member in vars(kind).items():
+                weight = getattr(member, "gradsoak_weight", None)
+                if weight is not None:
+                    found[name] = weight
+        return found
