@@ -1,5 +1,6 @@
 """L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
 
+from harness.records.bench import Bench, BenchRow, Interval
 from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
@@ -27,6 +28,8 @@ from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOpe
 __all__ = [
     "SCHEMA_VERSION",
     "Anomaly",
+    "Bench",
+    "BenchRow",
     "Check",
     "Checks",
     "ClockAnchor",
@@ -36,6 +39,7 @@ __all__ = [
     "GradioLimits",
     "HistoryRecord",
     "Info",
+    "Interval",
     "Invoke",
     "LoadStatus",
     "Machine",

@@ -1,0 +1,76 @@
+"""The outcome of a bench: one row per scenario."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.records.verdicts import Verdict
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario of a bench.
+
+    Attributes:
+        run: path of the run folder, relative to the bench folder.
+        verdict: what the run concluded.
+        expected: what the scenario declares, in words.
+        met: whether the two agree.
+        error: what ended the run early, None if it was completed.
+        anomalies: kind → how many.
+        live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
+        slowest_action: the action with the highest p95, tab actions aside.
+        p50_ms, p95_ms: its latency.
+        duration_s: wall time of the run.
+    """
+
+    scenario: str
+    title: str
+    description: str
+    run: str
+    verdict: Verdict
+    expected: str
+    met: bool
+    error: str | None
+    reason: str
+    checks: dict[str, Verdict]
+    anomalies: dict[str, int]
+    operations: int
+    sessions: int
+    live_bytes_per_session: Interval | None
+    uss_bytes_per_session: Interval | None
+    slowest_action: str | None
+    p50_ms: float | None
+    p95_ms: float | None
+    throughput_per_s: float | None
+    server_rss_high_water_bytes: int | None
+    duration_s: float
+    warnings: list[str]
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """`bench.json`.
+
+    Attributes:
+        profile: name of the profile that all scenarios ran under.
+        ended: `completed` or `interrupted`.
+    """
+
+    schema_version: int
+    bench_id: str
+    gradsoak_version: str
+    gradio_version: str
+    python_version: str
+    machine: str
+    profile: str
+    started_wall_ns: int
+    duration_s: float
+    ended: str
+    rows: list[BenchRow]
