@@ -59,7 +59,9 @@ def pair(shards: Mapping[str, Sequence[HistoryRecord]], problems: Sequence[str] 
                 continue
             invoke = open_invokes.pop(record.id, None)
             if invoke is None:
-                found.append(f"Operation {worker}:{record.id} was completed without, or more than once after, its invoke.")
+                found.append(
+                    f"Operation {worker}:{record.id} was completed without, or more than once after, its invoke."
+                )
                 continue
             if record.time_ns < invoke.time_ns:
                 found.append(f"Operation {worker}:{record.id} was completed before it was invoked.")
@@ -122,5 +124,7 @@ def phases(events: Sequence[RunEvent]) -> list[PhaseSpan]:
         steady = next(
             (e.time_ns for e in events if e.kind == "steady" and event.time_ns <= e.time_ns < end_ns), None
         )
-        spans.append(PhaseSpan(name=str(event.detail["name"]), begin_ns=event.time_ns, end_ns=end_ns, steady_ns=steady))
+        spans.append(
+            PhaseSpan(name=str(event.detail["name"]), begin_ns=event.time_ns, end_ns=end_ns, steady_ns=steady)
+        )
     return spans

@@ -14,7 +14,7 @@ import psutil
 
 # Waits for the harness: a line `done` means that it has cleaned up itself. End of file means that the harness is
 # gone, whatever killed it, and then the whole process group of the child goes too.
-_GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -KILL -- "-$group"'
+_GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
 class Child:
@@ -32,7 +32,13 @@ class Child:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD],

@@ -87,7 +87,9 @@ def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[
     try:
         profile = msgspec.convert(values, Profile)
     except msgspec.ValidationError as error:
-        raise UsageError(f"The profile {name!r} is not valid: {error}.", "See docs/file-formats.md for the settings.") from error
+        raise UsageError(
+            f"The profile {name!r} is not valid: {error}.", "See docs/file-formats.md for the settings."
+        ) from error
     _check(profile)
     return profile
 
@@ -103,19 +105,63 @@ def _merge(values: dict[str, Any], settings: Mapping[str, Any], source: str) -> 
 def _check(profile: Profile) -> None:
     problems = [
         (profile.users < 1, f"{profile.users} users cannot make load", "--users 1 or more"),
-        (profile.users > MAX_USERS, f"{profile.users} users are more than one generator is made for", f"--users {MAX_USERS} or fewer"),
-        (not _positive(profile.spawn_rate), f"a spawn rate of {profile.spawn_rate:g} users per second", "--spawn-rate above 0"),
+        (
+            profile.users > MAX_USERS,
+            f"{profile.users} users are more than one generator is made for",
+            f"--users {MAX_USERS} or fewer",
+        ),
+        (
+            not _positive(profile.spawn_rate),
+            f"a spawn rate of {profile.spawn_rate:g} users per second",
+            "--spawn-rate above 0",
+        ),
         (not _positive(profile.duration_s), f"a duration of {profile.duration_s:g} s", "--duration above 0"),
-        (profile.duration_s > MAX_DURATION_S, f"a duration of {profile.duration_s:g} s", "--duration of at most 24h"),
-        (not profile.think_s >= 0 or math.isinf(profile.think_s), f"a think time of {profile.think_s:g} s", "--think 0 or more"),
-        (profile.actions_per_session < 1, f"{profile.actions_per_session:g} actions per session", "actions_per_session of 1 or more"),
-        (not 0 <= profile.reload_share <= 1, f"a reload share of {profile.reload_share:g}", "reload_share between 0 and 1"),
+        (
+            profile.duration_s > MAX_DURATION_S,
+            f"a duration of {profile.duration_s:g} s",
+            "--duration of at most 24h",
+        ),
+        (
+            not profile.think_s >= 0 or math.isinf(profile.think_s),
+            f"a think time of {profile.think_s:g} s",
+            "--think 0 or more",
+        ),
+        (
+            profile.actions_per_session < 1,
+            f"{profile.actions_per_session:g} actions per session",
+            "actions_per_session of 1 or more",
+        ),
+        (
+            not 0 <= profile.reload_share <= 1,
+            f"a reload share of {profile.reload_share:g}",
+            "reload_share between 0 and 1",
+        ),
         (not profile.warmup_s >= 0, f"a warm-up of {profile.warmup_s:g} s", "warmup_s of 0 or more"),
-        (not _positive(profile.operation_timeout_s), f"an operation timeout of {profile.operation_timeout_s:g} s", "operation_timeout_s above 0"),
-        (not profile.sample_interval_s >= 0.05, f"a sample every {profile.sample_interval_s:g} s", "sample_interval_s of 0.05 or more"),
-        (profile.staircase.levels < MIN_LEVELS, f"a staircase of {profile.staircase.levels} levels", f"at least {MIN_LEVELS} levels"),
-        (profile.staircase.sessions_per_level < 1, f"{profile.staircase.sessions_per_level} sessions per level", "sessions_per_level of 1 or more"),
-        (not _positive(profile.staircase.settle_timeout_s), f"{profile.staircase.settle_timeout_s:g} s for settling", "settle_timeout_s above 0"),
+        (
+            not _positive(profile.operation_timeout_s),
+            f"an operation timeout of {profile.operation_timeout_s:g} s",
+            "operation_timeout_s above 0",
+        ),
+        (
+            not profile.sample_interval_s >= 0.05,
+            f"a sample every {profile.sample_interval_s:g} s",
+            "sample_interval_s of 0.05 or more",
+        ),
+        (
+            profile.staircase.levels < MIN_LEVELS,
+            f"a staircase of {profile.staircase.levels} levels",
+            f"at least {MIN_LEVELS} levels",
+        ),
+        (
+            profile.staircase.sessions_per_level < 1,
+            f"{profile.staircase.sessions_per_level} sessions per level",
+            "sessions_per_level of 1 or more",
+        ),
+        (
+            not _positive(profile.staircase.settle_timeout_s),
+            f"{profile.staircase.settle_timeout_s:g} s for settling",
+            "settle_timeout_s above 0",
+        ),
     ]
     for wrong, what, remedy in problems:
         if wrong:

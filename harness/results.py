@@ -6,6 +6,7 @@ same folder and renamed, so that a reader sees the old file or the new one, neve
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -94,6 +95,23 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     )
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file through a temporary one beside it, making its folder if needed.
+
+    Raises:
+        StorageError: it cannot be written; the old file, if any, is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise storage_error(path, error) from error
+
+
 class TornShard(msgspec.Struct, frozen=True, kw_only=True):
     """A raw file whose lines could not all be read.
 
@@ -149,7 +167,10 @@ class RunDir:
             UsageError: the folder holds no run.
         """
         if not (path / MANIFEST).is_file():
-            raise UsageError(f"{path} holds no run: there is no {MANIFEST} in it.", "Name the folder that `gradsoak run` printed.")
+            raise UsageError(
+                f"{path} holds no run: there is no {MANIFEST} in it.",
+                "Name the folder that `gradsoak run` printed.",
+            )
         return cls(path)
 
     # --- writing ---
@@ -168,15 +189,7 @@ class RunDir:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file atomically, making its folder if needed."""
-        target = self.path / name
-        temporary = target.with_name(f".{target.name}.tmp")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            os.replace(temporary, target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise storage_error(target, error) from error
+        write_atomically(self.path / name, content)
 
     def seal(self, ended: Any, reason: str) -> Seal:
         """Close the run: count and hash every raw file, and write the seal. Nothing raw changes afterwards."""
@@ -209,7 +222,9 @@ class RunDir:
                 )
             return msgspec.json.decode(raw, type=RunManifest)
         except (msgspec.DecodeError, AttributeError) as error:
-            raise UsageError(f"{self.path / MANIFEST} is damaged: {error}.", "The run cannot be read.") from error
+            raise UsageError(
+                f"{self.path / MANIFEST} is damaged: {error}.", "The run cannot be read."
+            ) from error
 
     def sealed(self) -> Seal | None:
         """The seal, or None if the run is incomplete."""
@@ -292,5 +307,4 @@ def _read_lines(file: Path, kind: Any) -> tuple[list[Any], tuple[int, str] | Non
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            yield number, line
+        yield from enumerate(stream, start=1)

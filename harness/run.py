@@ -24,6 +24,7 @@ import psutil
 from harness import __version__
 from harness.checkers import CHECKERS
 from harness.errors import HarnessError, StorageError, TargetError
+from harness.live import LiveCheck
 from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
 from harness.load.generator import LoadGenerator
 from harness.records import (
@@ -86,6 +87,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         elapsed_s: since the start of the run.
         users: active users and holders.
         operations_per_s: over the last few seconds.
+        anomalies: found so far, None before the first look.
         server_rss_bytes: of the target's process tree.
     """
 
@@ -98,6 +100,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     operations_per_s: float | None
     p95_ms: float | None
     server_rss_bytes: int | None
+    anomalies: int | None
 
 
 def new_run_id(scenario: str) -> str:
@@ -105,7 +108,9 @@ def new_run_id(scenario: str) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
 
 
-def execute(options: RunOptions, run_dir: RunDir, on_progress: Callable[[Progress], None]) -> HarnessError | None:
+def execute(
+    options: RunOptions, run_dir: RunDir, on_progress: Callable[[Progress], None]
+) -> HarnessError | None:
     """Do the run and seal it.
 
     Args:
@@ -150,6 +155,7 @@ class _Run:
         self._began_ns = time.monotonic_ns()
         self._phase = "start"
         self._rate = _Rate()
+        self._live = LiveCheck(run_dir)
         self._events = run_dir.writer(EVENTS)
         self._target: Target | None = None
         self._load: LoadGenerator | None = None
@@ -217,13 +223,21 @@ class _Run:
                 wanted = level * profile.staircase.sessions_per_level
                 done = self._perform(Hold(sessions=wanted, phase="staircase"))
                 if done.held < wanted:
-                    self._event("warning", text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened")
+                    self._event(
+                        "warning",
+                        text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened",
+                    )
                 held = done.held
                 plateau("staircase", held)
             self._event("limits", **msgspec.to_builtins(self._target.probe.limits()))
             self._enter("load", users=profile.users)
             self._perform(
-                Drive(users=profile.users, spawn_rate=profile.spawn_rate, duration_s=profile.duration_s, phase="load")
+                Drive(
+                    users=profile.users,
+                    spawn_rate=profile.spawn_rate,
+                    duration_s=profile.duration_s,
+                    phase="load",
+                )
             )
             self._enter("drain")
             self._perform(Release(phase="drain"))
@@ -276,7 +290,9 @@ class _Run:
             process = measure_tree(self._target.pid)
             if process is None:
                 self._target.check_alive("while its memory was measured")
-                raise TargetError("The app ended while its memory was measured.", f"Its log: {self._dir.path / TARGET_LOG}")
+                raise TargetError(
+                    "The app ended while its memory was measured.", f"Its log: {self._dir.path / TARGET_LOG}"
+                )
             level = probe.live_bytes if probe.live_bytes is not None else process.rss_bytes
             quiet = before is not None and abs(level - before) <= max(_QUIET_BYTES, _QUIET_SHARE * before)
             if quiet or time.monotonic() > deadline:
@@ -305,7 +321,9 @@ class _Run:
 
     def _perform(self, command: Command) -> Done:
         assert self._load is not None
-        return self._load.perform(command, self._tick, on_steady=lambda users: self._event("steady", users=users))
+        return self._load.perform(
+            command, self._tick, on_steady=lambda users: self._event("steady", users=users)
+        )
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -335,6 +353,7 @@ class _Run:
             operations_per_s=self._rate.update(time.monotonic(), operations),
             p95_ms=status.p95_ms if status else None,
             server_rss_bytes=sample.rss_bytes if sample else None,
+            anomalies=self._live.anomalies(self._manifest.state),
         )
 
     def _enter(self, phase: str, **detail: Any) -> None:
@@ -418,10 +437,19 @@ def _manifest(options: RunOptions, run_id: str) -> RunManifest:
 def _git_sha(folder: Path) -> str | None:
     """Commit of the checkout that the scenario stands in, with `+` if it has changes; None outside of one."""
     try:
-        sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        sha = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
         if sha.returncode != 0:
             return None
-        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")

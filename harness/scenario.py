@@ -94,7 +94,10 @@ def find(target: str) -> Scenario:
     if path.is_dir():
         return load(path.resolve())
     if path.is_file():
-        raise UsageError(f"{target} is a file.", f"Name the scenario folder: the one that holds {APP}, {WORKLOAD} and {SETTINGS}.")
+        raise UsageError(
+            f"{target} is a file.",
+            f"Name the scenario folder: the one that holds {APP}, {WORKLOAD} and {SETTINGS}.",
+        )
     names = [scenario.name for scenario in bundled()]
     near = difflib.get_close_matches(target, names, n=3, cutoff=0.4)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Bundled scenarios: {', '.join(names)}."
@@ -109,14 +112,21 @@ def load(folder: Path) -> Scenario:
     """
     app = folder / APP
     if not app.is_file():
-        raise UsageError(f"{folder} has no {APP}.", f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md.")
+        raise UsageError(
+            f"{folder} has no {APP}.",
+            f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md.",
+        )
     settings = _read_settings(folder / SETTINGS)
     workload = (folder / settings.workload).resolve()
     if not workload.is_file():
-        raise UsageError(f"{folder} has no {settings.workload}.", "The workload says what people do; see docs/write-a-scenario.md.")
+        raise UsageError(
+            f"{folder} has no {settings.workload}.",
+            "The workload says what people do; see docs/write-a-scenario.md.",
+        )
     if settings.expect is not None and settings.expect.verdict not in _VERDICTS:
         raise UsageError(
-            f"{folder / SETTINGS} expects the verdict {settings.expect.verdict!r}.", f"Choose one of: {', '.join(_VERDICTS)}."
+            f"{folder / SETTINGS} expects the verdict {settings.expect.verdict!r}.",
+            f"Choose one of: {', '.join(_VERDICTS)}.",
         )
     return Scenario(
         name=folder.name,
@@ -155,4 +165,6 @@ def _read_settings(path: Path) -> _Settings:
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Settings)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid: {error}.", "See docs/file-formats.md for its settings.") from error
+        raise UsageError(
+            f"{path} is not valid: {error}.", "See docs/file-formats.md for its settings."
+        ) from error

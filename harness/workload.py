@@ -76,10 +76,21 @@ class Page(Protocol):
 class Session(Protocol):
     """What the load generator provides to a workload: a tab, and a place to write down what happens in it."""
 
-    id: str
-    page: Page
-    random: random.Random
-    params: Mapping[str, str]
+    @property
+    def id(self) -> str:
+        """Its name in the history."""
+
+    @property
+    def page(self) -> Page:
+        """Its tab."""
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers that the run's seed decides."""
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The scenario's adjustable values."""
 
     def token(self) -> str:
         """A new value that names this session and no other write."""

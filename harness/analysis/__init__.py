@@ -79,7 +79,9 @@ def analyse(data: RunData) -> Analysis:
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
-    outcomes = {kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")}
+    outcomes = {
+        kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")
+    }
     errors: dict[str, int] = {}
     for operation in operations:
         if operation.error is not None:
@@ -113,7 +115,9 @@ def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
             "the cost per session is less certain. Give the profile a longer settle_timeout_s."
         )
     if gaps:
-        found.append(f"The sampler came late {gaps} times: the machine was overloaded, and peaks may have been missed.")
+        found.append(
+            f"The sampler came late {gaps} times: the machine was overloaded, and peaks may have been missed."
+        )
     load = data.phase("load")
     if load is not None and load.steady_ns is None:
         found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")

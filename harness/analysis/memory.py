@@ -69,7 +69,9 @@ def per_session(plateaus: Sequence[Plateau], measure: Callable[[Plateau], int | 
 def memory_figures(plateaus: Sequence[Plateau]) -> MemoryFigures:
     """All figures of memory."""
     return MemoryFigures(
-        bytes_per_open_session=PerSession(live=per_session(plateaus, live_bytes), uss=per_session(plateaus, uss_bytes)),
+        bytes_per_open_session=PerSession(
+            live=per_session(plateaus, live_bytes), uss=per_session(plateaus, uss_bytes)
+        ),
         after_close_live_bytes=_above_start(plateaus, live_bytes),
         after_close_uss_bytes=_above_start(plateaus, uss_bytes),
     )

@@ -55,7 +55,9 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
 def in_window(operations: Sequence[Operation], window: tuple[int, int]) -> list[Operation]:
     """Operations that were invoked and completed within the window."""
     begin, end = window
-    return [o for o in operations if o.invoke_ns >= begin and o.complete_ns is not None and o.complete_ns <= end]
+    return [
+        o for o in operations if o.invoke_ns >= begin and o.complete_ns is not None and o.complete_ns <= end
+    ]
 
 
 def latencies(operations: Sequence[Operation]) -> dict[str, Latency]:
@@ -74,7 +76,11 @@ def latencies(operations: Sequence[Operation]) -> dict[str, Latency]:
 def throughput_per_s(operations: Sequence[Operation], window: tuple[int, int]) -> float:
     """Completed actions of the workload per second; opening and closing pages is not counted."""
     begin, end = window
-    done = sum(1 for o in operations if o.outcome == "ok" and o.action not in TAB_ACTIONS and begin <= (o.complete_ns or 0) <= end)
+    done = sum(
+        1
+        for o in operations
+        if o.outcome == "ok" and o.action not in TAB_ACTIONS and begin <= (o.complete_ns or 0) <= end
+    )
     return done / ((end - begin) / 1e9)
 
 
@@ -94,9 +100,13 @@ def loadgen_figures(data: RunData, rss_bytes_per_session: float | None) -> Loadg
     window = data.timed_window()
     used = cpu_seconds(data.loadgen, window) if window else None
     if window is None or used is None:
-        return LoadgenFigures(cpu_ms_per_operation=None, rss_bytes_per_session=rss_bytes_per_session, cpu_utilisation=None)
+        return LoadgenFigures(
+            cpu_ms_per_operation=None, rss_bytes_per_session=rss_bytes_per_session, cpu_utilisation=None
+        )
     done = sum(
-        1 for o in data.history.operations if o.action != "close" and window[0] <= (o.complete_ns or 0) <= window[1]
+        1
+        for o in data.history.operations
+        if o.action != "close" and window[0] <= (o.complete_ns or 0) <= window[1]
     )
     return LoadgenFigures(
         cpu_ms_per_operation=used * 1000.0 / done if done else None,

@@ -51,7 +51,9 @@ def check_history(
     index = Index(history, state)
     checks += [_run(checker, index) for checker in checkers]
     verdict = worst(check.verdict for check in checks)
-    return Checks(schema_version=SCHEMA_VERSION, verdict=verdict, reason=_reason(checks, verdict), checks=checks)
+    return Checks(
+        schema_version=SCHEMA_VERSION, verdict=verdict, reason=_reason(checks, verdict), checks=checks
+    )
 
 
 def count_anomalies(history: History, state: dict[str, StateVariable]) -> int:

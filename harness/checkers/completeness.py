@@ -26,7 +26,7 @@ def check_completeness(
         found.insert(0, "The run was never sealed: the harness ended in the middle of it.")
     elif seal.ended != "completed":
         found.insert(0, seal.reason or f"The run ended early: {seal.ended}.")
-    outcomes = {kind: 0 for kind in ("ok", "fail", "info", "pending")}
+    outcomes = dict.fromkeys(("ok", "fail", "info", "pending"), 0)
     for operation in history.operations:
         outcomes[operation.outcome] += 1
     reads = sum(1 for o in history.operations if o.reads)
@@ -38,8 +38,15 @@ def check_completeness(
     if broken:
         first = broken[0].error
         assert first is not None
-        found.append(f"The workload itself raised an error in {len(broken)} operations, first: {first.message}.")
-    evidence = {"operations": len(history.operations), **outcomes, "reads": reads, "sessions": len(history.by_session())}
+        found.append(
+            f"The workload itself raised an error in {len(broken)} operations, first: {first.message}."
+        )
+    evidence = {
+        "operations": len(history.operations),
+        **outcomes,
+        "reads": reads,
+        "sessions": len(history.by_session()),
+    }
     if found:
         shown = " ".join(found[:3]) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
         return Check(name=NAME, verdict="unknown", reason=shown, evidence=evidence)

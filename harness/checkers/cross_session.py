@@ -33,11 +33,20 @@ class CrossSessionRead:
         reads = sum(len(reads) for reads in index.reads.values())
         evidence = {"reads": reads, "sessions_reading": len(readers), "sessions_writing": len(writers)}
         if findings.total:
-            verdict, reason = "fail", f"Sessions saw what other sessions wrote, in {findings.total} combinations of sessions and variable."
+            verdict, reason = (
+                "fail",
+                f"Sessions saw what other sessions wrote, in {findings.total} combinations of sessions and variable.",
+            )
         elif not readers or len(writers) < 2:
-            verdict, reason = "unknown", f"{len(readers)} sessions read and {len(writers)} wrote; it takes two sessions to cross."
+            verdict, reason = (
+                "unknown",
+                f"{len(readers)} sessions read and {len(writers)} wrote; it takes two sessions to cross.",
+            )
         else:
-            verdict, reason = "pass", f"None of {reads} reads by {len(readers)} sessions held anything that another of {len(writers)} sessions wrote."
+            verdict, reason = (
+                "pass",
+                f"None of {reads} reads by {len(readers)} sessions held anything that another of {len(writers)} sessions wrote.",
+            )
         return Check(
             name=self.name,
             verdict=verdict,  # type: ignore[arg-type]
@@ -59,7 +68,9 @@ class GarbageRead:
         for variable, model in index.state.items():
             for read in index.reads[variable]:
                 for value in _garbage(index, variable, model.model, read):
-                    findings.add(
+                    if not findings.first(variable, [read.session]):
+                        continue
+                    findings.describe(
                         variable=variable,
                         sessions=[read.session],
                         witness=[(read, f"read {variable} = {show(read.reads[variable], [value])}")],
@@ -72,7 +83,10 @@ class GarbageRead:
         elif not reads:
             verdict, reason = "unknown", "Nothing was read."
         else:
-            verdict, reason = "pass", f"Every value in {reads} reads is a default or was written by a recorded operation."
+            verdict, reason = (
+                "pass",
+                f"Every value in {reads} reads is a default or was written by a recorded operation.",
+            )
         return Check(
             name=self.name,
             verdict=verdict,  # type: ignore[arg-type]
@@ -98,10 +112,13 @@ def _foreign_values(index: Index, variable: str, read: Operation, findings: Find
         if not writers or any(w.session == read.session for w in writers):
             continue
         writer = writers[0]
+        sessions = [writer.session, read.session]
+        if not findings.first(variable, sessions):
+            continue
         verb = "appended" if model.model == "list" else "wrote"
-        findings.add(
+        findings.describe(
             variable=variable,
-            sessions=[writer.session, read.session],
+            sessions=sessions,
             witness=[
                 (writer, f"{verb} {show(value)} to {variable}{_acknowledged(writer)}"),
                 (read, f"read {variable} = {show(observed, [value])}"),
@@ -121,13 +138,15 @@ def _foreign_increments(index: Index, variable: str, read: Operation, findings: 
     value, own, everyone = bounds
     if value <= own or value > everyone:
         return
-    foreign = [o for o in index.increments[variable].until(read.complete_ns or 0) if o.session != read.session]
-    # The latest one that was acknowledged before the read began is the easiest to believe.
-    before = [o for o in foreign if o.complete_ns is not None and o.complete_ns <= read.invoke_ns]
-    writer = (before or foreign)[-1]
-    findings.add(
+    writer = index.increments[variable].foreign_before(read)
+    if writer is None:
+        return
+    sessions = [writer.session, read.session]
+    if not findings.first(variable, sessions):
+        return
+    findings.describe(
         variable=variable,
-        sessions=[writer.session, read.session],
+        sessions=sessions,
         witness=[
             (writer, f"incremented {variable}{_acknowledged(writer)}"),
             (read, f"read {variable} = {value}"),
@@ -157,7 +176,11 @@ def _garbage(index: Index, variable: str, model: str, read: Operation) -> list[A
     if model == "counter":
         bounds = _counter_bounds(index, variable, read)
         initial = index.state[variable].initial or 0
-        return [value] if bounds is None or value != bounds[0] or bounds[0] > bounds[2] or bounds[0] < initial else []
+        return (
+            [value]
+            if bounds is None or value != bounds[0] or bounds[0] > bounds[2] or bounds[0] < initial
+            else []
+        )
     if model == "list" and not isinstance(value, list):
         return [value]
     return [v for v in _elements(model, value) if key(v) not in index.writers[variable]]

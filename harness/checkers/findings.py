@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from harness.history import History
 from harness.records import Anomaly, Effect, Operation, WitnessOperation
 
@@ -26,7 +28,21 @@ class Findings:
         self._found: dict[tuple[str, ...], Anomaly] = {}
         self._occurrences: dict[tuple[str, ...], int] = {}
 
-    def add(
+    def first(self, variable: str, sessions: list[str]) -> bool:
+        """Count an occurrence; True if it is the first of its place and must be described by `describe`.
+
+        A shared global yields an occurrence for nearly every read, so prose is written for the first only.
+
+        Args:
+            variable: where it showed.
+            sessions: those involved, the one that suffered last.
+        """
+        place = (variable, *sessions)
+        count = self._occurrences.get(place, 0)
+        self._occurrences[place] = count + 1
+        return count == 0 and len(self._found) < MAX_ANOMALIES
+
+    def describe(
         self,
         *,
         variable: str,
@@ -35,7 +51,7 @@ class Findings:
         conclusion: str,
         relevant: list[Any] | None = None,
     ) -> None:
-        """Report an occurrence.
+        """Describe the first occurrence.
 
         Args:
             variable: where it showed.
@@ -44,20 +60,16 @@ class Findings:
             conclusion: why they contradict each other, as a sentence; may use the letters A, B, C.
             relevant: elements of long lists that must stay visible in the witness.
         """
-        place = (variable, *sessions)
-        self._occurrences[place] = self._occurrences.get(place, 0) + 1
-        if place in self._found or len(self._found) >= MAX_ANOMALIES:
-            return
         letters = [chr(ord("A") + i) for i in range(len(witness))]
         lets = " ".join(
             f"Let {letter} = session {operation.session} {clause}."
             for letter, (operation, clause) in zip(letters, witness, strict=True)
         )
-        self._found[place] = Anomaly(
+        self._found[(variable, *sessions)] = Anomaly(
             kind=self.kind,
             sessions=sessions,
             variable=variable,
-            occurrences=0,
+            occurrences=1,
             witness=[
                 _witness(letter, operation, variable, relevant or [], self._started_ns)
                 for letter, (operation, _) in zip(letters, witness, strict=True)
@@ -73,15 +85,8 @@ class Findings:
     def anomalies(self) -> list[Anomaly]:
         """Those kept, with their occurrences counted."""
         return [
-            Anomaly(
-                kind=a.kind,
-                sessions=a.sessions,
-                variable=a.variable,
-                occurrences=self._occurrences[place],
-                witness=a.witness,
-                explanation=a.explanation,
-            )
-            for place, a in self._found.items()
+            msgspec.structs.replace(anomaly, occurrences=self._occurrences[place])
+            for place, anomaly in self._found.items()
         ]
 
 
@@ -94,7 +99,9 @@ def shorten(value: Any, relevant: list[Any]) -> Any:
     """Cut a long list down to what matters, marking what is left out with `…`."""
     if not isinstance(value, list) or len(value) <= _MAX_SHOWN:
         return value
-    keep = sorted({i for i, v in enumerate(value) if v in relevant} | {0, len(value) - 2, len(value) - 1})[-_MAX_SHOWN:]
+    keep = sorted({i for i, v in enumerate(value) if v in relevant} | {0, len(value) - 2, len(value) - 1})[
+        -_MAX_SHOWN:
+    ]
     cut: list[Any] = []
     previous = -1
     for position in keep:
@@ -111,7 +118,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _witness(letter: str, operation: Operation, variable: str, relevant: list[Any], started_ns: int) -> WitnessOperation:
+def _witness(
+    letter: str, operation: Operation, variable: str, relevant: list[Any], started_ns: int
+) -> WitnessOperation:
     def seconds(time_ns: int) -> float:
         return round((time_ns - started_ns) / 1e9, 6)
 

@@ -23,7 +23,9 @@ class Increments:
 
     def __init__(self, operations: list[Operation], variable: str) -> None:
         self.operations = [
-            o for o in operations if variable in o.effects and o.effects[variable].op == "increment" and o.may_have_happened
+            o
+            for o in operations
+            if variable in o.effects and o.effects[variable].op == "increment" and o.may_have_happened
         ]
         self._times = [o.invoke_ns for o in self.operations]
         self._sums = [0, *accumulate(int(o.effects[variable].value) for o in self.operations)]
@@ -32,9 +34,21 @@ class Increments:
         """Sum of the increments invoked before a time."""
         return self._sums[bisect.bisect_left(self._times, time_ns)]
 
-    def until(self, time_ns: int) -> list[Operation]:
-        """The increments invoked before a time, oldest first."""
-        return self.operations[: bisect.bisect_left(self._times, time_ns)]
+    def foreign_before(self, read: Operation) -> Operation | None:
+        """The increment of another session that best explains what a read saw.
+
+        That is the latest one acknowledged before the read began, since nobody can doubt its order; failing that, the
+        latest one invoked before the read was complete.
+        """
+        fallback = None
+        for position in range(bisect.bisect_left(self._times, read.complete_ns or 0) - 1, -1, -1):
+            operation = self.operations[position]
+            if operation.session == read.session:
+                continue
+            fallback = fallback or operation
+            if operation.outcome == "ok" and (operation.complete_ns or 0) <= read.invoke_ns:
+                return operation
+        return fallback
 
 
 class Index:
@@ -62,7 +76,8 @@ class Index:
         self.own_increments: dict[str, dict[str, Increments]] = {}
         for variable, model in state.items():
             self.reads[variable] = sorted(
-                (o for o in history.operations if variable in o.reads), key=lambda o: (o.complete_ns or 0, o.id)
+                (o for o in history.operations if variable in o.reads),
+                key=lambda o: (o.complete_ns or 0, o.id),
             )
             if model.model == "counter":
                 self.increments[variable] = Increments(history.operations, variable)

@@ -42,9 +42,9 @@ class LostUpdate:
         findings = Findings(self.name, index.history)
         misses, pairs = find_misses(index)
         for miss in misses:
-            if miss.recovered is None:
+            if miss.recovered is None and findings.first(miss.variable, [miss.read.session]):
                 own = " itself" if miss.write is miss.read else ""
-                findings.add(
+                findings.describe(
                     variable=miss.variable,
                     sessions=[miss.read.session],
                     witness=_witness(miss),
@@ -67,12 +67,18 @@ class ReadYourWrites:
         findings = Findings(self.name, index.history)
         misses, pairs = find_misses(index)
         for miss in misses:
-            if miss.recovered is not None:
+            if miss.recovered is not None and findings.first(miss.variable, [miss.read.session]):
                 letter = "B" if miss.write is miss.read else "C"
-                findings.add(
+                findings.describe(
                     variable=miss.variable,
                     sessions=[miss.read.session],
-                    witness=[*_witness(miss), (miss.recovered, f"read {miss.variable} = {show(miss.recovered.reads[miss.variable], miss.relevant)}")],
+                    witness=[
+                        *_witness(miss),
+                        (
+                            miss.recovered,
+                            f"read {miss.variable} = {show(miss.recovered.reads[miss.variable], miss.relevant)}",
+                        ),
+                    ],
                     conclusion=(
                         f"The write was acknowledged before the read, so the read had to show {miss.expected}; "
                         f"only {letter} shows it again: the read was stale."
@@ -117,7 +123,15 @@ def _list_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[l
             )
             element = write.effects[variable].value
             misses.append(
-                Miss(variable, write, read, recovered, f"appended {show(element)} to {variable}, acknowledged", show(element), [element])
+                Miss(
+                    variable,
+                    write,
+                    read,
+                    recovered,
+                    f"appended {show(element)} to {variable}, acknowledged",
+                    show(element),
+                    [element],
+                )
             )
     return misses, pairs
 
@@ -132,7 +146,9 @@ def _counter_misses(index: Index, variable: str, reads: list[Operation]) -> tupl
     worst = 0
     initial = index.state[variable].initial or 0
     for position, read in enumerate(reads):
-        writes = [w for w in index.acknowledged_before(read, variable) if w.effects[variable].op == "increment"]
+        writes = [
+            w for w in index.acknowledged_before(read, variable) if w.effects[variable].op == "increment"
+        ]
         pairs += len(writes)
         value = read.reads[variable]
         if not writes or not isinstance(value, (int, float)):
@@ -144,7 +160,9 @@ def _counter_misses(index: Index, variable: str, reads: list[Operation]) -> tupl
         worst = missing
         # Counts carry no names: the increment before the read stands for the one that is missing.
         write = next((w for w in reversed(writes) if w is not read), read)
-        recovered = next((later for later in reads[position + 1 :] if _caught_up(index, variable, later)), None)
+        recovered = next(
+            (later for later in reads[position + 1 :] if _caught_up(index, variable, later)), None
+        )
         clause = f"incremented {variable}, acknowledged, the last of {len(writes)}"
         misses.append(Miss(variable, write, read, recovered, clause, f"at least {required}", []))
     return misses, pairs
@@ -178,7 +196,17 @@ def _register_misses(index: Index, variable: str, reads: list[Operation]) -> tup
         reported.add(write.id)
         wanted = write.effects[variable].value
         recovered = next((later for later in reads[position + 1 :] if later.reads[variable] == wanted), None)
-        misses.append(Miss(variable, write, read, recovered, f"wrote {show(wanted)} to {variable}, acknowledged", show(wanted), [wanted]))
+        misses.append(
+            Miss(
+                variable,
+                write,
+                read,
+                recovered,
+                f"wrote {show(wanted)} to {variable}, acknowledged",
+                show(wanted),
+                [wanted],
+            )
+        )
     return misses, pairs
 
 
@@ -202,7 +230,10 @@ def _conclude(name: str, findings: Findings, pairs: int, what: str) -> Check:
     elif not pairs:
         verdict, reason = "unknown", "No session read what it had written before."
     else:
-        verdict, reason = "pass", f"In none of {pairs} pairs of a write and a later read by the same session {what}."
+        verdict, reason = (
+            "pass",
+            f"In none of {pairs} pairs of a write and a later read by the same session {what}.",
+        )
     return Check(
         name=name,
         verdict=verdict,  # type: ignore[arg-type]

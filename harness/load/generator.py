@@ -36,7 +36,12 @@ class LoadGenerator:
 
     def __init__(self, config: GeneratorConfig, log: Path, cwd: Path) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **os.environ,
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
         with theirs:
             self._child = Child(
                 # -P: Locust and we must not import from whatever folder the user stands in.
@@ -118,7 +123,9 @@ class LoadGenerator:
                 report = self._reports.get(timeout=_TICK_S)
             except queue.Empty:
                 if deadline is not None and time.monotonic() > deadline:
-                    raise HarnessError(f"The load generator was not ready after {timeout_s:g} s.", f"Its log: {self._log}") from None
+                    raise HarnessError(
+                        f"The load generator was not ready after {timeout_s:g} s.", f"Its log: {self._log}"
+                    ) from None
                 continue
             if report is None:
                 raise self._ended()
@@ -147,7 +154,9 @@ class LoadGenerator:
         status = self._child.wait(5.0)
         how = "closed its connection" if status is None else describe_exit(status)
         tail = self._log.read_text(errors="replace").splitlines()[-8:] if self._log.is_file() else []
-        return HarnessError(f"The load generator {how}." + "".join(f"\n    {line}" for line in tail), f"Its log: {self._log}")
+        return HarnessError(
+            f"The load generator {how}." + "".join(f"\n    {line}" for line in tail), f"Its log: {self._log}"
+        )
 
 
 def _error(report: Broken) -> HarnessError:

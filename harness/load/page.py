@@ -170,7 +170,10 @@ class GradioPage:
             raise OperationUnknown("timeout", f"{api_name}: no result within {self._timeout_s:g} s") from None
         output = message.get("output") or {}
         if not message.get("success", True) or "error" in output:
-            detail = output.get("error") or "the app's function raised an error (its text is hidden: show_error=False)"
+            detail = (
+                output.get("error")
+                or "the app's function raised an error (its text is hidden: show_error=False)"
+            )
             raise OperationFailed("app", f"{api_name}: {detail}")
         return endpoint.process_predictions(*output["data"])
 
@@ -234,13 +237,17 @@ class GradioPage:
                     if stream.status != 200:
                         raise OperationUnknown("protocol", f"queue/data answered {stream.status}")
                     if not self._follow(stream):
-                        raise OperationUnknown("connection", "the event stream ended before the result arrived")
+                        raise OperationUnknown(
+                            "connection", "the event stream ended before the result arrived"
+                        )
                 finally:
                     stream.close()
         except (OSError, HTTPParseError, msgspec.DecodeError) as error:
             problem = OperationUnknown("connection", f"the event stream broke: {error}")
         except (OperationUnknown, OperationFailed) as error:
-            problem = error if isinstance(error, OperationUnknown) else OperationUnknown("connection", str(error))
+            problem = (
+                error if isinstance(error, OperationUnknown) else OperationUnknown("connection", str(error))
+            )
         finally:
             self._reader = None
             pending, self._events = self._events, {}

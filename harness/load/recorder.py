@@ -24,7 +24,9 @@ class Recorder:
             then on would leave no trace.
     """
 
-    def __init__(self, writer: JsonLinesWriter, on_broken: Callable[[StorageError], None] = lambda _: None) -> None:
+    def __init__(
+        self, writer: JsonLinesWriter, on_broken: Callable[[StorageError], None] = lambda _: None
+    ) -> None:
         self._writer = writer
         self._on_broken = on_broken
         self._ids = itertools.count(1)
@@ -42,7 +44,14 @@ class Recorder:
         operation = next(self._ids)
         now = time.monotonic_ns()
         self._append(
-            Invoke(id=operation, session=session, action=action, phase=self.phase, time_ns=now, effects=dict(effects))
+            Invoke(
+                id=operation,
+                session=session,
+                action=action,
+                phase=self.phase,
+                time_ns=now,
+                effects=dict(effects),
+            )
         )
         return operation, now
 

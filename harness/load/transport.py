@@ -34,7 +34,10 @@ class Transport:
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
         self._root = parts.path.rstrip("/") + "/"
-        self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if parts.scheme == "https" else 80))
+        self._address = (
+            parts.hostname or "127.0.0.1",
+            parts.port or (443 if parts.scheme == "https" else 80),
+        )
         self._tls = parts.scheme == "https"
         self._timeout_s = timeout_s
         self._requests: HTTPClient | None = None
@@ -64,7 +67,9 @@ class Transport:
             raise OperationFailed("rejected", f"the server refuses connections ({method} {path})") from error
         except (TimeoutError, gevent.socket.timeout) as error:
             self._drop()
-            raise OperationUnknown("timeout", f"{method} {path}: no answer within {self._timeout_s:g} s") from error
+            raise OperationUnknown(
+                "timeout", f"{method} {path}: no answer within {self._timeout_s:g} s"
+            ) from error
         except (OSError, HTTPParseError) as error:
             self._drop()
             raise OperationUnknown("connection", f"{method} {path}: {error}") from error

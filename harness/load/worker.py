@@ -22,7 +22,20 @@ import msgspec
 from locust.env import Environment
 
 from harness.errors import HarnessError, StorageError, UsageError
-from harness.load.control import Broken, Command, Done, Drive, GeneratorConfig, Hold, Quit, Ready, Release, Report, Status, Steady
+from harness.load.control import (
+    Broken,
+    Command,
+    Done,
+    Drive,
+    GeneratorConfig,
+    Hold,
+    Quit,
+    Ready,
+    Release,
+    Report,
+    Status,
+    Steady,
+)
 from harness.load.recorder import Recorder
 from harness.load.user import Director, ScenarioUser
 from harness.results import JsonLinesWriter
@@ -47,10 +60,15 @@ def load_workload(path: Path) -> type[Workload]:
     ]
     if len(found) != 1:
         names = ", ".join(kind.__name__ for kind in found) or "none"
-        raise UsageError(f"{path} must define exactly one Workload class; it defines {names}.", "See docs/write-a-scenario.md.")
+        raise UsageError(
+            f"{path} must define exactly one Workload class; it defines {names}.",
+            "See docs/write-a-scenario.md.",
+        )
     workload = found[0]
     if not workload.actions():
-        raise UsageError(f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action.")
+        raise UsageError(
+            f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action."
+        )
     return workload
 
 
@@ -63,7 +81,9 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}.", "Correct it and run again.") from error
+        raise UsageError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}.", "Correct it and run again."
+        ) from error
     return module
 
 
@@ -177,7 +197,9 @@ class Worker:
             gevent.sleep(_STATUS_S)
             self._lag_ms = max(0.0, (time.monotonic() - before - _STATUS_S) * 1000.0)
             director = self._director
-            self.send(Status(status=self._recorder.status(director.users, director.open_sessions, self._lag_ms)))
+            self.send(
+                Status(status=self._recorder.status(director.users, director.open_sessions, self._lag_ms))
+            )
 
     def _storage_broke(self, error: StorageError) -> None:
         self.send(Broken(cause="storage", message=error.message, hint=error.hint))

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Callable, Sequence
 
 _PORT_TRIES = 5
 
@@ -77,15 +78,17 @@ class LaunchHook:
 class _AfterImport(importlib.abc.MetaPathFinder):
     """Calls back once, right after a named module was executed."""
 
-    def __init__(self, name: str, callback: object) -> None:
+    def __init__(self, name: str, callback: Callable[[types.ModuleType], None]) -> None:
         self._name = name
         self._callback = callback
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> object:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self._name:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)  # type: ignore[arg-type]
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
@@ -93,7 +96,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
 
         def exec_module(module: types.ModuleType) -> None:
             execute(module)
-            callback(module)  # type: ignore[operator]
+            callback(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -131,7 +134,7 @@ def _find_blocks(main: types.ModuleType, app_path: str) -> object:
         return next(iter(found.values()))
     what = "no Gradio app" if not found else "several Gradio apps ({})".format(", ".join(sorted(found)))
     raise SystemExit(
-        "gradsoak: {} defines {}, and calls launch() on none. Name the one to test `demo`, or launch it.".format(app_path, what)
+        f"gradsoak: {app_path} defines {what}, and calls launch() on none. Name the one to test `demo`, or launch it."
     )
 
 

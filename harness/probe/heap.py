@@ -19,7 +19,18 @@ _IN_USE = re.compile(r"^# bytes in allocated blocks\s*=\s*([\d,]+)", re.MULTILIN
 class _MallInfo2(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_size_t)
-        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
     ]
 
 
@@ -33,10 +44,14 @@ def _function(library: object, name: str, restype: object, argtypes: list[object
     return function
 
 
-try:
-    _libc = ctypes.CDLL(None)
-except (OSError, TypeError):
-    _libc = None
+def _c_library() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None
+
+
+_libc = _c_library()
 
 _mallinfo2 = _function(_libc, "mallinfo2", _MallInfo2, [])
 _malloc_trim = _function(_libc, "malloc_trim", ctypes.c_int, [ctypes.c_size_t])

@@ -64,10 +64,15 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             started = time.monotonic()
             unreachable = gc.collect()
             trimmed = heap.trim()
-            return {**_measure(), "pause_s": time.monotonic() - started, "unreachable": unreachable, "trimmed": trimmed}
-        return {"error": "unknown question {!r}".format(question)}
+            return {
+                **_measure(),
+                "pause_s": time.monotonic() - started,
+                "unreachable": unreachable,
+                "trimmed": trimmed,
+            }
+        return {"error": f"unknown question {question!r}"}
     except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
-        return {"error": "{}: {}".format(type(error).__name__, error)}
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _measure() -> dict[str, object]:

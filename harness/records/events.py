@@ -38,7 +38,9 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
         shards: path within the run folder → what it held.
     """
 
-    ended: Literal["completed", "interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"]
+    ended: Literal[
+        "completed", "interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"
+    ]
     reason: str
     wall_ns: int
     shards: dict[str, ShardSeal]

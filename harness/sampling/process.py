@@ -88,7 +88,10 @@ class Sampler:
     """
 
     def __init__(
-        self, interval_s: float, on_gap: Callable[[str, float], None], clock: Callable[[], float] = time.monotonic
+        self,
+        interval_s: float,
+        on_gap: Callable[[str, float], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval_s = interval_s
         self._on_gap = on_gap

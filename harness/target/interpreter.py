@@ -59,18 +59,32 @@ def inspect_interpreter(python: str | None = None) -> Interpreter:
         if Path(path).is_dir():
             path = str(Path(path) / "bin" / "python")
     try:
-        answer = subprocess.run([path, "-c", _INSPECT], capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(
+            [path, "-c", _INSPECT], capture_output=True, text=True, timeout=60, check=False
+        )
         found = msgspec.json.decode(answer.stdout) if answer.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
-        raise UsageError(f"{path} is not a Python that can be run: {error}.", "Name the executable, as in --python .venv/bin/python.") from error
+        raise UsageError(
+            f"{path} is not a Python that can be run: {error}.",
+            "Name the executable, as in --python .venv/bin/python.",
+        ) from error
     if found is None:
         reason = (answer.stderr.strip().splitlines() or ["no output"])[-1]
-        raise UsageError(f"{path} is not a Python that can be run: {reason}.", "Name the executable, as in --python .venv/bin/python.")
+        raise UsageError(
+            f"{path} is not a Python that can be run: {reason}.",
+            "Name the executable, as in --python .venv/bin/python.",
+        )
     version = tuple(int(part) for part in found["version"].split("."))
     if version < _MIN_PYTHON:
-        raise UsageError(f"{path} is Python {found['version']}; the probe needs 3.9 or later.", "Use a newer interpreter for the app.")
+        raise UsageError(
+            f"{path} is Python {found['version']}; the probe needs 3.9 or later.",
+            "Use a newer interpreter for the app.",
+        )
     # Distribution names may be spelled Gradio or gradio.
     packages = {name.lower().replace("_", "-"): v for name, v in sorted(found["packages"].items())}
     if "gradio" not in packages:
-        raise UsageError(f"{path} (Python {found['version']}) has no gradio.", f"Install it there: {path} -m pip install gradio")
+        raise UsageError(
+            f"{path} (Python {found['version']}) has no gradio.",
+            f"Install it there: {path} -m pip install gradio",
+        )
     return Interpreter(path=path, version=found["version"], packages=packages)

@@ -67,7 +67,9 @@ class ProbeClient:
 
     def _ask(self, question: str) -> dict[str, Any]:
         if not self.connect():
-            raise TargetError("The probe inside the app does not answer.", "The app may have ended; see logs/target.log.")
+            raise TargetError(
+                "The probe inside the app does not answer.", "The app may have ended; see logs/target.log."
+            )
         try:
             self._stream.write(msgspec.json.encode({"ask": question}) + b"\n")
             self._stream.flush()
@@ -76,10 +78,15 @@ class ProbeClient:
                 raise OSError("connection closed")
             answer: dict[str, Any] = msgspec.json.decode(line)
         except (OSError, msgspec.DecodeError) as error:
-            raise TargetError(f"The probe inside the app stopped answering: {error}.", "The app may have ended or hang; see logs/target.log.") from error
+            raise TargetError(
+                f"The probe inside the app stopped answering: {error}.",
+                "The app may have ended or hang; see logs/target.log.",
+            ) from error
         return answer
 
 
 def _sample(answer: dict[str, Any]) -> ProbeSample:
-    fields = {name: answer.get(name) for name in ProbeSample.__struct_fields__ if name not in ("time_ns", "wall_ns")}
+    fields = {
+        name: answer.get(name) for name in ProbeSample.__struct_fields__ if name not in ("time_ns", "wall_ns")
+    }
     return ProbeSample(time_ns=time.monotonic_ns(), wall_ns=time.time_ns(), **fields)

@@ -30,9 +30,13 @@ class Target:
         params: adjustable values, passed as environment variables.
     """
 
-    def __init__(self, app: Path, interpreter: Interpreter, log: Path, params: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: Path, interpreter: Interpreter, log: Path, params: Mapping[str, str] | None = None
+    ) -> None:
         if not app.is_file():
-            raise UsageError(f"{app} does not exist.", "A scenario folder holds app.py, workload.py and scenario.toml.")
+            raise UsageError(
+                f"{app} does not exist.", "A scenario folder holds app.py, workload.py and scenario.toml."
+            )
         self._log = log
         # A Unix socket's path may have 107 characters, so the private folder is not inside the run folder.
         self._private = Path(tempfile.mkdtemp(prefix="gradsoak-"))
@@ -57,7 +61,9 @@ class Target:
             )
         except OSError as error:
             shutil.rmtree(self._private, ignore_errors=True)
-            raise TargetError(f"Cannot start {interpreter.path}: {error.strerror}.", "Check --python.") from error
+            raise TargetError(
+                f"Cannot start {interpreter.path}: {error.strerror}.", "Check --python."
+            ) from error
         self.url = ""
 
     @property
@@ -120,7 +126,11 @@ class Target:
 
     def _log_tail(self) -> str:
         lines = self._log.read_text(errors="replace").rstrip().splitlines()[-_LOG_LINES:]
-        return " The end of its log:\n" + "\n".join(f"    {line}" for line in lines) if lines else " Its log is empty."
+        return (
+            " The end of its log:\n" + "\n".join(f"    {line}" for line in lines)
+            if lines
+            else " Its log is empty."
+        )
 
 
 def _request_status(port: int) -> int | None:

@@ -35,7 +35,9 @@ with gr.Blocks(title="Large table") as demo:
     all_notes = gr.JSON(label="Notes")
 
     fill_button.click(fill, name, [rows, notes, summary, all_notes], api_name="fill")
-    annotate_button.click(annotate, [note, rows, notes], [rows, notes, summary, all_notes], api_name="annotate")
+    annotate_button.click(
+        annotate, [note, rows, notes], [rows, notes, summary, all_notes], api_name="annotate"
+    )
 
 if __name__ == "__main__":
     demo.launch()

@@ -1,0 +1,60 @@
+# Every target works as the first command on a fresh machine: `install` makes .venv and is remembered by a stamp.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_ARGS ?=
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "gradsoak needs Python 3.11 or later; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: install
+install: $(STAMP) ## Make .venv with everything that was tested together (idempotent)
+
+.PHONY: bench
+bench: install ## Run all scenarios and make one report about them (BENCH_ARGS="--profile full")
+	@$(BIN)/gradsoak bench $(BENCH_ARGS)
+
+.PHONY: test
+test: install ## Run the tests, the real servers and the real browser included (TEST_ARGS="-k probe")
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(TEST_ARGS)
+
+.PHONY: check-all
+check-all: install ## Run every test, the slow proofs included
+	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_ARGS)
+
+.PHONY: lint
+lint: install ## Check style, types and layering; edits nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: install ## Put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: check
+check: lint test ## Lint and test, as CI does
+
+.PHONY: wheel
+wheel: install ## Build dist/*.whl, with the bundled scenarios inside
+	@rm -rf dist
+	@$(BIN)/python -m build --wheel --outdir dist . > /dev/null && ls dist
+
+.PHONY: clean
+clean: ## Remove .venv, caches and builds; runs and baselines stay
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,180 @@
+"""A bench: every scenario in turn, and one page about all of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness import __version__, rebuild
+from harness.analysis import Analysis
+from harness.analysis.fit import Line
+from harness.analysis.time import TAB_ACTIONS
+from harness.errors import ExitCode, HarnessError, UsageError
+from harness.records import SCHEMA_VERSION, Bench, BenchRow, Interval
+from harness.results import RunDir, write_atomically
+from harness.run import Progress, RunOptions, execute
+from harness.scenario import Expectation
+
+BENCH = "bench.json"
+INDEX = "index.html"
+
+
+def new_bench_id() -> str:
+    """A name for a bench that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def create_folder(path: Path) -> Path:
+    """Make the folder of a new bench.
+
+    Raises:
+        UsageError: it holds something already, or cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise UsageError(
+                f"{path} is not empty.",
+                "Choose another folder with --out; gradsoak never overwrites a bench.",
+            )
+    except OSError as error:
+        raise UsageError(
+            f"Cannot create the bench folder {path}: {error.strerror or error}.",
+            "Choose a folder that you can write to with --out.",
+        ) from error
+    return path
+
+
+def execute_all(
+    plans: Sequence[RunOptions],
+    folder: Path,
+    on_begin: Callable[[RunOptions], None],
+    on_progress: Callable[[Progress], None],
+    on_row: Callable[[BenchRow], None],
+) -> Bench:
+    """Run the scenarios one after the other. The page is written anew after each, so an early end keeps what is there.
+
+    Args:
+        plans: what to run, at least one.
+        folder: the bench folder.
+        on_begin: called before each run.
+        on_progress: called several times a second during it.
+        on_row: called with its outcome.
+
+    Raises:
+        KeyboardInterrupt: the user ended it; the page says so.
+    """
+    began = time.monotonic()
+    bench = Bench(
+        schema_version=SCHEMA_VERSION,
+        bench_id=folder.name,
+        gradsoak_version=__version__,
+        gradio_version=plans[0].interpreter.gradio_version,
+        python_version=plans[0].interpreter.version,
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        profile=plans[0].profile.name,
+        started_wall_ns=time.time_ns(),
+        duration_s=0.0,
+        ended="completed",
+        rows=[],
+    )
+    for options in plans:
+        on_begin(options)
+        row, interrupted = _execute_one(options, folder, on_progress)
+        bench = msgspec.structs.replace(
+            bench,
+            rows=[*bench.rows, row],
+            duration_s=time.monotonic() - began,
+            ended="interrupted" if interrupted else "completed",
+        )
+        _write(bench, folder)
+        on_row(row)
+        if interrupted:
+            raise KeyboardInterrupt
+    return bench
+
+
+def exit_code(bench: Bench) -> ExitCode:
+    """0 if every scenario gave what it declares; otherwise what is worst about those that did not."""
+    missed = [row for row in bench.rows if not row.met]
+    if not missed:
+        return ExitCode.PASS
+    if any(row.verdict != "unknown" for row in missed):
+        return ExitCode.ANOMALY
+    if any(row.error for row in missed):
+        return ExitCode.TARGET_FAILED
+    return ExitCode.UNKNOWN
+
+
+def _execute_one(
+    options: RunOptions, folder: Path, on_progress: Callable[[Progress], None]
+) -> tuple[BenchRow, bool]:
+    began = time.monotonic()
+    run_dir = RunDir.create(folder / options.scenario.name)
+    error: HarnessError | None = None
+    interrupted = False
+    try:
+        error = execute(options, run_dir, on_progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    derived = rebuild.conclude(run_dir)
+    rebuild.render(run_dir, derived)
+    return _row(options, derived, error, time.monotonic() - began), interrupted
+
+
+def _row(
+    options: RunOptions, derived: rebuild.Derived, error: HarnessError | None, duration_s: float
+) -> BenchRow:
+    scenario, checks, analysis = options.scenario, derived.checks, derived.analysis
+    anomalies = {check.name: check.anomalies_total for check in checks.checks if check.anomalies_total}
+    expected = scenario.expect or Expectation()
+    slowest = _slowest(analysis)
+    latency = analysis.latency_ms[slowest] if slowest else None
+    memory = analysis.memory.bytes_per_open_session
+    return BenchRow(
+        scenario=scenario.name,
+        title=scenario.title,
+        description=scenario.description,
+        run=scenario.name,
+        verdict=checks.verdict,
+        expected=str(expected),
+        met=error is None and expected.met_by(checks.verdict, set(anomalies)),
+        error=error.message if error else None,
+        reason=checks.reason,
+        checks={check.name: check.verdict for check in checks.checks},
+        anomalies=anomalies,
+        operations=analysis.operations.total,
+        sessions=analysis.sessions,
+        live_bytes_per_session=_interval(memory.live),
+        uss_bytes_per_session=_interval(memory.uss),
+        slowest_action=slowest,
+        p50_ms=latency.p50 if latency else None,
+        p95_ms=latency.p95 if latency else None,
+        throughput_per_s=analysis.throughput_per_s,
+        server_rss_high_water_bytes=analysis.server.rss_high_water_bytes,
+        duration_s=duration_s,
+        warnings=analysis.warnings,
+    )
+
+
+def _slowest(analysis: Analysis) -> str | None:
+    actions = {name: figure for name, figure in analysis.latency_ms.items() if name not in TAB_ACTIONS}
+    return max(actions, key=lambda name: actions[name].p95) if actions else None
+
+
+def _interval(line: Line | None) -> Interval | None:
+    return None if line is None else Interval(estimate=line.estimate, low=line.low, high=line.high)
+
+
+def _write(bench: Bench, folder: Path) -> None:
+    from harness.report.bench import render_bench
+
+    write_atomically(folder / BENCH, msgspec.json.format(msgspec.json.encode(bench), indent=2) + b"\n")
+    write_atomically(folder / INDEX, render_bench(bench).encode())

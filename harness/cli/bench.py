@@ -1,0 +1,155 @@
+"""`gradsoak bench`: all bundled scenarios in one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import bench as benches
+from harness import profiles, scenario
+from harness.cli import options, summary
+from harness.cli.progress import ProgressDisplay
+from harness.errors import ExitCode
+from harness.records import Bench, BenchRow
+from harness.report import units
+from harness.run import Progress, RunOptions, command_line, random_seed
+from harness.target import inspect_interpreter
+
+
+def bench(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Scenarios to run. Default: all that are bundled.", show_default=False),
+    ] = None,
+    profile: options.ProfileName = "quick",
+    users: options.Users = None,
+    spawn_rate: options.SpawnRate = None,
+    duration: options.Duration = None,
+    think: options.Think = None,
+    levels: options.Levels = None,
+    sessions_per_level: options.SessionsPerLevel = None,
+    seed: options.Seed = None,
+    python: options.Python = None,
+    ready_timeout: options.ReadyTimeout = "60s",
+    out: options.Out = None,
+    json: options.Json = False,
+) -> None:
+    """Run all scenarios, those with a planted fault included, and make one page about them.
+
+    Exits with 0 when every scenario gave what it declares: the clean ones pass, the faulty ones are caught.
+    """
+    overrides = options.profile_overrides(
+        users=users,
+        spawn_rate=spawn_rate,
+        duration=duration,
+        think=think,
+        levels=levels,
+        sessions_per_level=sessions_per_level,
+    )
+    found = [scenario.find(target) for target in targets] if targets else scenario.bundled()
+    interpreter = inspect_interpreter(python)
+    chosen_seed = random_seed() if seed is None else seed
+    plans = [
+        RunOptions(
+            scenario=s,
+            profile=profiles.resolve(profile, s.profiles, overrides),
+            params=s.params,
+            seed=chosen_seed,
+            interpreter=interpreter,
+            ready_timeout_s=profiles.parse_duration(ready_timeout),
+            argv=command_line(),
+        )
+        for s in found
+    ]
+    folder = benches.create_folder(out or Path("reports") / "bench" / benches.new_bench_id())
+    display: ProgressDisplay | None = None
+
+    def begin(plan: RunOptions) -> None:
+        nonlocal display
+        display = ProgressDisplay(plan.scenario.name)
+        display.__enter__()
+
+    def progress(state: Progress) -> None:
+        assert display is not None
+        display.show(state)
+
+    def row(done: BenchRow) -> None:
+        assert display is not None
+        display.__exit__(None, None, None)
+        _print_row(done)
+
+    try:
+        result = benches.execute_all(plans, folder, begin, progress, row)
+    finally:
+        if display is not None:
+            display.__exit__(None, None, None)
+    code = benches.exit_code(result)
+    if json:
+        summary.print_json(_as_json(result, folder, code))
+    else:
+        _print_table(result, folder)
+    raise typer.Exit(int(code))
+
+
+def _print_row(row: BenchRow) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(
+        Text.assemble(
+            (row.scenario, "bold"),
+            "  ",
+            (row.verdict, summary.STYLES[row.verdict]),
+            f"  expected {row.expected}: ",
+            ("as declared", "green") if row.met else ("NOT AS DECLARED", "bold red"),
+            f"  {row.duration_s:.0f} s",
+        )
+    )
+    if row.error:
+        console.print(row.error, markup=False, style="red", soft_wrap=True)
+
+
+def _print_table(bench: Bench, folder: Path) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("scenario", "verdict", "expected", "met", "live/session", "p50", "p95", "actions/s"):
+        table.add_column(
+            name, justify="right" if name in ("live/session", "p50", "p95", "actions/s") else "left"
+        )
+    for row in bench.rows:
+        live = row.live_bytes_per_session
+        table.add_row(
+            row.scenario,
+            Text(row.verdict, style=summary.STYLES[row.verdict]),
+            row.expected,
+            Text("yes", style="green") if row.met else Text("NO", style="bold red"),
+            units.byte_size(live.estimate if live else None),
+            units.milliseconds(row.p50_ms),
+            units.milliseconds(row.p95_ms),
+            units.rate(row.throughput_per_s),
+        )
+    console = Console(highlight=False)
+    met = sum(row.met for row in bench.rows)
+    console.print()
+    console.print(table)
+    console.print(
+        Text(f"{met} of {len(bench.rows)} scenarios gave what they declare, in {bench.duration_s:.0f} s.")
+    )
+    console.print(Text.assemble(("report  ", "dim"), str(folder / benches.INDEX)), soft_wrap=True)
+
+
+def _as_json(bench: Bench, folder: Path, code: ExitCode) -> str:
+    return msgspec.json.encode(
+        {
+            "bench_dir": str(folder),
+            "verdict": "pass"
+            if code is ExitCode.PASS
+            else "unknown"
+            if code in (ExitCode.UNKNOWN, ExitCode.TARGET_FAILED)
+            else "fail",
+            "rows": msgspec.to_builtins(bench.rows),
+        }
+    ).decode()

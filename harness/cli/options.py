@@ -1,0 +1,73 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.profiles import parse_duration
+
+ProfileName = Annotated[
+    str, typer.Option("--profile", help="How much load: quick or full.", metavar="quick|full")
+]
+Users = Annotated[int | None, typer.Option("--users", help="Active users in the timed phase.")]
+SpawnRate = Annotated[float | None, typer.Option("--spawn-rate", help="Users started per second.")]
+Duration = Annotated[
+    str | None, typer.Option("--duration", help="Length of the timed phase: seconds, or 2m, 1m30s.")
+]
+Think = Annotated[
+    str | None,
+    typer.Option("--think", help="Mean pause between two actions of a user: seconds, or 500ms as 0.5."),
+]
+Levels = Annotated[int | None, typer.Option("--levels", help="Steps of the memory staircase (at least 4).")]
+SessionsPerLevel = Annotated[
+    int | None, typer.Option("--sessions-per-level", help="Sessions opened per step.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Seed of everything random in the load. Default: a new one, recorded."),
+]
+Python = Annotated[
+    str | None, typer.Option("--python", help="Interpreter that runs the app. Default: the current one.")
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", metavar="NAME=VALUE", help="Set one of the scenario's parameters. May be repeated."
+    ),
+]
+ReadyTimeout = Annotated[
+    str, typer.Option("--ready-timeout", help="Longest wait for the app's first answer.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder to make. Default: below ./reports.", show_default=False)
+]
+
+
+def profile_overrides(
+    *,
+    users: int | None,
+    spawn_rate: float | None,
+    duration: str | None,
+    think: str | None,
+    levels: int | None,
+    sessions_per_level: int | None,
+) -> dict[str, Any]:
+    """The command line's part of a profile, in the profile's own terms.
+
+    Raises:
+        UsageError: a duration cannot be read.
+    """
+    staircase = {"levels": levels, "sessions_per_level": sessions_per_level}
+    return {
+        "users": users,
+        "spawn_rate": spawn_rate,
+        "duration_s": None if duration is None else parse_duration(duration),
+        "think_s": None if think is None else parse_duration(think),
+        "staircase": {name: value for name, value in staircase.items() if value is not None} or None,
+    }

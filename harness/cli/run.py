@@ -1,0 +1,75 @@
+"""`gradsoak run`: one scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import profiles, rebuild, scenario
+from harness.cli import options, summary
+from harness.cli.progress import ProgressDisplay
+from harness.errors import HarnessError
+from harness.results import RunDir
+from harness.run import RunOptions, command_line, execute, new_run_id, random_seed
+from harness.target import inspect_interpreter
+
+
+def run(
+    target: Annotated[
+        str, typer.Argument(help="A bundled scenario's name, or the path of a scenario folder.")
+    ],
+    profile: options.ProfileName = "quick",
+    users: options.Users = None,
+    spawn_rate: options.SpawnRate = None,
+    duration: options.Duration = None,
+    think: options.Think = None,
+    levels: options.Levels = None,
+    sessions_per_level: options.SessionsPerLevel = None,
+    seed: options.Seed = None,
+    python: options.Python = None,
+    param: options.Param = None,
+    ready_timeout: options.ReadyTimeout = "60s",
+    out: options.Out = None,
+    json: options.Json = False,
+) -> None:
+    """Run one scenario under load, and report on isolation, memory and speed."""
+    found = scenario.find(target)
+    overrides = options.profile_overrides(
+        users=users,
+        spawn_rate=spawn_rate,
+        duration=duration,
+        think=think,
+        levels=levels,
+        sessions_per_level=sessions_per_level,
+    )
+    run_options = RunOptions(
+        scenario=found,
+        profile=profiles.resolve(profile, found.profiles, overrides),
+        params=scenario.override_params(found, param or []),
+        seed=random_seed() if seed is None else seed,
+        interpreter=inspect_interpreter(python),
+        ready_timeout_s=profiles.parse_duration(ready_timeout),
+        argv=command_line(),
+    )
+    run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
+    error: HarnessError | None = None
+    interrupted = False
+    with ProgressDisplay(found.name) as display:
+        try:
+            error = execute(run_options, run_dir, display.show)
+        except KeyboardInterrupt:
+            interrupted = True
+        display.note("checking and drawing the report")
+        derived = rebuild.conclude(run_dir)
+        rebuild.render(run_dir, derived)
+    if json:
+        summary.print_json(summary.as_json(run_dir.path, derived, error))
+    else:
+        summary.print_summary(run_dir.path, derived)
+    if error is not None:
+        summary.print_error(error)
+    if interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(int(summary.exit_code(derived.checks.verdict, error)))

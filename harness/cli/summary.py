@@ -1,0 +1,93 @@
+"""The end of a verb: a short table for people, or one JSON object for programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import ExitCode, HarnessError
+from harness.rebuild import Derived
+from harness.records import Verdict
+from harness.report import units
+from harness.results import REPORT
+
+STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow"}
+
+
+def exit_code(verdict: Verdict, error: HarnessError | None) -> ExitCode:
+    """What a run's exit status is: the reason for its early end, or its verdict."""
+    if error is not None:
+        return error.exit_code
+    return {"pass": ExitCode.PASS, "fail": ExitCode.ANOMALY, "unknown": ExitCode.UNKNOWN}[verdict]
+
+
+def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
+    """`{"run_dir", "verdict", "checks", "figures"}`, and `error` if the run ended early."""
+    result: dict[str, Any] = {
+        "run_dir": str(run_dir),
+        "verdict": derived.checks.verdict,
+        "checks": {check.name: check.verdict for check in derived.checks.checks},
+        "figures": msgspec.to_builtins(derived.analysis),
+    }
+    if error is not None:
+        result["error"] = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+    return msgspec.json.encode(result).decode()
+
+
+def print_json(text: str) -> None:
+    """Print the one object."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_summary(run_dir: Path, derived: Derived) -> None:
+    """Print the verdict, why, and the few figures that everybody wants."""
+    console = Console(highlight=False)
+    checks, analysis = derived.checks, derived.analysis
+    manifest = derived.data.manifest
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    table.add_row("verdict", Text(checks.verdict.upper(), style=STYLES[checks.verdict]))
+    table.add_row("because", Text(checks.reason))
+    if manifest.expect is not None:
+        expected = manifest.expect["verdict"] + (
+            f" ({manifest.expect['kind']})" if "kind" in manifest.expect else ""
+        )
+        table.add_row("expected", expected)
+    for check in checks.checks:
+        found = f"  {check.anomalies_total} anomalies" if check.anomalies_total else ""
+        table.add_row(check.name, Text.assemble((check.verdict, STYLES[check.verdict]), found))
+    memory = analysis.memory.bytes_per_open_session
+    table.add_row("one session costs", f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS")
+    for action, latency in analysis.latency_ms.items():
+        table.add_row(
+            f"{action} (ms)",
+            f"p50 {latency.p50:.1f}   p95 {latency.p95:.1f}   p99 {latency.p99:.1f}   n {latency.count}",
+        )
+    if analysis.throughput_per_s is not None:
+        table.add_row("throughput", f"{analysis.throughput_per_s:.1f} actions/s")
+    for warning in analysis.warnings:
+        table.add_row("warning", Text(warning, style="yellow"))
+    first = next((a for check in checks.checks for a in check.anomalies), None)
+    console.print()
+    console.print(Text(f"{manifest.scenario}: {manifest.title}", style="bold"))
+    console.print(table)
+    if first is not None:
+        console.print(Text.assemble(("for example  ", "dim"), first.explanation))
+    console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+
+
+def print_error(error: HarnessError) -> None:
+    """Explain a failure on standard error: what, and what to do next."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("Error:", style="bold red", end=" ")
+    console.print(error.message, markup=False)
+    if error.hint:
+        console.print(error.hint, markup=False)

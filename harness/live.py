@@ -1,0 +1,39 @@
+"""A first look at the history while it is still growing, for the progress display."""
+
+from __future__ import annotations
+
+import time
+
+from harness.checkers import count_anomalies
+from harness.history import pair
+from harness.records import StateVariable
+from harness.results import RunDir
+
+_MIN_INTERVAL_S = 2.0
+# At most this share of the time is spent looking, however long the history grows: the machine is being measured.
+_COST_SHARE = 0.03
+
+
+class LiveCheck:
+    """Counts anomalies every few seconds, less often as that takes longer.
+
+    Args:
+        run_dir: the run under way.
+    """
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
+        self._next_at = time.monotonic() + _MIN_INTERVAL_S
+        self._count: int | None = None
+
+    def anomalies(self, state: dict[str, StateVariable]) -> int | None:
+        """How many there are so far, None before the first look."""
+        began = time.monotonic()
+        if state and began >= self._next_at:
+            shards, _ = (
+                self._run_dir.history()
+            )  # a last line that is being written counts as torn, and is left out
+            self._count = count_anomalies(pair(shards), state)
+            ended = time.monotonic()
+            self._next_at = ended + max(_MIN_INTERVAL_S, (ended - began) / _COST_SHARE)
+        return self._count

@@ -1,0 +1,281 @@
+"""What the plots have in common: palette, type, the marking of phases, and how a figure becomes bytes.
+
+The palette's light values double as sentinels. Every colour drawn is one of them, and each occurs for one purpose only, so
+`harness.report.svg` can replace them by the page's CSS variables while the standalone files keep them as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import msgspec
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from harness.report.svg import label
+
+INK = "#1d2127"
+MUTED = "#59626d"
+RULE = "#dadee3"
+BAND = "#eff2f5"
+SURFACE = "#fefefe"
+# Blue, vermilion, purple: apart for every common kind of colour blindness, and each has a marker or dash of its own.
+FIRST = "#0a61a6"
+SECOND = "#bd5207"
+THIRD = "#7a3d9c"
+
+PALETTE = {
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    BAND: "band",
+    SURFACE: "surface",
+    FIRST: "first",
+    SECOND: "second",
+    THIRD: "third",
+}
+
+WIDTH_IN = 5.0
+# A phone shows a plot about 328 px wide, which makes a point of type about 0.9 px.
+FONT_PT = 10.5
+SMALL_PT = 10.0
+TITLE_PT = 11.5
+_PNG_DPI = 200
+_LABEL_GAP_PT = 9.0
+
+_STYLE: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": FONT_PT,
+    "axes.titlesize": FONT_PT,
+    "axes.labelsize": FONT_PT,
+    "xtick.labelsize": SMALL_PT,
+    "ytick.labelsize": SMALL_PT,
+    "legend.fontsize": SMALL_PT,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": SURFACE,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": True,
+    "axes.axisbelow": True,
+    "figure.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.6,
+    "text.color": INK,
+    # Names of actions come from scenarios; a dollar sign in one is not mathematics.
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "path.simplify": True,
+    # Text stays text: it can be searched and read aloud, and takes the page's typeface.
+    "svg.fonttype": "none",
+}
+
+
+class Plot(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished plot.
+
+    Attributes:
+        name: file name without suffix, and prefix of the ids within the SVG.
+        caption: how to read it, in sentences.
+        alt: its finding in words and figures, for those who do not see it.
+        svg: standalone file, light colours.
+        png: the same as pixels.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    svg: bytes
+    png: bytes
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase on the time axis of a plot, seconds since the run began."""
+
+    name: str
+    begin_s: float
+    end_s: float
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw by our own settings only, whatever the user's matplotlibrc says; the settings are put back afterwards."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def blank(title: str, height_in: float) -> Any:
+    """An empty figure with its title; 1 pixel = 1 point, so that text can be measured in points."""
+    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=72)
+    FigureCanvasAgg(figure)
+    figure.text(
+        0.12 / WIDTH_IN, 1 - 0.12 / height_in, title, ha="left", va="top", fontsize=TITLE_PT, fontweight="bold"
+    )
+    return figure
+
+
+def panel(figure: Any, *, left_in: float, top_in: float, right_in: float = 0.16, bottom_in: float = 0.56) -> Any:
+    """Axes with the given distances from the figure's edges, inches."""
+    width, height = figure.get_size_inches()
+    box = (left_in / width, bottom_in / height, (width - left_in - right_in) / width, (height - top_in - bottom_in) / height)
+    axes = figure.add_axes(box)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def say(axes: Any, text: str, width: int = 40) -> None:
+    """Instead of data: say in the middle why there is none."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.grid(False)
+    axes.patch.set_facecolor(BAND)
+    lines = "\n".join(textwrap.wrap(plain(text), width))
+    axes.text(0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", linespacing=1.5)
+
+
+def legend(axes: Any, top_in: float) -> None:
+    """One row of keys between the title and the phases.
+
+    Args:
+        axes: whose lines to name.
+        top_in: distance of the row from the figure's upper edge, inches.
+    """
+    height = axes.figure.get_size_inches()[1]
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0.12 / WIDTH_IN, 1 - top_in / height),
+        ncols=max(1, len(handles)),
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=1.5,
+        handletextpad=0.5,
+        columnspacing=1.3,
+    )
+
+
+def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
+    """Shade every other phase and name each above the axes.
+
+    The names stand in one row, as near to their phases as they can without touching; one that had to move away from its
+    phase is tied to it by a line. Where there is not room for all, the shortest phases go without a name.
+    """
+    figure = axes.figure
+    width_pt = axes.get_position().width * figure.get_size_inches()[0] * 72
+    low, high = axes.get_xlim()
+    for index, span in enumerate(spans):
+        if index % 2 == 0:
+            axes.axvspan(span.begin_s, span.end_s, color=BAND, linewidth=0, zorder=0)
+
+    def across(time_s: float) -> float:
+        return (min(max(time_s, low), high) - low) / (high - low) * width_pt
+
+    named = []
+    for span in spans:
+        text = axes.text(0, 0, plain(span.name), fontsize=SMALL_PT, color=MUTED, ha="center", va="bottom", clip_on=False)
+        named.append((span, text, text.get_window_extent().width))
+    # The row may use the margin right of the axes, but not reach over the figure's edge.
+    room = (-12.0, width_pt + 8.0)
+    while named and sum(size + _LABEL_GAP_PT for _, _, size in named) > room[1] - room[0]:
+        shortest = min(named, key=lambda item: item[0].end_s - item[0].begin_s)
+        shortest[1].remove()
+        named.remove(shortest)
+    middles = [across((span.begin_s + span.end_s) / 2) for span, _, _ in named]
+    places = spread(middles, [size for _, _, size in named], room, _LABEL_GAP_PT)
+    height_pt = axes.get_position().height * figure.get_size_inches()[1] * 72
+    for (span, text, _), middle, place in zip(named, middles, places, strict=True):
+        text.set_transform(axes.transAxes)
+        text.set_position((place / width_pt, 1 + 9 / height_pt))
+        if not across(span.begin_s) <= place <= across(span.end_s):
+            axes.plot(
+                [place / width_pt, middle / width_pt],
+                [1 + 9 / height_pt, 1 + 1 / height_pt],
+                transform=axes.transAxes,
+                color=MUTED,
+                linewidth=0.7,
+                clip_on=False,
+                scalex=False,
+                scaley=False,
+            )
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, float], gap: float) -> list[float]:
+    """Middles of labels on a line: in order, not touching, as near to where they are wanted as that allows.
+
+    Least squares, by pooling adjacent violators (isotonic regression) after the labels' own widths are taken out.
+
+    Args:
+        wanted: where each label's middle would best be, ascending.
+        sizes: their widths.
+        room: ends of the line; the labels must fit into it together.
+        gap: least distance between two labels.
+    """
+    if not wanted:
+        return []
+    starts = np.concatenate([[0.0], np.cumsum([size + gap for size in sizes])])[:-1]
+    halves = np.asarray(sizes) / 2
+    blocks: list[list[float]] = []
+    for value in np.asarray(wanted) - halves - starts:
+        blocks.append([float(value)])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
+    total = float(starts[-1] + sizes[-1])
+    pooled = np.clip(pooled, room[0], max(room[0], room[1] - total))
+    return [float(middle) for middle in pooled + starts + halves]
+
+
+def thin(times: Sequence[float], values: Sequence[float], buckets: int = 400) -> tuple[list[float], list[float]]:
+    """Keep the lowest and highest value of each stretch of time, so that a day's samples draw as fast as a minute's."""
+    if len(times) <= 2 * buckets:
+        return list(times), list(values)
+    keep: set[int] = {0, len(times) - 1}
+    for part in np.array_split(np.arange(len(times)), buckets):
+        here = np.asarray(values)[part]
+        keep |= {int(part[here.argmin()]), int(part[here.argmax()])}
+    return [times[i] for i in sorted(keep)], [values[i] for i in sorted(keep)]
+
+
+def plain(text: str) -> str:
+    """Text that an SVG file may hold: no control characters, no line breaks."""
+    return "".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
+
+
+def finish(figure: Any, *, name: str, title: str, caption: str, alt: str) -> Plot:
+    """Write the figure as SVG and PNG, the same bytes whenever the data is the same."""
+    matplotlib.rcParams["svg.hashsalt"] = name
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    return Plot(
+        name=name,
+        title=title,
+        caption=caption,
+        alt=alt,
+        svg=label(svg.getvalue().decode(), name, plain(alt)).encode(),
+        png=png.getvalue(),
+    )

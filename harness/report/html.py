@@ -1,0 +1,251 @@
+"""The report of one run: a single HTML file that needs nothing else. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import markupsafe
+import msgspec
+
+from harness.analysis import Analysis, RunData
+from harness.analysis.time import TAB_ACTIONS
+from harness.records import Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
+from harness.report import units
+from harness.report.canvas import PALETTE
+from harness.report.page import render
+from harness.report.plots import Plot, ranked
+from harness.report.svg import inline
+from harness.scenario import Expectation
+
+MAX_OPEN = 5
+MAX_SHOWN = 50
+_MAX_VALUE = 240
+_MAX_EXPLANATION = 1500
+# With fewer operations than this, a p99 is little more than the maximum.
+_FEW = 100
+
+_BROKEN = {
+    "cross-session-read": "sessions saw what other sessions wrote",
+    "garbage-read": "sessions saw values that nobody wrote",
+    "lost-update": "writes that the app had acknowledged were lost",
+    "read-your-writes": "sessions did not see what they had written themselves",
+}
+_ENDED = {
+    "interrupted": "The run was interrupted.",
+    "target_failed": "The app stopped during the run.",
+    "load_failed": "The load generator stopped during the run.",
+    "storage_failed": "The records of the run could not be written.",
+    "internal_error": "gradsoak itself failed during the run.",
+}
+
+
+def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequence[Plot]) -> str:
+    """Write the report.
+
+    Args:
+        data: what was recorded.
+        checks: what was concluded from it.
+        analysis: its figures.
+        plots: what `draw_all` returned; the page takes those it knows, by name.
+    """
+    manifest = data.manifest
+    return render(
+        "run.html.j2",
+        manifest=manifest,
+        checks=checks,
+        analysis=analysis,
+        answer=_answer(checks, analysis),
+        expected=_expected(manifest.expect, checks),
+        ended_early=_ended_early(data.seal),
+        checked=[_checked(check) for check in checks.checks],
+        after_close=any(p.label == "after-close" for p in data.plateaus),
+        plateaus=_plateau_rows(data.plateaus),
+        latency=[(action, figures, figures.count < _FEW, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
+        few=_FEW,
+        plots={plot.name: _figure(plot) for plot in plots},
+        limits=_limits(data),
+        length_s=_length_s(data),
+        command=shlex.join(manifest.argv),
+        files=_files(data.seal),
+        kept=sum(len(check.anomalies) for check in checks.checks),
+    )
+
+
+class _Figure(msgspec.Struct, frozen=True, kw_only=True):
+    svg: markupsafe.Markup
+    caption: str
+
+
+class _Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A check as the page shows it: `trace` is what follows the first line of its reason."""
+
+    check: Check
+    reason: str
+    trace: str
+    evidence: list[tuple[str, str]]
+    first: list[dict[str, Any]]
+    more: list[dict[str, Any]]
+    left_out: int
+
+
+def _figure(plot: Plot) -> _Figure:
+    # The one place where text goes into the page unescaped: an SVG that this package has just written.
+    return _Figure(svg=markupsafe.Markup(inline(plot.svg.decode(), PALETTE)), caption=plot.caption)
+
+
+def _answer(checks: Checks, analysis: Analysis) -> str:
+    if checks.verdict == "pass":
+        seen = f"{units.plural(analysis.operations.total, 'operation')} of {units.plural(analysis.sessions, 'session')}"
+        if any(check.name == "cross-session-read" for check in checks.checks):
+            return f"No session saw another session’s state, in {seen}."
+        return f"No anomaly was found, in {seen}."
+    if checks.verdict == "fail":
+        kinds = list(dict.fromkeys(check.name for check in checks.checks if check.verdict == "fail"))
+        told = [_BROKEN.get(kind, kind) for kind in kinds]
+        listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}" if told else checks.reason
+        return f"The app does not keep its sessions apart: {listed.rstrip('.')}."
+    return "This run does not tell whether the app keeps its sessions apart."
+
+
+class _Expected(msgspec.Struct, frozen=True, kw_only=True):
+    text: str
+    met: bool
+    found: str
+
+
+def _expected(expect: dict[str, str] | None, checks: Checks) -> _Expected | None:
+    if not expect:
+        return None
+    kinds = {anomaly.kind for check in checks.checks for anomaly in check.anomalies}
+    kinds |= {check.name for check in checks.checks if check.anomalies_total}
+    expectation = Expectation(verdict=expect.get("verdict", "pass"), kind=expect.get("kind"))
+    found = checks.verdict + (f" ({', '.join(sorted(kinds))})" if kinds else "")
+    return _Expected(text=str(expectation), met=expectation.met_by(checks.verdict, kinds), found=found)
+
+
+def _ended_early(seal: Seal | None) -> str | None:
+    if seal is None:
+        return "The run was never sealed: the harness ended in the middle of it."
+    if seal.ended == "completed":
+        return None
+    return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
+
+
+def _checked(check: Check) -> _Checked:
+    reason, _, trace = check.reason.partition("\n")
+    shown = [_anomaly(anomaly) for anomaly in check.anomalies[:MAX_SHOWN]]
+    return _Checked(
+        check=check,
+        reason=reason,
+        trace=trace.strip("\n"),
+        evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
+        first=shown[:MAX_OPEN],
+        more=shown[MAX_OPEN:],
+        left_out=max(check.anomalies_total, len(check.anomalies)) - len(shown),
+    )
+
+
+def _anomaly(anomaly: Anomaly) -> dict[str, Any]:
+    return {
+        "sessions": " → ".join(anomaly.sessions),
+        "variable": anomaly.variable,
+        "kind": anomaly.kind,
+        "occurrences": units.plural(anomaly.occurrences, "occurrence"),
+        "explanation": units.clip(anomaly.explanation, _MAX_EXPLANATION),
+        "witness": [
+            {
+                "name": operation.name,
+                "operation": operation.operation,
+                "session": operation.session,
+                "action": operation.action,
+                "phase": operation.phase,
+                "outcome": operation.outcome,
+                "invoke_s": f"{operation.invoke_s:.3f}",
+                "complete_s": units.MISSING if operation.complete_s is None else f"{operation.complete_s:.3f}",
+                "wrote": _wrote(operation),
+                "read": [units.clip(f"{name} = {_value(value)}", _MAX_VALUE) for name, value in operation.reads.items()],
+            }
+            for operation in anomaly.witness
+        ],
+    }
+
+
+def _wrote(operation: WitnessOperation) -> list[str]:
+    lines = []
+    for name, effect in operation.effects.items():
+        value = _value(effect.get("value") if isinstance(effect, dict) else effect)
+        kind = effect.get("op") if isinstance(effect, dict) else None
+        joint = {"increment": f"{name} + {value}", "append": f"{name} append {value}"}.get(str(kind), f"{name} := {value}")
+        lines.append(units.clip(joint, _MAX_VALUE))
+    return lines
+
+
+def _value(value: Any) -> str:
+    """Like JSON, but with bare words: tokens read better without quotes around each."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, OverflowError):
+        return repr(value)
+
+
+class _PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
+    label: str
+    open_sessions: int
+    live_bytes: int | None
+    uss_bytes: int | None
+    rss_bytes: int
+    settle_s: float
+    quiet: bool
+
+
+def _plateau_rows(plateaus: Sequence[Plateau]) -> list[_PlateauRow]:
+    return [
+        _PlateauRow(
+            label=p.label,
+            open_sessions=p.open_sessions,
+            live_bytes=p.probe.live_bytes,
+            uss_bytes=p.process.uss_bytes,
+            rss_bytes=p.process.rss_bytes,
+            settle_s=p.settle_s,
+            quiet=p.quiet,
+        )
+        for p in plateaus
+    ]
+
+
+def _limits(data: RunData) -> list[tuple[str, str]]:
+    """What the running app said about how long it keeps state, as far as it could be read."""
+    detail = next((event.detail for event in data.events if event.kind == "limits"), {})
+    shown = []
+    if detail.get("state_session_capacity") is not None:
+        shown.append(("sessions that it keeps state for", units.count(detail["state_session_capacity"])))
+    if detail.get("state_ttl_when_closed_s") is not None:
+        shown.append(("state of a closed session is kept for", units.duration(detail["state_ttl_when_closed_s"])))
+    if detail.get("heartbeat_interval_s") is not None:
+        shown.append(("heartbeat of a page, every", units.duration(detail["heartbeat_interval_s"])))
+    return shown
+
+
+def _length_s(data: RunData) -> float | None:
+    times = [t for span in data.phases for t in (span.begin_ns, span.end_ns)]
+    return (max(times) - min(times)) / 1e9 if times else None
+
+
+def _files(seal: Seal | None) -> list[tuple[str, str]]:
+    """Raw files with what they hold; without a seal nobody counted."""
+    if seal is not None and seal.shards:
+        return [
+            (path, f"{units.plural(shard.lines, 'line')}, {units.byte_size(shard.bytes)}")
+            for path, shard in sorted(seal.shards.items())
+        ]
+    return [
+        ("history/<worker>.jsonl", "operations"),
+        ("samples/*.jsonl", "memory and CPU over time, plateaus"),
+        ("events.jsonl", "phases and incidents"),
+    ]

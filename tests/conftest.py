@@ -1,0 +1,47 @@
+"""Fixtures and helpers for all tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+# Small enough for a test, large enough that every detector has something to see.
+SMALL_PROFILE = """
+[profile.quick]
+users = 4
+spawn_rate = 20.0
+duration_s = 3.0
+think_s = 0.05
+actions_per_session = 4.0
+warmup_s = 0.5
+staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0 }
+"""
+
+
+@pytest.fixture(scope="session")
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled scenarios with a profile that takes seconds."""
+    folder = tmp_path_factory.mktemp("small") / "scenarios"
+    shutil.copytree(REPO / "scenarios", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for settings in folder.glob("*/scenario.toml"):
+        settings.write_text(settings.read_text() + SMALL_PROFILE)
+    return folder
+
+
+@pytest.fixture
+def make_scenario(tmp_path: Path, scenarios: Path):
+    """Make a scenario folder around the text of an app."""
+
+    def make(app: str, *, workload: str | None = None, settings: str = "") -> Path:
+        folder = tmp_path / "scenario"
+        folder.mkdir()
+        (folder / "app.py").write_text(app)
+        (folder / "workload.py").write_text(workload or (scenarios / "counters" / "workload.py").read_text())
+        (folder / "scenario.toml").write_text(settings + SMALL_PROFILE)
+        return folder
+
+    return make

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.checkers import CHECKERS, check_history, count_anomalies
+from harness.checkers.index import Index
+from harness.records import Check, Checks
+from harness.workload import append_only_list, counter, register
+from tests.builders import COMPLETED, HistoryBuilder
+
+STATE = {"log": append_only_list(), "n": counter(), "r": register()}
+
+
+def judge(builder: HistoryBuilder) -> Checks:
+    return check_history(builder.build(), STATE, COMPLETED)
+
+
+def named(checks: Checks, name: str) -> Check:
+    return next(check for check in checks.checks if check.name == name)
+
+
+def kinds(checks: Checks) -> set[str]:
+    return {check.name for check in checks.checks if check.verdict == "fail"}
+
+
+def two_clean_sessions() -> HistoryBuilder:
+    return HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"]).append("a", "a2", ["a1", "a2"]).click("a", 1).click("b", 1)
+
+
+def test_two_sessions_that_keep_to_themselves_pass() -> None:
+    checks = judge(two_clean_sessions())
+    assert {check.name: check.verdict for check in checks.checks} == {
+        "completeness": "pass",
+        "cross-session-read": "pass",
+        "garbage-read": "pass",
+        "lost-update": "pass",
+        "read-your-writes": "pass",
+    }
+    assert checks.verdict == "pass"
+
+
+def test_a_token_of_another_session_is_a_cross_session_read_with_its_witness() -> None:
+    checks = judge(HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"]).read("b", ["a1", "b1"]))
+    assert kinds(checks) == {"cross-session-read"}
+    (anomaly,) = named(checks, "cross-session-read").anomalies
+    assert anomaly.sessions == ["a", "b"]
+    assert anomaly.occurrences == 2
+    assert [(w.name, w.operation) for w in anomaly.witness] == [("A", "0:1"), ("B", "0:2")]
+    assert anomaly.explanation == (
+        "Let A = session a appended a1 to log, acknowledged. Let B = session b read log = [a1, b1]. "
+        "B saw a1, which only a ever wrote: state crossed from a to b."
+    )
+
+
+def test_a_register_with_the_value_of_another_session_is_a_cross_session_read_and_nothing_else() -> None:
+    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("a", "y", "r"))) == {"cross-session-read"}
+
+
+def test_counts_that_only_other_sessions_explain_are_a_cross_session_read() -> None:
+    checks = judge(HistoryBuilder().click("a", 1).click("b", 2))
+    assert kinds(checks) == {"cross-session-read"}
+    (anomaly,) = named(checks, "cross-session-read").anomalies
+    assert anomaly.sessions == ["a", "b"]
+    assert "at most 1" in anomaly.explanation
+
+
+def test_counts_that_nobody_explains_are_garbage() -> None:
+    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 3))) == {"garbage-read"}
+    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", "many", "n"))) >= {"garbage-read"}
+    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", True, "n"))) >= {"garbage-read"}
+
+
+def test_values_that_nobody_wrote_are_garbage() -> None:
+    assert kinds(judge(two_clean_sessions().read("a", ["a1", "a2", "?"]))) == {"garbage-read"}
+    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("b", "z", "r"))) >= {"garbage-read"}
+    assert kinds(judge(two_clean_sessions().read("a", "a1"))) >= {"garbage-read"}
+
+
+def test_a_write_that_the_server_refused_cannot_be_read() -> None:
+    refused = HistoryBuilder().append("a", "a1", outcome="fail", error="rejected").append("b", "b1", ["b1"]).append("a", "a2", ["a1", "a2"])
+    assert kinds(judge(refused)) == {"garbage-read"}
+
+
+@pytest.mark.parametrize(("outcome", "error"), [("info", "timeout"), ("pending", None), ("fail", "app")])
+@pytest.mark.parametrize("seen", [["a1", "a2"], ["a2"]])
+def test_a_write_of_unknown_outcome_may_show_or_not(outcome: str, error: str | None, seen: list[str]) -> None:
+    history = HistoryBuilder().append("a", "a1", outcome=outcome, error=error).append("b", "b1", ["b1"]).append("a", "a2", seen)
+    assert judge(history).verdict == "pass"
+
+
+def test_an_acknowledged_write_that_never_shows_again_is_a_lost_update() -> None:
+    checks = judge(HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"]).append("a", "a2", ["a2"]).read("a", ["a2"]))
+    assert kinds(checks) == {"lost-update"}
+    (anomaly,) = named(checks, "lost-update").anomalies
+    assert anomaly.sessions == ["a"]
+    assert [w.operation for w in anomaly.witness] == ["0:2", "0:3"]
+    assert "appended a1" in anomaly.explanation
+
+
+def test_a_write_that_is_missing_for_a_while_violates_read_your_writes() -> None:
+    checks = judge(HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"]).read("a", []).read("a", ["a1"]))
+    assert kinds(checks) == {"read-your-writes"}
+    (anomaly,) = named(checks, "read-your-writes").anomalies
+    assert [w.operation for w in anomaly.witness] == ["0:2", "0:3", "0:4"]
+
+
+def test_an_answer_that_lacks_its_own_write_is_a_lost_update() -> None:
+    checks = judge(HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", []))
+    assert kinds(checks) == {"lost-update"}
+
+
+def test_counters_lose_updates_and_are_stale_too() -> None:
+    lost = HistoryBuilder().click("b", 1).click("a", 1).click("a", 1)
+    assert kinds(judge(lost)) == {"lost-update"}
+    stale = HistoryBuilder().click("b", 1).click("a", 1).read("a", 0, "n").read("a", 1, "n")
+    assert kinds(judge(stale)) == {"read-your-writes"}
+
+
+def test_registers_lose_updates_and_are_stale_too() -> None:
+    before = HistoryBuilder().write("b", "y", "y").write("a", "x1", "x1").write("a", "x2", "x2")
+    assert kinds(judge(before.read("a", "x1", "r"))) == {"lost-update"}
+    before = HistoryBuilder().write("b", "y", "y").write("a", "x1", "x1").write("a", "x2", "x2")
+    assert kinds(judge(before.read("a", "x1", "r").read("a", "x2", "r"))) == {"read-your-writes"}
+    before = HistoryBuilder().write("b", "y", "y").write("a", "x1", "x1")
+    assert kinds(judge(before.read("a", None, "r"))) == {"lost-update"}
+
+
+def test_concurrent_writes_of_one_session_have_no_order() -> None:
+    for seen in ("x1", "x2"):
+        overlapping = (
+            HistoryBuilder().write("b", "y", "y").write("a", "x1", begin=10, end=20).write("a", "x2", begin=11, end=19).read("a", seen, "r", begin=30)
+        )
+        assert judge(overlapping).verdict == "pass", seen
+
+
+def test_a_concurrent_read_need_not_show_a_write_but_a_later_one_must() -> None:
+    base = HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"], begin=10, end=20)
+    assert judge(base.read("a", [], begin=15, end=16)).verdict == "pass"
+    base = HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"], begin=10, end=20)
+    assert judge(base.read("a", [], begin=21, end=22)).verdict == "fail"
+
+
+def test_zero_evidence_is_unknown_never_pass() -> None:
+    empty = judge(HistoryBuilder())
+    assert {check.verdict for check in empty.checks} == {"unknown"}
+    assert empty.verdict == "unknown"
+    alone = judge(HistoryBuilder().append("a", "a1", ["a1"]))
+    assert named(alone, "cross-session-read").verdict == "unknown"
+    assert named(alone, "lost-update").verdict == "pass"
+    assert alone.verdict == "unknown"
+
+
+def test_a_failure_is_not_hidden_by_what_is_unknown() -> None:
+    history = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"])
+    checks = check_history(history.build(), STATE, None)
+    assert named(checks, "completeness").verdict == "unknown"
+    assert checks.verdict == "fail"
+
+
+@pytest.mark.parametrize("ended", ["interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"])
+def test_a_run_that_ended_early_is_never_a_pass(ended: str) -> None:
+    import msgspec
+
+    seal = msgspec.structs.replace(COMPLETED, ended=ended, reason="it broke")
+    checks = check_history(two_clean_sessions().build(), STATE, seal)
+    assert checks.verdict == "unknown"
+    assert "it broke" in checks.reason
+
+
+@pytest.mark.parametrize("problem", ["history/0.jsonl line 7 cannot be read.", "history/1.jsonl is missing."])
+def test_a_history_that_is_not_whole_is_never_a_pass(problem: str) -> None:
+    assert check_history(two_clean_sessions().build(), STATE, COMPLETED, [problem]).verdict == "unknown"
+    checks = check_history(two_clean_sessions().build([problem]), STATE, COMPLETED)
+    assert checks.verdict == "unknown"
+    assert problem in checks.reason
+
+
+def test_an_error_of_the_workload_itself_is_never_a_pass() -> None:
+    checks = judge(two_clean_sessions().add("a", outcome="info", error="workload"))
+    assert checks.verdict == "unknown"
+    assert "workload" in checks.reason
+
+
+def test_an_undeclared_state_is_never_a_pass() -> None:
+    assert check_history(two_clean_sessions().build(), {}, COMPLETED).verdict == "unknown"
+
+
+def test_a_checker_that_raises_is_unknown_with_its_traceback() -> None:
+    class Broken:
+        name = "broken"
+
+        def check(self, index: Index) -> Check:
+            raise ZeroDivisionError("planted")
+
+    checks = check_history(two_clean_sessions().build(), STATE, COMPLETED, checkers=[*CHECKERS, Broken()])
+    assert named(checks, "broken").verdict == "unknown"
+    assert "ZeroDivisionError: planted" in named(checks, "broken").reason
+    assert checks.verdict == "unknown"
+
+
+def test_many_anomalies_are_counted_in_full_and_kept_in_part() -> None:
+    from harness.checkers import MAX_ANOMALIES
+
+    history = HistoryBuilder()
+    everything: list[str] = []
+    for number in range(40):
+        everything.append(f"v{number}")
+        history.append(f"s{number}", f"v{number}", list(everything))
+    checks = judge(history)
+    check = named(checks, "cross-session-read")
+    assert check.anomalies_total == 40 * 39 // 2
+    assert len(check.anomalies) == MAX_ANOMALIES
+    assert count_anomalies(history.build(), STATE) == check.anomalies_total
+    longest = max(check.anomalies, key=lambda a: len(a.explanation))
+    assert len(longest.explanation) < 600
+    assert all(len(w.reads["log"]) <= 12 for a in check.anomalies for w in a.witness if w.reads)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ExitCode, UsageError
+from harness.profiles import BASES, MIN_LEVELS, parse_duration, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("2m", 120), ("1m30s", 90), ("1h", 3600), ("1h2m3s", 3723), ("0.5s", 0.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "fast", "2x", "-3", "1m-2s", "m"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_the_command_line_wins_over_the_scenario_which_wins_over_the_base() -> None:
+    own = {"quick": {"users": 7, "think_s": 0.9, "staircase": {"levels": 6}}, "full": {"users": 99}}
+    profile = resolve("quick", own, {"think_s": 0.1, "users": None, "staircase": {"sessions_per_level": 3}})
+    assert (profile.users, profile.think_s) == (7, 0.1)
+    assert (profile.staircase.levels, profile.staircase.sessions_per_level) == (6, 3)
+    assert profile.spawn_rate == BASES["quick"].spawn_rate
+
+
+def test_a_scenario_may_write_durations_in_words() -> None:
+    assert resolve("quick", {"quick": {"duration_s": "2m"}}, {}).duration_s == 120
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ({"users": 0}, "0 users"),
+        ({"users": -1}, "-1 users"),
+        ({"users": 10**9}, "more than one generator"),
+        ({"spawn_rate": -1.0}, "spawn rate of -1"),
+        ({"spawn_rate": 0.0}, "spawn rate of 0"),
+        ({"spawn_rate": float("inf")}, "spawn rate of inf"),
+        ({"duration_s": 0.0}, "duration of 0"),
+        ({"duration_s": 1e9}, "duration of 1e"),
+        ({"think_s": -0.1}, "think time of -0.1"),
+        ({"think_s": float("nan")}, "think time of nan"),
+        ({"staircase": {"levels": MIN_LEVELS - 1}}, "staircase of 3 levels"),
+        ({"staircase": {"sessions_per_level": 0}}, "0 sessions per level"),
+    ],
+)
+def test_impossible_profiles_are_refused_by_name(overrides: dict[str, object], names: str) -> None:
+    with pytest.raises(UsageError, match="impossible") as caught:
+        resolve("quick", {}, overrides)
+    assert names in caught.value.message
+    assert caught.value.hint
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "own", [{"quick": {"userz": 3}}, {"quick": {"users": "many"}}, {"quick": {"staircase": {"steps": 3}}}]
+)
+def test_settings_that_no_profile_has_are_refused(own: dict[str, dict[str, object]]) -> None:
+    with pytest.raises(UsageError):
+        resolve("quick", own, {})
+
+
+def test_an_unknown_profile_names_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("huge", {}, {})
+    assert "quick" in caught.value.hint

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.errors import UsageError
+
+
+def test_every_bundled_scenario_loads_and_declares_what_it_expects() -> None:
+    found = {s.name: s for s in scenario.bundled()}
+    assert {"counters", "chat_history", "large_lists"} <= set(found)
+    for s in found.values():
+        assert s.expect is not None
+        assert s.description
+
+
+def test_every_clean_scenario_has_a_twin_with_a_planted_fault_and_the_same_workload() -> None:
+    found = {s.name: s for s in scenario.bundled()}
+    for name in ("counters", "chat_history", "large_lists"):
+        clean, twin = found[name], found[f"{name}_global"]
+        assert clean.workload == twin.workload
+        assert clean.expect is not None
+        assert clean.expect.verdict == "pass"
+        assert twin.expect is not None
+        assert (twin.expect.verdict, twin.expect.kind) == ("fail", "cross-session-read")
+
+
+def test_an_unknown_name_is_answered_with_the_near_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        scenario.find("conters")
+    assert "counters" in caught.value.hint
+
+
+def test_a_name_that_is_near_nothing_is_answered_with_all() -> None:
+    with pytest.raises(UsageError) as caught:
+        scenario.find("zzzzzzzz")
+    assert "large_lists" in caught.value.hint
+
+
+def test_a_folder_without_app_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no app\.py"):
+        scenario.find(str(tmp_path))
+
+
+def test_a_folder_without_workload_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    with pytest.raises(UsageError, match=r"has no workload\.py"):
+        scenario.find(str(tmp_path))
+
+
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.touch()
+    with pytest.raises(UsageError, match="is a file"):
+        scenario.find(str(app))
+
+
+@pytest.mark.parametrize("text", ["title = ", "titel = 'x'", "[expect]\nverdict = 'maybe'", "[expect]\nverdikt = 'pass'", "params = 3"])
+def test_settings_that_are_not_valid_are_refused_with_their_place(tmp_path: Path, text: str) -> None:
+    for name in ("app.py", "workload.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "scenario.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"scenario\.toml"):
+        scenario.find(str(tmp_path))
+
+
+def test_parameters_can_be_set_and_only_those_that_exist() -> None:
+    found = scenario.find("large_lists")
+    assert scenario.override_params(found, ["LIST_ITEMS=5"]) == {"LIST_ITEMS": "5"}
+    assert found.params["LIST_ITEMS"] != "5"
+    with pytest.raises(UsageError, match="has no parameter"):
+        scenario.override_params(found, ["ITEMS=5"])
+    with pytest.raises(UsageError, match="is not NAME=VALUE"):
+        scenario.override_params(found, ["LIST_ITEMS"])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kinds", "met"),
+    [
+        ("fail", {"cross-session-read"}, True),
+        ("fail", {"lost-update"}, False),
+        ("fail", {"lost-update", "cross-session-read"}, True),
+        ("pass", set(), False),
+        ("unknown", {"cross-session-read"}, False),
+    ],
+)
+def test_an_expected_fault_must_be_of_the_right_kind(verdict: str, kinds: set[str], met: bool) -> None:
+    assert scenario.Expectation(verdict="fail", kind="cross-session-read").met_by(verdict, kinds) is met
