@@ -175,7 +175,7 @@ class _Run:
         self._target = Target(
             options.scenario.app, options.interpreter, self._dir.path / TARGET_LOG, options.params
         )
-        url = self._target.wait_ready(options.ready_timeout_s)
+        url = self._target.wait_ready(options.ready_timeout_s, self._show)
         hello = self._target.probe.hello()
         self._event("target_ready", pid=self._target.pid, url=url, overridden=hello.get("overridden", {}))
         self._load = LoadGenerator(
@@ -337,6 +337,9 @@ class _Run:
             self._target.check_alive(f"during the phase {self._phase!r}")
         if self._sampler.failure is not None:
             raise self._sampler.failure
+        self._show()
+
+    def _show(self) -> None:
         self._on_progress(self._progress())
 
     def _progress(self) -> Progress:

@@ -30,9 +30,10 @@ def check_completeness(
     for operation in history.operations:
         outcomes[operation.outcome] += 1
     reads = sum(1 for o in history.operations if o.reads)
-    if not state:
+    ended_early = bool(found)  # the reason for that is the reason for the rest
+    if not state and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
-    elif not reads:
+    elif not reads and not ended_early:
         found.append("No operation read any state, so nothing was observed.")
     broken = [o for o in history.operations if o.error is not None and o.error.kind == "workload"]
     if broken:

@@ -25,9 +25,6 @@ def main() -> None:
     except HarnessError as error:
         _explain(error)
         raise SystemExit(int(error.exit_code)) from None
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted.", style="bold")
-        raise SystemExit(int(ExitCode.UNKNOWN)) from None
     except Exception as error:
         Console(stderr=True).print_exception()
         _explain(

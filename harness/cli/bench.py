@@ -86,6 +86,9 @@ def bench(
 
     try:
         result = benches.execute_all(plans, folder, begin, progress, row)
+    except KeyboardInterrupt:
+        summary.print_interrupted()
+        raise typer.Exit(int(ExitCode.UNKNOWN)) from None
     finally:
         if display is not None:
             display.__exit__(None, None, None)

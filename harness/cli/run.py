@@ -10,7 +10,7 @@ import typer
 from harness import profiles, rebuild, scenario
 from harness.cli import options, summary
 from harness.cli.progress import ProgressDisplay
-from harness.errors import HarnessError
+from harness.errors import ExitCode, HarnessError
 from harness.results import RunDir
 from harness.run import RunOptions, command_line, execute, new_run_id, random_seed
 from harness.target import inspect_interpreter
@@ -67,9 +67,9 @@ def run(
     if json:
         summary.print_json(summary.as_json(run_dir.path, derived, error))
     else:
-        summary.print_summary(run_dir.path, derived)
+        summary.print_summary(run_dir.path, derived, error)
     if error is not None:
         summary.print_error(error)
     if interrupted:
-        raise KeyboardInterrupt
-    raise typer.Exit(int(summary.exit_code(derived.checks.verdict, error)))
+        summary.print_interrupted()
+    raise typer.Exit(int(ExitCode.UNKNOWN if interrupted else summary.exit_code(derived.checks.verdict, error)))

@@ -46,8 +46,14 @@ def print_json(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_summary(run_dir: Path, derived: Derived) -> None:
-    """Print the verdict, why, and the few figures that everybody wants."""
+def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = None) -> None:
+    """Print the verdict, why, and the few figures that everybody wants.
+
+    Args:
+        run_dir: where the report is.
+        derived: what was concluded.
+        error: what ended the run early; it is explained after the table, so the table does not repeat it.
+    """
     console = Console(highlight=False)
     checks, analysis = derived.checks, derived.analysis
     manifest = derived.data.manifest
@@ -55,7 +61,8 @@ def print_summary(run_dir: Path, derived: Derived) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("verdict", Text(checks.verdict.upper(), style=STYLES[checks.verdict]))
-    table.add_row("because", Text(checks.reason))
+    if error is None:
+        table.add_row("because", Text(checks.reason))
     if manifest.expect is not None:
         expected = manifest.expect["verdict"] + (
             f" ({manifest.expect['kind']})" if "kind" in manifest.expect else ""
@@ -91,3 +98,8 @@ def print_error(error: HarnessError) -> None:
     console.print(error.message, markup=False)
     if error.hint:
         console.print(error.hint, markup=False)
+
+
+def print_interrupted() -> None:
+    """Say that the user ended it, and that nothing is lost."""
+    Console(stderr=True, highlight=False).print("Interrupted: what was observed until then is kept, and its verdict is unknown.", style="bold")

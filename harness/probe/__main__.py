@@ -32,6 +32,8 @@ def main() -> None:
     server = importlib.import_module("_gradsoak_probe.server")
     launch = boot.LaunchHook()
     launch.install()
+    state = importlib.import_module("_gradsoak_probe.gradio_state")
+    sys.meta_path.insert(0, boot.AfterImport("gradio.state_holder", state.remember_holders))
     server.start(socket_path, launch)
     boot.run_app(app_path, launch)
 

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 import types
 from collections.abc import Callable, Sequence
 
@@ -36,7 +37,7 @@ class LaunchHook:
 
         Gradio is not imported here: the app may set environment variables first.
         """
-        sys.meta_path.insert(0, _AfterImport("gradio.blocks", self._wrap))
+        sys.meta_path.insert(0, AfterImport("gradio.blocks", self._wrap))
 
     def _wrap(self, module: types.ModuleType) -> None:
         blocks = getattr(module, "Blocks", None)
@@ -75,7 +76,7 @@ class LaunchHook:
         blocks.launch = launch
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+class AfterImport(importlib.abc.MetaPathFinder):
     """Calls back once, right after a named module was executed."""
 
     def __init__(self, name: str, callback: Callable[[types.ModuleType], None]) -> None:
@@ -122,6 +123,13 @@ def run_app(app_path: str, hook: LaunchHook) -> None:
             _find_blocks(main, app_path).launch()  # type: ignore[attr-defined]
     except KeyboardInterrupt:
         sys.exit(0)
+    except Exception as error:
+        # The app's own frames only: ours would say nothing to its author.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        traceback.print_exception(type(error), error, trace)
+        sys.exit(1)
 
 
 def _find_blocks(main: types.ModuleType, app_path: str) -> object:

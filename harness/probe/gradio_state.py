@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-import gc
+import functools
 import os
 import sys
+import types
 import weakref
 
 _holders: list[weakref.ref[object]] = []
+
+
+def remember_holders(module: types.ModuleType) -> None:
+    """Note every StateHolder from its construction on. Called right after the app imported `gradio.state_holder`.
+
+    Looking for them later, with `gc.get_objects()`, would break the app now and then: it takes references to tuples that
+    another thread is still building, and CPython then refuses to resize them (`SystemError`).
+    """
+    kind = getattr(module, "StateHolder", None)
+    original = getattr(kind, "__init__", None)
+    if kind is None or original is None:
+        return
+
+    @functools.wraps(original)
+    def init(self: object, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)
+        _holders.append(weakref.ref(self))
+
+    kind.__init__ = init
 
 
 def version() -> str | None:
@@ -16,16 +36,8 @@ def version() -> str | None:
 
 
 def state_holders() -> list[object]:
-    """Every live StateHolder. Found once by asking the collector, then remembered weakly."""
-    alive = [holder for holder in (ref() for ref in _holders) if holder is not None]
-    if alive:
-        return alive
-    kind = getattr(sys.modules.get("gradio.state_holder"), "StateHolder", None)
-    if kind is None:
-        return []
-    alive = [thing for thing in gc.get_objects() if type(thing) is kind]
-    _holders[:] = [weakref.ref(holder) for holder in alive]
-    return alive
+    """Every live StateHolder."""
+    return [holder for holder in (ref() for ref in _holders) if holder is not None]
 
 
 def session_count() -> int | None:

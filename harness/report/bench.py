@@ -23,7 +23,7 @@ def render_bench(bench: Bench) -> str:
         bench=bench,
         met=met,
         answer=_answer(bench, met),
-        rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _early(row)) for row in bench.rows],
+        rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _trouble(row)) for row in bench.rows],
         warned=[row for row in bench.rows if row.warnings],
     )
 
@@ -33,7 +33,11 @@ def _answer(bench: Bench, met: int) -> str:
     if not total:
         return "No scenario was run."
     if met == total:
-        return "The scenario gave what it declares." if total == 1 else f"All {total} scenarios gave what they declare."
+        return (
+            "The scenario gave what it declares."
+            if total == 1
+            else f"All {total} scenarios gave what they declare."
+        )
     return f"{met} of {units.plural(total, 'scenario')} gave what {'it declares' if total == 1 else 'they declare'}."
 
 
@@ -41,5 +45,8 @@ def _anomalies(row: BenchRow) -> list[tuple[str, str]]:
     return [(kind, units.count(number)) for kind, number in sorted(row.anomalies.items()) if number]
 
 
-def _early(row: BenchRow) -> str:
-    return "" if row.error is None else f"{row.error}: {row.reason}" if row.reason not in row.error else row.error
+def _trouble(row: BenchRow) -> str:
+    """What kept the run from an answer; a failed check needs no such words, the anomalies are there."""
+    if row.error is not None:
+        return f"Ended early: {row.error}"
+    return row.reason if row.verdict == "unknown" else ""

@@ -93,7 +93,7 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: file name without suffix, and prefix of the ids within the SVG.
-        caption: how to read it, in sentences.
+        caption: how to read it, in sentences; empty where there is nothing to read.
         alt: its finding in words and figures, for those who do not see it.
         svg: standalone file, light colours.
         png: the same as pixels.
@@ -130,15 +130,28 @@ def blank(title: str, height_in: float) -> Any:
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=72)
     FigureCanvasAgg(figure)
     figure.text(
-        0.12 / WIDTH_IN, 1 - 0.12 / height_in, title, ha="left", va="top", fontsize=TITLE_PT, fontweight="bold"
+        0.12 / WIDTH_IN,
+        1 - 0.12 / height_in,
+        title,
+        ha="left",
+        va="top",
+        fontsize=TITLE_PT,
+        fontweight="bold",
     )
     return figure
 
 
-def panel(figure: Any, *, left_in: float, top_in: float, right_in: float = 0.16, bottom_in: float = 0.56) -> Any:
+def panel(
+    figure: Any, *, left_in: float, top_in: float, right_in: float = 0.16, bottom_in: float = 0.56
+) -> Any:
     """Axes with the given distances from the figure's edges, inches."""
     width, height = figure.get_size_inches()
-    box = (left_in / width, bottom_in / height, (width - left_in - right_in) / width, (height - top_in - bottom_in) / height)
+    box = (
+        left_in / width,
+        bottom_in / height,
+        (width - left_in - right_in) / width,
+        (height - top_in - bottom_in) / height,
+    )
     axes = figure.add_axes(box)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
@@ -192,11 +205,13 @@ def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
             axes.axvspan(span.begin_s, span.end_s, color=BAND, linewidth=0, zorder=0)
 
     def across(time_s: float) -> float:
-        return (min(max(time_s, low), high) - low) / (high - low) * width_pt
+        return float((min(max(time_s, low), high) - low) / (high - low) * width_pt)
 
     named = []
     for span in spans:
-        text = axes.text(0, 0, plain(span.name), fontsize=SMALL_PT, color=MUTED, ha="center", va="bottom", clip_on=False)
+        text = axes.text(
+            0, 0, plain(span.name), fontsize=SMALL_PT, color=MUTED, ha="center", va="bottom", clip_on=False
+        )
         named.append((span, text, text.get_window_extent().width))
     # The row may use the margin right of the axes, but not reach over the figure's edge.
     room = (-12.0, width_pt + 8.0)
@@ -223,7 +238,9 @@ def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
             )
 
 
-def spread(wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, float], gap: float) -> list[float]:
+def spread(
+    wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, float], gap: float
+) -> list[float]:
     """Middles of labels on a line: in order, not touching, as near to where they are wanted as that allows.
 
     Least squares, by pooling adjacent violators (isotonic regression) after the labels' own widths are taken out.
@@ -249,7 +266,9 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, f
     return [float(middle) for middle in pooled + starts + halves]
 
 
-def thin(times: Sequence[float], values: Sequence[float], buckets: int = 400) -> tuple[list[float], list[float]]:
+def thin(
+    times: Sequence[float], values: Sequence[float], buckets: int = 400
+) -> tuple[list[float], list[float]]:
     """Keep the lowest and highest value of each stretch of time, so that a day's samples draw as fast as a minute's."""
     if len(times) <= 2 * buckets:
         return list(times), list(values)

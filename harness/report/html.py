@@ -23,6 +23,7 @@ MAX_OPEN = 5
 MAX_SHOWN = 50
 _MAX_VALUE = 240
 _MAX_EXPLANATION = 1500
+_MAX_REASONS = 3
 # With fewer operations than this, a p99 is little more than the maximum.
 _FEW = 100
 
@@ -57,19 +58,21 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         checks=checks,
         analysis=analysis,
         answer=_answer(checks, analysis),
+        because=_because(checks),
         expected=_expected(manifest.expect, checks),
         ended_early=_ended_early(data.seal),
         checked=[_checked(check) for check in checks.checks],
-        after_close=any(p.label == "after-close" for p in data.plateaus),
         plateaus=_plateau_rows(data.plateaus),
-        latency=[(action, figures, figures.count < _FEW, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
+        latency=[
+            (action, figures, figures.count < _FEW, action in TAB_ACTIONS)
+            for action, figures in ranked(analysis.latency_ms)
+        ],
         few=_FEW,
         plots={plot.name: _figure(plot) for plot in plots},
         limits=_limits(data),
         length_s=_length_s(data),
         command=shlex.join(manifest.argv),
         files=_files(data.seal),
-        kept=sum(len(check.anomalies) for check in checks.checks),
     )
 
 
@@ -104,9 +107,20 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "fail":
         kinds = list(dict.fromkeys(check.name for check in checks.checks if check.verdict == "fail"))
         told = [_BROKEN.get(kind, kind) for kind in kinds]
-        listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}" if told else checks.reason
+        listed = (
+            told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}" if told else checks.reason
+        )
         return f"The app does not keep its sessions apart: {listed.rstrip('.')}."
     return "This run does not tell whether the app keeps its sessions apart."
+
+
+def _because(checks: Checks) -> list[str]:
+    """Why it is not a pass: what the deciding checks say, the first line of each, and each only once."""
+    if checks.verdict == "pass":
+        return []
+    reasons = [check.reason for check in checks.checks if check.verdict == checks.verdict] or [checks.reason]
+    firsts = [reason.partition("\n")[0] for reason in reasons]
+    return [units.clip(reason, _MAX_EXPLANATION) for reason in dict.fromkeys(firsts)][:_MAX_REASONS]
 
 
 class _Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,9 +177,14 @@ def _anomaly(anomaly: Anomaly) -> dict[str, Any]:
                 "phase": operation.phase,
                 "outcome": operation.outcome,
                 "invoke_s": f"{operation.invoke_s:.3f}",
-                "complete_s": units.MISSING if operation.complete_s is None else f"{operation.complete_s:.3f}",
+                "complete_s": units.MISSING
+                if operation.complete_s is None
+                else f"{operation.complete_s:.3f}",
                 "wrote": _wrote(operation),
-                "read": [units.clip(f"{name} = {_value(value)}", _MAX_VALUE) for name, value in operation.reads.items()],
+                "read": [
+                    units.clip(f"{name} = {_value(value)}", _MAX_VALUE)
+                    for name, value in operation.reads.items()
+                ],
             }
             for operation in anomaly.witness
         ],
@@ -177,7 +196,9 @@ def _wrote(operation: WitnessOperation) -> list[str]:
     for name, effect in operation.effects.items():
         value = _value(effect.get("value") if isinstance(effect, dict) else effect)
         kind = effect.get("op") if isinstance(effect, dict) else None
-        joint = {"increment": f"{name} + {value}", "append": f"{name} append {value}"}.get(str(kind), f"{name} := {value}")
+        joint = {"increment": f"{name} + {value}", "append": f"{name} append {value}"}.get(
+            str(kind), f"{name} := {value}"
+        )
         lines.append(units.clip(joint, _MAX_VALUE))
     return lines
 
@@ -226,7 +247,9 @@ def _limits(data: RunData) -> list[tuple[str, str]]:
     if detail.get("state_session_capacity") is not None:
         shown.append(("sessions that it keeps state for", units.count(detail["state_session_capacity"])))
     if detail.get("state_ttl_when_closed_s") is not None:
-        shown.append(("state of a closed session is kept for", units.duration(detail["state_ttl_when_closed_s"])))
+        shown.append(
+            ("state of a closed session is kept for", units.duration(detail["state_ttl_when_closed_s"]))
+        )
     if detail.get("heartbeat_interval_s") is not None:
         shown.append(("heartbeat of a page, every", units.duration(detail["heartbeat_interval_s"])))
     return shown

@@ -49,6 +49,7 @@ def _environment() -> jinja2.Environment:
         "ms": units.milliseconds,
         "number": units.number,
         "rate": units.rate,
+        "setting": units.setting,
         "share": units.share,
         "mark": mark,
         "moment": moment,

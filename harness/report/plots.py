@@ -40,6 +40,8 @@ _HEIGHT_IN = 3.5
 _MB = 1e6
 # From here on the quick actions would be squeezed against the axis.
 _LOG_SPAN = 20.0
+# And from here on labels at 2 and 5 of each decade would touch.
+_DECADES_ONLY = 100.0
 _MAX_BINS = 300
 _MAX_NAME = 18
 _STEPS = [1, 2, 2.5, 5, 10]
@@ -109,19 +111,29 @@ def _memory_over_time(data: RunData) -> Plot:
     if clock is None or not data.target:
         why = "No sample of the app's processes was recorded."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
-        return finish(figure, name="memory-over-time", title=title, caption=why, alt=f"{title}: {why}")
+        return finish(figure, name="memory-over-time", title=title, caption="", alt=f"{title}: {why}")
     axes = panel(figure, left_in=0.52, top_in=0.94)
     lows: list[float] = []
-    for name, measure, colour, dashes in (
-        ("RSS", lambda s: s.rss_bytes, FIRST, "-"),
-        ("USS", lambda s: s.uss_bytes, SECOND, (0, (4, 1.4))),
+    for name, measured, colour, dashes in (
+        ("RSS", [s.rss_bytes for s in data.target], FIRST, "-"),
+        ("USS", [s.uss_bytes for s in data.target], SECOND, (0, (4, 1.4))),
     ):
-        known = [(clock.seconds(s.time_ns), value / _MB) for s in data.target if (value := measure(s)) is not None]
+        known = [
+            (clock.seconds(s.time_ns), value / _MB)
+            for s, value in zip(data.target, measured, strict=True)
+            if value is not None
+        ]
         if known:
             times, values = thin([t for t, _ in known], [v for _, v in known])
-            axes.plot(times, values, color=colour, linestyle=dashes, label=name, solid_joinstyle="round")
+            # A lone sample makes no line.
+            dot = "o" if len(known) == 1 else None
+            axes.plot(times, values, color=colour, linestyle=dashes, marker=dot, label=name)
             lows += _after_start([t for t, _ in known], [v for _, v in known], data, clock)
-    heap = [(clock.seconds(p.probe.time_ns), p.probe.live_bytes / _MB) for p in data.plateaus if p.probe.live_bytes is not None]
+    heap = [
+        (clock.seconds(p.probe.time_ns), p.probe.live_bytes / _MB)
+        for p in data.plateaus
+        if p.probe.live_bytes is not None
+    ]
     if heap:
         axes.plot(
             [t for t, _ in heap],
@@ -153,13 +165,19 @@ def _memory_over_time(data: RunData) -> Plot:
             f" The live heap at {units.plural(len(heap), 'plateau')} lies between {units.byte_size(min(values))} "
             f"and {units.byte_size(max(values))}."
         )
-    caption = "RSS is the resident memory of the app's processes, USS the part of it that no other process shares"
-    caption += "; diamonds are the bytes in use by objects, measured when memory had come to rest." if heap else "."
+    caption = (
+        "RSS is the resident memory of the app's processes, USS the part of it that no other process shares"
+    )
+    caption += (
+        "; diamonds are the bytes in use by objects, measured when memory had come to rest." if heap else "."
+    )
     caption += " The vertical axis begins near the lowest value after the start."
     return finish(figure, name="memory-over-time", title=title, caption=caption, alt=alt)
 
 
-def _after_start(times: Sequence[float], values: Sequence[float], data: RunData, clock: _Clock) -> list[float]:
+def _after_start(
+    times: Sequence[float], values: Sequence[float], data: RunData, clock: _Clock
+) -> list[float]:
     """Values from when the app was up; while it imports its modules, memory climbs from nothing and says nothing."""
     start = data.phase("start")
     begin_s = clock.seconds(start.end_ns) if start is not None else 0.0
@@ -180,16 +198,30 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
     if not any(points.values()):
         why = "No plateau was reached." if not steps else "Memory could not be measured at any plateau."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
-        return finish(figure, name=name, title=title, caption=why, alt=f"{title}: {why}")
+        return finish(figure, name=name, title=title, caption="", alt=f"{title}: {why}")
     first = panel(figure, left_in=0.52, top_in=0.92, right_in=2.47)
     second = panel(figure, left_in=2.81, top_in=0.92)
     findings = []
     reached: list[float] = []
     for axes, (kind, _, line, colour, marker) in zip((first, second), kinds, strict=True):
         height_pt = axes.get_position().height * _HEIGHT_IN * 72
-        heading = f"{units.byte_size(line.estimate)} per session" if line else "no slope"
+        heading = (
+            f"{units.byte_size(line.estimate)} per session"
+            if line
+            else "no slope"
+            if points[kind]
+            else "no figure"
+        )
         detail = f"{kind}, {units.byte_interval(line)}" if line else kind
-        axes.text(0, 1 + 22 / height_pt, heading, transform=axes.transAxes, va="bottom", color=colour, fontweight="bold")
+        axes.text(
+            0,
+            1 + 22 / height_pt,
+            heading,
+            transform=axes.transAxes,
+            va="bottom",
+            color=colour,
+            fontweight="bold",
+        )
         axes.text(0, 1 + 7 / height_pt, detail, transform=axes.transAxes, va="bottom", fontsize=10)
         if points[kind]:
             reached += _slope(axes, points[kind], line, colour, marker)
@@ -208,6 +240,7 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
         axes.set_xlabel("open sessions")
         if not points[kind]:
+            axes.set_xlabel("")
             say(axes, "Not measured.", 18)
     # Both have the same scale; once is enough to read it.
     second.tick_params(labelleft=not points["Live heap"] and bool(points["USS"]))
@@ -224,7 +257,9 @@ def _growth(steps: Sequence[Plateau], measure: Callable[[Plateau], int | None]) 
     return [(sessions, (value - known[0][1]) / _MB) for sessions, value in known]
 
 
-def _slope(axes: Any, points: list[tuple[int, float]], line: Line | None, colour: str, marker: str) -> list[float]:
+def _slope(
+    axes: Any, points: list[tuple[int, float]], line: Line | None, colour: str, marker: str
+) -> list[float]:
     """Draw one measure; returns the heights that the axis must hold."""
     x = np.array([p[0] for p in points], dtype=float)
     y = np.array([p[1] for p in points])
@@ -233,11 +268,22 @@ def _slope(axes: Any, points: list[tuple[int, float]], line: Line | None, colour
         reach = np.array([x.min(), x.max()])
         # Theil–Sen lines pass through the point of medians; so do those of the interval's two ends.
         middle_x, middle_y = float(np.median(x)), float(np.median(y))
-        low, best, high = (middle_y + s / _MB * (reach - middle_x) for s in (line.low, line.estimate, line.high))
+        low, best, high = (
+            middle_y + s / _MB * (reach - middle_x) for s in (line.low, line.estimate, line.high)
+        )
         axes.fill_between(reach, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.plot(reach, best, color=colour)
         reached += [float(value) for value in (*low, *high)]
-    axes.plot(x, y, color=colour, linestyle="none", marker=marker, markersize=6, markeredgecolor=SURFACE, markeredgewidth=0.8)
+    axes.plot(
+        x,
+        y,
+        color=colour,
+        linestyle="none",
+        marker=marker,
+        markersize=6,
+        markeredgecolor=SURFACE,
+        markeredgewidth=0.8,
+    )
     return reached
 
 
@@ -247,15 +293,27 @@ def _latency(analysis: Analysis) -> Plot:
     figure = blank(title, max(_HEIGHT_IN - 0.3, 1.6 + 0.36 * len(rows)))
     if not rows:
         timed = analysis.timed_window_s is not None
-        why = "No action was completed in the timed window." if timed else "The run never came to its timed window."
+        why = (
+            "No action was completed in the timed window."
+            if timed
+            else "The run never came to its timed window."
+        )
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
-        return finish(figure, name="latency", title=title, caption=why, alt=f"{title}: {why}")
-    names = [f"{units.clip(plain(action), _MAX_NAME)}\n{units.count(figures.count)}×" for action, figures in rows]
+        return finish(figure, name="latency", title=title, caption="", alt=f"{title}: {why}")
+    names = [
+        f"{units.clip(plain(action), _MAX_NAME)}\n{units.count(figures.count)}×" for action, figures in rows
+    ]
     longest = max(len(part) for text in names for part in text.split("\n"))
     axes = panel(figure, left_in=0.35 + 0.085 * longest, top_in=0.78, right_in=0.24)
     places = np.arange(len(rows))[::-1]
-    axes.hlines(places, [f.p50 for _, f in rows], [f.p99 for _, f in rows], color=RULE, linewidth=3.5, zorder=1)
-    for percentile, colour, marker, size in (("p50", FIRST, "o", 7.5), ("p95", SECOND, "s", 7), ("p99", THIRD, "D", 6)):
+    axes.hlines(
+        places, [f.p50 for _, f in rows], [f.p99 for _, f in rows], color=RULE, linewidth=3.5, zorder=1
+    )
+    for percentile, colour, marker, size in (
+        ("p50", FIRST, "o", 7.5),
+        ("p95", SECOND, "s", 7),
+        ("p99", THIRD, "D", 6),
+    ):
         axes.plot(
             [getattr(f, percentile) for _, f in rows],
             places,
@@ -276,7 +334,9 @@ def _latency(analysis: Analysis) -> Plot:
     if logarithmic:
         axes.set_xscale("log")
         axes.set_xlim(low / 1.25, high * 1.25)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 1000 else (1.0, 2.0, 5.0), numticks=20))
+        axes.xaxis.set_major_locator(
+            LogLocator(subs=(1.0,) if high / low > _DECADES_ONLY else (1.0, 2.0, 5.0), numticks=20)
+        )
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, high * 1.06 or 1)
@@ -301,7 +361,7 @@ def _throughput(data: RunData) -> Plot:
     if clock is None or not data.history.operations:
         why = "No operation was recorded."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
-        return finish(figure, name="throughput", title=title, caption=why, alt=f"{title}: {why}")
+        return finish(figure, name="throughput", title=title, caption="", alt=f"{title}: {why}")
     axes = panel(figure, left_in=0.52, top_in=0.94)
     bin_s = float(max(1, int(np.ceil(clock.length_s / _MAX_BINS))))
     edges = np.arange(0.0, clock.length_s + bin_s, bin_s)
@@ -319,7 +379,9 @@ def _throughput(data: RunData) -> Plot:
         per_s = np.histogram(times, edges)[0] / bin_s
         heights.append(per_s)
         if times or not bad:
-            axes.stairs(per_s, edges, baseline=None, color=colour, linestyle=dashes, linewidth=width, label=text)
+            axes.stairs(
+                per_s, edges, baseline=None, color=colour, linestyle=dashes, linewidth=width, label=text
+            )
         if not bad:
             break
     axes.set_ylim(0, max(float(h.max()) for h in heights) * 1.08)
@@ -338,4 +400,3 @@ def _throughput(data: RunData) -> Plot:
 
 def _length(bin_s: float) -> str:
     return "second" if bin_s == 1 else f"{bin_s:g} seconds"
-

@@ -11,7 +11,9 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 # It says `*`, which in a page would mean every element of the page; base.html.j2 has the same rules for plots only.
 _STYLE = re.compile(r"\s*<defs>\s*<style\b.*?</style>\s*</defs>", re.DOTALL)
 _SIZE = re.compile(r'(<svg\b[^>]*?)\s+(?:width|height)="[^"]*"')
+# Depending on its version, matplotlib writes the shorthand or the family alone.
 _FONT = re.compile(r"font: ([^;\"]*?\d(?:\.\d+)?px)[^;\"]*")
+_FAMILY = re.compile(r"font-family: [^;\"]*")
 
 
 def label(svg: str, name: str, alt: str) -> str:
@@ -37,7 +39,7 @@ def inline(svg: str, colours: Mapping[str, str]) -> str:
     """
     svg = _STYLE.sub("", _METADATA.sub("", _PROLOGUE.sub("", svg)), count=1)
     svg = _SIZE.sub(r"\1", _SIZE.sub(r"\1", svg, count=1), count=1)
-    svg = _FONT.sub(r"font: \1 var(--sans)", svg)
+    svg = _FAMILY.sub("font-family: var(--sans)", _FONT.sub(r"font: \1 var(--sans)", svg))
     for literal, name in colours.items():
         svg = re.sub(re.escape(literal), f"var(--plot-{name})", svg, flags=re.IGNORECASE)
     return svg.strip()

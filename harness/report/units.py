@@ -107,6 +107,11 @@ def share(value: float | None) -> str:
     return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
 
 
+def setting(value: float) -> str:
+    """A figure that somebody chose, as they wrote it: `10`, `0.2`."""
+    return f"{value:,.10g}".replace("-", "−")
+
+
 def plural(value: int, one: str, many: str | None = None) -> str:
     """A count with its noun: `1 session`, `126 sessions`."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
@@ -118,7 +123,9 @@ def clip(text: str, length: int) -> str:
 
 
 def _byte_unit(value: float) -> tuple[float, str]:
-    return next(((scale, unit) for scale, unit in _BYTE_UNITS if abs(value) >= scale * _ROUNDS_UP), (1.0, "B"))
+    return next(
+        ((scale, unit) for scale, unit in _BYTE_UNITS if abs(value) >= scale * _ROUNDS_UP), (1.0, "B")
+    )
 
 
 def _ends(line: Estimated) -> str:

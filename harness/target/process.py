@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import TargetError, UsageError
@@ -71,8 +71,12 @@ class Target:
         """Process id of the app."""
         return self._child.pid
 
-    def wait_ready(self, timeout_s: float) -> str:
+    def wait_ready(self, timeout_s: float, tick: Callable[[], None] = lambda: None) -> str:
         """Wait until the app answers a real request, and return its URL.
+
+        Args:
+            timeout_s: longest wait.
+            tick: called many times a second meanwhile.
 
         Raises:
             TargetError: it ended, asks for a login, or did not answer in time; the message holds the end of its log.
@@ -99,6 +103,7 @@ class Target:
                             "Start it without auth= for the measurement, for example behind an environment variable.",
                         )
                     last = "its port does not answer" if status is None else f"GET /config answers {status}"
+            tick()
             time.sleep(_POLL_S)
         raise TargetError(
             f"The app was not ready after {timeout_s:g} s: {last}.{self._log_tail()}",

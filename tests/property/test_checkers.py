@@ -11,7 +11,11 @@ from tests.builders import COMPLETED, HistoryBuilder
 
 STATE = {"log": append_only_list(), "n": counter(), "r": register()}
 SESSIONS = st.sampled_from("abc")
-STEPS = st.lists(st.tuples(SESSIONS, st.sampled_from(["append", "click", "write", "read", "timeout"])), min_size=1, max_size=25)
+STEPS = st.lists(
+    st.tuples(SESSIONS, st.sampled_from(["append", "click", "write", "read", "timeout"])),
+    min_size=1,
+    max_size=25,
+)
 
 
 class Server:
@@ -61,7 +65,9 @@ def run(server: Server, steps: list[tuple[str, str]], applied: bool = True) -> t
 
 
 @given(STEPS, st.booleans())
-def test_a_server_that_keeps_sessions_apart_is_never_accused(steps: list[tuple[str, str]], applied: bool) -> None:
+def test_a_server_that_keeps_sessions_apart_is_never_accused(
+    steps: list[tuple[str, str]], applied: bool
+) -> None:
     verdict, found = run(Server(), steps, applied)
     assert found == set()
     assert verdict in ("pass", "unknown")

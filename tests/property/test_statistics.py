@@ -10,7 +10,7 @@ from harness.analysis.fit import theil_sen
 POINTS = st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=5, max_size=12)
 
 
-@given(POINTS, st.integers(-10**6, 10**6), st.integers(1, 1000))
+@given(POINTS, st.integers(-(10**6), 10**6), st.integers(1, 1000))
 def test_scale_and_shift_move_the_slope_as_they_must(values: list[float], shift: int, scale: int) -> None:
     x = [float(i) for i in range(len(values))]
     plain = theil_sen(x, values)

@@ -16,11 +16,20 @@ def test_invokes_meet_their_completions_in_any_order() -> None:
     error = Error(kind="app", message="no")
     history = pair(
         {
-            "0": [invoke(1, 10), invoke(2, 11), Ok(id=2, time_ns=12, reads={"n": 1}), Fail(id=1, time_ns=15, error=error)],
+            "0": [
+                invoke(1, 10),
+                invoke(2, 11),
+                Ok(id=2, time_ns=12, reads={"n": 1}),
+                Fail(id=1, time_ns=15, error=error),
+            ],
             "1": [invoke(1, 5), Info(id=1, time_ns=9, error=Error(kind="timeout", message="late"))],
         }
     )
-    assert [(o.worker, o.id, o.outcome) for o in history.operations] == [("1", 1, "info"), ("0", 1, "fail"), ("0", 2, "ok")]
+    assert [(o.worker, o.id, o.outcome) for o in history.operations] == [
+        ("1", 1, "info"),
+        ("0", 1, "fail"),
+        ("0", 2, "ok"),
+    ]
     assert history.operations[2].reads == {"n": 1}
     assert history.operations[1].latency_ns == 5
     assert history.problems == []
@@ -36,7 +45,9 @@ def test_an_invoke_without_completion_is_pending_and_no_problem() -> None:
 def test_what_does_not_fit_together_is_reported() -> None:
     assert "without" in pair({"0": [Ok(id=1, time_ns=3)]}).problems[0]
     assert "twice" in pair({"0": [invoke(1, 1), invoke(1, 2)]}).problems[0]
-    assert "more than once" in pair({"0": [invoke(1, 1), Ok(id=1, time_ns=2), Ok(id=1, time_ns=3)]}).problems[0]
+    assert (
+        "more than once" in pair({"0": [invoke(1, 1), Ok(id=1, time_ns=2), Ok(id=1, time_ns=3)]}).problems[0]
+    )
     assert "before it was invoked" in pair({"0": [invoke(1, 5), Ok(id=1, time_ns=2)]}).problems[0]
 
 
@@ -50,8 +61,20 @@ def test_only_a_refusal_proves_that_nothing_happened() -> None:
 
 
 def test_phases_end_where_the_next_begins() -> None:
-    spans = phases([event("phase", 1, name="warm-up"), event("steady", 2), event("phase", 5, name="load"), event("steady", 7), event("phase", 9, name="end")])
-    assert [(s.name, s.begin_ns, s.end_ns, s.steady_ns) for s in spans] == [("warm-up", 1, 5, 2), ("load", 5, 9, 7), ("end", 9, 9, None)]
+    spans = phases(
+        [
+            event("phase", 1, name="warm-up"),
+            event("steady", 2),
+            event("phase", 5, name="load"),
+            event("steady", 7),
+            event("phase", 9, name="end"),
+        ]
+    )
+    assert [(s.name, s.begin_ns, s.end_ns, s.steady_ns) for s in spans] == [
+        ("warm-up", 1, 5, 2),
+        ("load", 5, 9, 7),
+        ("end", 9, 9, None),
+    ]
 
 
 def test_a_run_that_broke_off_still_has_its_phases() -> None:

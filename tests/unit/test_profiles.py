@@ -7,7 +7,8 @@ from harness.profiles import BASES, MIN_LEVELS, parse_duration, resolve
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("2m", 120), ("1m30s", 90), ("1h", 3600), ("1h2m3s", 3723), ("0.5s", 0.5)]
+    ("text", "seconds"),
+    [("90", 90), ("1.5", 1.5), ("2m", 120), ("1m30s", 90), ("1h", 3600), ("1h2m3s", 3723), ("0.5s", 0.5)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds

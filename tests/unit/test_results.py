@@ -83,7 +83,10 @@ def test_the_seal_notices_a_file_that_changed_or_is_gone(tmp_path: Path) -> None
     with run.history_path("0").open("ab") as stream:
         stream.write(b"{}\n")
     run.history_path("1").unlink()
-    assert [(t.file, t.problem.split()[0]) for t in run.broken_shards()] == [("history/0.jsonl", "was"), ("history/1.jsonl", "is")]
+    assert [(t.file, t.problem.split()[0]) for t in run.broken_shards()] == [
+        ("history/0.jsonl", "was"),
+        ("history/1.jsonl", "is"),
+    ]
 
 
 def test_a_damaged_seal_is_no_seal(tmp_path: Path) -> None:

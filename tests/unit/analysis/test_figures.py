@@ -28,11 +28,20 @@ SECOND = 1_000_000_000
 
 def process(at_s: float, *, cpu_s: float = 0.0, rss: int = 0, uss: int | None = 0) -> ProcessSample:
     return ProcessSample(
-        time_ns=int(at_s * SECOND), wall_ns=0, processes=1, rss_bytes=rss, uss_bytes=uss, cpu_s=cpu_s, threads=1, open_files=1
+        time_ns=int(at_s * SECOND),
+        wall_ns=0,
+        processes=1,
+        rss_bytes=rss,
+        uss_bytes=uss,
+        cpu_s=cpu_s,
+        threads=1,
+        open_files=1,
     )
 
 
-def plateau(sessions: int, live: int | None, *, uss: int | None = 0, label: str = "staircase", quiet: bool = True) -> Plateau:
+def plateau(
+    sessions: int, live: int | None, *, uss: int | None = 0, label: str = "staircase", quiet: bool = True
+) -> Plateau:
     return Plateau(
         label=label,
         open_sessions=sessions,
@@ -128,7 +137,10 @@ def test_too_little_evidence_gives_no_slope() -> None:
 
 def test_percentiles_come_from_the_raw_operations_that_succeeded() -> None:
     values = [float(v) for v in range(1, 101)]
-    operations = [operation(i, v) for i, v in enumerate(values)] + [operation(0, 9999, outcome="fail"), operation(0, 5, action="close")]
+    operations = [operation(i, v) for i, v in enumerate(values)] + [
+        operation(0, 9999, outcome="fail"),
+        operation(0, 5, action="close"),
+    ]
     figures = latencies(operations)
     assert set(figures) == {"click"}
     assert figures["click"].count == 100
@@ -149,12 +161,17 @@ def test_cpu_time_is_interpolated_at_the_edges_of_the_window() -> None:
 
 
 def events(*rows: tuple[str, float, dict[str, object]]) -> list[RunEvent]:
-    return [RunEvent(time_ns=int(at * SECOND), wall_ns=0, kind=kind, detail=detail) for kind, at, detail in rows]
+    return [
+        RunEvent(time_ns=int(at * SECOND), wall_ns=0, kind=kind, detail=detail) for kind, at, detail in rows
+    ]
 
 
 def test_a_whole_run_in_figures() -> None:
     happened = events(
-        ("phase", 0, {"name": "load"}), ("steady", 1, {}), ("sampler_gap", 2, {"process": "target", "gap_s": 1.0}), ("phase", 20, {"name": "end"})
+        ("phase", 0, {"name": "load"}),
+        ("steady", 1, {}),
+        ("sampler_gap", 2, {"process": "target", "gap_s": 1.0}),
+        ("phase", 20, {"name": "end"}),
     )
     history = HistoryBuilder()
     for second in range(1, 10):
@@ -165,7 +182,10 @@ def test_a_whole_run_in_figures() -> None:
         history=history.build(),
         loadgen=[process(t, cpu_s=0.9 * t) for t in range(12)],
         target=[process(t, cpu_s=0.5 * t, rss=100 + t) for t in range(12)],
-        plateaus=[*(plateau(n, 700 * n) for n in (0, 8, 16, 24, 32)), plateau(0, 1234, label="after-close", quiet=False)],
+        plateaus=[
+            *(plateau(n, 700 * n) for n in (0, 8, 16, 24, 32)),
+            plateau(0, 1234, label="after-close", quiet=False),
+        ],
     )
     figures = analyse(data)
     assert figures.timed_window_s == 9.0
@@ -178,7 +198,9 @@ def test_a_whole_run_in_figures() -> None:
     assert figures.server.rss_high_water_bytes == 111
     assert figures.memory.after_close_live_bytes == 1234
     assert figures.samples.gaps == 1
-    assert len(figures.warnings) == 2  # a busy generator and a gap; the plateau after closing does not enter the fit
+    assert (
+        len(figures.warnings) == 2
+    )  # a busy generator and a gap; the plateau after closing does not enter the fit
     assert "90%" in figures.warnings[0]
 
 
@@ -192,4 +214,6 @@ def test_a_run_that_never_came_to_load_has_no_figures_and_no_crash() -> None:
 
 def test_users_that_came_too_late_are_a_warning() -> None:
     happened = events(("phase", 0, {"name": "load"}), ("phase", 20, {"name": "end"}))
-    assert any("--spawn-rate" in w for w in analyse(run_data(events=happened, phases=phases(happened))).warnings)
+    assert any(
+        "--spawn-rate" in w for w in analyse(run_data(events=happened, phases=phases(happened))).warnings
+    )

@@ -24,7 +24,14 @@ def kinds(checks: Checks) -> set[str]:
 
 
 def two_clean_sessions() -> HistoryBuilder:
-    return HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"]).append("a", "a2", ["a1", "a2"]).click("a", 1).click("b", 1)
+    return (
+        HistoryBuilder()
+        .append("a", "a1", ["a1"])
+        .append("b", "b1", ["b1"])
+        .append("a", "a2", ["a1", "a2"])
+        .click("a", 1)
+        .click("b", 1)
+    )
 
 
 def test_two_sessions_that_keep_to_themselves_pass() -> None:
@@ -40,7 +47,9 @@ def test_two_sessions_that_keep_to_themselves_pass() -> None:
 
 
 def test_a_token_of_another_session_is_a_cross_session_read_with_its_witness() -> None:
-    checks = judge(HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"]).read("b", ["a1", "b1"]))
+    checks = judge(
+        HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"]).read("b", ["a1", "b1"])
+    )
     assert kinds(checks) == {"cross-session-read"}
     (anomaly,) = named(checks, "cross-session-read").anomalies
     assert anomaly.sessions == ["a", "b"]
@@ -53,7 +62,9 @@ def test_a_token_of_another_session_is_a_cross_session_read_with_its_witness() -
 
 
 def test_a_register_with_the_value_of_another_session_is_a_cross_session_read_and_nothing_else() -> None:
-    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("a", "y", "r"))) == {"cross-session-read"}
+    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("a", "y", "r"))) == {
+        "cross-session-read"
+    }
 
 
 def test_counts_that_only_other_sessions_explain_are_a_cross_session_read() -> None:
@@ -66,30 +77,50 @@ def test_counts_that_only_other_sessions_explain_are_a_cross_session_read() -> N
 
 def test_counts_that_nobody_explains_are_garbage() -> None:
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 3))) == {"garbage-read"}
-    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", "many", "n"))) >= {"garbage-read"}
+    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", "many", "n"))) >= {
+        "garbage-read"
+    }
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", True, "n"))) >= {"garbage-read"}
 
 
 def test_values_that_nobody_wrote_are_garbage() -> None:
     assert kinds(judge(two_clean_sessions().read("a", ["a1", "a2", "?"]))) == {"garbage-read"}
-    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("b", "z", "r"))) >= {"garbage-read"}
+    assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("b", "z", "r"))) >= {
+        "garbage-read"
+    }
     assert kinds(judge(two_clean_sessions().read("a", "a1"))) >= {"garbage-read"}
 
 
 def test_a_write_that_the_server_refused_cannot_be_read() -> None:
-    refused = HistoryBuilder().append("a", "a1", outcome="fail", error="rejected").append("b", "b1", ["b1"]).append("a", "a2", ["a1", "a2"])
+    refused = (
+        HistoryBuilder()
+        .append("a", "a1", outcome="fail", error="rejected")
+        .append("b", "b1", ["b1"])
+        .append("a", "a2", ["a1", "a2"])
+    )
     assert kinds(judge(refused)) == {"garbage-read"}
 
 
 @pytest.mark.parametrize(("outcome", "error"), [("info", "timeout"), ("pending", None), ("fail", "app")])
 @pytest.mark.parametrize("seen", [["a1", "a2"], ["a2"]])
 def test_a_write_of_unknown_outcome_may_show_or_not(outcome: str, error: str | None, seen: list[str]) -> None:
-    history = HistoryBuilder().append("a", "a1", outcome=outcome, error=error).append("b", "b1", ["b1"]).append("a", "a2", seen)
+    history = (
+        HistoryBuilder()
+        .append("a", "a1", outcome=outcome, error=error)
+        .append("b", "b1", ["b1"])
+        .append("a", "a2", seen)
+    )
     assert judge(history).verdict == "pass"
 
 
 def test_an_acknowledged_write_that_never_shows_again_is_a_lost_update() -> None:
-    checks = judge(HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"]).append("a", "a2", ["a2"]).read("a", ["a2"]))
+    checks = judge(
+        HistoryBuilder()
+        .append("b", "b1", ["b1"])
+        .append("a", "a1", ["a1"])
+        .append("a", "a2", ["a2"])
+        .read("a", ["a2"])
+    )
     assert kinds(checks) == {"lost-update"}
     (anomaly,) = named(checks, "lost-update").anomalies
     assert anomaly.sessions == ["a"]
@@ -98,7 +129,9 @@ def test_an_acknowledged_write_that_never_shows_again_is_a_lost_update() -> None
 
 
 def test_a_write_that_is_missing_for_a_while_violates_read_your_writes() -> None:
-    checks = judge(HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"]).read("a", []).read("a", ["a1"]))
+    checks = judge(
+        HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", ["a1"]).read("a", []).read("a", ["a1"])
+    )
     assert kinds(checks) == {"read-your-writes"}
     (anomaly,) = named(checks, "read-your-writes").anomalies
     assert [w.operation for w in anomaly.witness] == ["0:2", "0:3", "0:4"]
@@ -128,7 +161,11 @@ def test_registers_lose_updates_and_are_stale_too() -> None:
 def test_concurrent_writes_of_one_session_have_no_order() -> None:
     for seen in ("x1", "x2"):
         overlapping = (
-            HistoryBuilder().write("b", "y", "y").write("a", "x1", begin=10, end=20).write("a", "x2", begin=11, end=19).read("a", seen, "r", begin=30)
+            HistoryBuilder()
+            .write("b", "y", "y")
+            .write("a", "x1", begin=10, end=20)
+            .write("a", "x2", begin=11, end=19)
+            .read("a", seen, "r", begin=30)
         )
         assert judge(overlapping).verdict == "pass", seen
 
@@ -157,7 +194,9 @@ def test_a_failure_is_not_hidden_by_what_is_unknown() -> None:
     assert checks.verdict == "fail"
 
 
-@pytest.mark.parametrize("ended", ["interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"])
+@pytest.mark.parametrize(
+    "ended", ["interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"]
+)
 def test_a_run_that_ended_early_is_never_a_pass(ended: str) -> None:
     import msgspec
 

@@ -47,7 +47,9 @@ def test_live_bytes_grow_by_what_is_allocated(grow: str, size: int) -> None:
     assert growth(grow) == pytest.approx(size, rel=0.03)
 
 
-@pytest.mark.parametrize("freed", ["x = [float(i) for i in range(300_000)]; del x", "x = bytes(50_000_000); del x"])
+@pytest.mark.parametrize(
+    "freed", ["x = [float(i) for i in range(300_000)]; del x", "x = bytes(50_000_000); del x"]
+)
 def test_what_was_freed_is_not_live(freed: str) -> None:
     assert abs(growth(freed)) < 300_000
 
@@ -58,7 +60,12 @@ def other_pythons() -> list[str]:
     for candidate in sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3")) + [
         path for path in sorted(Path("/usr/bin").glob("python3.*")) if path.name[8:].isdigit()
     ]:
-        version = subprocess.run([candidate, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False).stdout.split()
+        version = subprocess.run(
+            [candidate, "-c", "import sys; print(*sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split()
         if version and (3, 9) <= tuple(int(v) for v in version) != sys.version_info[:2]:
             found[tuple(version)] = str(candidate)
     return list(found.values())

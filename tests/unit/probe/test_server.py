@@ -41,7 +41,12 @@ def start(tmp_path: Path):
             (tmp_path / name).write_text(text)
         path = tmp_path / "probe.sock"
         path.unlink(missing_ok=True)
-        process = subprocess.Popen([python, str(MAIN), str(path), str(tmp_path / "app.py")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            [python, str(MAIN), str(path), str(tmp_path / "app.py")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         processes.append(process)
         client = ProbeClient(path, timeout_s=30)
         deadline = time.monotonic() + 30
@@ -56,7 +61,9 @@ def start(tmp_path: Path):
         process.stdout.close()
 
 
-@pytest.mark.parametrize("launch", ["demo.launch(share=True, server_name='0.0.0.0', server_port=7860)", "demo.launch()", ""])
+@pytest.mark.parametrize(
+    "launch", ["demo.launch(share=True, server_name='0.0.0.0', server_port=7860)", "demo.launch()", ""]
+)
 def test_an_app_is_kept_on_loopback_whatever_it_asks_for(start, launch: str) -> None:
     process, client, _ = start(f"import gradio\ndemo = gradio.Blocks()\n{launch}\n")
     asked = json.loads(process.stdout.readline())
@@ -74,6 +81,28 @@ def test_where_gradios_internals_differ_the_answers_are_null(start) -> None:
     assert client.measure().sessions is None
     assert client.limits().state_session_capacity is None
     assert client.settle().sessions is None
+
+
+BUSY_APP = """
+import gradio, json, sys, typing
+print(json.dumps({}), flush=True)
+demo = gradio.Blocks()
+# What importing a large library does all the time: build tuples piece by piece, with other threads in between.
+for _ in range(60_000):
+    tuple(str(i) for i in range(30))
+print("whole", flush=True)
+"""
+
+
+def test_asking_does_not_break_what_the_app_is_building(start) -> None:
+    process, client, _ = start(BUSY_APP)
+    process.stdout.readline()
+    asked = 0
+    while client.hello()["port"] is None:
+        client.measure()
+        asked += 1
+    assert process.stdout.readline() == "whole\n"
+    assert asked > 20
 
 
 def test_the_socket_is_for_its_owner_alone(start) -> None:
@@ -114,7 +143,9 @@ def test_several_unlaunched_apps_are_not_guessed_at(start) -> None:
 
 
 def test_sigterm_ends_the_app_the_way_ctrl_c_does(start) -> None:
-    process, client, _ = start("import gradio, atexit\natexit.register(print, 'cleaned up')\ngradio.Blocks().launch()\n")
+    process, client, _ = start(
+        "import gradio, atexit\natexit.register(print, 'cleaned up')\ngradio.Blocks().launch()\n"
+    )
     while client.hello()["port"] is None:
         pass
     process.terminate()

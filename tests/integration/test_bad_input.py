@@ -1,0 +1,243 @@
+"""Each bad input gets one clear error, the right exit code, and loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.results import RunDir
+from tests.integration.cli import entered, gradsoak, interrupted
+
+DYING_APP = """
+import os
+import gradio as gr
+
+CALLS = []
+
+def click(label, count, clicks):
+    CALLS.append(label)
+    if len(CALLS) > 25:
+        print("out of memory, probably", flush=True)
+        os._exit(3)
+    return count + 1, [*clicks, label], count + 1, [*clicks, label]
+
+with gr.Blocks() as demo:
+    count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
+    gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["conters"], "Did you mean counters"),
+        (["counters", "--users", "0"], "0 users"),
+        (["counters", "--spawn-rate", "-2"], "spawn rate of -2"),
+        (["counters", "--duration", "soon"], "not a duration"),
+        (["counters", "--profile", "huge"], "quick"),
+        (["counters", "--param", "X=1"], "has no parameter"),
+        (["counters", "--python", "/nonexistent/python"], "not a Python"),
+        (["counters", "--python", "/bin/true"], "not a Python"),
+        (["counters", "--out", "/proc/nowhere/run"], "Cannot create"),
+        (["."], "has no app.py"),
+        (["counters", "--nonsense"], "No such option"),
+        ([], "Missing argument"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_starts(
+    arguments: list[str], says: str, tmp_path: Path
+) -> None:
+    done = gradsoak("run", *arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interpreter_without_gradio_is_told_how_to_get_it(tmp_path: Path) -> None:
+    import venv
+
+    venv.create(tmp_path / "bare")
+    done = gradsoak("run", "counters", "--python", tmp_path / "bare/bin/python", cwd=tmp_path)
+    assert done.code == 2
+    assert "has no gradio" in done.err
+    assert "-m pip install gradio" in done.err
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/manifest.json").write_text("{}")
+    done = gradsoak("run", "counters", "--out", "run", cwd=tmp_path)
+    assert done.code == 2
+    assert "already holds a run" in done.err
+    assert (tmp_path / "run/manifest.json").read_text() == "{}"
+
+
+def test_with_json_an_error_is_one_object_too(tmp_path: Path) -> None:
+    done = gradsoak("run", "conters", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert done.json()["error"]["exit_code"] == 2
+    assert done.json()["verdict"] == "unknown"
+
+
+def test_an_app_that_raises_at_import_shows_its_own_traceback(make_scenario, tmp_path: Path) -> None:
+    folder = make_scenario("def load():\n    raise RuntimeError('no model weights')\n\nload()\n")
+    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
+    assert done.code == 4
+    assert "RuntimeError: no model weights" in done.err
+    assert "app.py" in done.err
+    assert "boot.py" not in done.err
+    assert RunDir.open(tmp_path / "run").checks().verdict == "unknown"
+
+
+def test_an_app_that_never_opens_its_port_is_given_up(make_scenario, tmp_path: Path) -> None:
+    folder = make_scenario("import time\nprint('still loading', flush=True)\ntime.sleep(600)\n")
+    done = gradsoak("run", folder, "--out", "run", "--ready-timeout", "2s", cwd=tmp_path)
+    assert done.code == 4
+    assert "not ready after 2 s" in done.err
+    assert "still loading" in done.err
+    assert "--ready-timeout" in done.err
+
+
+def test_an_app_that_dies_in_the_middle_keeps_what_was_seen(make_scenario, tmp_path: Path) -> None:
+    done = gradsoak("run", make_scenario(DYING_APP), "--out", "run", "--json", cwd=tmp_path)
+    assert done.code == 4
+    assert done.json()["verdict"] == "unknown"
+    assert "exit status 3" in done.err
+    assert "out of memory, probably" in done.err
+    run = RunDir.open(tmp_path / "run")
+    shards, torn = run.history()
+    assert len(shards["0"]) >= 25 * 2
+    assert torn == []
+    seal = run.sealed()
+    assert seal is not None
+    assert seal.ended == "target_failed"
+    assert (run.path / "derived/report.html").stat().st_size > 0
+
+
+def test_a_workload_that_cannot_be_imported_is_the_users_mistake(make_scenario, tmp_path: Path) -> None:
+    folder = make_scenario(
+        "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\n",
+        workload="import nothing_like_it\n",
+    )
+    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
+    assert done.code == 2
+    assert "nothing_like_it" in done.err
+
+
+def test_a_workload_that_calls_what_the_app_does_not_have_is_never_a_pass(
+    make_scenario, tmp_path: Path
+) -> None:
+    folder = make_scenario(
+        "import gradio as gr\nwith gr.Blocks() as demo:\n    t = gr.Textbox()\n    t.submit(lambda x: x, t, t, api_name='echo')\n"
+    )
+    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
+    assert done.code == 3
+    assert "has no endpoint '/click'; it has /echo" in done.out
+
+
+def test_an_app_whose_function_fails_is_measured_all_the_same(make_scenario, tmp_path: Path) -> None:
+    app = """
+import gradio as gr
+
+def click(label, count, clicks):
+    if count == 1:
+        raise gr.Error("the second click always fails")
+    return count + 1, [*clicks, label], count + 1, [*clicks, label]
+
+with gr.Blocks() as demo:
+    count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
+    gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
+"""
+    done = gradsoak("run", make_scenario(app), "--out", "run", "--json", cwd=tmp_path)
+    result = done.json()
+    assert result["figures"]["operations"]["errors"].keys() == {"app"}
+    assert (result["verdict"], done.code) == ("pass", 0)
+
+
+def test_an_app_that_asks_for_a_login_is_refused_in_words(make_scenario, tmp_path: Path) -> None:
+    folder = make_scenario(
+        "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\ndemo.launch(auth=('a', 'b'))\n"
+    )
+    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
+    assert done.code == 4
+    assert "login" in done.err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_sealed_and_reported(
+    how: signal.Signals, scenarios: Path, tmp_path: Path
+) -> None:
+    code, left = interrupted(
+        "run",
+        scenarios / "counters",
+        "--duration",
+        "60",
+        "--out",
+        "run",
+        cwd=tmp_path,
+        when=entered(tmp_path / "run", "load"),
+        how=how,
+    )
+    assert code == 3
+    assert left == []
+    run = RunDir.open(tmp_path / "run")
+    seal = run.sealed()
+    assert seal is not None
+    assert seal.ended == "interrupted"
+    assert run.checks().verdict == "unknown"
+    assert run.history()[0]["0"]
+    assert (run.path / "derived/report.html").exists()
+
+
+def test_a_harness_that_is_killed_leaves_no_process_and_a_history_that_is_no_pass(
+    scenarios: Path, tmp_path: Path
+) -> None:
+    _, left = interrupted(
+        "run",
+        scenarios / "counters",
+        "--duration",
+        "60",
+        "--out",
+        "run",
+        cwd=tmp_path,
+        when=entered(tmp_path / "run", "load"),
+        how=signal.SIGKILL,
+    )
+    assert left == []
+    assert RunDir.open(tmp_path / "run").history()[0]["0"]
+    done = gradsoak("report", "run", cwd=tmp_path)
+    assert done.code == 3
+    assert "never sealed" in done.out
+
+
+def test_a_history_that_cannot_be_written_ends_the_run(scenarios: Path, tmp_path: Path) -> None:
+    """The kernel's limit on file size stands for the full disk: every write beyond it fails."""
+    script = (
+        "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000)); runpy.run_module('harness', run_name='__main__')"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", str(scenarios / "counters"), "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "Cannot write" in done.stderr
+    assert "run/history/0.jsonl" in done.stderr or "derived" in done.stderr
+    assert (tmp_path / "run/history/0.jsonl").stat().st_size > 0
+
+
+def test_report_on_what_is_no_run(tmp_path: Path) -> None:
+    done = gradsoak("report", ".", cwd=tmp_path)
+    assert done.code == 2
+    assert "holds no run" in done.err

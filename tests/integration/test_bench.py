@@ -1,0 +1,79 @@
+"""`gradsoak bench` on small scenarios."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from tests.integration.cli import entered, gradsoak, interrupted
+
+
+def test_a_bench_of_clean_and_faulty_scenarios_is_green(scenarios: Path, tmp_path: Path) -> None:
+    done = gradsoak(
+        "bench", scenarios / "counters", scenarios / "counters_global", "--out", "bench", cwd=tmp_path
+    )
+    assert done.code == 0, done.err
+    assert "2 of 2 scenarios gave what they declare" in done.out
+    bench = json.loads((tmp_path / "bench/bench.json").read_bytes())
+    assert [(row["scenario"], row["verdict"], row["met"]) for row in bench["rows"]] == [
+        ("counters", "pass", True),
+        ("counters_global", "fail", True),
+    ]
+    page = (tmp_path / "bench/index.html").read_text()
+    for row in bench["rows"]:
+        assert f'href="{row["run"]}/derived/report.html"' in page
+        assert (tmp_path / "bench" / row["run"] / "derived/report.html").exists()
+
+
+def test_a_scenario_that_does_not_give_what_it_declares_turns_the_bench_red(
+    scenarios: Path, make_scenario, tmp_path: Path
+) -> None:
+    faulty = make_scenario(
+        (scenarios / "counters_global/app.py").read_text(), settings='[expect]\nverdict = "pass"\n'
+    )
+    done = gradsoak("bench", faulty, "--out", "bench", "--json", cwd=tmp_path)
+    assert done.code == 1
+    (row,) = done.json()["rows"]
+    assert (row["verdict"], row["met"]) == ("fail", False)
+    assert row["anomalies"]["cross-session-read"] > 0
+
+
+def test_a_scenario_whose_app_fails_does_not_stop_the_others(
+    scenarios: Path, make_scenario, tmp_path: Path
+) -> None:
+    broken = make_scenario("raise RuntimeError('planted')\n")
+    done = gradsoak("bench", broken, scenarios / "counters", "--out", "bench", "--json", cwd=tmp_path)
+    assert done.code == 4
+    assert [(row["verdict"], row["met"]) for row in done.json()["rows"]] == [
+        ("unknown", False),
+        ("pass", True),
+    ]
+    assert "RuntimeError: planted" in (tmp_path / "bench/index.html").read_text()
+
+
+def test_an_interrupted_bench_keeps_its_page(scenarios: Path, tmp_path: Path) -> None:
+    code, left = interrupted(
+        "bench",
+        scenarios / "counters",
+        scenarios / "large_lists",
+        "--out",
+        "bench",
+        cwd=tmp_path,
+        when=entered(tmp_path / "bench/counters", "load"),
+        how=signal.SIGINT,
+    )
+    assert code == 3
+    assert left == []
+    bench = json.loads((tmp_path / "bench/bench.json").read_bytes())
+    assert bench["ended"] == "interrupted"
+    assert [row["scenario"] for row in bench["rows"]] == ["counters"]
+    assert (tmp_path / "bench/index.html").exists()
+
+
+def test_a_bench_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/thesis.txt").touch()
+    done = gradsoak("bench", "--out", "bench", cwd=tmp_path)
+    assert done.code == 2
+    assert "is not empty" in done.err

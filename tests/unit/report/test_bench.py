@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import re
+
+from harness.report.bench import render_bench
+from tests.unit.report.builders import bench, bench_row
+from tests.unit.report.test_html import EVIL, Page, flat
+
+
+def test_every_scenario_has_a_row_that_leads_to_its_report() -> None:
+    html = Page(
+        render_bench(
+            bench(
+                bench_row(),
+                bench_row(
+                    scenario="counters_global",
+                    title="Counters, shared by mistake",
+                    run="runs/counters global",
+                    verdict="fail",
+                    expected="fail (cross-session-read)",
+                    anomalies={"cross-session-read": 12_956, "garbage-read": 0},
+                ),
+            )
+        )
+    )
+    links = [value for tag, name, value in html.attributes if tag == "a" and name == "href"]
+    assert links == ["counters/derived/report.html", "runs/counters%20global/derived/report.html"]
+    text = flat(html.text)
+    assert "All 2 scenarios gave what they declare." in text
+    for part in (
+        "✓\ufe0e PASS",
+        "✗\ufe0e FAIL",
+        "✓\ufe0e met",
+        "fail (cross-session-read)",
+        "A click counter.",
+        "71.5 KB",
+        "69.4–77.6 KB",
+        "60.4–90.6 KB",
+        "13.9 ms / 43.4 ms",
+        "50.8/s",
+        "192 MB",
+        "26.6 s",
+    ):
+        assert part in text
+    assert re.search(r"12,956\s?cross-session-read", text)
+    assert "garbage-read" not in text
+
+
+def test_a_row_that_failed_says_so_and_shows_dashes() -> None:
+    row = bench_row(
+        verdict="unknown",
+        met=False,
+        error="The app exited with code 1.",
+        live_bytes_per_session=None,
+        uss_bytes_per_session=None,
+        slowest_action=None,
+        p50_ms=None,
+        p95_ms=None,
+        throughput_per_s=None,
+        server_rss_high_water_bytes=None,
+        warnings=["The machine was overloaded."],
+    )
+    quiet = bench_row(verdict="unknown", met=False, reason="Nothing was read.")
+    text = flat(Page(render_bench(bench(bench_row(), row, quiet))).text)
+    assert "1 of 3 scenarios gave what they declare." in text
+    assert "Ended early: The app exited with code 1." in text
+    assert "Nothing was read." in text
+    assert "✗\ufe0e not met" in text
+    assert text.count("–") >= 5
+    assert "Warnings Counters The machine was overloaded." in text
+
+
+def test_one_none_and_interrupted() -> None:
+    assert "The scenario gave what it declares." in render_bench(bench(bench_row()))
+    assert "No scenario was run." in render_bench(bench())
+    assert "The bench ended early" in render_bench(bench(bench_row(), ended="interrupted"))
+
+
+def test_the_index_page_escapes_and_fetches_nothing() -> None:
+    row = bench_row(
+        scenario=EVIL,
+        title=EVIL,
+        description=EVIL,
+        run="javascript:alert(1)",
+        error=EVIL,
+        expected=EVIL,
+        anomalies={EVIL: 1},
+        slowest_action=EVIL,
+        warnings=[EVIL],
+    )
+    html = Page(render_bench(bench(row)))
+    assert "script" not in html.tags
+    assert html.text.count(EVIL) >= 8
+    for _, name, value in html.attributes:
+        if name in ("src", "href"):
+            assert value.startswith(("javascript%3A", "data:,"))

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.analysis import RunData, analyse
+from harness.records import SCHEMA_VERSION, Check, Checks, RunEvent, Seal, ShardSeal, StateVariable
+from harness.report.html import MAX_OPEN, MAX_SHOWN, render_run
+from harness.report.plots import draw_all
+from tests.unit.report.builders import anomaly, failing, manifest
+
+EVIL = "<script>alert('x')</script>"
+INLINE = {"a", "code", "span", "strong"}
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Reads a page; notes its tags, its attributes, its text, and whether they are nested well."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.titles: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in INLINE:
+            self.text += " "
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self._open or self._open[-1] != "style":
+            self.text += data
+
+
+def page(data: RunData, checks: Checks, *, plots: bool = False, **changes: Any) -> Page:
+    """Render and read a report; drawing takes most of the time, so only those tests draw that look at plots."""
+    analysis = msgspec.structs.replace(analyse(data), **changes)
+    return Page(render_run(data, checks, analysis, draw_all(data, analysis) if plots else []))
+
+
+def flat(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> None:
+    text = flat(page(full, passed).text)
+    assert "✓\ufe0e PASS" in text
+    assert "No session saw another session’s state, in 200 operations of 3 sessions." in text
+    assert "As declared. The scenario declares that this must be found: pass. It was." in text
+    assert "Warning" not in text
+    assert "ended early" not in text
+
+
+def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) -> None:
+    text = flat(page(full, failing([anomaly(1)])).text)
+    assert "✗\ufe0e FAIL" in text
+    assert "The app does not keep its sessions apart: sessions saw what other sessions wrote." in text
+    assert (
+        "Not as declared. The scenario declares that this must be found: pass. Found: fail (cross-session-read)."
+        in text
+    )
+    for part in (
+        "s0-1 → s0-2",
+        "Let A = session s0-1",
+        "0:1",
+        "clicks append token-1",
+        "clicks = […, token-1]",
+        "1.250",
+    ):
+        assert part in text
+
+
+def test_an_unknown_run_says_why_once(full: RunData) -> None:
+    same = [
+        Check(name=n, verdict="unknown", reason="Nothing was read.", evidence={})
+        for n in ("garbage-read", "x")
+    ]
+    broken = Check(
+        name="y", verdict="unknown", reason="The checker itself failed:\nTraceback: boom", evidence={}
+    )
+    checks = Checks(schema_version=SCHEMA_VERSION, verdict="unknown", reason="r", checks=[*same, broken])
+    seal = Seal(ended="target_failed", reason="It was killed.", wall_ns=0, shards={})
+    html = page(msgspec.structs.replace(full, seal=seal), checks)
+    head = flat(html.text).split("Isolation")[0]
+    assert "? UNKNOWN" in head
+    assert head.count("Nothing was read.") == 1
+    assert "boom" not in head
+    assert "boom" in html.text
+    assert "The run ended early The app stopped during the run. It was killed." in head
+
+
+def test_a_run_that_recorded_nothing_is_still_reported(empty: RunData) -> None:
+    checks = Checks(
+        schema_version=SCHEMA_VERSION, verdict="unknown", reason="Nothing was recorded.", checks=[]
+    )
+    text = flat(page(empty, checks, plots=True).text)
+    assert "Nothing was recorded." in text
+    assert "never sealed" in text
+    assert "the run never came to one" in text
+    assert "No throughput" in text
+    assert "No latency" in text
+
+
+def test_half_a_run_is_reported(full: RunData, passed: Checks) -> None:
+    half = msgspec.structs.replace(
+        full, plateaus=full.plateaus[:2], phases=full.phases[:3], loadgen=[], target=[]
+    )
+    assert "That takes" not in page(half, passed).text
+    bare = msgspec.structs.replace(
+        full, manifest=manifest(expect=None, state={}, argv=[], git_sha="abc", params={"A": "1"})
+    )
+    text = flat(page(bare, passed).text)
+    assert "declared" not in text.split("Isolation")[0]
+    assert "A=1" in text
+
+
+def test_figures_are_for_people_and_exact_ones_are_in_titles(full: RunData, passed: Checks) -> None:
+    html = page(full, passed)
+    slope = analyse(full).memory.bytes_per_open_session.live
+    assert slope is not None
+    titles = [value for _, name, value in html.attributes if name == "title"]
+    assert f"{slope.estimate} bytes" in titles
+    assert re.search(r"7\d\.\d KB", html.text)
+
+
+def test_every_action_and_every_plot_appears(full: RunData, passed: Checks) -> None:
+    html = page(full, passed, plots=True)
+    assert analyse(full).latency_ms.keys() >= {"click", "open"}
+    for action in analyse(full).latency_ms:
+        assert action in html.text
+    assert html.tags.count("svg") == 4
+    assert html.tags.count("figcaption") == 4
+
+
+def test_warnings_and_how_it_was_measured(full: RunData, passed: Checks) -> None:
+    seal = Seal(
+        ended="completed",
+        reason="",
+        wall_ns=0,
+        shards={"history/0.jsonl": ShardSeal(lines=1976, bytes=393_714, sha256="0")},
+    )
+    limits = RunEvent(
+        time_ns=0,
+        wall_ns=0,
+        kind="limits",
+        detail={
+            "state_session_capacity": 10_000,
+            "state_ttl_when_closed_s": None,
+            "heartbeat_interval_s": 15.0,
+        },
+    )
+    data = msgspec.structs.replace(full, seal=seal, events=[limits])
+    text = flat(page(data, passed, warnings=["The sampler came late.", "Second."]).text)
+    assert "Warnings The sampler came late. Second." in text
+    for part in (
+        "gradsoak run 'my scenario'",
+        "6.31.0",
+        "3.11.7",
+        "16.0 GB",
+        "Seed 7",
+        "1,976 lines, 394 KB",
+        "10,000",
+    ):
+        assert part in text
+
+
+def test_a_long_list_of_anomalies_is_folded_and_counted(full: RunData) -> None:
+    html = page(full, failing([anomaly(i) for i in range(200)], total=12_956))
+    assert html.tags.count("article") == MAX_SHOWN
+    text = flat(html.text)
+    assert "cross-session-read: 12,956 anomalies" in text
+    assert f"{MAX_SHOWN - MAX_OPEN} more" in text
+    assert "12,906 more are not shown here. The first 200 are kept in derived/checks.json" in text
+    few = page(full, failing([anomaly(1)]))
+    assert "more are not shown" not in few.text
+    kept = page(full, failing([anomaly(i) for i in range(60)]))
+    assert "10 more are not shown here. All are in derived/checks.json." in flat(kept.text)
+
+
+def test_whatever_comes_from_outside_is_escaped(full: RunData) -> None:
+    evil = anomaly(1, sessions=[EVIL, EVIL], variable=EVIL, kind=EVIL, explanation=EVIL)
+    evil = msgspec.structs.replace(
+        evil,
+        witness=[
+            msgspec.structs.replace(
+                w,
+                name=EVIL,
+                session=EVIL,
+                action=EVIL,
+                effects={EVIL: {"op": EVIL, "value": EVIL}},
+                reads={EVIL: [EVIL]},
+            )
+            for w in evil.witness
+        ],
+    )
+    checks = failing([evil])
+    check = msgspec.structs.replace(checks.checks[0], reason=f"{EVIL}\n{EVIL}", evidence={EVIL: 1}, name=EVIL)
+    checks = msgspec.structs.replace(checks, checks=[check], reason=EVIL)
+    operations = [msgspec.structs.replace(o, action=EVIL) for o in full.history.operations]
+    data = msgspec.structs.replace(
+        full,
+        manifest=manifest(
+            title=EVIL,
+            scenario=EVIL,
+            run_id=EVIL,
+            argv=[EVIL],
+            params={EVIL: EVIL},
+            expect={"verdict": EVIL, "kind": EVIL},
+            state={EVIL: StateVariable(model="list")},
+        ),
+        history=msgspec.structs.replace(full.history, operations=operations),
+        seal=Seal(
+            ended="interrupted", reason=EVIL, wall_ns=0, shards={EVIL: ShardSeal(lines=1, bytes=1, sha256="")}
+        ),
+        phases=[
+            msgspec.structs.replace(span, name=span.name if span.name == "load" else EVIL)
+            for span in full.phases
+        ],
+    )
+    html = page(data, checks, plots=True, warnings=[EVIL])
+    assert "script" not in html.tags
+    assert html.text.count(EVIL) > 15
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 1.5, "text", ["a", ["b"]], {"role": "user", "content": "hi"}, "x" * 5_000]
+)
+def test_any_value_can_be_shown_and_none_is_endless(full: RunData, value: object) -> None:
+    made = anomaly(1)
+    witness = [
+        msgspec.structs.replace(
+            w, reads={"v": value}, effects={"v": {"op": "write", "value": value}, "w": value}
+        )
+        for w in made.witness
+    ]
+    html = page(full, failing([msgspec.structs.replace(made, witness=witness, explanation="y" * 9_000)]))
+    assert "v := " in html.text
+    assert "x" * 500 not in html.text
+    assert "y" * 2_000 not in html.text
+
+
+def test_nothing_is_fetched_and_nothing_runs(full: RunData) -> None:
+    html = page(full, failing([anomaly(1)]), plots=True)
+    assert not {"script", "iframe", "img", "object", "embed", "base", "form"} & set(html.tags)
+    for tag, name, value in html.attributes:
+        if name.startswith("xmlns"):
+            continue
+        assert "//" not in value, (tag, name, value)
+        assert not name.startswith("on")
+        if name in ("src", "href", "xlink:href"):
+            assert value.startswith(("#", "data:,"))
+    analysis = analyse(full)
+    raw = render_run(full, failing([]), analysis, [])
+    assert "url(" not in raw
+    assert "@import" not in raw
+    assert "default-src 'none'" in raw
+
+
+def test_the_page_is_the_same_every_time(full: RunData, passed: Checks) -> None:
+    analysis = analyse(full)
+    once, again = (render_run(full, passed, analysis, draw_all(full, analysis)) for _ in range(2))
+    assert once == again

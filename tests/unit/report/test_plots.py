@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import msgspec
+import pytest
+
+from harness.analysis import RunData, analyse
+from harness.analysis.time import Latency
+from harness.history import History, PhaseSpan
+from harness.report.canvas import PALETTE, SURFACE, spread, thin
+from harness.report.plots import Plot, draw_all, ranked
+from harness.report.svg import inline
+from tests.unit.report.builders import BEGAN, S, operation, plateau, process_sample, with_latency
+
+NAMES = ["memory-over-time", "memory-per-session", "latency", "throughput"]
+
+
+def draw(data: RunData) -> dict[str, Plot]:
+    plots = draw_all(data, analyse(data))
+    assert [plot.name for plot in plots] == NAMES
+    for plot in plots:
+        ET.fromstring(plot.svg)
+        assert plot.png.startswith(b"\x89PNG")
+        assert plot.title
+        assert plot.alt
+    return {plot.name: plot for plot in plots}
+
+
+def words(plot: Plot) -> str:
+    """All text in a plot."""
+    root = ET.fromstring(plot.svg)
+    return " ".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
+
+
+def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RunData) -> None:
+    plots = draw(full)
+    for name in ("memory-over-time", "throughput"):
+        for phase in ("start", "warm-up", "staircase", "load", "drain", "after-close"):
+            assert phase in words(plots[name])
+    assert "KB per session" in words(plots["memory-per-session"])
+    assert "71." in plots["memory-per-session"].alt
+    assert "annotate <b>" in words(plots["latency"])
+    assert all(plot.caption for plot in plots.values())
+
+
+def test_a_run_without_anything_says_why_there_is_nothing(empty: RunData) -> None:
+    plots = draw(empty)
+    assert "No plateau was reached." in words(plots["memory-per-session"])
+    assert "No operation was recorded." in words(plots["throughput"])
+    assert "timed window" in words(plots["latency"])
+    assert "No sample" in words(plots["memory-over-time"])
+
+
+def test_what_the_platform_does_not_tell_is_left_out(full: RunData) -> None:
+    bare = msgspec.structs.replace(
+        full,
+        target=[process_sample(i, uss_bytes=None) for i in range(20)],
+        plateaus=[plateau(n, 9 + n, None, 150_000_000 + n * 1000) for n in range(6)],
+    )
+    plots = draw(bare)
+    assert "USS" not in words(plots["memory-over-time"])
+    assert "Not measured." in words(plots["memory-per-session"])
+    nothing = msgspec.structs.replace(full, plateaus=[plateau(n, 9 + n, None, None) for n in range(6)])
+    assert "could not be measured" in words(draw(nothing)["memory-per-session"])
+
+
+def test_too_few_plateaus_are_points_without_a_slope(full: RunData) -> None:
+    few = msgspec.structs.replace(full, plateaus=full.plateaus[:1])
+    assert "no slope" in words(draw(few)["memory-per-session"])
+
+
+@pytest.mark.parametrize("outcome", ["fail", "info", "pending"])
+def test_what_did_not_end_as_ok_is_shown(full: RunData, outcome: str) -> None:
+    history = History(operations=[operation(1, 6.0), operation(2, 7.0, outcome=outcome)], problems=[])
+    plot = draw(msgspec.structs.replace(full, history=history))["throughput"]
+    assert "fail, info or pending" in words(plot)
+    assert "1 operation did not end as ok." in plot.alt
+
+
+def test_one_sample_and_one_phase_of_no_length(empty: RunData) -> None:
+    point = msgspec.structs.replace(
+        empty,
+        target=[process_sample(0.0)],
+        phases=[PhaseSpan(name="start", begin_ns=BEGAN, end_ns=BEGAN)],
+        history=History(operations=[operation(1, 0.0, outcome="pending")], problems=[]),
+    )
+    draw(point)
+    draw(msgspec.structs.replace(point, target=[process_sample(0.5)]))
+
+
+def test_latency_is_logarithmic_only_where_it_must_be(full: RunData) -> None:
+    near = {"a": Latency(p50=10, p95=20, p99=30, count=9)}
+    far = near | {"b": Latency(p50=1_000, p95=5_000, p99=9_000, count=9)}
+    plots = [
+        {p.name: p for p in draw_all(full, with_latency(full, figures))}["latency"] for figures in (near, far)
+    ]
+    assert ["logarithmic" in words(plot) for plot in plots] == [False, True]
+
+
+def test_zero_latency_and_many_actions_and_odd_names(full: RunData) -> None:
+    odd = {f"action {i} \x07$x_{i}$ & <" + "y" * 40: Latency(p50=0, p95=0, p99=0, count=1) for i in range(25)}
+    plot = {p.name: p for p in draw_all(full, with_latency(full, odd))}["latency"]
+    ET.fromstring(plot.svg)
+    assert "$x_3$" in words(plot)
+
+
+def test_actions_of_the_workload_come_first_and_the_slowest_of_them_at_the_top() -> None:
+    def latency(p95: float) -> Latency:
+        return Latency(p50=1, p95=p95, p99=99, count=1)
+
+    figures = {"open": latency(90), "quick": latency(5), "slow": latency(50), "reload": latency(95)}
+    assert [name for name, _ in ranked(figures)] == ["slow", "quick", "reload", "open"]
+
+
+def test_the_same_run_gives_the_same_bytes(full: RunData) -> None:
+    assert draw(full) == draw(full)
+
+
+def test_nobodys_settings_are_used_or_changed(full: RunData) -> None:
+    expected = draw(full)
+    with matplotlib.rc_context({"font.size": 30.0, "text.parse_math": True}):
+        before = dict(matplotlib.rcParams)
+        assert draw(full) == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_every_colour_of_an_inlined_plot_comes_from_the_page(full: RunData, empty: RunData) -> None:
+    for plot in [*draw(full).values(), *draw(empty).values()]:
+        assert SURFACE.encode() in plot.svg
+        text = inline(plot.svg.decode(), PALETTE)
+        ET.fromstring(text)
+        assert "var(--plot-ink)" in text
+        assert not re.search(r"#[0-9a-fA-F]{6}\b", text)
+        assert "<style" not in text
+        assert "DejaVu" not in text
+
+
+def test_inlined_plots_share_no_id_and_name_themselves(full: RunData) -> None:
+    page = "".join(inline(plot.svg.decode(), PALETTE) for plot in draw(full).values())
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+    roots = re.findall(r"<svg [^>]*>", page)
+    assert len(roots) == 4
+    assert all('role="img"' in root and "aria-label=" in root and "viewBox=" in root for root in roots)
+    assert not any(re.search(r'\s(width|height)="', root) for root in roots)
+
+
+def test_labels_are_spread_without_touching_and_stay_in_the_room() -> None:
+    wanted, sizes = [10.0, 95.0, 97.0, 99.0], [20.0, 20.0, 30.0, 10.0]
+    places = spread(wanted, sizes, (0.0, 110.0), 5.0)
+    edges = [(place - size / 2, place + size / 2) for place, size in zip(places, sizes, strict=True)]
+    assert all(right + 5.0 <= left + 1e-9 for (_, right), (left, _) in itertools.pairwise(edges))
+    assert edges[0][0] >= 0
+    assert edges[-1][1] <= 110 + 1e-9
+    assert places[0] == 10.0
+    assert spread([], [], (0, 1), 1) == []
+
+
+def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: RunData) -> None:
+    crowd = [
+        PhaseSpan(name=f"phase number {i}", begin_ns=BEGAN + i * S, end_ns=BEGAN + (i + 1) * S)
+        for i in range(30)
+    ]
+    long = PhaseSpan(name="the long one", begin_ns=BEGAN + 30 * S, end_ns=BEGAN + 60 * S)
+    plot = draw(msgspec.structs.replace(full, phases=[*crowd, long]))["throughput"]
+    assert "the long one" in words(plot)
+    assert words(plot).count("phase number") < 10
+
+
+def test_thinning_keeps_the_ends_and_the_extremes() -> None:
+    values = [float(i % 50) for i in range(10_000)]
+    values[4_321] = 1e6
+    values[7_777] = -1e6
+    times, kept = thin(list(range(10_000)), values)
+    assert len(times) <= 802
+    assert (times[0], times[-1]) == (0, 9_999)
+    assert {1e6, -1e6} <= set(kept)
+    assert thin([1, 2], [3, 4]) == ([1, 2], [3, 4])
