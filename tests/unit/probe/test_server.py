@@ -87,8 +87,9 @@ BUSY_APP = """
 import gradio, json, sys, typing
 print(json.dumps({}), flush=True)
 demo = gradio.Blocks()
+junk = [[] for _ in range(300_000)]  # so many objects that a look at all of them is interrupted by other threads
 # What importing a large library does all the time: build tuples piece by piece, with other threads in between.
-for _ in range(60_000):
+for _ in range(400_000):
     tuple(str(i) for i in range(30))
 print("whole", flush=True)
 """
