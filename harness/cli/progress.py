@@ -100,4 +100,3 @@ def _table(label: str, progress: Progress) -> Table:
         ),
     )
     return table
-

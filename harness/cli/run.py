@@ -72,4 +72,6 @@ def run(
         summary.print_error(error)
     if interrupted:
         summary.print_interrupted()
-    raise typer.Exit(int(ExitCode.UNKNOWN if interrupted else summary.exit_code(derived.checks.verdict, error)))
+    raise typer.Exit(
+        int(ExitCode.UNKNOWN if interrupted else summary.exit_code(derived.checks.verdict, error))
+    )

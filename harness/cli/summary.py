@@ -72,7 +72,10 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
         found = f"  {check.anomalies_total} anomalies" if check.anomalies_total else ""
         table.add_row(check.name, Text.assemble((check.verdict, STYLES[check.verdict]), found))
     memory = analysis.memory.bytes_per_open_session
-    table.add_row("one session costs", f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS")
+    table.add_row(
+        "one session costs",
+        f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS",
+    )
     for action, latency in analysis.latency_ms.items():
         table.add_row(
             f"{action} (ms)",
@@ -102,4 +105,6 @@ def print_error(error: HarnessError) -> None:
 
 def print_interrupted() -> None:
     """Say that the user ended it, and that nothing is lost."""
-    Console(stderr=True, highlight=False).print("Interrupted: what was observed until then is kept, and its verdict is unknown.", style="bold")
+    Console(stderr=True, highlight=False).print(
+        "Interrupted: what was observed until then is kept, and its verdict is unknown.", style="bold"
+    )

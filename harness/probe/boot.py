@@ -7,7 +7,6 @@ import importlib.abc
 import importlib.machinery
 import inspect
 import os
-import signal
 import socket
 import sys
 import traceback
@@ -106,9 +105,6 @@ class AfterImport(importlib.abc.MetaPathFinder):
 def run_app(app_path: str, hook: LaunchHook) -> None:
     """Execute the app's file as `__main__`; launch its Blocks if the file itself does not."""
     app_path = os.path.abspath(app_path)
-    # SIGTERM ends the app the way Ctrl-C does, so that its own clean-up runs.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [app_path]
     sys.path.insert(0, os.path.dirname(app_path))
     main = types.ModuleType("__main__")
@@ -126,7 +122,9 @@ def run_app(app_path: str, hook: LaunchHook) -> None:
     except Exception as error:
         # The app's own frames only: ours would say nothing to its author.
         trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+        while (
+            trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__
+        ):
             trace = trace.tb_next
         traceback.print_exception(type(error), error, trace)
         sys.exit(1)

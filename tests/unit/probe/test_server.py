@@ -143,14 +143,18 @@ def test_several_unlaunched_apps_are_not_guessed_at(start) -> None:
     assert "several Gradio apps (a, b)" in process.communicate()[0]
 
 
-def test_sigterm_ends_the_app_the_way_ctrl_c_does(start) -> None:
-    process, client, _ = start(
-        "import gradio, atexit\natexit.register(print, 'cleaned up')\ngradio.Blocks().launch()\n"
-    )
+HANDLER = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('cleaned up')))\n"
+
+
+@pytest.mark.parametrize(("app", "status"), [("", -15), (HANDLER, 0)])
+def test_sigterm_is_the_apps_own_business_as_it_is_without_us(start, app: str, status: int) -> None:
+    process, client, _ = start(f"{app}import gradio\ngradio.Blocks().launch()\n")
     while client.hello()["port"] is None:
         pass
     process.terminate()
-    assert "cleaned up" in process.communicate()[0]
+    output = process.communicate()[0]
+    assert process.returncode == status
+    assert ("cleaned up" in output) == bool(app)
 
 
 def test_the_probe_runs_on_other_python_versions(start) -> None:

@@ -1,0 +1,154 @@
+"""The report as a person sees it: a real headless browser, both colour schemes, a phone's width, and print."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cli import gradsoak
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PLOTS = ("memory-over-time", "memory-per-session", "latency", "throughput")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
+    )
+    if chromium is None:
+        reason = "no chromium is installed here: apt-get install chromium"
+        if os.environ.get("GRADSOAK_REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # No sandbox: CI runs as root, and the only pages are our own files.
+        started = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def reports(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bench of a clean and a faulty scenario, once for all tests of this file."""
+    folder = tmp_path_factory.mktemp("reports")
+    done = gradsoak(
+        "bench", scenarios / "counters", scenarios / "counters_global", "--out", "bench", cwd=folder
+    )
+    assert done.code == 0, done.err
+    return folder / "bench"
+
+
+class Visit:
+    """A page, and everything that it complained about or asked the network for."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.page = browser.new_page(**options)
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def luminance(self, script: str) -> float:
+        """Perceived brightness, 0 to 1, of a CSS colour that a script returns as rgb(...)."""
+        red, green, blue = (
+            float(v) for v in self.page.evaluate(script).removeprefix("rgb(").removesuffix(")").split(",")[:3]
+        )
+        return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scenario", ["counters", "counters_global"])
+def test_the_report_shows_its_plots_and_asks_for_nothing(
+    browser: Any, reports: Path, scenario: str, scheme: str
+) -> None:
+    visit = Visit(
+        browser,
+        reports / scenario / "derived/report.html",
+        color_scheme=scheme,
+        viewport={"width": 1200, "height": 900},
+    )
+    assert visit.complaints == []
+    assert [url for url in visit.requests if not url.startswith(("file:", "data:"))] == []
+    svgs = visit.page.locator("svg[role=img]")
+    assert svgs.count() == len(PLOTS)
+    for number in range(len(PLOTS)):
+        box = svgs.nth(number).bounding_box()
+        assert box is not None
+        assert box["width"] > 300
+        assert box["height"] > 150
+        assert svgs.nth(number).locator("path").count() > 10
+        assert svgs.nth(number).get_attribute("aria-label")
+    text = visit.page.inner_text("body")
+    assert ("PASS" in text) == (scenario == "counters")
+    assert ("Let A = session" in text) == (scenario == "counters_global")
+    background = visit.luminance("getComputedStyle(document.documentElement).backgroundColor")
+    ink = visit.luminance("getComputedStyle(document.body).color")
+    plot_ink = visit.luminance("getComputedStyle(document.querySelector('svg[role=img] text')).fill")
+    assert (background < 0.3) == (scheme == "dark")
+    assert abs(background - ink) > 0.5
+    assert abs(background - plot_ink) > 0.35
+
+
+@pytest.mark.parametrize(
+    "page", ["counters/derived/report.html", "counters_global/derived/report.html", "index.html"]
+)
+def test_a_phone_never_scrolls_sideways(browser: Any, reports: Path, page: str) -> None:
+    visit = Visit(browser, reports / page, viewport={"width": 360, "height": 740}, is_mobile=True)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert visit.complaints == []
+
+
+def test_labels_of_a_plot_do_not_lie_on_each_other(browser: Any, reports: Path) -> None:
+    visit = Visit(browser, reports / "counters/derived/report.html", viewport={"width": 1200, "height": 900})
+    overlaps = visit.page.evaluate(
+        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+            const boxes = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
+            const found = [];
+            for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
+                const [a, b] = [boxes[i][1], boxes[j][1]];
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (wide > 1.5 && high > 3.5) found.push(boxes[i][0] + ' / ' + boxes[j][0]);
+            }
+            return found;
+        })"""
+    )
+    assert overlaps == []
+
+
+def test_the_report_can_be_printed(browser: Any, reports: Path, tmp_path: Path) -> None:
+    visit = Visit(browser, reports / "counters_global/derived/report.html", color_scheme="dark")
+    visit.page.emulate_media(media="print", color_scheme="dark")
+    assert visit.luminance("getComputedStyle(document.body).color") < 0.3
+    visit.page.pdf(path=tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_leads_to_every_run(browser: Any, reports: Path, scheme: str) -> None:
+    visit = Visit(browser, reports / "index.html", color_scheme=scheme)
+    assert visit.complaints == []
+    links = visit.page.locator("a[href$='derived/report.html']")
+    hrefs = [links.nth(i).get_attribute("href") for i in range(links.count())]
+    assert hrefs == ["counters/derived/report.html", "counters_global/derived/report.html"]
+    visit.page.click("a[href^='counters_global']")
+    assert "FAIL" in visit.page.inner_text("body")
+    assert visit.complaints == []
