@@ -85,6 +85,7 @@ class AfterImport(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        """Find the module as usual, and wrap its execution."""
         if fullname != self._name:
             return None
         sys.meta_path.remove(self)

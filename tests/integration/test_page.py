@@ -171,8 +171,9 @@ def test_a_full_queue_is_a_refusal_and_a_slow_answer_is_unknown(
     endings: list[tuple[str, str]] = []
 
     def refused() -> bool:
-        extra = GradioPage(app.url, timeout_s=0.2)
+        extra = GradioPage(app.url)
         extra.open()
+        extra._timeout_s = 0.2  # nobody waits for the gate
         with pytest.raises((OperationFailed, OperationUnknown)) as caught:
             extra.call("/wait")
         extra.close()
