@@ -19,7 +19,7 @@ Duration = Annotated[
 ]
 Think = Annotated[
     str | None,
-    typer.Option("--think", help="Mean pause between two actions of a user: seconds, or 500ms as 0.5."),
+    typer.Option("--think", help="Mean pause between two actions of a user: seconds, for example 0.5."),
 ]
 Levels = Annotated[int | None, typer.Option("--levels", help="Steps of the memory staircase (at least 4).")]
 SessionsPerLevel = Annotated[
