@@ -15,15 +15,28 @@ import msgspec
 from harness import __version__, rebuild
 from harness.analysis import Analysis
 from harness.analysis.fit import Line
-from harness.analysis.time import TAB_ACTIONS
-from harness.errors import ExitCode, HarnessError, UsageError
-from harness.records import SCHEMA_VERSION, Bench, BenchRow, Interval
+from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
+from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval
 from harness.results import RunDir, write_atomically
 from harness.run import Progress, RunOptions, execute
-from harness.scenario import Expectation
+from harness.scenario import Expectation, Scenario
 
 BENCH = "bench.json"
 INDEX = "index.html"
+
+
+def check_names(scenarios: Sequence[Scenario]) -> None:
+    """Each scenario's run gets a folder of its name, so the names must differ.
+
+    Raises:
+        UsageError: two have the same.
+    """
+    names = [scenario.name for scenario in scenarios]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"Two of the scenarios are called {twice[0]}.", "Name each once; folders need different names."
+        )
 
 
 def new_bench_id() -> str:
@@ -68,8 +81,8 @@ def execute_all(
         on_progress: called several times a second during it.
         on_row: called with its outcome.
 
-    Raises:
-        KeyboardInterrupt: the user ended it; the page says so.
+    Returns:
+        All rows, or those until the user interrupted it; `ended` says which.
     """
     began = time.monotonic()
     bench = Bench(
@@ -97,7 +110,7 @@ def execute_all(
         _write(bench, folder)
         on_row(row)
         if interrupted:
-            raise KeyboardInterrupt
+            break
     return bench
 
 
@@ -105,12 +118,11 @@ def exit_code(bench: Bench) -> ExitCode:
     """0 if every scenario gave what it declares; otherwise what is worst about those that did not."""
     missed = [row for row in bench.rows if not row.met]
     if not missed:
-        return ExitCode.PASS
+        return ExitCode.PASS if bench.ended == "completed" else ExitCode.UNKNOWN
     if any(row.verdict != "unknown" for row in missed):
         return ExitCode.ANOMALY
-    if any(row.error for row in missed):
-        return ExitCode.TARGET_FAILED
-    return ExitCode.UNKNOWN
+    # An early end has a reason, which says more than that the verdict is unknown.
+    return next((ExitCode(row.exit_code) for row in missed if row.error), ExitCode.UNKNOWN)
 
 
 def _execute_one(
@@ -147,6 +159,7 @@ def _row(
         expected=str(expected),
         met=error is None and expected.met_by(checks.verdict, set(anomalies)),
         error=error.message if error else None,
+        exit_code=int(run_exit_code(checks.verdict, error)),
         reason=checks.reason,
         checks={check.name: check.verdict for check in checks.checks},
         anomalies=anomalies,

@@ -50,3 +50,10 @@ class StorageError(HarnessError):
     """A file of the run could not be written: what was observed is incomplete, so nothing is known."""
 
     default_exit_code = ExitCode.UNKNOWN
+
+
+def run_exit_code(verdict: str, error: HarnessError | None) -> ExitCode:
+    """What a run's exit status is: the reason for its early end, or its verdict."""
+    if error is not None:
+        return error.exit_code
+    return {"pass": ExitCode.PASS, "fail": ExitCode.ANOMALY}.get(verdict, ExitCode.UNKNOWN)

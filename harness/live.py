@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from harness.checkers import count_anomalies
@@ -10,8 +11,10 @@ from harness.records import StateVariable
 from harness.results import RunDir
 
 _MIN_INTERVAL_S = 2.0
-# At most this share of the time is spent looking, however long the history grows: the machine is being measured.
+# Looking costs time of the machine that is being measured: no more often than this share allows, and not at all
+# once a single look takes longer than the limit. Then the last count stands as "at least".
 _COST_SHARE = 0.03
+_COST_LIMIT_S = 0.3
 
 
 class LiveCheck:
@@ -19,12 +22,16 @@ class LiveCheck:
 
     Args:
         run_dir: the run under way.
+
+    Attributes:
+        final: False once the history has become too long to be looked at meanwhile.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
         self._run_dir = run_dir
         self._next_at = time.monotonic() + _MIN_INTERVAL_S
         self._count: int | None = None
+        self.final = True
 
     def anomalies(self, state: dict[str, StateVariable]) -> int | None:
         """How many there are so far, None before the first look."""
@@ -35,5 +42,9 @@ class LiveCheck:
             )  # a last line that is being written counts as torn, and is left out
             self._count = count_anomalies(pair(shards), state)
             ended = time.monotonic()
-            self._next_at = ended + max(_MIN_INTERVAL_S, (ended - began) / _COST_SHARE)
+            if ended - began > _COST_LIMIT_S:
+                self._next_at = math.inf
+                self.final = False
+            else:
+                self._next_at = ended + max(_MIN_INTERVAL_S, (ended - began) / _COST_SHARE)
         return self._count

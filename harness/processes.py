@@ -6,8 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -82,9 +81,15 @@ class Child:
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, grace_s: float = 5.0) -> None:
-        """End the process and everything that it started: SIGTERM, then SIGKILL after a grace period."""
-        family = self._descendants()
+    def stop(self, grace_s: float = 5.0, seen: Iterable[tuple[int, float]] = ()) -> None:
+        """End the process and everything that it started: SIGTERM, then SIGKILL after a grace period.
+
+        Args:
+            grace_s: seconds between the two.
+            seen: descendants noticed earlier, as pid and creation time. A process that has died no longer tells which
+                children it had, and those in a session of their own are not in its group.
+        """
+        family = [*self._descendants(), *_still_there(seen)]
         if self.exit_status() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
@@ -105,6 +110,8 @@ class Child:
 
     def _release_guard(self) -> None:
         assert self._guard.stdin is not None
+        if self._guard.stdin.closed:
+            return
         with contextlib.suppress(OSError):
             self._guard.stdin.write(b"done\n" if hasattr(self, "_process") else b"")
             self._guard.stdin.close()
@@ -121,6 +128,11 @@ def describe_exit(status: int) -> str:
     return f"ended by itself with exit status {status}"
 
 
-def wait_until(deadline: float) -> float:
-    """Seconds left until a `time.monotonic` deadline, never negative."""
-    return max(0.0, deadline - time.monotonic())
+def _still_there(seen: Iterable[tuple[int, float]]) -> list[psutil.Process]:
+    alive = []
+    for pid, created in seen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.create_time() == created:  # not another process that got the same number
+                alive.append(process)
+    return alive

@@ -81,6 +81,11 @@ def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[
             if value is None:
                 continue
             if key == "staircase":
+                if not isinstance(value, Mapping):
+                    raise UsageError(
+                        f"{source}: staircase must be a table, not {value!r}.",
+                        "For example: staircase = { levels = 5 }.",
+                    )
                 _merge(values["staircase"], value, f"{source}, staircase")
             else:
                 _merge(values, {key: value}, source)
@@ -122,12 +127,12 @@ def _check(profile: Profile) -> None:
             "--duration of at most 24h",
         ),
         (
-            not profile.think_s >= 0 or math.isinf(profile.think_s),
+            not 0 <= profile.think_s <= MAX_DURATION_S,
             f"a think time of {profile.think_s:g} s",
             "--think 0 or more",
         ),
         (
-            profile.actions_per_session < 1,
+            not 1 <= profile.actions_per_session < math.inf,
             f"{profile.actions_per_session:g} actions per session",
             "actions_per_session of 1 or more",
         ),
@@ -136,7 +141,11 @@ def _check(profile: Profile) -> None:
             f"a reload share of {profile.reload_share:g}",
             "reload_share between 0 and 1",
         ),
-        (not profile.warmup_s >= 0, f"a warm-up of {profile.warmup_s:g} s", "warmup_s of 0 or more"),
+        (
+            not 0 <= profile.warmup_s <= MAX_DURATION_S,
+            f"a warm-up of {profile.warmup_s:g} s",
+            "warmup_s between 0 and 24h",
+        ),
         (
             not _positive(profile.operation_timeout_s),
             f"an operation timeout of {profile.operation_timeout_s:g} s",

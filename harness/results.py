@@ -40,7 +40,6 @@ PROCESS_SAMPLES = "samples/process.jsonl"
 PROBE_SAMPLES = "samples/probe.jsonl"
 LOADGEN_SAMPLES = "samples/loadgen.jsonl"
 PLATEAUS = "samples/plateaus.jsonl"
-LOADGEN_CONFIG = "loadgen.json"
 TARGET_LOG = "logs/target.log"
 LOADGEN_LOG = "logs/loadgen.log"
 CHECKS = "derived/checks.json"
@@ -279,14 +278,6 @@ class RunDir:
     def checks(self) -> Checks:
         """The derived verdicts."""
         return msgspec.json.decode((self.path / CHECKS).read_bytes(), type=Checks)
-
-    def log_tail(self, name: str, lines: int = 15) -> str:
-        """The last lines of a log, empty if there is none."""
-        try:
-            text = (self.path / name).read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
 
     def _records(self, name: str, kind: type[T]) -> list[T]:
         file = self.path / name

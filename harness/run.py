@@ -5,14 +5,16 @@ Everything that is observed is on disk before anything is concluded from it; `ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import random
 import secrets
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -88,6 +90,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         users: active users and holders.
         operations_per_s: over the last few seconds.
         anomalies: found so far, None before the first look.
+        anomalies_are_all: False if nobody has looked for a while, since that had become too costly.
         server_rss_bytes: of the target's process tree.
     """
 
@@ -101,6 +104,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float | None
     server_rss_bytes: int | None
     anomalies: int | None
+    anomalies_are_all: bool
 
 
 def new_run_id(scenario: str) -> str:
@@ -122,29 +126,45 @@ def execute(
         What ended the run early, None if it was completed. What was observed until then is on disk.
 
     Raises:
-        HarnessError: the run never began (the manifest could not be written).
+        HarnessError: the run never began, because its manifest could not be written, or it could not be sealed.
         KeyboardInterrupt: the user ended it; it is sealed as interrupted.
     """
-    run = _Run(options, run_dir, on_progress)
+    with uninterrupted():
+        run = _Run(options, run_dir, on_progress)
+    ended, reason = "completed", ""
+    early: HarnessError | None = None
     try:
         run.observe()
     except KeyboardInterrupt:
-        run.finish("interrupted", "The run was interrupted.")
+        ended, reason = "interrupted", "The run was interrupted."
         raise
-    except TargetError as error:
-        run.finish("target_failed", error.message)
-        return error
-    except StorageError as error:
-        run.finish("storage_failed", error.message)
-        return error
     except HarnessError as error:
-        run.finish("load_failed", error.message)
-        return error
+        kinds = {TargetError: "target_failed", StorageError: "storage_failed"}
+        ended, reason, early = kinds.get(type(error), "load_failed"), error.message, error
     except BaseException as error:
-        run.finish("internal_error", f"{type(error).__name__}: {error}")
+        ended, reason = "internal_error", f"{type(error).__name__}: {error}"
         raise
-    run.finish("completed", "")
-    return None
+    finally:
+        # A second Ctrl-C must not leave processes behind, or a run without its seal.
+        with uninterrupted():
+            run.finish(ended, reason)
+    return early
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the block is done. For short blocks, in the main thread."""
+    arrived: list[int] = []
+    before = {
+        s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        raise KeyboardInterrupt
 
 
 class _Run:
@@ -255,7 +275,7 @@ class _Run:
             self._load.stop()
         self._sampler.stop()
         if self._target is not None:
-            self._target.stop()
+            self._target.stop(seen=self._sampler.members("target"))
         if ended == "completed":
             self._event("phase", name="end")
         else:
@@ -357,6 +377,7 @@ class _Run:
             p95_ms=status.p95_ms if status else None,
             server_rss_bytes=sample.rss_bytes if sample else None,
             anomalies=self._live.anomalies(self._manifest.state),
+            anomalies_are_all=self._live.final,
         )
 
     def _enter(self, phase: str, **detail: Any) -> None:

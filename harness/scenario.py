@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.profiles import BASES
 
 APP = "app.py"
 WORKLOAD = "workload.py"
@@ -127,6 +128,12 @@ def load(folder: Path) -> Scenario:
         raise UsageError(
             f"{folder / SETTINGS} expects the verdict {settings.expect.verdict!r}.",
             f"Choose one of: {', '.join(_VERDICTS)}.",
+        )
+    strange = sorted(set(settings.profile) - set(BASES))
+    if strange:
+        raise UsageError(
+            f"{folder / SETTINGS} has settings for the profile {strange[0]!r}, which does not exist.",
+            f"Profiles: {', '.join(BASES)}.",
         )
     return Scenario(
         name=folder.name,

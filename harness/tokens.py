@@ -52,11 +52,6 @@ def find(text: str) -> list[str]:
     return [m.group(0) for m in _TOKEN.finditer(text) if _valid(m)]
 
 
-def first(text: str) -> str | None:
-    """The first valid token in a text, or None."""
-    return next((m.group(0) for m in _TOKEN.finditer(text) if _valid(m)), None)
-
-
 def parse(text: str) -> Token | None:
     """Read a token; None if the text is not exactly one valid token."""
     match = _TOKEN.fullmatch(text)

@@ -19,13 +19,15 @@ It knows nothing of Locust: the load generator gives it a session to act in.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from harness.records import Effect, StateVariable
 
 F = TypeVar("F", bound=Callable[..., None])
+
+_EFFECT_OF = {"counter": "increment", "list": "append", "register": "write"}
 
 
 def counter(initial: int = 0) -> StateVariable:
@@ -44,7 +46,13 @@ def register(initial: Any = None) -> StateVariable:
 
 
 def increment(amount: int = 1) -> Effect:
-    """Effect: add to a counter."""
+    """Effect: add a positive whole number to a counter.
+
+    Raises:
+        ValueError: the amount is not positive: then no bound on the count would hold.
+    """
+    if not isinstance(amount, int) or amount < 1:
+        raise ValueError(f"a counter grows by whole numbers from 1 on, not by {amount!r}")
     return Effect(op="increment", value=amount)
 
 
@@ -152,7 +160,8 @@ class Workload:
         """A new value that names this session and no other write."""
         return self._session.token()
 
-    def operation(self, name: str, **effects: Effect) -> AbstractContextManager[dict[str, Any]]:
+    @contextmanager
+    def operation(self, name: str, **effects: Effect) -> Iterator[dict[str, Any]]:
         """Record one operation.
 
         Args:
@@ -163,12 +172,25 @@ class Workload:
             A context manager; put what the page showed into the mapping that it yields, by state variable.
 
         Raises:
-            KeyError: an effect names a variable that `state` does not declare.
+            KeyError: an effect or an observation names a variable that `state` does not declare.
+            ValueError: an effect does not fit the variable's model.
         """
-        unknown = set(effects) - set(self.state)
+        self._declared(name, effects)
+        for variable, effect in effects.items():
+            model = self.state[variable].model
+            if effect.op != _EFFECT_OF[model]:
+                raise ValueError(
+                    f"operation {name!r}: {effect.op} does not fit {variable!r}, which is a {model}"
+                )
+        with self._session.operation(name, effects) as seen:
+            yield seen
+            self._declared(name, seen)
+
+    def _declared(self, name: str, variables: Mapping[str, Any]) -> None:
+        unknown = sorted(set(variables) - set(self.state))
         if unknown:
-            raise KeyError(f"operation {name!r} changes {sorted(unknown)}, which `state` does not declare")
-        return self._session.operation(name, effects)
+            known = ", ".join(self.state) or "nothing"
+            raise KeyError(f"operation {name!r} names {', '.join(unknown)}; `state` declares {known}")
 
     def arrive(self) -> None:
         """What everybody does first, and what gives the session its state. Default: nothing."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Two workers share two cores with real servers: a deadline per example would measure them, not the code.
+hypothesis.settings.register_profile("gradsoak", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("gradsoak")
 
 REPO = Path(__file__).resolve().parent.parent
 

@@ -103,6 +103,14 @@ def analyse(data: RunData) -> Analysis:
 
 def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
     found = [str(event.detail.get("text")) + "." for event in data.events if event.kind == "warning"]
+    operations = data.history.operations
+    failed = [o for o in operations if o.outcome != "ok"]
+    if failed:
+        kinds = sorted({o.error.kind if o.error else "never completed" for o in failed})
+        found.append(
+            f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
+            "latency and throughput tell only of those that did."
+        )
     if loadgen.cpu_utilisation is not None and loadgen.cpu_utilisation > BUSY_GENERATOR:
         found.append(
             f"The load generator used {loadgen.cpu_utilisation:.0%} of a core: latency and throughput may be its own, "
@@ -116,7 +124,7 @@ def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
         )
     if gaps:
         found.append(
-            f"The sampler came late {gaps} times: the machine was overloaded, and peaks may have been missed."
+            f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
         )
     load = data.phase("load")
     if load is not None and load.steady_ns is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from scipy import stats
 
 CONFIDENCE = 0.95
 # With four points, Sen's 95 % interval would need an order statistic that does not exist.
@@ -37,6 +36,8 @@ def theil_sen(x: Sequence[float], y: Sequence[float]) -> Line | None:
     """Fit a line; None with fewer than five points, or without two different x."""
     if len(x) < MIN_POINTS or len(set(x)) < 2:
         return None
+    from scipy import stats  # takes most of a second to import, which `gradsoak --help` need not wait for
+
     fit = stats.theilslopes(y, x, alpha=CONFIDENCE)
     return Line(
         estimate=float(fit.slope),

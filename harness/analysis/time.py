@@ -8,9 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.analysis.data import RunData
-from harness.records import Operation, ProcessSample
-
-TAB_ACTIONS = ("open", "reload", "close")
+from harness.records import TAB_ACTIONS, Operation, ProcessSample
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

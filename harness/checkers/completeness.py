@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.history import History
-from harness.records import Check, Seal, StateVariable
+from harness.records import LOAD_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
 
 NAME = "completeness"
+# Above this share of failures, the few operations that succeeded stand for nothing.
+MOST = 0.5
 
 
 def check_completeness(
@@ -29,12 +31,12 @@ def check_completeness(
     outcomes = dict.fromkeys(("ok", "fail", "info", "pending"), 0)
     for operation in history.operations:
         outcomes[operation.outcome] += 1
-    reads = sum(1 for o in history.operations if o.reads)
+    reading = sum(1 for o in history.operations if o.reads)
     ended_early = bool(found)  # the reason for that is the reason for the rest
     if not state and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
-    elif not reads and not ended_early:
-        found.append("No operation read any state, so nothing was observed.")
+    elif not ended_early:
+        found += _missing_evidence(history, state)
     broken = [o for o in history.operations if o.error is not None and o.error.kind == "workload"]
     if broken:
         first = broken[0].error
@@ -45,7 +47,7 @@ def check_completeness(
     evidence = {
         "operations": len(history.operations),
         **outcomes,
-        "reads": reads,
+        "operations_that_read": reading,
         "sessions": len(history.by_session()),
     }
     if found:
@@ -57,3 +59,21 @@ def check_completeness(
         reason=f"{evidence['operations']} operations of {evidence['sessions']} sessions were recorded in full.",
         evidence=evidence,
     )
+
+
+def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list[str]:
+    """What was not seen, though a verdict of `pass` would say that it was seen and found good."""
+    found = []
+    loaded = [o for o in history.operations if o.phase == LOAD_PHASE and o.action not in TAB_ACTIONS]
+    if not any(o.reads for o in loaded):
+        found.append("No operation of the load phase read any state, so nothing was observed under load.")
+    else:
+        never = sorted(set(state) - {name for o in history.operations for name in o.reads})
+        if never:
+            found.append(f"The workload declares {', '.join(never)} and never reads it.")
+    failed = sum(1 for o in loaded if o.outcome != "ok")
+    if loaded and failed > MOST * len(loaded):
+        found.append(
+            f"{failed} of {len(loaded)} operations of the load phase failed: what the app does when it works was hardly seen."
+        )
+    return found

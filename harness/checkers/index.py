@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from harness.history import History
 from harness.records import Operation, StateVariable
+
+T = TypeVar("T")
 
 
 def key(value: Any) -> Any:
@@ -62,6 +64,7 @@ class Index:
         sessions: session → its operations, ordered by invoke time.
         reads: variable → the completed operations that read it, ordered by completion.
         writers: variable → key of a value → operations that wrote or appended it.
+        own_values: variable → session → keys of the values that it wrote or appended itself.
         increments: variable → all increments.
         own_increments: variable → session → its increments.
     """
@@ -70,8 +73,10 @@ class Index:
         self.history = history
         self.state = state
         self.sessions = history.by_session()
+        self._remembered: dict[str, Any] = {}
         self.reads: dict[str, list[Operation]] = {}
         self.writers: dict[str, dict[Any, list[Operation]]] = {}
+        self.own_values: dict[str, dict[str, set[Any]]] = {}
         self.increments: dict[str, Increments] = {}
         self.own_increments: dict[str, dict[str, Increments]] = {}
         for variable, model in state.items():
@@ -91,6 +96,11 @@ class Index:
                 if effect is not None and operation.may_have_happened:
                     writers.setdefault(key(effect.value), []).append(operation)
             self.writers[variable] = writers
+            own: dict[str, set[Any]] = {}
+            for value, wrote in writers.items():
+                for operation in wrote:
+                    own.setdefault(operation.session, set()).add(value)
+            self.own_values[variable] = own
 
     def session_reads(self, variable: str) -> dict[str, list[Operation]]:
         """Session → its completed reads of a variable, ordered by completion."""
@@ -108,3 +118,9 @@ class Index:
             and o.outcome == "ok"
             and (o is read or (o.complete_ns is not None and o.complete_ns <= read.invoke_ns))
         ]
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """What several checkers need and one look at the history gives: computed at the first call, then remembered."""
+        if name not in self._remembered:
+            self._remembered[name] = compute()
+        return cast(T, self._remembered[name])

@@ -40,7 +40,7 @@ class LostUpdate:
     def check(self, index: Index) -> Check:
         """Look at every read that follows a write of the same session."""
         findings = Findings(self.name, index.history)
-        misses, pairs = find_misses(index)
+        misses, pairs = index.once("misses", lambda: find_misses(index))
         for miss in misses:
             if miss.recovered is None and findings.first(miss.variable, [miss.read.session]):
                 own = " itself" if miss.write is miss.read else ""
@@ -65,7 +65,7 @@ class ReadYourWrites:
     def check(self, index: Index) -> Check:
         """Look at every read that follows a write of the same session."""
         findings = Findings(self.name, index.history)
-        misses, pairs = find_misses(index)
+        misses, pairs = index.once("misses", lambda: find_misses(index))
         for miss in misses:
             if miss.recovered is not None and findings.first(miss.variable, [miss.read.session]):
                 letter = "B" if miss.write is miss.read else "C"
@@ -102,112 +102,110 @@ def find_misses(index: Index) -> tuple[list[Miss], int]:
 
 
 def _list_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    misses: list[Miss] = []
-    reported: set[int] = set()
+    misses = _Episodes(variable)
     pairs = 0
-    contents = [_members(read.reads[variable]) for read in reads]
-    for position, read in enumerate(reads):
+    for read in reads:
+        content = _members(read.reads[variable])
         for write in index.acknowledged_before(read, variable):
             pairs += 1
-            value = key(write.effects[variable].value)
-            if value in contents[position] or write.id in reported:
-                continue
-            reported.add(write.id)
-            recovered = next(
-                (
-                    later
-                    for later, content in zip(reads[position + 1 :], contents[position + 1 :], strict=True)
-                    if value in content
-                ),
-                None,
-            )
             element = write.effects[variable].value
-            misses.append(
-                Miss(
-                    variable,
+            if key(element) in content:
+                misses.shown(write, read)
+            else:
+                misses.missing(
                     write,
                     read,
-                    recovered,
                     f"appended {show(element)} to {variable}, acknowledged",
                     show(element),
                     [element],
                 )
-            )
-    return misses, pairs
+    return misses.all(), pairs
 
 
 def _members(value: Any) -> set[Any]:
-    return {key(v) for v in value} if isinstance(value, list) else set()
+    return {v if type(v) is str else key(v) for v in value} if isinstance(value, list) else set()
 
 
 def _counter_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    misses: list[Miss] = []
+    # Counts carry no names, so the first acknowledged increment stands for the one that is missing.
+    misses = _Episodes(variable)
     pairs = 0
-    worst = 0
     initial = index.state[variable].initial or 0
-    for position, read in enumerate(reads):
+    for read in reads:
         writes = [
             w for w in index.acknowledged_before(read, variable) if w.effects[variable].op == "increment"
         ]
         pairs += len(writes)
         value = read.reads[variable]
-        if not writes or not isinstance(value, (int, float)):
+        if not writes or isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         required = initial + sum(int(w.effects[variable].value) for w in writes)
-        missing = required - int(value)
-        if missing <= worst:
-            continue
-        worst = missing
-        # Counts carry no names: the increment before the read stands for the one that is missing.
-        write = next((w for w in reversed(writes) if w is not read), read)
-        recovered = next(
-            (later for later in reads[position + 1 :] if _caught_up(index, variable, later)), None
-        )
-        clause = f"incremented {variable}, acknowledged, the last of {len(writes)}"
-        misses.append(Miss(variable, write, read, recovered, clause, f"at least {required}", []))
-    return misses, pairs
-
-
-def _caught_up(index: Index, variable: str, read: Operation) -> bool:
-    value = read.reads[variable]
-    writes = index.acknowledged_before(read, variable)
-    required = (index.state[variable].initial or 0) + sum(int(w.effects[variable].value) for w in writes)
-    return isinstance(value, (int, float)) and value >= required
+        if value >= required:
+            misses.shown(writes[0], read)
+        else:
+            last = next((w for w in reversed(writes) if w is not read), read)
+            clause = f"incremented {variable}, acknowledged, the last of {len(writes)}"
+            misses.missing(writes[0], read, clause, f"at least {required}", [], witness=last)
+    return misses.all(), pairs
 
 
 def _register_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    misses: list[Miss] = []
-    reported: set[int] = set()
+    misses = _Episodes(variable)
     pairs = 0
-    for position, read in enumerate(reads):
+    for read in reads:
         acknowledged = index.acknowledged_before(read, variable)
         if not acknowledged:
             continue
         pairs += 1
         write = read if variable in read.effects else max(acknowledged, key=lambda o: o.complete_ns or 0)
         value = key(read.reads[variable])
-        if value == key(write.effects[variable].value) or write.id in reported:
+        wanted = write.effects[variable].value
+        if value == key(wanted):
+            misses.shown(write, read)
             continue
         writers = index.writers[variable].get(value, [])
         if any(w.session != read.session for w in writers):
             continue  # somebody else's value: a cross-session read, and reported as such
         if any(_concurrent(w, write) or _concurrent(w, read) for w in writers if w is not write):
             continue  # its own other write, with no order between them
-        reported.add(write.id)
-        wanted = write.effects[variable].value
-        recovered = next((later for later in reads[position + 1 :] if later.reads[variable] == wanted), None)
-        misses.append(
-            Miss(
-                variable,
-                write,
-                read,
-                recovered,
-                f"wrote {show(wanted)} to {variable}, acknowledged",
-                show(wanted),
-                [wanted],
-            )
+        misses.missing(
+            write, read, f"wrote {show(wanted)} to {variable}, acknowledged", show(wanted), [wanted]
         )
-    return misses, pairs
+    return misses.all(), pairs
+
+
+class _Episodes:
+    """Follows each write through the reads of its session, in order: missing and back is stale, missing to the end is lost."""
+
+    def __init__(self, variable: str) -> None:
+        self._variable = variable
+        self._open: dict[int, Miss] = {}
+        self._stale: dict[int, Miss] = {}
+
+    def missing(
+        self,
+        write: Operation,
+        read: Operation,
+        clause: str,
+        expected: str,
+        relevant: list[Any],
+        witness: Operation | None = None,
+    ) -> None:
+        """A read does not show a write."""
+        if write.id not in self._open:
+            self._open[write.id] = Miss(
+                self._variable, witness or write, read, None, clause, expected, relevant
+            )
+
+    def shown(self, write: Operation, read: Operation) -> None:
+        """A read shows a write."""
+        miss = self._open.pop(write.id, None)
+        if miss is not None:
+            self._stale.setdefault(write.id, miss._replace(recovered=read))
+
+    def all(self) -> list[Miss]:
+        """Every write that was stale, and every one that is lost; a write can be both."""
+        return [*self._stale.values(), *self._open.values()]
 
 
 def _concurrent(one: Operation, other: Operation) -> bool:

@@ -10,10 +10,14 @@ import msgspec
 from rich.console import Console
 
 from harness.cli.app import app
-from harness.cli.summary import print_error
-from harness.errors import ExitCode, HarnessError
+from harness.cli.summary import json_was_printed, print_error, print_interrupted, print_json
+from harness.errors import ExitCode, HarnessError, UsageError
 
 __all__ = ["main"]
+
+
+# What typer ends with after Ctrl-C, a shell's convention; our own table has `unknown` for it.
+_TYPER_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -22,28 +26,47 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        raise SystemExit(_status(end.code)) from None
     except HarnessError as error:
-        _explain(error)
+        print_error(error)
+        _as_json(error)
         raise SystemExit(int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_status(_TYPER_INTERRUPTED)) from None
     except Exception as error:
         Console(stderr=True).print_exception()
-        _explain(
-            HarnessError(
-                f"gradsoak itself failed: {type(error).__name__}: {error}",
-                "Please report this, with the traceback above.",
-            )
+        failure = HarnessError(
+            f"gradsoak itself failed: {type(error).__name__}: {error}",
+            "Please report this, with the traceback above.",
         )
+        print_error(failure)
+        _as_json(failure)
         raise SystemExit(int(ExitCode.INTERNAL)) from None
 
 
-def _explain(error: HarnessError) -> None:
-    if "--json" in sys.argv[1:]:
-        empty: dict[str, Any] = {
-            "run_dir": None,
-            "verdict": "unknown",
-            "checks": {},
-            "figures": {},
-            "error": {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)},
-        }
-        sys.stdout.write(msgspec.json.encode(empty).decode() + "\n")
-    print_error(error)
+def _status(code: Any) -> Any:
+    """The exit status for one that typer chose, with the JSON object that it did not print."""
+    if code == _TYPER_INTERRUPTED:
+        print_interrupted()
+        _as_json(HarnessError("Interrupted.", exit_code=ExitCode.UNKNOWN))
+        return int(ExitCode.UNKNOWN)
+    if code == int(ExitCode.USAGE):
+        _as_json(
+            UsageError(
+                "The command line cannot be used as it is; standard error says why.", "See gradsoak --help."
+            )
+        )
+    return code
+
+
+def _as_json(error: HarnessError) -> None:
+    """With --json there is always one object on standard output, also when there is nothing to say but the error."""
+    if "--json" not in sys.argv[1:] or json_was_printed():
+        return
+    explained = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+    if "bench" in sys.argv[1:2]:
+        empty: dict[str, Any] = {"bench_dir": None, "verdict": "unknown", "rows": [], "error": explained}
+    else:
+        empty = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}, "error": explained}
+    print_json(msgspec.json.encode(empty).decode())

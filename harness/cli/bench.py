@@ -53,6 +53,7 @@ def bench(
         sessions_per_level=sessions_per_level,
     )
     found = [scenario.find(target) for target in targets] if targets else scenario.bundled()
+    benches.check_names(found)
     interpreter = inspect_interpreter(python)
     chosen_seed = random_seed() if seed is None else seed
     plans = [
@@ -86,12 +87,11 @@ def bench(
 
     try:
         result = benches.execute_all(plans, folder, begin, progress, row)
-    except KeyboardInterrupt:
-        summary.print_interrupted()
-        raise typer.Exit(int(ExitCode.UNKNOWN)) from None
     finally:
         if display is not None:
             display.__exit__(None, None, None)
+    if result.ended == "interrupted":
+        summary.print_interrupted()
     code = benches.exit_code(result)
     if json:
         summary.print_json(_as_json(result, folder, code))

@@ -81,8 +81,14 @@ def _fields(progress: Progress) -> list[tuple[str, str]]:
             units.byte_size(progress.server_rss_bytes),
         ),
         ("errors", str(progress.failures)),
-        ("anomalies", units.MISSING if progress.anomalies is None else str(progress.anomalies)),
+        ("anomalies", _anomalies(progress)),
     ]
+
+
+def _anomalies(progress: Progress) -> str:
+    if progress.anomalies is None:
+        return units.MISSING
+    return f"{'' if progress.anomalies_are_all else 'at least '}{progress.anomalies}"
 
 
 def _table(label: str, progress: Progress) -> Table:

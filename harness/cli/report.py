@@ -9,6 +9,7 @@ import typer
 
 from harness import rebuild
 from harness.cli import options, summary
+from harness.errors import run_exit_code
 from harness.results import RunDir
 
 
@@ -24,4 +25,4 @@ def report(
         summary.print_json(summary.as_json(folder.path, derived, None))
     else:
         summary.print_summary(folder.path, derived)
-    raise typer.Exit(int(summary.exit_code(derived.checks.verdict, None)))
+    raise typer.Exit(int(run_exit_code(derived.checks.verdict, None)))

@@ -10,7 +10,7 @@ import typer
 from harness import profiles, rebuild, scenario
 from harness.cli import options, summary
 from harness.cli.progress import ProgressDisplay
-from harness.errors import ExitCode, HarnessError
+from harness.errors import HarnessError, run_exit_code
 from harness.results import RunDir
 from harness.run import RunOptions, command_line, execute, new_run_id, random_seed
 from harness.target import inspect_interpreter
@@ -72,6 +72,5 @@ def run(
         summary.print_error(error)
     if interrupted:
         summary.print_interrupted()
-    raise typer.Exit(
-        int(ExitCode.UNKNOWN if interrupted else summary.exit_code(derived.checks.verdict, error))
-    )
+    # What an interrupted run has proven stays proven.
+    raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))

@@ -11,20 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import ExitCode, HarnessError
+from harness.errors import HarnessError
 from harness.rebuild import Derived
-from harness.records import Verdict
 from harness.report import units
 from harness.results import REPORT
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow"}
-
-
-def exit_code(verdict: Verdict, error: HarnessError | None) -> ExitCode:
-    """What a run's exit status is: the reason for its early end, or its verdict."""
-    if error is not None:
-        return error.exit_code
-    return {"pass": ExitCode.PASS, "fail": ExitCode.ANOMALY, "unknown": ExitCode.UNKNOWN}[verdict]
 
 
 def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
@@ -40,8 +32,17 @@ def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
     return msgspec.json.encode(result).decode()
 
 
+_printed: list[str] = []
+
+
+def json_was_printed() -> bool:
+    """Whether the one object is out already."""
+    return bool(_printed)
+
+
 def print_json(text: str) -> None:
     """Print the one object."""
+    _printed.append(text)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -106,5 +107,5 @@ def print_error(error: HarnessError) -> None:
 def print_interrupted() -> None:
     """Say that the user ended it, and that nothing is lost."""
     Console(stderr=True, highlight=False).print(
-        "Interrupted: what was observed until then is kept, and its verdict is unknown.", style="bold"
+        "Interrupted. What was observed until then is kept.", style="bold"
     )

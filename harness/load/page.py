@@ -15,7 +15,7 @@ import msgspec
 from geventhttpclient.response import HTTPParseError
 from gradio_client import Client
 from gradio_client.client import Endpoint
-from gradio_client.utils import apply_diff, construct_args
+from gradio_client.utils import construct_args
 
 from harness.load.outcomes import OperationFailed, OperationUnknown
 from harness.load.transport import EventStream, Transport
@@ -43,7 +43,6 @@ class _Event:
 
     def __init__(self) -> None:
         self.timing = Timing()
-        self.partial: list[Any] | None = None
         self.result: gevent.event.AsyncResult = gevent.event.AsyncResult()
 
     def take(self, arrived_ns: int, message: dict[str, Any]) -> bool:
@@ -51,14 +50,6 @@ class _Event:
         kind = message["msg"]
         if kind == "process_starts":
             self.timing.started_ns = arrived_ns
-        elif kind == "process_generating":
-            output = (message.get("output") or {}).get("data") or []
-            if self.partial is None:
-                self.partial = list(output)
-            else:
-                missing = len(output) - len(self.partial)
-                self.partial += [None] * missing
-                self.partial = [apply_diff(old, new) for old, new in zip(self.partial, output, strict=False)]
         elif kind == "process_completed":
             self.timing.completed_ns = arrived_ns
             self.result.set(message)

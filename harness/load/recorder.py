@@ -93,7 +93,7 @@ class Recorder:
             self._on_broken(error)
             raise
 
-    def status(self, users: int, open_sessions: int, loop_lag_ms: float) -> LoadStatus:
+    def status(self, users: int, open_sessions: int) -> LoadStatus:
         """Totals until now; the percentile covers the last five seconds."""
         since = time.monotonic_ns() - _RECENT_NS
         recent = sorted(latency for done, latency in self._recent if done >= since)
@@ -104,7 +104,6 @@ class Recorder:
             operations=self.operations,
             failures=self.failures,
             p95_ms=p95,
-            loop_lag_ms=loop_lag_ms,
         )
 
     def close(self) -> None:

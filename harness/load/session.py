@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness import tokens
+from harness.errors import StorageError
 from harness.load.outcomes import OperationFailed, OperationUnknown
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
@@ -55,6 +56,7 @@ class LoadSession:
         self._writes = itertools.count(1)
         self._on_request = on_request
         self.errors = 0
+        self.retired = False
 
     def token(self) -> str:
         """A new value that names this session and no other write."""
@@ -76,6 +78,21 @@ class LoadSession:
         with self.operation("close", {}):
             self.page.close()
 
+    def workload_broke(self, error: Exception) -> None:
+        """Record that the scenario's own code raised between two operations, so that it cannot go unnoticed."""
+        operation, _ = self._recorder.invoke(self.id, "workload", {})
+        self._workload_broke(operation, "workload", error)
+
+    def _workload_broke(self, operation: int, name: str, error: Exception) -> None:
+        self.errors += 1
+        self.retired = True
+        text = f"{type(error).__name__}: {error}"
+        for where in traceback.extract_tb(error.__traceback__)[-1:]:
+            text += f" ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+        self._recorder.info(operation, Error(kind="workload", message=text))
+        self._on_request(name, 0.0, error)
+        traceback.print_exception(error)
+
     @contextmanager
     def operation(self, name: str, effects: Mapping[str, Effect]) -> Iterator[dict[str, Any]]:
         """Record one operation: its invoke on entry, its completion on exit.
@@ -85,6 +102,10 @@ class LoadSession:
         Raises:
             SessionRetired: nobody knows what happened.
         """
+        if self.retired and name != "close":
+            raise SessionRetired(
+                f"session {self.id} is retired: an operation before {name!r} has an unknown outcome"
+            )
         operation, invoke_ns = self._recorder.invoke(self.id, name, effects)
         reads: dict[str, Any] = {}
         self.page.last = type(self.page.last)()
@@ -96,17 +117,15 @@ class LoadSession:
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1
+            self.retired = True
             self._recorder.info(operation, Error(kind=error.kind, message=str(error)))
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
+        except (SessionRetired, StorageError):
+            raise
         except Exception as error:
-            self.errors += 1
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            text = f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-            self._recorder.info(operation, Error(kind="workload", message=text))
-            self._on_request(name, 0.0, error)
-            traceback.print_exc()
-            raise SessionRetired(text) from error
+            self._workload_broke(operation, name, error)
+            raise SessionRetired(str(error)) from error
         except BaseException:
             # The user was stopped in the middle: the invoke stays without a completion, which says just that.
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ import gevent.lock
 from locust import User
 from locust.exception import StopUser
 
+from harness.errors import StorageError
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
@@ -128,6 +129,9 @@ class Director:
         role: what a user that starts now will do: `hold` a session, or `visit` again and again.
         leaving: set when visitors must finish.
         releasing: set when holders must close their sessions.
+        present: users that have started and not ended, visitors and holders.
+        holding: those of them that hold a session with its state.
+        hold_failures: sessions of the current step that could not be opened or given their state.
     """
 
     def __init__(
@@ -152,7 +156,7 @@ class Director:
         self.leaving = gevent.event.Event()
         self.releasing = gevent.event.Event()
         self.open_sessions = 0
-        self.users = 0
+        self.present: set[GradioUser] = set()
         self.holding = 0
         self.hold_failures = 0
         self._numbers = itertools.count(1)
@@ -177,11 +181,11 @@ class ScenarioUser(GradioUser):
         """Nothing: sessions belong to visits."""
         self.rng = self.director.next_user_rng()
         self._action = "open"
-        self.director.users += 1
+        self.director.present.add(self)
 
     def on_stop(self) -> None:
-        """Close what is still open, if the user is stopped in the middle."""
-        self.director.users -= 1
+        """Leave; sessions were closed where they ended."""
+        self.director.present.discard(self)
 
     def make_session(self) -> LoadSession:
         """A session of this run."""
@@ -214,10 +218,15 @@ class ScenarioUser(GradioUser):
         except SessionRetired:
             director.hold_failures += 1
             return
+        if self.session.errors:
+            # Open, but without all of its state: it would make sessions look cheaper than they are.
+            director.hold_failures += 1
+            self._leave()
+            return
         director.holding += 1
         try:
             director.releasing.wait()
-            workload.act()
+            self._attempt(workload.act)
         except SessionRetired:
             pass
         finally:
@@ -231,7 +240,7 @@ class ScenarioUser(GradioUser):
             for _ in range(self._visit_length()):
                 if self._pause(profile.think_s):
                     break
-                workload.act()
+                self._attempt(workload.act)
         except SessionRetired:
             self._action = "open"
             # A server in trouble must not be hammered with new sessions.
@@ -248,11 +257,21 @@ class ScenarioUser(GradioUser):
         try:
             self.session.open(self._action)
             workload = self.director.workload(self.session)
-            workload.arrive()
+            self._attempt(workload.arrive)
         except BaseException:
             self._leave()
             raise
         return workload
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Let the workload act; what its own code raises is written down, and retires the session."""
+        try:
+            step()
+        except (SessionRetired, StorageError):
+            raise
+        except Exception as error:
+            self.session.workload_broke(error)
+            raise SessionRetired(str(error)) from error
 
     def _leave(self) -> None:
         if getattr(self, "_opened", False):

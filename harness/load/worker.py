@@ -37,7 +37,7 @@ from harness.load.control import (
     Steady,
 )
 from harness.load.recorder import Recorder
-from harness.load.user import Director, ScenarioUser
+from harness.load.user import Director, GradioUser, ScenarioUser
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
@@ -98,7 +98,6 @@ class Worker:
     def __init__(self, config: GeneratorConfig, control: socket.socket) -> None:
         self._control = control
         self._encoder = msgspec.json.Encoder()
-        self._lag_ms = 0.0
         self._recorder = Recorder(JsonLinesWriter(Path(config.history)), on_broken=self._storage_broke)
         workload = load_workload(Path(config.workload))
         self._director = Director(
@@ -157,12 +156,12 @@ class Worker:
             self.send(Done(held=director.holding))
         elif isinstance(command, Release):
             director.releasing.set()
-            self._wait_for_users(0)
+            self._wait_for_users(set())
             self.send(Done())
 
     def _drive(self, command: Drive) -> None:
         director = self._director
-        held = director.users
+        held = set(director.present)
         deadline = time.monotonic() + command.duration_s
         director.role = "visit"
         director.leaving.clear()
@@ -179,27 +178,27 @@ class Worker:
         """
         for number in range(users):
             if number:
-                gevent.sleep(1.0 / spawn_rate)
+                gevent.sleep(min(1.0 / spawn_rate, max(0.0, deadline - time.monotonic())))
             if time.monotonic() >= deadline:
                 return False
             self._runner.spawn_users({self._user_class.__name__: 1})
         return True
 
-    def _wait_for_users(self, remaining: int) -> None:
-        """Let users finish what they do; whoever hangs beyond the operation timeout is cut off."""
+    def _wait_for_users(self, remaining: set[GradioUser]) -> None:
+        """Let everybody else finish what they do; whoever hangs beyond the operation timeout is cut off."""
+        director = self._director
         deadline = time.monotonic() + self._timeout_s + 5.0
-        while self._director.users > remaining and time.monotonic() < deadline:
+        while director.present - remaining and time.monotonic() < deadline:
             gevent.sleep(_POLL_S)
+        for user in director.present - remaining:
+            user.stop(force=True)
 
     def _report_status(self) -> None:
         while True:
-            before = time.monotonic()
             gevent.sleep(_STATUS_S)
-            self._lag_ms = max(0.0, (time.monotonic() - before - _STATUS_S) * 1000.0)
             director = self._director
-            self.send(
-                Status(status=self._recorder.status(director.users, director.open_sessions, self._lag_ms))
-            )
+            visitors = len(director.present) - director.holding
+            self.send(Status(status=self._recorder.status(visitors, director.open_sessions)))
 
     def _storage_broke(self, error: StorageError) -> None:
         self.send(Broken(cause="storage", message=error.message, hint=error.hint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -25,7 +26,10 @@ def remember_holders(module: types.ModuleType) -> None:
     @functools.wraps(original)
     def init(self: object, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
-        _holders.append(weakref.ref(self))
+        with contextlib.suppress(
+            TypeError
+        ):  # a class without room for weak references: then its sessions are null
+            _holders.append(weakref.ref(self))
 
     kind.__init__ = init
 

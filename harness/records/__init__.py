@@ -13,6 +13,8 @@ from harness.records.manifest import (
     StateVariable,
 )
 from harness.records.operation import (
+    LOAD_PHASE,
+    TAB_ACTIONS,
     Effect,
     Error,
     Fail,
@@ -26,7 +28,9 @@ from harness.records.samples import LoadStatus, Plateau, ProbeSample, ProcessSam
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, worst
 
 __all__ = [
+    "LOAD_PHASE",
     "SCHEMA_VERSION",
+    "TAB_ACTIONS",
     "Anomaly",
     "Bench",
     "BenchRow",

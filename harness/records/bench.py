@@ -24,6 +24,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         expected: what the scenario declares, in words.
         met: whether the two agree.
         error: what ended the run early, None if it was completed.
+        exit_code: what `gradsoak run` would have ended with.
         anomalies: kind → how many.
         live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
         slowest_action: the action with the highest p95, tab actions aside.
@@ -39,6 +40,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     met: bool
     error: str | None
+    exit_code: int
     reason: str
     checks: dict[str, Verdict]
     anomalies: dict[str, int]

@@ -10,6 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
+# What a tab does by itself, whatever the workload says.
+TAB_ACTIONS = ("open", "reload", "close")
+# The phase in which users visit the app; figures of time and the verdict rest on it.
+LOAD_PHASE = "load"
+
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation asks one state variable to do.

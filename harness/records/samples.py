@@ -68,8 +68,8 @@ class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The load generator's own account of itself, sent to the parent while it works.
 
     Attributes:
+        users: those that visit; those that hold a session are not counted.
         p95_ms: over the operations of the last few seconds, for display only.
-        loop_lag_ms: how late a timer of the event loop fired, milliseconds.
     """
 
     users: int
@@ -77,4 +77,3 @@ class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
     operations: int
     failures: int
     p95_ms: float | None
-    loop_lag_ms: float

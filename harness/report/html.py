@@ -10,8 +10,7 @@ import markupsafe
 import msgspec
 
 from harness.analysis import Analysis, RunData
-from harness.analysis.time import TAB_ACTIONS
-from harness.records import Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
+from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
 from harness.report import units
 from harness.report.canvas import PALETTE
 from harness.report.page import render

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from harness.analysis import Analysis, RunData
 from harness.analysis.fit import Line
 from harness.analysis.memory import live_bytes, staircase, uss_bytes
-from harness.analysis.time import TAB_ACTIONS, Latency
-from harness.records import Plateau
+from harness.analysis.time import Latency
+from harness.records import TAB_ACTIONS, Plateau
 from harness.report import units
 from harness.report.canvas import (
     FIRST,

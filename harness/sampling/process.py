@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psutil
 
-from harness.errors import StorageError
+from harness.errors import HarnessError, StorageError
 from harness.records import ProcessSample
 from harness.results import JsonLinesWriter
 
@@ -26,6 +26,10 @@ class ProcessTree:
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
         self._cpu_by_member: dict[tuple[int, float], float] = {}
+
+    def members(self) -> list[tuple[int, float]]:
+        """Every process that a sample has seen, as pid and creation time."""
+        return list(self._cpu_by_member)
 
     def sample(self) -> ProcessSample | None:
         """Measure now; None if the root has ended."""
@@ -102,12 +106,18 @@ class Sampler:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self.last: dict[str, ProcessSample] = {}
-        self.failure: StorageError | None = None
+        self.failure: HarnessError | None = None
 
     def watch(self, name: str, pid: int, writer: JsonLinesWriter) -> None:
         """Begin to sample a process tree."""
         with self._lock:
             self._trees[name] = (ProcessTree(pid), writer)
+
+    def members(self, name: str) -> list[tuple[int, float]]:
+        """Every process ever seen in a tree, as pid and creation time; also those that left its process group."""
+        with self._lock:
+            watched = self._trees.get(name)
+        return list(watched[0].members()) if watched else []
 
     def start(self) -> None:
         """Begin to sample, in a thread."""
@@ -144,6 +154,13 @@ class Sampler:
                 self.sample_all()
             except StorageError as error:
                 self.failure = error
+                return
+            except (
+                Exception
+            ) as error:  # a sampler that died in silence would leave a run that looks well watched
+                self.failure = HarnessError(
+                    f"The sampler failed: {type(error).__name__}: {error}.", "Please report this."
+                )
                 return
             due = max(due + self._interval_s, self._clock())
             self._stop.wait(max(0.0, due - self._clock()))

@@ -58,9 +58,11 @@ def inspect_interpreter(python: str | None = None) -> Interpreter:
         path = os.path.abspath(os.path.expanduser(python))
         if Path(path).is_dir():
             path = str(Path(path) / "bin" / "python")
+    # As the app will be started: without the PYTHONPATH of whoever started us.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         answer = subprocess.run(
-            [path, "-c", _INSPECT], capture_output=True, text=True, timeout=60, check=False
+            [path, "-c", _INSPECT], capture_output=True, text=True, timeout=60, check=False, env=environment
         )
         found = msgspec.json.decode(answer.stdout) if answer.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -42,9 +43,16 @@ class ProbeClient:
         self._stream = connection.makefile("rwb")
         return True
 
-    def hello(self) -> dict[str, Any]:
-        """Who is there: pid, port (None before the launch), python, gradio, limits."""
-        return self._ask("hello")
+    def hello(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """Who is there: pid, port (None before the launch), python, gradio, limits.
+
+        Args:
+            timeout_s: longest wait for the answer, default: the client's own.
+
+        Raises:
+            TargetError: nobody answers in time.
+        """
+        return self._ask("hello", timeout_s)
 
     def limits(self) -> GradioLimits:
         """Gradio's settings for sessions."""
@@ -61,15 +69,18 @@ class ProbeClient:
     def close(self) -> None:
         """Hang up."""
         if self._socket is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):
+                self._stream.close()
             self._socket.close()
             self._socket = None
 
-    def _ask(self, question: str) -> dict[str, Any]:
+    def _ask(self, question: str, timeout_s: float | None = None) -> dict[str, Any]:
         if not self.connect():
             raise TargetError(
                 "The probe inside the app does not answer.", "The app may have ended; see logs/target.log."
             )
+        assert self._socket is not None
+        self._socket.settimeout(timeout_s or self._timeout_s)
         try:
             self._stream.write(msgspec.json.encode({"ask": question}) + b"\n")
             self._stream.flush()
@@ -78,6 +89,7 @@ class ProbeClient:
                 raise OSError("connection closed")
             answer: dict[str, Any] = msgspec.json.decode(line)
         except (OSError, msgspec.DecodeError) as error:
+            self.close()  # an answer that comes late must not be taken for the answer to the next question
             raise TargetError(
                 f"The probe inside the app stopped answering: {error}.",
                 "The app may have ended or hang; see logs/target.log.",

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from harness.errors import TargetError, UsageError
@@ -87,11 +87,11 @@ class Target:
             self.check_alive("before it was ready")
             if self.probe.connect():
                 try:
-                    port = self.probe.hello().get("port")
+                    port = self.probe.hello(timeout_s=2.0).get("port")
                 except TargetError:
-                    self._child.wait(1.0)
-                    self.check_alive("before it was ready")
-                    raise
+                    # It has ended, which the next turn finds out, or it is so busy that even the probe must wait.
+                    self._child.wait(_POLL_S)
+                    continue
                 if port is not None:
                     status = _request_status(int(port))
                     if status == 200:
@@ -123,10 +123,15 @@ class Target:
                 f"The whole log is in {self._log}.",
             )
 
-    def stop(self, grace_s: float = 5.0) -> None:
-        """End the app: SIGTERM, then SIGKILL after the grace period; nothing that it started stays."""
+    def stop(self, grace_s: float = 5.0, seen: Iterable[tuple[int, float]] = ()) -> None:
+        """End the app: SIGTERM, then SIGKILL after the grace period; nothing that it started stays.
+
+        Args:
+            grace_s: seconds between the two.
+            seen: its descendants noticed earlier, see `harness.processes.Child.stop`.
+        """
         self.probe.close()
-        self._child.stop(grace_s)
+        self._child.stop(grace_s, seen)
         shutil.rmtree(self._private, ignore_errors=True)
 
     def _log_tail(self) -> str:

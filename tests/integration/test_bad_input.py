@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.records import Info, Invoke
 from harness.results import RunDir
 from tests.integration.cli import entered, gradsoak, interrupted
 
@@ -241,3 +243,105 @@ def test_report_on_what_is_no_run(tmp_path: Path) -> None:
     done = gradsoak("report", ".", cwd=tmp_path)
     assert done.code == 2
     assert "holds no run" in done.err
+
+
+CLEAN_APP = """
+import gradio as gr
+
+def click(label, count, clicks):
+    return count + 1, [*clicks, label], count + 1, [*clicks, label]
+
+with gr.Blocks() as demo:
+    count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
+    gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
+"""
+
+BROKEN_WORKLOAD = """
+from harness.workload import Workload, action, append, append_only_list, counter, increment
+
+
+class Visitor(Workload):
+    state = {"count": counter(), "clicks": append_only_list()}
+
+    def arrive(self):
+        self.click()
+        ARRIVE
+
+    @action
+    def click(self):
+        label = self.token()
+        with self.operation("click", count=increment(), clicks=append(label)) as seen:
+            seen["count"], seen["clicks"] = self.page.call("/click", label)
+        ACT
+"""
+
+
+@pytest.mark.parametrize("place", ["ARRIVE", "ACT"])
+def test_a_workload_that_raises_between_operations_is_never_a_pass(
+    place: str, make_scenario, tmp_path: Path
+) -> None:
+    workload = BROKEN_WORKLOAD.replace(place, "raise ZeroDivisionError('planted')")
+    workload = workload.replace("ARRIVE", "pass").replace("ACT", "pass")
+    done = gradsoak("run", make_scenario(CLEAN_APP, workload=workload), "--out", "run", cwd=tmp_path)
+    assert done.code == 3
+    assert "ZeroDivisionError: planted" in done.out
+
+
+def test_an_app_that_stops_working_is_never_a_pass(make_scenario, tmp_path: Path) -> None:
+    app = CLEAN_APP.replace(
+        "    return count",
+        "    CALLS.append(label)\n    if len(CALLS) > 20:\n        raise gr.Error('broken from now on')\n    return count",
+    )
+    done = gradsoak("run", make_scenario(f"CALLS = []\n{app}"), "--out", "run", "--json", cwd=tmp_path)
+    assert (done.json()["verdict"], done.code) == ("unknown", 3)
+    assert any("did not succeed (app)" in warning for warning in done.json()["figures"]["warnings"])
+
+
+def test_a_call_that_hangs_is_unknown_and_its_session_is_retired(make_scenario, tmp_path: Path) -> None:
+    app = CLEAN_APP.replace("    return count", "    if count == 2:\n        time.sleep(3)\n    return count")
+    folder = make_scenario(f"import time\n{app}")
+    settings = folder / "scenario.toml"
+    settings.write_text(
+        settings.read_text().replace("[profile.quick]", "[profile.quick]\noperation_timeout_s = 0.5")
+    )
+    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
+    assert done.json()["figures"]["operations"]["errors"]["timeout"] > 0
+    records = RunDir.open(tmp_path / "run").history()[0]["0"]
+    session_of = {r.id: r.session for r in records if isinstance(r, Invoke)}
+    hung = {session_of[r.id] for r in records if isinstance(r, Info)}
+    assert hung
+    for session in hung:
+        own = [r for r in records if session_of[r.id] == session]
+        last = max(i for i, r in enumerate(own) if isinstance(r, Info))
+        assert [r.action for r in own[last:] if isinstance(r, Invoke)] == ["close"]
+
+
+def test_a_slow_ramp_does_not_outlast_its_time(make_scenario, tmp_path: Path) -> None:
+    done = gradsoak(
+        "run", make_scenario(CLEAN_APP), "--users", "2", "--spawn-rate", "0.01", "--out", "run", cwd=tmp_path
+    )
+    assert "--spawn-rate" in done.out  # a warning: not everybody had started
+    events = RunDir.open(tmp_path / "run").events()
+    times = {e.detail["name"]: e.time_ns for e in events if e.kind == "phase"}
+    assert (times["drain"] - times["load"]) / 1e9 < 15
+
+
+def test_sigterm_while_a_report_is_drawn_has_a_code_of_the_table(scenarios: Path, tmp_path: Path) -> None:
+    assert gradsoak("run", scenarios / "counters", "--out", "run", cwd=tmp_path).code == 0
+    (tmp_path / "run/derived/analysis.json").unlink()
+    code, _ = interrupted(
+        "report",
+        "run",
+        "--json",
+        cwd=tmp_path,
+        when=(tmp_path / "run/derived/analysis.json").exists,
+        how=signal.SIGTERM,
+    )
+    assert code == 3
+    assert json.loads((tmp_path / "out").read_text())["error"]["exit_code"] == 3
+
+
+def test_with_json_a_wrong_option_is_one_object_too(tmp_path: Path) -> None:
+    done = gradsoak("run", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert done.json()["error"]["exit_code"] == 2

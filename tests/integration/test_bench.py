@@ -77,3 +77,21 @@ def test_a_bench_never_overwrites(tmp_path: Path) -> None:
     done = gradsoak("bench", "--out", "bench", cwd=tmp_path)
     assert done.code == 2
     assert "is not empty" in done.err
+
+
+def test_two_scenarios_of_one_name_are_refused_before_anything_starts(
+    scenarios: Path, tmp_path: Path
+) -> None:
+    done = gradsoak("bench", "counters", scenarios / "counters", "--out", "bench", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert "are called counters" in done.json()["error"]["message"]
+    assert not (tmp_path / "bench").exists()
+
+
+def test_a_mistake_in_a_scenario_keeps_its_exit_code(make_scenario, tmp_path: Path) -> None:
+    app = "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\n"
+    done = gradsoak(
+        "bench", make_scenario(app, workload="import nothing_like_it\n"), "--out", "bench", cwd=tmp_path
+    )
+    assert done.code == 2
+    assert "nothing_like_it" in done.err

@@ -115,15 +115,3 @@ def test_a_run_has_all_its_files_and_can_be_rebuilt_from_them(scenarios: Path, t
     again = gradsoak("report", "run", cwd=tmp_path)
     assert again.code == 1
     assert {name: (run / name).read_bytes() for name in before} == before
-
-
-def test_the_same_seed_makes_the_same_visits(scenarios: Path, tmp_path: Path) -> None:
-    """What the first user of the warm-up does before anybody else interferes is decided by the seed."""
-    first = []
-    for out in ("a", "b"):
-        assert gradsoak("run", scenarios / "large_lists", "--out", out, "--seed", "5", cwd=tmp_path).code == 0
-        manifest = RunDir.open(tmp_path / out).manifest()
-        records = RunDir.open(tmp_path / out).history()[0]["0"]
-        assert manifest.seed == 5
-        first.append([r.action for r in records if isinstance(r, Invoke) and r.session == "s0-1"])
-    assert first[0] == first[1]

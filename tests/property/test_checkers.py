@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import check_history
@@ -71,6 +72,15 @@ def test_a_server_that_keeps_sessions_apart_is_never_accused(
     verdict, found = run(Server(), steps, applied)
     assert found == set()
     assert verdict in ("pass", "unknown")
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000)
+@given(STEPS, st.booleans())
+def test_a_server_that_keeps_sessions_apart_is_never_accused_in_many_more_histories(
+    steps: list[tuple[str, str]], applied: bool
+) -> None:
+    assert run(Server(), steps, applied)[1] == set()
 
 
 @given(STEPS)

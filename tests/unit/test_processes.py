@@ -52,6 +52,19 @@ def test_stopping_ends_the_whole_family_also_the_stubborn_ones(tmp_path: Path) -
     assert child.exit_status() == -signal.SIGKILL
 
 
+def test_children_of_a_child_that_died_are_ended_if_they_were_seen(tmp_path: Path) -> None:
+    script = STUBBORN.replace("import time\ntime.sleep(600)", "os._exit(3)")
+    log = tmp_path / "log"
+    child = Child([sys.executable, "-c", script], cwd=tmp_path, env=os.environ, log=log)
+    _, grandchild = started(log)
+    created = psutil.Process(grandchild).create_time()
+    assert child.wait(30) == 3
+    child.stop(seen=[(grandchild, created - 1000), (os.getpid(), 0.0)])  # other processes with these numbers
+    assert not gone([grandchild], timeout_s=0.3)
+    child.stop(seen=[(grandchild, created)])
+    assert gone([grandchild])
+
+
 def test_a_polite_child_is_ended_politely(tmp_path: Path) -> None:
     script = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('x y', flush=True); time.sleep(600)"
     log = tmp_path / "log"

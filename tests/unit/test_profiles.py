@@ -45,6 +45,8 @@ def test_a_scenario_may_write_durations_in_words() -> None:
         ({"duration_s": 1e9}, "duration of 1e"),
         ({"think_s": -0.1}, "think time of -0.1"),
         ({"think_s": float("nan")}, "think time of nan"),
+        ({"actions_per_session": float("inf")}, "inf actions"),
+        ({"warmup_s": float("inf")}, "warm-up of inf"),
         ({"staircase": {"levels": MIN_LEVELS - 1}}, "staircase of 3 levels"),
         ({"staircase": {"sessions_per_level": 0}}, "0 sessions per level"),
     ],
@@ -58,7 +60,13 @@ def test_impossible_profiles_are_refused_by_name(overrides: dict[str, object], n
 
 
 @pytest.mark.parametrize(
-    "own", [{"quick": {"userz": 3}}, {"quick": {"users": "many"}}, {"quick": {"staircase": {"steps": 3}}}]
+    "own",
+    [
+        {"quick": {"userz": 3}},
+        {"quick": {"users": "many"}},
+        {"quick": {"staircase": {"steps": 3}}},
+        {"quick": {"staircase": 5}},
+    ],
 )
 def test_settings_that_no_profile_has_are_refused(own: dict[str, dict[str, object]]) -> None:
     with pytest.raises(UsageError):

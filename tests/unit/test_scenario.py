@@ -59,7 +59,14 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["title = ", "titel = 'x'", "[expect]\nverdict = 'maybe'", "[expect]\nverdikt = 'pass'", "params = 3"],
+    [
+        "title = ",
+        "titel = 'x'",
+        "[expect]\nverdict = 'maybe'",
+        "[expect]\nverdikt = 'pass'",
+        "params = 3",
+        "[profile.quikc]\nusers = 3",
+    ],
 )
 def test_settings_that_are_not_valid_are_refused_with_their_place(tmp_path: Path, text: str) -> None:
     for name in ("app.py", "workload.py"):

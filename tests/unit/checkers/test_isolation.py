@@ -9,10 +9,16 @@ from harness.workload import append_only_list, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
 
 STATE = {"log": append_only_list(), "n": counter(), "r": register()}
+CLEAN = {"log": append_only_list(), "n": counter()}
 
 
 def judge(builder: HistoryBuilder) -> Checks:
-    return check_history(builder.build(), STATE, COMPLETED)
+    """Judge by the variables that the history uses: one that is declared and never read would be unknown."""
+    history = builder.build()
+    used = {name for o in history.operations for name in (*o.effects, *o.reads)}
+    return check_history(
+        history, {name: model for name, model in STATE.items() if name in used} or STATE, COMPLETED
+    )
 
 
 def named(checks: Checks, name: str) -> Check:
@@ -201,15 +207,15 @@ def test_a_run_that_ended_early_is_never_a_pass(ended: str) -> None:
     import msgspec
 
     seal = msgspec.structs.replace(COMPLETED, ended=ended, reason="it broke")
-    checks = check_history(two_clean_sessions().build(), STATE, seal)
+    checks = check_history(two_clean_sessions().build(), CLEAN, seal)
     assert checks.verdict == "unknown"
     assert "it broke" in checks.reason
 
 
 @pytest.mark.parametrize("problem", ["history/0.jsonl line 7 cannot be read.", "history/1.jsonl is missing."])
 def test_a_history_that_is_not_whole_is_never_a_pass(problem: str) -> None:
-    assert check_history(two_clean_sessions().build(), STATE, COMPLETED, [problem]).verdict == "unknown"
-    checks = check_history(two_clean_sessions().build([problem]), STATE, COMPLETED)
+    assert check_history(two_clean_sessions().build(), CLEAN, COMPLETED, [problem]).verdict == "unknown"
+    checks = check_history(two_clean_sessions().build([problem]), CLEAN, COMPLETED)
     assert checks.verdict == "unknown"
     assert problem in checks.reason
 
@@ -231,7 +237,7 @@ def test_a_checker_that_raises_is_unknown_with_its_traceback() -> None:
         def check(self, index: Index) -> Check:
             raise ZeroDivisionError("planted")
 
-    checks = check_history(two_clean_sessions().build(), STATE, COMPLETED, checkers=[*CHECKERS, Broken()])
+    checks = check_history(two_clean_sessions().build(), CLEAN, COMPLETED, checkers=[*CHECKERS, Broken()])
     assert named(checks, "broken").verdict == "unknown"
     assert "ZeroDivisionError: planted" in named(checks, "broken").reason
     assert checks.verdict == "unknown"
@@ -253,3 +259,54 @@ def test_many_anomalies_are_counted_in_full_and_kept_in_part() -> None:
     longest = max(check.anomalies, key=lambda a: len(a.explanation))
     assert len(longest.explanation) < 600
     assert all(len(w.reads["log"]) <= 12 for a in check.anomalies for w in a.witness if w.reads)
+
+
+def test_what_was_only_seen_in_the_warm_up_is_no_evidence() -> None:
+    history = HistoryBuilder()
+    for session in "ab":
+        history.append(session, f"{session}1", [f"{session}1"], phase="warm-up")
+    history.append("a", "a2", outcome="fail", error="app").append("b", "b2", outcome="info", error="timeout")
+    checks = judge(history)
+    assert checks.verdict == "unknown"
+    assert "under load" in checks.reason
+
+
+def test_an_app_that_mostly_fails_is_never_a_pass() -> None:
+    history = two_clean_sessions()
+    for number in range(6):
+        history.append("a", f"x{number}", outcome="fail", error="app")
+    checks = judge(history)
+    assert checks.verdict == "unknown"
+    assert "6 of 11 operations of the load phase failed" in checks.reason
+
+
+def test_a_declared_variable_that_is_never_read_is_named() -> None:
+    checks = check_history(two_clean_sessions().build(), STATE, COMPLETED)
+    assert checks.verdict == "unknown"
+    assert "declares r and never reads it" in checks.reason
+
+
+def test_reads_before_anybody_else_wrote_cannot_show_a_leak() -> None:
+    history = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1")
+    assert named(judge(history), "cross-session-read").verdict == "unknown"
+    unacknowledged = HistoryBuilder().append("b", "b1", outcome="fail", error="app").append("a", "a1", ["a1"])
+    assert named(judge(unacknowledged), "cross-session-read").verdict == "unknown"
+
+
+def test_a_write_can_be_stale_first_and_lost_later() -> None:
+    counted = (
+        HistoryBuilder()
+        .click("b", 1)
+        .click("a", 1)
+        .read("a", 0, "n")
+        .read("a", 1, "n")
+        .click("a", 1)
+        .read("a", 1, "n")
+    )
+    assert kinds(judge(counted)) == {"read-your-writes", "lost-update"}
+    listed = HistoryBuilder().append("b", "b1", ["b1"]).append("a", "a1", []).read("a", ["a1"]).read("a", [])
+    assert kinds(judge(listed)) == {"read-your-writes", "lost-update"}
+
+
+def test_half_a_count_is_garbage_and_nothing_else() -> None:
+    assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("b", 1.5, "n"))) == {"garbage-read"}

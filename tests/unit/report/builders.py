@@ -180,6 +180,7 @@ def bench_row(**changes: Any) -> BenchRow:
         expected="pass",
         met=True,
         error=None,
+        exit_code=0,
         reason="No anomaly.",
         checks={"cross-session-read": "pass"},
         anomalies={},

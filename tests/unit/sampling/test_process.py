@@ -102,3 +102,20 @@ def test_a_sampler_that_cannot_write_says_so_and_stops(tmp_path: Path) -> None:
     sampler._thread.join(timeout=30)
     assert isinstance(sampler.failure, StorageError)
     sampler.stop()
+
+
+def test_a_sampler_that_fails_in_another_way_says_so_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = Sampler(0.01, on_gap=lambda *_: None)
+    sampler.watch("target", os.getpid(), JsonLinesWriter(tmp_path / "samples.jsonl"))
+
+    def denied(self: ProcessTree) -> None:
+        raise psutil.AccessDenied(1)
+
+    monkeypatch.setattr(ProcessTree, "sample", denied)
+    sampler.start()
+    sampler._thread.join(timeout=30)
+    assert sampler.failure is not None
+    assert "AccessDenied" in sampler.failure.message
+    sampler.stop()

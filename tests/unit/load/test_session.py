@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StorageError
+from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.page import Timing
+from harness.load.recorder import Recorder
+from harness.load.session import LoadSession, SessionRetired
+from harness.results import JsonLinesWriter
+from harness.workload import increment
+
+
+class FakePage:
+    def __init__(self) -> None:
+        self.last = Timing()
+        self.closed = False
+
+    def open(self) -> None:
+        self.last.completed_ns = None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """A session with a fake page, and what it wrote down."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reported: list[tuple[str, bool]] = []
+        self.broken: list[StorageError] = []
+        self.recorder = Recorder(JsonLinesWriter(path), on_broken=self.broken.append)
+        self.session = LoadSession(
+            FakePage(),  # type: ignore[arg-type]
+            self.recorder,
+            run_tag="abcd",
+            worker=0,
+            number=7,
+            rng=random.Random(1),
+            params={},
+            on_request=lambda name, _latency, error: self.reported.append((name, error is None)),
+        )
+
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "0.jsonl")
+
+
+def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
+    with bench.session.operation("click", {"n": increment()}) as seen:
+        (invoke,) = bench.lines()
+        seen["n"] = 1
+    assert (invoke["type"], invoke["session"], invoke["effects"]) == (
+        "invoke",
+        "s0-7",
+        {"n": {"op": "increment", "value": 1}},
+    )
+    done = bench.lines()[1]
+    assert (done["type"], done["id"], done["reads"]) == ("ok", invoke["id"], {"n": 1})
+    assert bench.reported == [("click", True)]
+
+
+def test_latency_ends_when_the_result_was_on_the_socket(bench: Bench) -> None:
+    with bench.session.operation("click", {}):
+        start = bench.lines()[0]["time_ns"]
+        bench.session.page.last = Timing(accepted_ns=start + 1, started_ns=start + 2, completed_ns=start + 3)
+    assert [bench.lines()[1][name] - start for name in ("accepted_ns", "started_ns", "time_ns")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["app", "rejected"])
+def test_an_answer_of_no_is_a_failure_and_the_visit_goes_on(bench: Bench, kind: str) -> None:
+    with bench.session.operation("click", {}):
+        raise OperationFailed(kind, "no")  # type: ignore[arg-type]
+    with bench.session.operation("click", {}):
+        pass
+    assert [line["type"] for line in bench.lines()] == ["invoke", "fail", "invoke", "ok"]
+    assert bench.lines()[1]["error"] == {"kind": kind, "message": "no"}
+    assert bench.session.errors == 1
+
+
+@pytest.mark.parametrize("kind", ["timeout", "connection", "protocol"])
+def test_no_answer_is_unknown_and_retires_the_session(bench: Bench, kind: str) -> None:
+    with pytest.raises(SessionRetired), bench.session.operation("click", {}):
+        raise OperationUnknown(kind, "silence")  # type: ignore[arg-type]
+    assert [line["type"] for line in bench.lines()] == ["invoke", "info"]
+    with pytest.raises(SessionRetired, match="retired"), bench.session.operation("click", {}):
+        pytest.fail("a retired session must not act")
+    assert len(bench.lines()) == 2
+    bench.session.close()  # closing the tab is all that is left
+    assert bench.session.page.closed
+    assert [line["type"] for line in bench.lines()][2:] == ["invoke", "ok"]
+
+
+def test_a_mistake_in_the_workload_is_written_down(bench: Bench) -> None:
+    with pytest.raises(SessionRetired), bench.session.operation("click", {}):
+        raise KeyError("typo")
+    assert bench.lines()[1]["error"]["kind"] == "workload"
+    assert "test_session.py:" in bench.lines()[1]["error"]["message"]
+    bench.session.workload_broke(ValueError("between two operations"))
+    assert [line["type"] for line in bench.lines()][2:] == ["invoke", "info"]
+
+
+def test_whoever_is_stopped_in_the_middle_leaves_an_invoke_without_completion(bench: Bench) -> None:
+    with pytest.raises(KeyboardInterrupt), bench.session.operation("click", {}):
+        raise KeyboardInterrupt
+    assert [line["type"] for line in bench.lines()] == ["invoke"]
+
+
+def test_a_history_that_cannot_be_written_is_told_at_once() -> None:
+    bench = Bench(Path("/dev/full"))
+    with pytest.raises(StorageError), bench.session.operation("click", {}):
+        pytest.fail("nothing may be sent that cannot be recorded")
+    assert len(bench.broken) == 1
+
+
+def test_tokens_of_a_session_are_numbered(bench: Bench) -> None:
+    assert [bench.session.token().split("-")[:5] for _ in range(2)] == [
+        ["t", "abcd", "0", "7", "1"],
+        ["t", "abcd", "0", "7", "2"],
+    ]
+
+
+def test_the_recorder_counts(bench: Bench) -> None:
+    for _ in range(10):
+        with bench.session.operation("click", {}):
+            pass
+    with bench.session.operation("click", {}):
+        raise OperationFailed("app", "no")
+    status = bench.recorder.status(users=3, open_sessions=1)
+    assert (status.users, status.open_sessions, status.operations, status.failures) == (3, 1, 11, 1)
+    assert status.p95_ms is not None

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from harness.records import Effect
+from harness.workload import Workload, action, append, append_only_list, counter, increment, register, write
+
+
+class FakeSession:
+    id = "s0-1"
+    page = None
+    params: Mapping[str, str] = {"SIZE": "3"}
+
+    def __init__(self, seed: int = 1) -> None:
+        self.random = random.Random(seed)
+        self.recorded: list[tuple[str, dict[str, Effect], dict[str, Any]]] = []
+
+    def token(self) -> str:
+        return f"token-{len(self.recorded)}"
+
+    @contextmanager
+    def operation(self, name: str, effects: Mapping[str, Effect]) -> Iterator[dict[str, Any]]:
+        reads: dict[str, Any] = {}
+        yield reads
+        self.recorded.append((name, dict(effects), reads))
+
+
+class Visitor(Workload):
+    state = {"n": counter(), "log": append_only_list(), "r": register()}
+
+    @action
+    def click(self) -> None:
+        with self.operation("click", n=increment(), log=append(self.token())) as seen:
+            seen["n"] = 1
+
+    @action(weight=9)
+    def look(self) -> None:
+        with self.operation("look"):
+            pass
+
+
+def test_operations_reach_the_session_with_effects_and_observations() -> None:
+    session = FakeSession()
+    Visitor(session).click()
+    assert session.recorded == [("click", {"n": increment(), "log": append("token-0")}, {"n": 1})]
+
+
+def test_actions_are_chosen_by_weight_and_by_the_seed() -> None:
+    def visit(seed: int) -> list[str]:
+        session = FakeSession(seed)
+        visitor = Visitor(session)
+        for _ in range(200):
+            visitor.act()
+        return [name for name, _, _ in session.recorded]
+
+    assert Visitor.actions() == {"click": 1, "look": 9}
+    assert visit(3) == visit(3) != visit(4)
+    assert 150 < visit(3).count("look") < 199
+
+
+@pytest.mark.parametrize(
+    ("effects", "error"),
+    [
+        ({"m": increment()}, KeyError),
+        ({"log": increment()}, ValueError),
+        ({"n": write(0)}, ValueError),
+        ({"r": append("x")}, ValueError),
+    ],
+)
+def test_an_effect_that_does_not_fit_the_state_is_refused_before_the_wire(
+    effects: dict[str, Effect], error: type[Exception]
+) -> None:
+    session = FakeSession()
+    with pytest.raises(error), Visitor(session).operation("click", **effects):
+        pass
+    assert session.recorded == []
+
+
+def test_an_observation_that_no_variable_is_declared_for_is_no_silent_loss() -> None:
+    session = FakeSession()
+    with (
+        pytest.raises(KeyError, match="lgo; `state` declares n, log, r"),
+        Visitor(session).operation("look") as seen,
+    ):
+        seen["lgo"] = []
+    assert session.recorded == []
+
+
+@pytest.mark.parametrize("amount", [0, -1, 1.5])
+def test_counters_only_grow(amount: Any) -> None:
+    with pytest.raises(ValueError, match="grows by whole numbers"):
+        increment(amount)
