@@ -42,7 +42,7 @@ class CrossSessionRead:
         if findings.total:
             verdict, reason = (
                 "fail",
-                f"Sessions saw what other sessions wrote, in {findings.total} combinations of sessions and variable.",
+                f"{findings.sufferers} of {len(readers)} sessions saw what other sessions wrote.",
             )
         elif not exposed:
             verdict, reason = (
@@ -86,7 +86,7 @@ class GarbageRead:
                     )
         reads = sum(len(reads) for reads in index.reads.values())
         if findings.total:
-            verdict, reason = "fail", f"{findings.total} sessions saw values that nobody wrote."
+            verdict, reason = "fail", f"{findings.sufferers} sessions saw values that nobody wrote."
         elif not reads:
             verdict, reason = "unknown", "Nothing was read."
         else:

@@ -82,6 +82,11 @@ class Findings:
         """How many different anomalies there were, kept or not."""
         return len(self._occurrences)
 
+    @property
+    def sufferers(self) -> int:
+        """How many sessions suffered from one."""
+        return len({place[-1] for place in self._occurrences})
+
     def anomalies(self) -> list[Anomaly]:
         """Those kept, with their occurrences counted."""
         return [

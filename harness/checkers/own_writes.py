@@ -54,7 +54,7 @@ class LostUpdate:
                     ),
                     relevant=miss.relevant,
                 )
-        return _conclude(self.name, findings, pairs, "an acknowledged write was lost")
+        return _conclude(self.name, index, findings, pairs, "an acknowledged write was lost")
 
 
 class ReadYourWrites:
@@ -85,7 +85,9 @@ class ReadYourWrites:
                     ),
                     relevant=miss.relevant,
                 )
-        return _conclude(self.name, findings, pairs, "a read missed a write that its session had made before")
+        return _conclude(
+            self.name, index, findings, pairs, "a read missed a write that its session had made before"
+        )
 
 
 def find_misses(index: Index) -> tuple[list[Miss], int]:
@@ -222,15 +224,15 @@ def _witness(miss: Miss) -> list[tuple[Operation, str]]:
     return [(miss.write, miss.clause), (miss.read, f"then read {miss.variable} = {seen}")]
 
 
-def _conclude(name: str, findings: Findings, pairs: int, what: str) -> Check:
+def _conclude(name: str, index: Index, findings: Findings, pairs: int, what: str) -> Check:
     if findings.total:
-        verdict, reason = "fail", f"In {findings.total} sessions and variables {what}."
+        verdict, reason = "fail", f"In {findings.sufferers} of {len(index.sessions)} sessions {what}."
     elif not pairs:
         verdict, reason = "unknown", "No session read what it had written before."
     else:
         verdict, reason = (
             "pass",
-            f"In none of {pairs} pairs of a write and a later read by the same session {what}.",
+            f"In none of {pairs:,} pairs of a write and a later read by the same session {what}.",
         )
     return Check(
         name=name,

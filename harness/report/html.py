@@ -26,12 +26,6 @@ _MAX_REASONS = 3
 # With fewer operations than this, a p99 is little more than the maximum.
 _FEW = 100
 
-_BROKEN = {
-    "cross-session-read": "sessions saw what other sessions wrote",
-    "garbage-read": "sessions saw values that nobody wrote",
-    "lost-update": "writes that the app had acknowledged were lost",
-    "read-your-writes": "sessions did not see what they had written themselves",
-}
 _ENDED = {
     "interrupted": "The run was interrupted.",
     "target_failed": "The app stopped during the run.",
@@ -99,17 +93,19 @@ def _figure(plot: Plot) -> _Figure:
 
 def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "pass":
-        seen = f"{units.plural(analysis.operations.total, 'operation')} of {units.plural(analysis.sessions, 'session')}"
+        seen = f"{units.plural(analysis.operations.ok, 'successful operation')} of {units.plural(analysis.sessions, 'session')}"
         if any(check.name == "cross-session-read" for check in checks.checks):
             return f"No session saw another session’s state, in {seen}."
         return f"No anomaly was found, in {seen}."
     if checks.verdict == "fail":
-        kinds = list(dict.fromkeys(check.name for check in checks.checks if check.verdict == "fail"))
-        told = [_BROKEN.get(kind, kind) for kind in kinds]
-        listed = (
-            told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}" if told else checks.reason
+        crossed = any(
+            check.name == "cross-session-read" and check.verdict == "fail" for check in checks.checks
         )
-        return f"The app does not keep its sessions apart: {listed.rstrip('.')}."
+        return (
+            "The app does not keep its sessions apart."
+            if crossed
+            else "The app does not keep what its sessions write."
+        )
     return "This run does not tell whether the app keeps its sessions apart."
 
 

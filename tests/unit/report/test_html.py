@@ -66,7 +66,7 @@ def flat(text: str) -> str:
 def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> None:
     text = flat(page(full, passed).text)
     assert "✓\ufe0e PASS" in text
-    assert "No session saw another session’s state, in 200 operations of 3 sessions." in text
+    assert "No session saw another session’s state, in 200 successful operations of 3 sessions." in text
     assert "As declared. The scenario declares that this must be found: pass. It was." in text
     assert "Warning" not in text
     assert "ended early" not in text
@@ -75,7 +75,7 @@ def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> 
 def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) -> None:
     text = flat(page(full, failing([anomaly(1)])).text)
     assert "✗\ufe0e FAIL" in text
-    assert "The app does not keep its sessions apart: sessions saw what other sessions wrote." in text
+    assert "The app does not keep its sessions apart." in text
     assert (
         "Not as declared. The scenario declares that this must be found: pass. Found: fail (cross-session-read)."
         in text
