@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.checkers.findings import Findings, show
 from harness.checkers.index import Index, key
-from harness.records import Check, Operation
+from harness.records import Check, Operation, Verdict
 
 
 class CrossSessionRead:
@@ -39,6 +39,7 @@ class CrossSessionRead:
             "sessions_reading": len(readers),
             "sessions_writing": len(writers),
         }
+        verdict: Verdict
         if findings.total:
             verdict, reason = (
                 "fail",
@@ -56,7 +57,7 @@ class CrossSessionRead:
             )
         return Check(
             name=self.name,
-            verdict=verdict,  # type: ignore[arg-type]
+            verdict=verdict,
             reason=reason,
             evidence=evidence,
             anomalies=findings.anomalies(),
@@ -85,6 +86,7 @@ class GarbageRead:
                         relevant=[value],
                     )
         reads = sum(len(reads) for reads in index.reads.values())
+        verdict: Verdict
         if findings.total:
             verdict, reason = "fail", f"{findings.sufferers} sessions saw values that nobody wrote."
         elif not reads:
@@ -96,7 +98,7 @@ class GarbageRead:
             )
         return Check(
             name=self.name,
-            verdict=verdict,  # type: ignore[arg-type]
+            verdict=verdict,
             reason=reason,
             evidence={"values_read": reads},
             anomalies=findings.anomalies(),

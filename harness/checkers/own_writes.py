@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.checkers.findings import Findings, show
 from harness.checkers.index import Index, key
-from harness.records import Check, Operation
+from harness.records import Check, Operation, Verdict
 
 
 class Miss(NamedTuple):
@@ -225,6 +225,7 @@ def _witness(miss: Miss) -> list[tuple[Operation, str]]:
 
 
 def _conclude(name: str, index: Index, findings: Findings, pairs: int, what: str) -> Check:
+    verdict: Verdict
     if findings.total:
         verdict, reason = "fail", f"In {findings.sufferers} of {len(index.sessions)} sessions {what}."
     elif not pairs:
@@ -236,7 +237,7 @@ def _conclude(name: str, index: Index, findings: Findings, pairs: int, what: str
         )
     return Check(
         name=name,
-        verdict=verdict,  # type: ignore[arg-type]
+        verdict=verdict,
         reason=reason,
         evidence={"write_read_pairs": pairs},
         anomalies=findings.anomalies(),

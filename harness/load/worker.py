@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import gevent
+import gevent.lock
 import msgspec
 from locust.env import Environment
 
@@ -97,6 +98,7 @@ class Worker:
 
     def __init__(self, config: GeneratorConfig, control: socket.socket) -> None:
         self._control = control
+        self._sending = gevent.lock.RLock()  # two greenlets send; a line must not be cut by another
         self._encoder = msgspec.json.Encoder()
         self._recorder = Recorder(JsonLinesWriter(Path(config.history)), on_broken=self._storage_broke)
         workload = load_workload(Path(config.workload))
@@ -134,7 +136,8 @@ class Worker:
     def send(self, report: Report) -> None:
         """Tell the harness; if it is gone, so are we."""
         try:
-            self._control.sendall(self._encoder.encode(report) + b"\n")
+            with self._sending:
+                self._control.sendall(self._encoder.encode(report) + b"\n")
         except OSError:
             os._exit(0)
 
