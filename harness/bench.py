@@ -16,9 +16,10 @@ from harness import __version__, rebuild
 from harness.analysis import Analysis
 from harness.analysis.fit import Line
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
+from harness.plan import RunOptions
 from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval
 from harness.results import RunDir, write_atomically
-from harness.run import Progress, RunOptions, execute
+from harness.run import Progress, execute
 from harness.scenario import Expectation, Scenario
 
 BENCH = "bench.json"

@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive the harness, however it ends."""
+"""Child processes that cannot outlive the harness, however it ends, and signals that must wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -136,3 +136,19 @@ def _still_there(seen: Iterable[tuple[int, float]]) -> list[psutil.Process]:
             if process.create_time() == created:  # not another process that got the same number
                 alive.append(process)
     return alive
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the block is done. For short blocks, in the main thread."""
+    arrived: list[int] = []
+    before = {
+        s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        raise KeyboardInterrupt

@@ -5,42 +5,19 @@ Everything that is observed is on disk before anything is concluded from it; `ha
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
-import random
-import secrets
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from importlib.metadata import distributions
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import psutil
 
-from harness import __version__
-from harness.checkers import CHECKERS
 from harness.errors import HarnessError, StorageError, TargetError
 from harness.live import LiveCheck
 from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
 from harness.load.generator import LoadGenerator
-from harness.records import (
-    SCHEMA_VERSION,
-    ClockAnchor,
-    LoadStatus,
-    Machine,
-    Plateau,
-    ProcessSample,
-    Profile,
-    RunEvent,
-    RunManifest,
-    StateVariable,
-)
+from harness.plan import RunOptions, build_manifest
+from harness.processes import uninterrupted
+from harness.records import LoadStatus, Plateau, ProcessSample, RunEvent, StateVariable
 from harness.results import (
     EVENTS,
     LOADGEN_LOG,
@@ -53,8 +30,7 @@ from harness.results import (
     RunDir,
 )
 from harness.sampling import Sampler, measure_tree
-from harness.scenario import Scenario
-from harness.target import Interpreter, Target
+from harness.target import Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
@@ -62,24 +38,6 @@ _SETTLE_POLL_S = 0.25
 # Two settled measurements in a row that differ by less than this share, or this much, are one plateau.
 _QUIET_SHARE = 0.001
 _QUIET_BYTES = 64 * 1024
-
-
-class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line decides about a run.
-
-    Attributes:
-        params: the scenario's adjustable values, overrides applied.
-        ready_timeout_s: longest wait for the app to answer its first request.
-        argv: the command line, for the manifest.
-    """
-
-    scenario: Scenario
-    profile: Profile
-    params: dict[str, str]
-    seed: int
-    interpreter: Interpreter
-    ready_timeout_s: float
-    argv: list[str]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,11 +63,6 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     server_rss_bytes: int | None
     anomalies: int | None
     anomalies_are_all: bool
-
-
-def new_run_id(scenario: str) -> str:
-    """A name for a run that sorts by time: `20261122-114200-counters-7f3a`."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
 
 
 def execute(
@@ -151,22 +104,6 @@ def execute(
     return early
 
 
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block is done. For short blocks, in the main thread."""
-    arrived: list[int] = []
-    before = {
-        s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if arrived:
-        raise KeyboardInterrupt
-
-
 class _Run:
     def __init__(self, options: RunOptions, run_dir: RunDir, on_progress: Callable[[Progress], None]) -> None:
         self._options = options
@@ -183,7 +120,7 @@ class _Run:
             options.profile.sample_interval_s,
             on_gap=lambda name, gap_s: self._event("sampler_gap", process=name, gap_s=round(gap_s, 3)),
         )
-        self._manifest = _manifest(options, run_dir.path.name)
+        self._manifest = build_manifest(options, run_dir.path.name)
         run_dir.write_json(MANIFEST, self._manifest)
 
     # --- the path ---
@@ -410,75 +347,3 @@ class _Rate:
             self._points.pop(0)
         then, before = self._points[0]
         return (total - before) / (now - then) if now - then > 0.2 else None
-
-
-def random_seed() -> int:
-    """A seed for a run that was given none."""
-    return random.SystemRandom().randrange(2**31)
-
-
-def _manifest(options: RunOptions, run_id: str) -> RunManifest:
-    scenario, interpreter = options.scenario, options.interpreter
-    expect = None
-    if scenario.expect is not None:
-        expect = {"verdict": scenario.expect.verdict}
-        if scenario.expect.kind is not None:
-            expect["kind"] = scenario.expect.kind
-    return RunManifest(
-        schema_version=SCHEMA_VERSION,
-        gradsoak_version=__version__,
-        run_id=run_id,
-        run_tag=secrets.token_hex(2),
-        scenario=scenario.name,
-        scenario_path=str(scenario.folder),
-        title=scenario.title,
-        argv=options.argv,
-        seed=options.seed,
-        profile=options.profile,
-        params=options.params,
-        expect=expect,
-        state={},
-        checks=[checker.name for checker in CHECKERS],
-        git_sha=_git_sha(scenario.folder),
-        target_python=interpreter.path,
-        target_python_version=interpreter.version,
-        target_packages=interpreter.packages,
-        harness_packages={
-            d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]
-        },
-        gradio_version=interpreter.gradio_version,
-        machine=Machine(
-            system=platform.system(),
-            release=platform.release(),
-            architecture=platform.machine(),
-            cpu_count=os.cpu_count() or 1,
-            memory_bytes=psutil.virtual_memory().total,
-        ),
-        clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
-    )
-
-
-def _git_sha(folder: Path) -> str | None:
-    """Commit of the checkout that the scenario stands in, with `+` if it has changes; None outside of one."""
-    try:
-        sha = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
-        )
-        if sha.returncode != 0:
-            return None
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
-
-
-def command_line() -> list[str]:
-    """The command that the user typed, for the manifest."""
-    return ["gradsoak", *sys.argv[1:]]

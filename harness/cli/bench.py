@@ -16,9 +16,10 @@ from harness import profiles, scenario
 from harness.cli import options, summary
 from harness.cli.progress import ProgressDisplay
 from harness.errors import ExitCode
+from harness.plan import RunOptions, command_line, random_seed
 from harness.records import Bench, BenchRow
 from harness.report import units
-from harness.run import Progress, RunOptions, command_line, random_seed
+from harness.run import Progress
 from harness.target import inspect_interpreter
 
 

@@ -11,8 +11,9 @@ from harness import profiles, rebuild, scenario
 from harness.cli import options, summary
 from harness.cli.progress import ProgressDisplay
 from harness.errors import HarnessError, run_exit_code
+from harness.plan import RunOptions, command_line, new_run_id, random_seed
 from harness.results import RunDir
-from harness.run import RunOptions, command_line, execute, new_run_id, random_seed
+from harness.run import execute
 from harness.target import inspect_interpreter
 
 

@@ -1,0 +1,119 @@
+"""The plan of a run: what was asked for, and the manifest that records it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import secrets
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from harness import __version__
+from harness.checkers import CHECKERS
+from harness.records import SCHEMA_VERSION, ClockAnchor, Machine, Profile, RunManifest
+from harness.scenario import Scenario
+from harness.target import Interpreter
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line decides about a run.
+
+    Attributes:
+        params: the scenario's adjustable values, overrides applied.
+        ready_timeout_s: longest wait for the app to answer its first request.
+        argv: the command line, for the manifest.
+    """
+
+    scenario: Scenario
+    profile: Profile
+    params: dict[str, str]
+    seed: int
+    interpreter: Interpreter
+    ready_timeout_s: float
+    argv: list[str]
+
+
+def new_run_id(scenario: str) -> str:
+    """A name for a run that sorts by time: `20261122-114200-counters-7f3a`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
+
+
+def random_seed() -> int:
+    """A seed for a run that was given none."""
+    return random.SystemRandom().randrange(2**31)
+
+
+def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
+    """Everything that is decided before the run begins; `state` is added once the workload is loaded."""
+    scenario, interpreter = options.scenario, options.interpreter
+    expect = None
+    if scenario.expect is not None:
+        expect = {"verdict": scenario.expect.verdict}
+        if scenario.expect.kind is not None:
+            expect["kind"] = scenario.expect.kind
+    return RunManifest(
+        schema_version=SCHEMA_VERSION,
+        gradsoak_version=__version__,
+        run_id=run_id,
+        run_tag=secrets.token_hex(2),
+        scenario=scenario.name,
+        scenario_path=str(scenario.folder),
+        title=scenario.title,
+        argv=options.argv,
+        seed=options.seed,
+        profile=options.profile,
+        params=options.params,
+        expect=expect,
+        state={},
+        checks=[checker.name for checker in CHECKERS],
+        git_sha=_git_sha(scenario.folder),
+        target_python=interpreter.path,
+        target_python_version=interpreter.version,
+        target_packages=interpreter.packages,
+        harness_packages={
+            d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]
+        },
+        gradio_version=interpreter.gradio_version,
+        machine=Machine(
+            system=platform.system(),
+            release=platform.release(),
+            architecture=platform.machine(),
+            cpu_count=os.cpu_count() or 1,
+            memory_bytes=psutil.virtual_memory().total,
+        ),
+        clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
+    )
+
+
+def _git_sha(folder: Path) -> str | None:
+    """Commit of the checkout that the scenario stands in, with `+` if it has changes; None outside of one."""
+    try:
+        sha = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+        if sha.returncode != 0:
+            return None
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def command_line() -> list[str]:
+    """The command that the user typed, for the manifest."""
+    return ["gradsoak", *sys.argv[1:]]
