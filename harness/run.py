@@ -132,10 +132,12 @@ class _Run:
         self._target = Target(
             options.scenario.app, options.interpreter, self._dir.path / TARGET_LOG, options.params
         )
+        # Both take seconds to import their libraries; the app is not measured yet, so they may do it together.
+        self._load = LoadGenerator(log=self._dir.path / LOADGEN_LOG, cwd=options.scenario.folder)
         url = self._target.wait_ready(options.ready_timeout_s, self._show)
         hello = self._target.probe.hello()
         self._event("target_ready", pid=self._target.pid, url=url, overridden=hello.get("overridden", {}))
-        self._load = LoadGenerator(
+        ready = self._load.configure(
             GeneratorConfig(
                 url=url,
                 workload=str(options.scenario.workload),
@@ -146,10 +148,8 @@ class _Run:
                 params=options.params,
                 profile=profile,
             ),
-            log=self._dir.path / LOADGEN_LOG,
-            cwd=options.scenario.folder,
+            self._tick,
         )
-        ready = self._load.wait_ready(self._tick)
         self._declare(ready.state)
         self._sampler.watch("target", self._target.pid, self._dir.writer(PROCESS_SAMPLES))
         self._sampler.watch("loadgen", self._load.pid, self._dir.writer(LOADGEN_SAMPLES))

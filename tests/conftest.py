@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.integration.cli import gradsoak
+
 # Two workers share two cores with real servers: a deadline per example would measure them, not the code.
 hypothesis.settings.register_profile("gradsoak", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gradsoak")
@@ -35,6 +37,19 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for settings in folder.glob("*/scenario.toml"):
         settings.write_text(settings.read_text() + SMALL_PROFILE)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bench(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bench of all bundled scenarios, run once. Tests that use it belong to the group `bench`."""
+    folder = tmp_path_factory.mktemp("bench")
+    names = sorted(settings.parent.name for settings in scenarios.glob("*/scenario.toml"))
+    done = gradsoak(
+        "bench", *(scenarios / name for name in names), "--out", "bench", "--seed", "7", cwd=folder
+    )
+    (folder / "bench" / "stdout").write_text(done.out)
+    assert done.code == 0, done.err
+    return folder / "bench"
 
 
 @pytest.fixture

@@ -23,10 +23,9 @@ _START_TIMEOUT_S = 60.0
 
 
 class LoadGenerator:
-    """The load generator process.
+    """The load generator process. It loads its libraries at once, and begins to work when it is configured.
 
     Args:
-        config: what it is started with.
         log: file for its output.
         cwd: its working folder.
 
@@ -34,7 +33,7 @@ class LoadGenerator:
         status: its last account of itself, None before the first.
     """
 
-    def __init__(self, config: GeneratorConfig, log: Path, cwd: Path) -> None:
+    def __init__(self, log: Path, cwd: Path) -> None:
         ours, theirs = socket.socketpair()
         environment = {
             **os.environ,
@@ -55,7 +54,6 @@ class LoadGenerator:
         self._control = ours
         self._reports: queue.Queue[Report | None] = queue.Queue()
         self.status: LoadStatus | None = None
-        self._send_line(msgspec.json.encode(config))
         self._reader = threading.Thread(target=self._read, name="loadgen-reports", daemon=True)
         self._reader.start()
 
@@ -64,12 +62,13 @@ class LoadGenerator:
         """Process id."""
         return self._child.pid
 
-    def wait_ready(self, tick: Callable[[], None]) -> Ready:
-        """Wait until it has loaded the workload.
+    def configure(self, config: GeneratorConfig, tick: Callable[[], None]) -> Ready:
+        """Tell it what to work on, and wait until it has loaded the workload.
 
         Raises:
             HarnessError: it could not, or did not in time.
         """
+        self._send_line(msgspec.json.encode(config))
         report = self._wait(Ready, tick, timeout_s=_START_TIMEOUT_S)
         assert isinstance(report, Ready)
         return report

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli import gradsoak
-
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("bench")]
 
 PLOTS = ("memory-over-time", "memory-per-session", "latency", "throughput")
 
@@ -37,17 +35,6 @@ def browser() -> Iterator[Any]:
         )
         yield started
         started.close()
-
-
-@pytest.fixture(scope="module")
-def reports(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bench of a clean and a faulty scenario, once for all tests of this file."""
-    folder = tmp_path_factory.mktemp("reports")
-    done = gradsoak(
-        "bench", scenarios / "counters", scenarios / "counters_global", "--out", "bench", cwd=folder
-    )
-    assert done.code == 0, done.err
-    return folder / "bench"
 
 
 class Visit:
@@ -78,11 +65,11 @@ class Visit:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("scenario", ["counters", "counters_global"])
 def test_the_report_shows_its_plots_and_asks_for_nothing(
-    browser: Any, reports: Path, scenario: str, scheme: str
+    browser: Any, bench: Path, scenario: str, scheme: str
 ) -> None:
     visit = Visit(
         browser,
-        reports / scenario / "derived/report.html",
+        bench / scenario / "derived/report.html",
         color_scheme=scheme,
         viewport={"width": 1200, "height": 900},
     )
@@ -111,14 +98,14 @@ def test_the_report_shows_its_plots_and_asks_for_nothing(
 @pytest.mark.parametrize(
     "page", ["counters/derived/report.html", "counters_global/derived/report.html", "index.html"]
 )
-def test_a_phone_never_scrolls_sideways(browser: Any, reports: Path, page: str) -> None:
-    visit = Visit(browser, reports / page, viewport={"width": 360, "height": 740}, is_mobile=True)
+def test_a_phone_never_scrolls_sideways(browser: Any, bench: Path, page: str) -> None:
+    visit = Visit(browser, bench / page, viewport={"width": 360, "height": 740}, is_mobile=True)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
     assert visit.complaints == []
 
 
-def test_labels_of_a_plot_do_not_lie_on_each_other(browser: Any, reports: Path) -> None:
-    visit = Visit(browser, reports / "counters/derived/report.html", viewport={"width": 1200, "height": 900})
+def test_labels_of_a_plot_do_not_lie_on_each_other(browser: Any, bench: Path) -> None:
+    visit = Visit(browser, bench / "counters/derived/report.html", viewport={"width": 1200, "height": 900})
     overlaps = visit.page.evaluate(
         """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
             const boxes = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
@@ -134,8 +121,8 @@ def test_labels_of_a_plot_do_not_lie_on_each_other(browser: Any, reports: Path) 
     assert overlaps == []
 
 
-def test_the_report_can_be_printed(browser: Any, reports: Path, tmp_path: Path) -> None:
-    visit = Visit(browser, reports / "counters_global/derived/report.html", color_scheme="dark")
+def test_the_report_can_be_printed(browser: Any, bench: Path, tmp_path: Path) -> None:
+    visit = Visit(browser, bench / "counters_global/derived/report.html", color_scheme="dark")
     visit.page.emulate_media(media="print", color_scheme="dark")
     assert visit.luminance("getComputedStyle(document.body).color") < 0.3
     visit.page.pdf(path=tmp_path / "report.pdf")
@@ -143,12 +130,14 @@ def test_the_report_can_be_printed(browser: Any, reports: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_index_leads_to_every_run(browser: Any, reports: Path, scheme: str) -> None:
-    visit = Visit(browser, reports / "index.html", color_scheme=scheme)
+def test_the_index_leads_to_every_run(browser: Any, bench: Path, scheme: str) -> None:
+    visit = Visit(browser, bench / "index.html", color_scheme=scheme)
     assert visit.complaints == []
     links = visit.page.locator("a[href$='derived/report.html']")
     hrefs = [links.nth(i).get_attribute("href") for i in range(links.count())]
-    assert hrefs == ["counters/derived/report.html", "counters_global/derived/report.html"]
+    assert hrefs == [
+        f"{run.parent.name}/derived/report.html" for run in sorted(bench.glob("*/manifest.json"))
+    ]
     visit.page.click("a[href^='counters_global']")
     assert "FAIL" in visit.page.inner_text("body")
     assert visit.complaints == []

@@ -32,15 +32,15 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "harness", *map(str, arguments)]
 
 
-def gradsoak(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Done:
+def gradsoak(*arguments: str | Path, cwd: Path, timeout_s: float = 180) -> Done:
     done = subprocess.run(
         command(*arguments),
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=timeout_s,
         check=False,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **(env or {})},
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
