@@ -37,9 +37,8 @@ class LiveCheck:
         """How many there are so far, None before the first look."""
         began = time.monotonic()
         if state and began >= self._next_at:
-            shards, _ = (
-                self._run_dir.history()
-            )  # a last line that is being written counts as torn, and is left out
+            # A last line that is being written counts as torn, and is left out.
+            shards, _ = self._run_dir.history()
             self._count = count_anomalies(pair(shards), state)
             ended = time.monotonic()
             if ended - began > _COST_LIMIT_S:

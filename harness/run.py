@@ -182,7 +182,7 @@ class _Run:
                 if done.held < wanted:
                     self._event(
                         "warning",
-                        text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened",
+                        text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened or given their state",
                     )
                 held = done.held
                 plateau("staircase", held)

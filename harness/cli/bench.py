@@ -148,11 +148,7 @@ def _as_json(bench: Bench, folder: Path, code: ExitCode) -> str:
     return msgspec.json.encode(
         {
             "bench_dir": str(folder),
-            "verdict": "pass"
-            if code is ExitCode.PASS
-            else "unknown"
-            if code in (ExitCode.UNKNOWN, ExitCode.TARGET_FAILED)
-            else "fail",
+            "verdict": {ExitCode.PASS: "pass", ExitCode.ANOMALY: "fail"}.get(code, "unknown"),
             "rows": msgspec.to_builtins(bench.rows),
         }
     ).decode()

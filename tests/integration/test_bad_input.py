@@ -15,23 +15,25 @@ from harness.records import Info, Invoke
 from harness.results import RunDir
 from tests.integration.cli import entered, gradsoak, interrupted
 
-DYING_APP = """
-import os
+CLEAN_APP = """
 import gradio as gr
 
-CALLS = []
-
 def click(label, count, clicks):
-    CALLS.append(label)
-    if len(CALLS) > 25:
-        print("out of memory, probably", flush=True)
-        os._exit(3)
     return count + 1, [*clicks, label], count + 1, [*clicks, label]
 
 with gr.Blocks() as demo:
     count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
     gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
 """
+
+
+def app_that(step: str) -> str:
+    """The clean app with a step before its answer; `CALLS` holds every label that came so far, this one included."""
+    body = "".join(f"    {line}\n" for line in ["CALLS.append(label)", *step.splitlines()])
+    return f"import os, time\nCALLS = []\n{CLEAN_APP.replace('    return count', body + '    return count')}"
+
+
+DYING_APP = app_that("if len(CALLS) > 25:\n    print('out of memory, probably', flush=True)\n    os._exit(3)")
 
 
 @pytest.mark.parametrize(
@@ -144,26 +146,18 @@ def test_a_workload_that_calls_what_the_app_does_not_have_is_never_a_pass(
     assert "has no endpoint '/click'; it has /echo" in done.out
 
 
-def test_an_app_whose_function_fails_is_measured_all_the_same(make_scenario, tmp_path: Path) -> None:
-    app = """
-import gradio as gr
-
-CALLS = []
-
-def click(label, count, clicks):
-    CALLS.append(label)
-    if len(CALLS) % 4 == 0:
-        raise gr.Error("every fourth click fails")
-    return count + 1, [*clicks, label], count + 1, [*clicks, label]
-
-with gr.Blocks() as demo:
-    count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
-    gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
-"""
+def test_an_app_whose_function_fails_now_and_then_is_measured_all_the_same(
+    make_scenario, tmp_path: Path
+) -> None:
+    app = app_that("if len(CALLS) % 4 == 0:\n    raise gr.Error('every fourth click fails')")
     done = gradsoak("run", make_scenario(app), "--out", "run", "--json", cwd=tmp_path)
     result = done.json()
     assert result["figures"]["operations"]["errors"].keys() == {"app"}
     assert (result["verdict"], done.code) == ("pass", 0)
+    # Among the sessions of the staircase, too, every fourth stays without its state, and does not count as one that has it.
+    assert any("of the staircase could not be" in warning for warning in result["figures"]["warnings"])
+    steps = [p for p in RunDir.open(tmp_path / "run").plateaus() if p.label == "staircase"]
+    assert any(step.open_sessions < 2 * level for level, step in enumerate(steps))
 
 
 def test_an_app_that_asks_for_a_login_is_refused_in_words(make_scenario, tmp_path: Path) -> None:
@@ -249,17 +243,6 @@ def test_report_on_what_is_no_run(tmp_path: Path) -> None:
     assert "holds no run" in done.err
 
 
-CLEAN_APP = """
-import gradio as gr
-
-def click(label, count, clicks):
-    return count + 1, [*clicks, label], count + 1, [*clicks, label]
-
-with gr.Blocks() as demo:
-    count, clicks, label = gr.State(0), gr.State([]), gr.Textbox()
-    gr.Button().click(click, [label, count, clicks], [count, clicks, gr.Number(), gr.JSON()], api_name="click")
-"""
-
 BROKEN_WORKLOAD = """
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 
@@ -292,18 +275,15 @@ def test_a_workload_that_raises_between_operations_is_never_a_pass(
 
 
 def test_an_app_that_stops_working_is_never_a_pass(make_scenario, tmp_path: Path) -> None:
-    app = CLEAN_APP.replace(
-        "    return count",
-        "    CALLS.append(label)\n    if len(CALLS) > 20:\n        raise gr.Error('broken from now on')\n    return count",
-    )
-    done = gradsoak("run", make_scenario(f"CALLS = []\n{app}"), "--out", "run", "--json", cwd=tmp_path)
+    app = app_that("if len(CALLS) > 20:\n    raise gr.Error('broken from now on')")
+    done = gradsoak("run", make_scenario(app), "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("unknown", 3)
     assert any("did not succeed (app)" in warning for warning in done.json()["figures"]["warnings"])
 
 
 def test_a_call_that_hangs_is_unknown_and_its_session_is_retired(make_scenario, tmp_path: Path) -> None:
-    app = CLEAN_APP.replace("    return count", "    if count == 2:\n        time.sleep(3)\n    return count")
-    folder = make_scenario(f"import time\n{app}")
+    app = app_that("if count == 2:\n    time.sleep(3)")
+    folder = make_scenario(app)
     settings = folder / "scenario.toml"
     settings.write_text(
         settings.read_text().replace("[profile.quick]", "[profile.quick]\noperation_timeout_s = 0.5")

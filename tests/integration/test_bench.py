@@ -88,7 +88,12 @@ def test_two_scenarios_of_one_name_are_refused_before_anything_starts(
 def test_a_mistake_in_a_scenario_keeps_its_exit_code(make_scenario, tmp_path: Path) -> None:
     app = "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\n"
     done = gradsoak(
-        "bench", make_scenario(app, workload="import nothing_like_it\n"), "--out", "bench", cwd=tmp_path
+        "bench",
+        make_scenario(app, workload="import nothing_like_it\n"),
+        "--out",
+        "bench",
+        "--json",
+        cwd=tmp_path,
     )
-    assert done.code == 2
+    assert (done.code, done.json()["verdict"]) == (2, "unknown")
     assert "nothing_like_it" in done.err
