@@ -23,3 +23,17 @@ class OperationUnknown(Exception):
     def __init__(self, kind: Literal["timeout", "connection", "protocol"], message: str) -> None:
         super().__init__(message)
         self.kind: Literal["timeout", "connection", "protocol"] = kind
+
+
+class PageMisuse(Exception):
+    """The workload asks for something that this app's page does not have. Every session would fail in the same way.
+
+    Attributes:
+        message: what was asked for, and why it cannot be.
+        hint: what to ask for instead.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint

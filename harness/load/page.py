@@ -1,272 +1,568 @@
 """GradioPage: one browser tab, which to Gradio is one session.
 
-gradio_client stays the authority on Gradio's protocol: configuration, endpoints, files, session hash, output
-processing. Transport and waiting are replaced, because its own poll every 50 ms and open two connections per call.
+What a person does in it (`fill`, `click`, `value` …), what an API client does (`call`), and what the tab does by itself
+(`open`, `reload`, `close`). The work is done in `harness.load.tab` (the front end), `harness.load.protocol` (what
+gradio_client knows of the app), `harness.load.event_queue` and `harness.load.transport`.
 """
 
 from __future__ import annotations
 
+import difflib
+import logging
+import mimetypes
 import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import gevent
-import gevent.event
 import msgspec
-from geventhttpclient.response import HTTPParseError
-from gradio_client import Client
 from gradio_client.client import Endpoint
-from gradio_client.utils import construct_args
+from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 
-from harness.load.outcomes import OperationFailed, OperationUnknown
-from harness.load.transport import EventStream, Transport
+from harness.load.blueprint import Component
+from harness.load.event_queue import EventQueue
+from harness.load.heartbeat import Heartbeat
+from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.load.protocol import Protocol, fetch, protocol_of
+from harness.load.tab import Activity, Step, Tab, choice_of
+from harness.load.transport import Transport
 
-# Config and endpoint descriptions are the same for every tab of an app: decode them once per process.
-_decoded: dict[bytes, dict[str, Any]] = {}
+Act = Callable[[Tab, Activity], None]
+
+_log = logging.getLogger("gradsoak.page")
 
 
 class Timing(msgspec.Struct):
-    """When the last call reached its stages, monotonic nanoseconds.
+    """When the last action reached its stages, monotonic nanoseconds; None for stages that it did not have.
 
     Attributes:
-        accepted_ns: the server had queued it.
+        accepted_ns: the server had queued its first event.
         started_ns: the server said that it had started to work on it.
-        completed_ns: its result had arrived on the socket.
+        first_output_ns: a first partial output had arrived on the socket.
+        completed_ns: its last result had arrived on the socket.
+        event_ids: Gradio's names for its events.
     """
 
     accepted_ns: int | None = None
     started_ns: int | None = None
+    first_output_ns: int | None = None
     completed_ns: int | None = None
+    event_ids: list[str] = []
 
 
-class _Event:
-    """One queued event and the messages about it."""
+class Pending:
+    """An action that was not waited for.
 
-    def __init__(self) -> None:
-        self.timing = Timing()
-        self.result: gevent.event.AsyncResult = gevent.event.AsyncResult()
+    Attributes:
+        activity: what it has set off so far.
+    """
 
-    def take(self, arrived_ns: int, message: dict[str, Any]) -> bool:
-        """Digest one message; True if it was the last one."""
-        kind = message["msg"]
-        if kind == "process_starts":
-            self.timing.started_ns = arrived_ns
-        elif kind == "process_completed":
-            self.timing.completed_ns = arrived_ns
-            self.result.set(message)
-            return True
-        return False
+    def __init__(
+        self, page: GradioPage, activity: Activity, greenlet: gevent.Greenlet, may_fail: bool
+    ) -> None:
+        self._page = page
+        self._greenlet = greenlet
+        self._may_fail = may_fail
+        self.activity = activity
 
+    @property
+    def done(self) -> bool:
+        """Whether everything that it set off is over."""
+        return bool(self._greenlet.ready())
 
-class _Protocol(Client):  # type: ignore[misc]
-    """gradio_client with our transport: what it fetches at construction comes from the tab's own connection."""
-
-    def __init__(self, url: str, transport: Transport) -> None:
-        self._transport = transport
-        self.wants_heartbeat = False
-        super().__init__(
-            url,
-            token=False,  # never send the tester's own Hugging Face token to the app
-            verbose=False,
-            download_files=False,
-            ssl_verify=False,  # a TLS context per client costs 25 ms, and http:// has no use for it
-            analytics_enabled=False,
-        )
-
-    def _get_config(self) -> dict[str, Any]:
-        config = dict(_fetch(self._transport, "config"))
-        self.wants_heartbeat = bool(config.get("connect_heartbeat", True))
-        # The parent class would start a thread of its own, and end it only at the server's next heartbeat.
-        config["connect_heartbeat"] = False
-        return config
-
-    def _get_api_info(self) -> dict[str, Any]:
-        prefix = self.api_prefix.lstrip("/")
-        # Not something that a browser asks for, so it is asked once per process.
-        key = f"{self.src_prefixed}info".encode()
-        if key not in _decoded:
-            _decoded[key] = _fetch(self._transport, f"{prefix}info?serialize=False")
-        return _decoded[key]
-
-
-def _fetch(transport: Transport, path: str) -> dict[str, Any]:
-    status, body = transport.get(path)
-    if status == 429:
-        raise OperationFailed("rejected", "the server limits the rate of requests (429)")
-    if status != 200:
-        raise OperationFailed("rejected", f"GET {path} answered {status}")
-    if body not in _decoded:
-        _decoded[body] = msgspec.json.decode(body)
-    return _decoded[body]
+    def wait(self) -> Activity:
+        """Wait for it, as if it had been waited for from the start."""
+        self._greenlet.join()
+        if self._greenlet.exception is not None:
+            raise self._greenlet.exception
+        return self._page._conclude(self.activity, self._may_fail)
 
 
 class GradioPage:
-    """One session: opened, acted in, closed. Not to be used by two greenlets before `open` has returned.
+    """One session: opened, acted in, closed.
 
     Args:
         url: root of the app.
-        timeout_s: longest wait for the result of one call.
+        timeout_s: longest wait for everything that one action sets off.
+        auth: name and password, for an app that asks for a login.
+        storage: what this browser has stored for the app (`gr.BrowserState`); give the same dict to the next page of
+            the same person.
 
     Attributes:
-        last: the stages of the call that ended last.
+        last: the stages of the action that ended last.
+        partials: every partial output of the `call` that ended last, in the form of its result.
+        notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
     """
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 30.0,
+        *,
+        auth: tuple[str, str] | None = None,
+        storage: dict[str, Any] | None = None,
+    ) -> None:
         self._url = url
         self._timeout_s = timeout_s
+        self._auth = auth
+        self._storage = {} if storage is None else storage
         self._transport = Transport(url, timeout_s)
-        self._client: _Protocol | None = None
-        self._events: dict[str, _Event] = {}
-        self._early: dict[str, _Event] = {}
-        self._reader: gevent.Greenlet | None = None
-        self._heartbeat: EventStream | None = None
-        self._heartbeat_reader: gevent.Greenlet | None = None
+        self._protocol: Protocol | None = None
+        self._queue: EventQueue | None = None
+        self._tab: Tab | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._session_hash = ""
+        self.partials: list[Any] = []
         self.last = Timing()
+
+    # --- the tab itself ---
 
     @property
     def session_hash(self) -> str:
         """Gradio's name for this session."""
-        return str(self._protocol().session_hash)
+        self._opened()
+        return self._session_hash
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server still holds the heartbeat, by which it knows that the tab is open."""
+        return self._heartbeat is not None
+
+    @property
+    def notices(self) -> list[str]:
+        """What a simulated page cannot do for this app."""
+        return list(self._opened_protocol().notices)
 
     def open(self) -> None:
-        """Load the app's configuration and connect the heartbeat, as a browser does.
+        """Load the app's page as a browser does: configuration, heartbeat, and whatever the app does on `load`.
 
         Raises:
-            OperationFailed, OperationUnknown: the app could not be loaded.
+            OperationFailed, OperationUnknown: the app could not be loaded, or one of its `load` events failed.
         """
         self.last = Timing()
-        self._client = _Protocol(self._url, self._transport)
-        if self._client.wants_heartbeat:
-            self._heartbeat = self._transport.stream(self._path(f"heartbeat/{self.session_hash}"))
-            if self._heartbeat.status != 200:
-                raise OperationFailed("rejected", f"the heartbeat answered {self._heartbeat.status}")
-            self._heartbeat_reader = gevent.spawn(_drain, self._heartbeat)
-        self.last.completed_ns = time.monotonic_ns()
+        if self._auth is not None:
+            self._log_in(*self._auth)
+        protocol = self._protocol = protocol_of(self._url, self._transport)
+        self._session_hash = str(uuid.uuid4())
+        prefix = protocol.api_prefix.lstrip("/")
+        self._queue = EventQueue(
+            self._transport,
+            prefix,
+            self._session_hash,
+            diffed=protocol.protocol != "sse_v1",
+            on_strange=self._notice,
+        )
+        self._tab = Tab(
+            protocol.blueprint,
+            self._queue,
+            self._transport,
+            prefix=prefix,
+            session_hash=self._session_hash,
+            storage=self._storage,
+            notice=self._notice,
+        )
+        if protocol.wants_heartbeat:
+            status, socket = self._transport.lasting_stream(f"{prefix}heartbeat/{self._session_hash}")
+            if status != 200:
+                socket.close()
+                raise OperationFailed("rejected", f"the heartbeat answered {status}")
+            self._heartbeat = Heartbeat(socket, self._heartbeat_lost)
+        for what in protocol.beyond:
+            self._notice(what)
+        activity = Activity()
+        self._tab.load(activity)
+        self._tab.settle(activity, self._timeout_s)
+        self._conclude(activity, may_fail=False)
+
+    def reload(self) -> None:
+        """Load the page again: a new session, in the same browser."""
+        self.close()
+        self.open()
+
+    def close(self) -> None:
+        """Close the tab: every connection ends, and with the heartbeat the session."""
+        if self._tab is not None:
+            self._tab.close()
+        if self._queue is not None:
+            self._queue.close()
+        if self._heartbeat is not None:
+            self._heartbeat.close()
+            self._heartbeat = None
+        self._transport.close()
+        self._tab = self._queue = None
+
+    # --- what a person does ---
+
+    def fill(self, name: str | int, value: Any) -> Activity:
+        """Type or set the value of a component, in one go as if it were pasted.
+
+        Args:
+            name: label, `elem_id`, id, or type if there is only one of it.
+            value: what the component holds then, as it travels: text, number, a chat's messages.
+
+        Returns:
+            Everything that this set off, which is over. So do all the actions below.
+
+        Raises:
+            OperationFailed: the app raised an error, or the server refused an event, or a person could not do this now.
+            OperationUnknown: nobody knows how it ended.
+            PageMisuse: no such component, or more than one.
+        """
+        component = self._usable(name, "change")
+
+        def act(tab: Tab, activity: Activity) -> None:
+            tab.put(component, value, activity)
+            tab.dispatch(component.id, "input", activity)
+            if component.type == "slider":
+                tab.dispatch(component.id, "release", activity, value)
+
+        return self._act(act)
+
+    def click(self, name: str | int, *, may_fail: bool = False) -> Activity:
+        """Click a button, or anything else that listens to clicks.
+
+        Args:
+            name: the text on the button, or as for `fill`.
+            may_fail: do not raise the app's errors; they stand in the result's `failures`.
+        """
+        return self.trigger(name, "click", may_fail=may_fail)
+
+    def submit(self, name: str | int, value: Any = None, *, may_fail: bool = False) -> Activity:
+        """Press Enter in a component, after filling it if a value is given."""
+        component = self._listening(name, "submit")
+        if value is not None:
+            self.fill(component.id, value)
+        return self._act(
+            lambda tab, activity: tab.dispatch(component.id, "submit", activity), may_fail=may_fail
+        )
+
+    def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Activity:
+        """Choose in a dropdown, radio or checkbox group (where a chosen one is taken back), or open a tab.
+
+        Args:
+            name: as for `fill`; for a tab, the label of the tabs' container, its id, or `tabs`.
+            choice: what is shown, or its value.
+
+        Raises:
+            PageMisuse: there is no such choice; the message names those that there are.
+        """
+        component = self._usable(name, "select")
+        tab = self._opened()
+        if component.type == "tabs":
+            return self._act(
+                lambda tab, activity: self._open_tab(tab, component, choice, activity), may_fail=may_fail
+            )
+        place, value = choice_of(component, tab.prop(component, "choices") or [], choice)
+        selected = True
+        new = value
+        if component.type == "checkboxgroup" or tab.prop(component, "multiselect"):
+            now = list(tab.prop(component, "value") or [])
+            selected = value not in now
+            new = [*now, value] if selected else [v for v in now if v != value]
+        data = {"index": place, "value": value, "selected": selected}
+
+        def act(tab: Tab, activity: Activity) -> None:
+            tab.put(component, new, activity)
+            tab.dispatch(component.id, "select", activity, data)
+            tab.dispatch(component.id, "input", activity)
+
+        return self._act(act, may_fail=may_fail)
+
+    def upload(
+        self, name: str | int, *files: str | Path | tuple[str, bytes], may_fail: bool = False
+    ) -> Activity:
+        """Choose files in an upload component.
+
+        Args:
+            name: as for `fill`.
+            files: paths, or names with their content.
+        """
+        component = self._usable(name, "upload")
+        stored = self._upload(files)
+        several = self._opened().prop(component, "file_count") in ("multiple", "directory")
+        value = stored if several else stored[0] if stored else None
+
+        def act(tab: Tab, activity: Activity) -> None:
+            tab.put(component, value, activity)
+            tab.dispatch(component.id, "upload", activity)
+
+        return self._act(act, may_fail=may_fail)
+
+    def trigger(
+        self, name: str | int, event: str, event_data: Any = None, *, may_fail: bool = False
+    ) -> Activity:
+        """Let any event of a component happen, such as a chat's `like` or `retry`.
+
+        Args:
+            event: its name, as in `component.event(…)`.
+            event_data: what Gradio hands to a function that asks for `gr.EventData`.
+        """
+        return self._act(self._event(name, event, event_data), may_fail=may_fail)
+
+    def begin(
+        self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
+    ) -> Pending:
+        """As `trigger`, without waiting: what a person does who clicks again, or stops what runs."""
+        return self._act_apart(self._event(name, event, event_data), may_fail=may_fail)
+
+    def value(self, name: str | int) -> Any:
+        """What a component shows, as it came from the server: a Chatbot's is its list of messages."""
+        return self._opened().prop(self._visible_to_us(name), "value")
+
+    def prop(self, name: str | int, prop: str) -> Any:
+        """A property of a component as it is now: `visible`, `choices`, `label` …"""
+        return self._opened().prop(self._visible_to_us(name), prop)
+
+    def download(self, file: Mapping[str, Any] | str) -> bytes:
+        """The content of a file that a component shows.
+
+        Args:
+            file: the component's value, or the `url` in it.
+        """
+        url = (
+            file
+            if isinstance(file, str)
+            else file.get("url") or f"{self._prefix()}file={quote(file['path'])}"
+        )
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        root = urlsplit(self._url).path.rstrip("/") + "/"
+        return fetch(self._transport, path.removeprefix(root).lstrip("/"))
+
+    # --- what an API client does ---
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event and wait for its result. See `harness.workload.Page.call`.
+        """Trigger an event by its endpoint, with values of our own, and wait for its result. Nothing else happens.
+
+        See `harness.workload.Page.call`.
 
         Raises:
             OperationFailed: the app's function raised, or the server refused the event.
             OperationUnknown: no result arrived.
-            KeyError: the app has no such endpoint.
+            PageMisuse: the app has no such endpoint, or it takes other arguments.
         """
         endpoint = self._endpoint(api_name)
-        data = construct_args(endpoint.parameters_info, args, {})
-        data = endpoint.process_input_files(*endpoint.insert_empty_state(*data))
-        event = self._join(endpoint.fn_index, data)
-        self.last = event.timing
+        data = self._arguments(endpoint, args)
+        queue = self._queue
+        assert queue is not None
+        activity = Activity()
+        step = Step(name=api_name)
+        activity.steps.append(step)
+        body = {"data": data, "fn_index": endpoint.fn_index, "session_hash": self._session_hash}
+        event = queue.join(body, activity.inbox)
+        step.event_id = event.id
+        result: Any = None
+        ended = False
+        partials: list[list[Any]] = []
+        timeout = gevent.Timeout.start_new(self._timeout_s)
         try:
-            message = event.result.get(timeout=self._timeout_s)
-        except gevent.Timeout:
+            while not ended:
+                queue.wait(activity.inbox, lambda: False)
+                while activity.inbox.news:
+                    news = activity.inbox.news.popleft()
+                    if news.kind == "partial":
+                        partials.append(news.output.get("data") or [])
+                    elif news.kind != "log":
+                        ended, result = True, news
+        except gevent.Timeout as late:
+            if late is not timeout:
+                raise
+            queue.abandon(lambda pending: pending is event)
             raise OperationUnknown("timeout", f"{api_name}: no result within {self._timeout_s:g} s") from None
-        output = message.get("output") or {}
-        if not message.get("success", True) or "error" in output:
+        finally:
+            timeout.close()
+            activity.time(event)
+            self._time(activity)
+        if result.kind == "broken":
+            raise result.output
+        if result.kind == "failed":
             detail = (
-                output.get("error")
-                or "the app's function raised an error (its text is hidden: show_error=False)"
+                result.output or "the app's function raised an error (its text is hidden: show_error=False)"
             )
             raise OperationFailed("app", f"{api_name}: {detail}")
-        return endpoint.process_predictions(*output["data"])
+        self.partials = [endpoint.process_predictions(*partial) for partial in partials]
+        return endpoint.process_predictions(*(result.output.get("data") or []))
 
-    def close(self) -> None:
-        """Close the tab: every connection ends, and with the heartbeat the session."""
-        for greenlet in (self._reader, self._heartbeat_reader):
-            if greenlet is not None:
-                greenlet.kill(block=False)
-        if self._heartbeat is not None:
-            self._heartbeat.close()
-            self._heartbeat = None
-        if self._client is not None:
-            self._client.close()
-        self._transport.close()
+    # --- helpers ---
 
-    def _protocol(self) -> _Protocol:
-        if self._client is None:
+    def _act(self, act: Act, *, may_fail: bool = False) -> Activity:
+        activity = Activity()
+        self._perform(self._opened(), act, activity)
+        return self._conclude(activity, may_fail)
+
+    def _act_apart(self, act: Act, *, may_fail: bool) -> Pending:
+        activity = Activity()
+        greenlet = gevent.spawn(self._perform, self._opened(), act, activity)
+        gevent.sleep(0)  # it begins now, in the order in which the person acts
+        return Pending(self, activity, greenlet, may_fail)
+
+    def _perform(self, tab: Tab, act: Act, activity: Activity) -> None:
+        try:
+            act(tab, activity)
+            tab.settle(activity, self._timeout_s)
+        finally:
+            self._time(activity)
+
+    def _conclude(self, activity: Activity, may_fail: bool) -> Activity:
+        self._time(activity)
+        if activity.failures and not may_fail:
+            raise activity.failures[0]
+        return activity
+
+    def _time(self, activity: Activity) -> None:
+        self.last = Timing(
+            accepted_ns=activity.accepted_ns,
+            started_ns=activity.started_ns,
+            first_output_ns=activity.first_output_ns,
+            completed_ns=activity.completed_ns or time.monotonic_ns(),
+            event_ids=activity.event_ids,
+        )
+
+    def _opened(self) -> Tab:
+        if self._tab is None:
             raise RuntimeError("the page is not open")
-        return self._client
+        return self._tab
 
-    def _endpoint(self, api_name: str) -> Endpoint:
-        client = self._protocol()
-        for endpoint in client.endpoints.values():
-            if endpoint.api_name == api_name:
-                return endpoint
-        known = sorted(str(e.api_name) for e in client.endpoints.values() if e.api_name)
-        raise KeyError(f"the app has no endpoint {api_name!r}; it has {', '.join(known) or 'none'}")
+    def _opened_protocol(self) -> Protocol:
+        self._opened()
+        assert self._protocol is not None
+        return self._protocol
 
-    def _path(self, suffix: str) -> str:
-        return f"{self._protocol().api_prefix.lstrip('/')}{suffix}"
+    def _prefix(self) -> str:
+        return str(self._opened_protocol().api_prefix.lstrip("/"))
 
-    def _join(self, fn_index: int, data: tuple[Any, ...]) -> _Event:
-        body = {"data": list(data), "fn_index": fn_index, "session_hash": self.session_hash}
-        status, answer = self._transport.post(self._path("queue/join"), body)
+    def _log_in(self, username: str, password: str) -> None:
+        status, _ = self._transport.post_form("login", {"username": username, "password": password})
+        if status in (400, 401, 403):
+            raise OperationFailed("rejected", f"the app does not accept the login of {username!r} ({status})")
+        if status != 200:
+            raise OperationFailed("rejected", f"POST login answered {status}")
+
+    def _visible_to_us(self, name: str | int) -> Component:
+        component = self._opened().blueprint.find(name)
+        if component.type == "state":
+            raise PageMisuse(f"{component} never leaves the server.", "Read a component that shows it.")
+        return component
+
+    def _listening(self, name: str | int, event: str) -> Component:
+        tab = self._opened()
+        component = self._usable(name, event)
+        if not tab.blueprint.listeners(component.id, event):
+            events = ", ".join(tab.blueprint.events_of(component.id)) or "nothing"
+            raise PageMisuse(
+                f"The app does not listen to {event!r} of {component}.", f"It listens to {events}."
+            )
+        return component
+
+    def _event(self, name: str | int, event: str, event_data: Any) -> Act:
+        component = self._listening(name, event)
+        return lambda tab, activity: tab.dispatch(component.id, event, activity, event_data)
+
+    def _usable(self, name: str | int, event: str) -> Component:
+        """A component that a person can act upon, as the page is now."""
+        tab = self._opened()
+        component = tab.blueprint.find(name, event)
+        if not tab.visible(component):
+            raise OperationFailed("rejected", f"{component} is not visible")
+        if tab.prop(component, "interactive") is False:
+            raise OperationFailed("rejected", f"{component} is not interactive")
+        return component
+
+    def _open_tab(self, tab: Tab, tabs: Component, choice: Any, activity: Activity) -> None:
+        items = [
+            c
+            for c in tab.blueprint.components.values()
+            if c.type == "tabitem" and next(iter(tab.blueprint.ancestors(c.id)), None) is tabs
+        ]
+        place, chosen = choice_of(tabs, [(c.name, c.id) for c in items], choice)
+        data = {"index": place, "value": items[place].name}
+        tab.dispatch(tabs.id, "change", activity)
+        tab.dispatch(tabs.id, "select", activity, data)
+        tab.dispatch(chosen, "select", activity, data)
+
+    def _upload(self, files: Sequence[str | Path | tuple[str, bytes]]) -> list[dict[str, Any]]:
+        parts = []
+        for file in files:
+            name, content = file if isinstance(file, tuple) else (Path(file).name, Path(file).read_bytes())
+            parts.append((name, content, mimetypes.guess_type(name)[0] or "application/octet-stream"))
+        if not parts:
+            return []
+        status, answer = self._transport.upload(f"{self._prefix()}upload", parts)
         if status != 200:
             text = answer.decode("utf-8", "replace")[:300]
-            if status == 503:
-                raise OperationFailed("rejected", f"the queue is full or stopped (503): {text}")
-            if status == 422:
-                raise OperationFailed("rejected", f"the input is not valid (422): {text}")
-            if status < 500:
-                raise OperationFailed("rejected", f"queue/join answered {status}: {text}")
-            raise OperationUnknown("protocol", f"queue/join answered {status}: {text}")
-        event_id = msgspec.json.decode(answer)["event_id"]
-        event = self._early.pop(event_id, None) or _Event()
-        event.timing.accepted_ns = time.monotonic_ns()
-        if event.result.ready():
-            return event
-        self._events[event_id] = event
-        if self._reader is None:
-            self._reader = gevent.spawn(self._read)
-        return event
+            raise OperationFailed("rejected", f"the upload answered {status}: {text}")
+        root = self._url.rstrip("/")
+        return [
+            {
+                "path": path,
+                "url": f"{root}/{self._prefix()}file={path}",
+                "orig_name": name,
+                "size": len(content),
+                "mime_type": mime,
+                "is_stream": False,
+                "meta": {"_type": "gradio.FileData"},
+            }
+            for path, (name, content, mime) in zip(msgspec.json.decode(answer), parts, strict=True)
+        ]
 
-    def _read(self) -> None:
-        """Follow the session's event stream for as long as an event is pending."""
-        problem: Exception | None = None
-        try:
-            while self._events:
-                stream = self._transport.stream(self._path(f"queue/data?session_hash={self.session_hash}"))
-                try:
-                    if stream.status != 200:
-                        raise OperationUnknown("protocol", f"queue/data answered {stream.status}")
-                    if not self._follow(stream):
-                        raise OperationUnknown(
-                            "connection", "the event stream ended before the result arrived"
-                        )
-                finally:
-                    stream.close()
-        except (OSError, HTTPParseError, msgspec.DecodeError) as error:
-            problem = OperationUnknown("connection", f"the event stream broke: {error}")
-        except (OperationUnknown, OperationFailed) as error:
-            problem = (
-                error if isinstance(error, OperationUnknown) else OperationUnknown("connection", str(error))
+    def _endpoint(self, api_name: str) -> Endpoint:
+        protocol = self._opened_protocol()
+        endpoint = protocol.by_api_name.get(api_name)
+        if endpoint is None:
+            names = sorted(protocol.by_api_name)
+            near = difflib.get_close_matches(api_name, names, n=3, cutoff=0.5)
+            raise PageMisuse(
+                f"The app has no endpoint {api_name!r}.",
+                f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names) or 'none'}.",
             )
-        finally:
-            self._reader = None
-            pending, self._events = self._events, {}
-            for event in pending.values():
-                event.result.set_exception(problem or OperationUnknown("connection", "the page was closed"))
+        return endpoint
 
-    def _follow(self, stream: EventStream) -> bool:
-        """Hand out messages; True if the server closed the stream in order."""
-        for arrived, message in stream.messages():
-            kind = message.get("msg")
-            if kind == "close_stream":
-                return True
-            if kind in ("heartbeat", "estimation", "log", "progress"):
-                continue
-            event_id = message.get("event_id")
-            if event_id is None:
-                text = message.get("message") or "no reason given"
-                raise OperationUnknown("protocol", f"the server reports {kind}: {text}")
-            event = self._events.get(event_id)
-            if event is None:  # a message can overtake the answer to the request that created its event
-                event = self._early.setdefault(event_id, _Event())
-            if event.take(arrived, message):
-                self._events.pop(event_id, None)
-        return not self._events
+    def _arguments(self, endpoint: Endpoint, args: Sequence[Any]) -> list[Any]:
+        info = endpoint.parameters_info
+        if info is None:  # a private endpoint: the app does not describe it
+            wanted = [
+                f"input {n}" for n, kind in enumerate(endpoint.input_component_types) if not kind.is_state
+            ]
+        else:
+            wanted = [str(parameter["parameter_name"]) for parameter in info]
+        try:
+            if info is None and len(args) != len(wanted):
+                raise ValueError(f"{len(args)} arguments")
+            data = construct_args(info, tuple(args), {})
+        except (TypeError, ValueError) as error:
+            listed = f" ({', '.join(wanted)})" if wanted else ""
+            raise PageMisuse(
+                f"{endpoint.api_name} takes {_arguments(len(wanted))}{listed}, {len(args)} were given.",
+                "State is not an argument: the server holds it.",
+            ) from error
+        data = endpoint.insert_empty_state(*data)
+        return [self._uploaded(value) if isinstance(value, (dict, list)) else value for value in data]
+
+    def _uploaded(self, value: Any) -> Any:
+        """A value with the local files in it uploaded, as `gradio_client.handle_file` describes them."""
+
+        def upload(file: dict[str, Any]) -> dict[str, Any]:
+            path = file["path"]
+            return (
+                file
+                if path.startswith(("http://", "https://")) or not Path(path).is_file()
+                else self._upload([path])[0]
+            )
+
+        return traverse(value, upload, is_file_obj_with_meta)
+
+    def _heartbeat_lost(self) -> None:
+        self._heartbeat = None
+
+    def _notice(self, text: str) -> None:
+        notices = self._opened_protocol().notices if self._protocol is not None else {}
+        if text not in notices:
+            notices[text] = None
+            _log.warning("%s", text)
 
 
-def _drain(stream: EventStream) -> None:
-    try:
-        stream.drain()
-    except (OSError, HTTPParseError, AttributeError):
-        return  # the server ended, or the tab was closed
+def _arguments(number: int) -> str:
+    return "1 argument" if number == 1 else f"{number or 'no'} arguments"

@@ -1,4 +1,4 @@
-"""HTTP as one browser tab uses it: a kept-alive connection for requests, streams beside it.
+"""HTTP as one browser tab uses it: kept-alive connections for requests and event streams, and cookies.
 
 geventhttpclient instead of gradio_client's httpx calls: those open a new connection, with a TLS context, for every
 request, which costs more than the server's own work.
@@ -6,21 +6,37 @@ request, which costs more than the server's own work.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import gevent
 import gevent.socket
+import gevent.ssl
+import httpx
 import msgspec
 from geventhttpclient import HTTPClient
-from geventhttpclient.response import HTTPParseError
+from geventhttpclient.connectionpool import ConnectionPool
+from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
+from harness import __version__
 from harness.load.outcomes import OperationFailed, OperationUnknown
 
-# uvicorn closes idle connections after 5 s. A browser would notice and open another; so do we, before they are closed.
+# uvicorn closes idle connections after 5 s. A browser would notice and open another; we close them before.
 _IDLE_LIMIT_S = 3.0
+_SWEEP_S = 1.0
+# A browser has six connections for one server; the heartbeat has one of them.
+_CONNECTIONS = 5
+_BLOCK_BYTES = 65536
+
+
+@functools.cache
+def _tls_context() -> gevent.ssl.SSLContext:
+    """One for the whole process: building it costs 25 ms."""
+    return gevent.ssl.create_default_context()
 
 
 class Transport:
@@ -31,90 +47,177 @@ class Transport:
         timeout_s: longest wait for the answer to a request.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_client",
+        "_cookies",
+        "_head",
+        "_root",
+        "_streams",
+        "_timeout_s",
+        "_tls",
+    )
+
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
         self._root = parts.path.rstrip("/") + "/"
-        self._address = (
-            parts.hostname or "127.0.0.1",
-            parts.port or (443 if parts.scheme == "https" else 80),
-        )
         self._tls = parts.scheme == "https"
+        self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._timeout_s = timeout_s
-        self._requests: HTTPClient | None = None
-        self._last_used = 0.0
-        self._streams: set[HTTPClient] = set()
+        self._cookies: dict[str, str] = {}
+        self._client: HTTPClient | None = None
+        self._streams: set[EventStream] = set()
+        self._head = self._fixed_headers(parts.netloc.rpartition("@")[2])
+
+    # --- requests ---
 
     def get(self, path: str) -> tuple[int, bytes]:
         """GET a path below the app's root: status and body."""
-        return self._request("GET", path, b"", {})
+        return self._request("GET", path, b"", "")
 
     def post(self, path: str, body: Any) -> tuple[int, bytes]:
         """POST a JSON body: status and body of the answer."""
-        return self._request("POST", path, msgspec.json.encode(body), {"Content-Type": "application/json"})
+        return self._request("POST", path, msgspec.json.encode(body), "application/json")
 
-    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        now = time.monotonic()
-        if self._requests is not None and now - self._last_used > _IDLE_LIMIT_S:
-            self._drop()
-        if self._requests is None:
-            self._requests = self._client(self._timeout_s)
-        try:
-            response = self._requests.request(method, self._root + path, body, headers)
-            answer = response.status_code, bytes(response.read())
-        except ConnectionRefusedError as error:
-            self._drop()
-            # Nothing was sent, so nothing can have happened.
-            raise OperationFailed("rejected", f"the server refuses connections ({method} {path})") from error
-        except (TimeoutError, gevent.socket.timeout) as error:
-            self._drop()
-            raise OperationUnknown(
-                "timeout", f"{method} {path}: no answer within {self._timeout_s:g} s"
-            ) from error
-        except (OSError, HTTPParseError) as error:
-            self._drop()
-            raise OperationUnknown("connection", f"{method} {path}: {error}") from error
-        self._last_used = time.monotonic()
-        return answer
+    def post_form(self, path: str, fields: dict[str, str]) -> tuple[int, bytes]:
+        """POST a form, as a login page does."""
+        return self._request("POST", path, urlencode(fields).encode(), "application/x-www-form-urlencoded")
+
+    def upload(self, path: str, files: Sequence[tuple[str, bytes, str]]) -> tuple[int, bytes]:
+        """POST files, each with name, content and MIME type, as a browser uploads them."""
+        form = httpx.Request("POST", "http://upload", files=[("files", file) for file in files])
+        return self._request("POST", path, form.read(), form.headers["Content-Type"])
 
     def stream(self, path: str) -> EventStream:
         """Open a stream of server-sent events; its headers have arrived when this returns."""
-        client = self._client(None)
-        self._streams.add(client)
-        try:
-            with gevent.Timeout(self._timeout_s, TimeoutError("no answer")):
-                response = client.request("GET", self._root + path, b"", {"Accept": "text/event-stream"})
-        except (OSError, HTTPParseError) as error:
-            self._streams.discard(client)
-            client.close()
-            raise OperationUnknown("connection", f"GET {path}: {error}") from error
-        return EventStream(self, client, response)
+        response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n")
+        if response._sock is not None:  # None if all of it came with the headers
+            response._sock.settimeout(None)  # how long to wait for an event is the caller's business
+        stream = EventStream(self, response)
+        self._streams.add(stream)
+        return stream
+
+    def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket]:
+        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers."""
+        client = self._connections(1)
+        response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", client)
+        socket = response._sock
+        if socket is None:
+            raise OperationUnknown("protocol", f"GET {path} ended at once")
+        # From here on the socket is nobody's but the caller's.
+        response._sock = response._pool = None
+        return response.status_code, socket
 
     def close(self) -> None:
         """Close every connection, streams included."""
-        self._drop()
-        for client in list(self._streams):
-            client.close()
-        self._streams.clear()
+        for stream in list(self._streams):
+            stream.close()
+        self.close_idle()
 
-    def _forget(self, client: HTTPClient) -> None:
-        self._streams.discard(client)
-        client.close()
+    def close_idle(self) -> None:
+        """Close what nobody is waiting for. The next request opens a connection again."""
+        for stream in [stream for stream in self._streams if stream.parked]:
+            stream.close()
+        if self._client is not None and not self._streams:
+            self._client.close()
+            self._client = None
 
-    def _drop(self) -> None:
-        if self._requests is not None:
-            self._requests.close()
-            self._requests = None
+    # --- one request ---
 
-    def _client(self, network_timeout_s: float | None) -> HTTPClient:
+    def _request(self, method: str, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+        response = self._send(method, path, body, content_type, "")
+        try:
+            answer = response.status_code, bytes(response.read())
+        except (OSError, HTTPParseError) as error:
+            raise _unknown(method, path, error, self._timeout_s) from error
+        if (cookies := response.get("set-cookie")) is not None:
+            self._keep_cookies(cookies)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        content_type: str,
+        headers: str,
+        client: HTTPClient | None = None,
+    ) -> Any:
+        """Send a request and wait for the headers of its answer.
+
+        The head is put together here, from parts that do not change: HTTPClient.request validates and merges every
+        header of every request anew, which costs more than all else that we do for one.
+        """
+        if client is None:
+            if self._client is None:
+                self._client = self._connections(_CONNECTIONS)
+            client = self._client
+            _idle.touch(self)
+        pool: ConnectionPool = client._connection_pool
+        head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{headers}"
+        if self._cookies:
+            head += f"Cookie: {'; '.join(f'{name}={value}' for name, value in self._cookies.items())}\r\n"
+        if body or method == "POST":
+            head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        try:
+            socket = pool.get_socket()
+        except OSError as error:
+            # No connection, so nothing was sent, so nothing can have happened.
+            raise OperationFailed(
+                "rejected", f"the server cannot be reached ({method} {path}): {error}"
+            ) from error
+        try:
+            socket.settimeout(self._timeout_s)
+            socket.sendall(head.encode("latin-1") + b"\r\n" + body)
+        except BaseException as error:
+            pool.release_socket(socket)
+            if isinstance(error, OSError):
+                raise _unknown(method, path, error, self._timeout_s) from error
+            raise
+        try:
+            return HTTPSocketPoolResponse(socket, pool, block_size=_BLOCK_BYTES, method=method)
+        except (OSError, HTTPParseError) as error:
+            raise _unknown(method, path, error, self._timeout_s) from error
+
+    def _connections(self, size: int) -> HTTPClient:
         host, port = self._address
         return HTTPClient(
             host,
             port,
             ssl=self._tls,
-            network_timeout=network_timeout_s,
+            ssl_context_factory=_tls_context if self._tls else None,
+            concurrency=size,
+            network_timeout=self._timeout_s,
             connection_timeout=self._timeout_s,
             disable_ipv6=host == "127.0.0.1",
         )
+
+    def _fixed_headers(self, host: str) -> str:
+        return (
+            f"Host: {host}\r\n"
+            f"User-Agent: gradsoak/{__version__} (load test)\r\n"
+            "Connection: keep-alive\r\n"
+            # What Gradio's own page says of itself, in contrast to API clients.
+            "x-gradio-user: app\r\n"
+        )
+
+    def _keep_cookies(self, header: str | list[str]) -> None:
+        for text in [header] if isinstance(header, str) else header:
+            try:
+                for name, morsel in SimpleCookie(text).items():
+                    self._cookies[name] = morsel.value
+            except CookieError:
+                continue
+
+    def _forget(self, stream: EventStream) -> None:
+        self._streams.discard(stream)
+
+
+def _unknown(method: str, path: str, error: Exception, timeout_s: float) -> OperationUnknown:
+    if isinstance(error, (TimeoutError, gevent.socket.timeout)):
+        return OperationUnknown("timeout", f"{method} {path}: no answer within {timeout_s:g} s")
+    return OperationUnknown("connection", f"{method} {path}: {error or type(error).__name__}")
 
 
 class EventStream:
@@ -122,36 +225,81 @@ class EventStream:
 
     Attributes:
         status: HTTP status of the answer.
+        parked: nobody waits for what may still come.
+        closed: it is over, and its connection gone or given back.
     """
 
-    def __init__(self, transport: Transport, client: HTTPClient, response: Any) -> None:
+    __slots__ = ("_response", "_transport", "closed", "parked", "status")
+
+    def __init__(self, transport: Transport, response: Any) -> None:
         self._transport = transport
-        self._client = client
         self._response = response
         self.status: int = response.status_code
+        self.parked = False
+        self.closed = False
 
     def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The JSON of each `data:` line, with the monotonic nanoseconds at which it was read from the socket.
 
         Raises:
             OSError, HTTPParseError: the connection broke.
+            msgspec.DecodeError: the line is no JSON.
         """
-        while line := self._response.readline(b"\n"):
+        readline = self._response.readline
+        while line := readline(b"\n"):
             if line.startswith(b"data:"):
-                arrived = time.monotonic_ns()
-                yield arrived, msgspec.json.decode(line[5:])
+                yield time.monotonic_ns(), msgspec.json.decode(line[5:])
 
-    def drain(self) -> None:
-        """Read and forget whatever comes, until the server or `close` ends it."""
-        while self._response.readline(b"\n"):
+    def finish(self) -> None:
+        """Read to the end that the server has announced, so that the connection can be used again."""
+        try:
+            with gevent.Timeout(1.0, False):
+                while self._response.readline(b"\n"):
+                    pass
+        except (OSError, HTTPParseError):
             pass
+        self.close()
+
+    def park(self) -> None:
+        """Nobody waits for it now; if that stays so, it is closed with the other idle connections."""
+        self.parked = True
+        _idle.touch(self._transport)
 
     def close(self) -> None:
-        """Hang up, as a closed tab does."""
-        socket = self._response._sock
-        if socket is not None:
-            try:
-                socket.close()
-            finally:
-                self._response._sock = None
-        self._transport._forget(self._client)
+        """Hang up, as a closed tab does, unless the stream has come to its end."""
+        self.closed = True
+        self._transport._forget(self)
+        response = self._response
+        if response._sock is not None and response._pool is not None:
+            response._pool.release_socket(response._sock)
+            response._sock = response._pool = None
+
+
+class _IdleConnections:
+    """Closes the connections of tabs that have been idle for a while; one greenlet for all tabs of the process."""
+
+    def __init__(self) -> None:
+        self._since: dict[Transport, float] = {}
+        self._sweeper: gevent.Greenlet | None = None
+
+    def touch(self, transport: Transport) -> None:
+        """This tab is in use now."""
+        self._since.pop(transport, None)
+        self._since[transport] = time.monotonic()
+        if self._sweeper is None:
+            self._sweeper = gevent.spawn(self._sweep)
+
+    def _sweep(self) -> None:
+        while self._since:
+            gevent.sleep(_SWEEP_S)
+            limit = time.monotonic() - _IDLE_LIMIT_S
+            # In order of use, so whatever follows the first young one is young, too.
+            for transport, since in list(self._since.items()):
+                if since > limit:
+                    break
+                del self._since[transport]
+                transport.close_idle()
+        self._sweeper = None
+
+
+_idle = _IdleConnections()

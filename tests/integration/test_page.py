@@ -13,8 +13,8 @@ from pathlib import Path
 import gevent
 import pytest
 
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load import GradioPage, transport
+from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
 
 APP = """
@@ -147,7 +147,7 @@ def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: 
     assert page.call("/echo", "still here") == ("still here", 3)
 
     # What the app does not have is named with what it has.
-    with pytest.raises(KeyError, match=r"/nothing.*/count.*/echo"):
+    with pytest.raises(PageMisuse, match=r"/nothing.*/count.*/echo"):
         page.call("/nothing")
 
     # Several events of one session share one stream; each result finds its caller.
@@ -189,7 +189,7 @@ def test_a_slow_answer_is_unknown_and_a_full_queue_is_a_refusal(
 
 def test_a_server_that_dies_in_the_middle_leaves_an_unknown_outcome(app: Target, page: GradioPage) -> None:
     call = gevent.spawn(page.call, "/wait")
-    assert eventually(lambda: page.last.started_ns is not None)
+    assert eventually(lambda: any(event.started_ns for event in page._queue._pending.values()))
     os.kill(app.pid, signal.SIGKILL)
     call.join(timeout=20)
     assert isinstance(call.exception, OperationUnknown)
@@ -198,17 +198,19 @@ def test_a_server_that_dies_in_the_middle_leaves_an_unknown_outcome(app: Target,
     with pytest.raises((OperationFailed, OperationUnknown)):
         page.call("/echo", "anybody?")
     dead = GradioPage(app.url, timeout_s=5)
-    with pytest.raises(OperationFailed, match="refuses connections"):
+    with pytest.raises(OperationFailed, match="cannot be reached"):
         dead.open()
 
 
-def test_an_idle_connection_is_replaced_before_the_server_closes_it(shared_page: GradioPage) -> None:
+def test_an_idle_tab_keeps_no_connection_but_its_heartbeat(
+    shared_page: GradioPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = shared_page
     assert page.call("/echo", "one") == ("one", 1)
-    first = page._transport._requests
-    page._transport._last_used -= 60  # as if a minute had passed
+    monkeypatch.setattr(transport, "_IDLE_LIMIT_S", 0.0)
+    assert eventually(lambda: page._transport._client is None)
+    assert page.connected
     assert page.call("/echo", "two") == ("two", 2)
-    assert page._transport._requests is not first
 
 
 LOCUSTFILE = """

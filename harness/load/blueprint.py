@@ -1,0 +1,293 @@
+"""What a page is made of: its components, and the events that Gradio calls dependencies. Read from the app's config.
+
+A blueprint never changes, so that all tabs of an app share one. What `gr.render` adds to a tab makes a new one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from harness.load.javascript import Function, interpret
+from harness.load.outcomes import PageMisuse
+
+TriggerMode = Literal["once", "multiple", "always_last"]
+
+# What components show when their value is None, as Gradio's page sets it when they are mounted.
+_SHOWN_FOR_NONE: dict[str, Any] = {"textbox": "", "number": 0, "chatbot": []}
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True):
+    """One component.
+
+    Attributes:
+        name: what a person would call it: the text on a button, the label of anything else.
+        rendered_in: id of the `gr.render` that it belongs to, None if it was there from the start.
+    """
+
+    id: int
+    type: str
+    name: str
+    elem_id: str | None
+    props: dict[str, Any]
+    rendered_in: int | None
+
+    @property
+    def initial_value(self) -> Any:
+        """What it holds when the page has been loaded."""
+        value = self.props.get("value")
+        return _SHOWN_FOR_NONE.get(self.type) if value is None else value
+
+    def __str__(self) -> str:
+        parts = [self.type]
+        if self.name:
+            parts.append(repr(self.name))
+        if self.elem_id:
+            parts.append(f"elem_id={self.elem_id!r}")
+        return f"{' '.join(parts)} (id {self.id})"
+
+
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """One event listener: what happens when something happens to a component.
+
+    Attributes:
+        targets: pairs of component id and event name that set it off.
+        backend: whether a function on the server belongs to it.
+        js: what its `js=` does, None if it has none or we cannot do it.
+        js_source: the text of a `js=` that we cannot do.
+        queued: whether it goes through the queue.
+        cancels: ids of the dependencies whose running events it ends.
+        props_of: positions of the inputs that are sent with all their properties.
+    """
+
+    id: int
+    name: str
+    inputs: list[int]
+    outputs: list[int]
+    targets: list[tuple[int | None, str]]
+    backend: bool
+    js: Function | None
+    js_source: str | None
+    queued: bool
+    trigger_mode: TriggerMode
+    cancels: list[int]
+    props_of: list[int]
+    streaming: bool
+    rendered_in: int | None
+
+
+class Followers(msgspec.Struct, frozen=True, kw_only=True):
+    """Dependencies that come after another one: `.success`, `.failure` and `.then`."""
+
+    success: list[int] = []
+    failure: list[int] = []
+    always: list[int] = []
+
+
+_NOBODY = Followers()
+
+
+class Blueprint:
+    """Components and dependencies, arranged for quick answers.
+
+    Attributes:
+        components: by id.
+        dependencies: by id.
+        then_after_failure: whether `.then` follows a failure, too: it did until Gradio 6.
+    """
+
+    def __init__(
+        self,
+        components: Iterable[Mapping[str, Any]],
+        dependencies: Iterable[Mapping[str, Any]],
+        parents: dict[int, int],
+        *,
+        then_after_failure: bool,
+    ) -> None:
+        self._raw_components = list(components)
+        self._raw_dependencies = list(dependencies)
+        self._parents = parents
+        self.then_after_failure = then_after_failure
+        self.components = {raw["id"]: _component(raw) for raw in self._raw_components}
+        self.dependencies: dict[int, Dependency] = {}
+        self._listeners: dict[tuple[int | None, str], list[Dependency]] = {}
+        followers: dict[int, dict[str, list[int]]] = {}
+        for place, raw in enumerate(self._raw_dependencies):
+            dependency = _dependency(raw, place)
+            self.dependencies[dependency.id] = dependency
+            for target in dependency.targets:
+                self._listeners.setdefault(target, []).append(dependency)
+            if (before := raw.get("trigger_after")) is not None:
+                when = (
+                    "failure"
+                    if raw.get("trigger_only_on_failure")
+                    else "success"
+                    if raw.get("trigger_only_on_success")
+                    else "always"
+                )
+                followers.setdefault(before, {}).setdefault(when, []).append(dependency.id)
+        self._followers = {before: Followers(**after) for before, after in followers.items()}
+        self._found: dict[tuple[str | int, str], Component] = {}
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Blueprint:
+        """The blueprint of a whole app."""
+        parents: dict[int, int] = {}
+        _walk(config.get("layout") or {}, parents)
+        major = int(str(config.get("version", "6")).split(".", 1)[0] or 6)
+        return cls(config["components"], config["dependencies"], parents, then_after_failure=major < 6)
+
+    def rendered(self, render: Mapping[str, Any]) -> Blueprint:
+        """The blueprint after a `gr.render` has run.
+
+        Args:
+            render: its `render_id`, `components`, `dependencies` and `layout`.
+        """
+        number = render["render_id"]
+        parents = dict(self._parents)
+        _walk(render.get("layout") or {}, parents)
+        return Blueprint(
+            [raw for raw in self._raw_components if _rendered_in(raw) != number] + list(render["components"]),
+            [raw for raw in self._raw_dependencies if raw.get("rendered_in") != number]
+            + list(render["dependencies"]),
+            parents,
+            then_after_failure=self.then_after_failure,
+        )
+
+    # --- questions ---
+
+    def listeners(self, component: int | None, event: str) -> list[Dependency]:
+        """What an event of a component sets off."""
+        return self._listeners.get((component, event), [])
+
+    def followers(self, dependency: int) -> Followers:
+        """What comes after a dependency."""
+        return self._followers.get(dependency, _NOBODY)
+
+    def loading(self) -> list[tuple[Dependency, int | None]]:
+        """What the page sets off when it has been loaded, each with its target."""
+        return [
+            (dependency, target)
+            for dependency in self.dependencies.values()
+            for target, event in dependency.targets
+            if event == "load"
+        ]
+
+    def events_of(self, component: int) -> list[str]:
+        """Names of the events of a component that something listens to."""
+        return sorted({event for target, event in self._listeners if target == component})
+
+    def ancestors(self, component: int) -> Iterable[Component]:
+        """The containers around a component, innermost first."""
+        parent = self._parents.get(component)
+        while parent is not None:
+            if parent in self.components:
+                yield self.components[parent]
+            parent = self._parents.get(parent)
+
+    def find(self, wanted: str | int, event: str = "") -> Component:
+        """The component that a person means.
+
+        Args:
+            wanted: label (or text of a button), `elem_id`, id, or the type if there is only one of it.
+            event: what is going to happen to it; of several with one name, those are meant that listen to it.
+
+        Raises:
+            PageMisuse: there is none, or more than one; the message names the candidates.
+        """
+        found = self._found.get((wanted, event))
+        if found is None:
+            found = self._found[wanted, event] = self._find(wanted, event)
+        return found
+
+    def _find(self, wanted: str | int, event: str) -> Component:
+        if isinstance(wanted, int):
+            if wanted in self.components:
+                return self.components[wanted]
+            raise PageMisuse(f"The page has no component with the id {wanted}.", self._offer(""))
+        everything = list(self.components.values())
+        for matches in (
+            [c for c in everything if c.elem_id == wanted],
+            [c for c in everything if c.name == wanted],
+            [c for c in everything if c.type == wanted and c.type != "state"],
+        ):
+            if len(matches) > 1 and event:
+                matches = [c for c in matches if (c.id, event) in self._listeners] or matches
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                listed = "; ".join(map(str, matches))
+                raise PageMisuse(f"{wanted!r} is ambiguous: {listed}.", "Name it by its elem_id or id.")
+        raise PageMisuse(f"The page has no component {wanted!r}.", self._offer(wanted))
+
+    def _offer(self, wanted: str) -> str:
+        usable = [c for c in self.components.values() if c.type != "state" and (c.name or c.elem_id)]
+        names = {name: c for c in usable for name in (c.name, c.elem_id) if name}
+        near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+        if near:
+            return f"Did you mean {' or '.join(str(names[name]) for name in near)}?"
+        shown = "; ".join(map(str, usable[:20]))
+        return f"It has {shown}{' …' if len(usable) > 20 else ''}." if usable else "It has none with a name."
+
+
+def _component(raw: Mapping[str, Any]) -> Component:
+    props = raw.get("props") or {}
+    name = props.get("label")
+    if not name and raw["type"] in (
+        "button",
+        "clearbutton",
+        "uploadbutton",
+        "downloadbutton",
+        "duplicatebutton",
+    ):
+        name = props.get("value")
+    return Component(
+        id=raw["id"],
+        type=raw["type"],
+        name=name if isinstance(name, str) else "",
+        elem_id=props.get("elem_id"),
+        props=props,
+        rendered_in=_rendered_in(raw),
+    )
+
+
+def _rendered_in(raw: Mapping[str, Any]) -> int | None:
+    number = raw.get("rendered_in", (raw.get("props") or {}).get("rendered_in"))
+    return number if isinstance(number, int) else None
+
+
+def _dependency(raw: Mapping[str, Any], place: int) -> Dependency:
+    backend = bool(raw.get("backend_fn", True))
+    # Where Python was translated for the page, the function is still there on the server, and does the same.
+    source = raw.get("js")
+    js = None
+    if isinstance(source, str):
+        receivers = raw["inputs"] if backend else raw["outputs"]
+        js = interpret(source, wrap=len(receivers) == 1)
+    mode = raw.get("trigger_mode")
+    name = raw.get("api_name")
+    return Dependency(
+        id=raw.get("id", place),
+        name=f"/{name}" if isinstance(name, str) else f"event {raw.get('id', place)}",
+        inputs=list(raw["inputs"]),
+        outputs=list(raw["outputs"]),
+        targets=[(target, event) for target, event in raw["targets"]],
+        backend=backend,
+        js=js,
+        js_source=source if isinstance(source, str) and js is None else None,
+        queued=raw.get("queue") is not False,
+        trigger_mode=mode if mode in ("once", "multiple", "always_last") else "multiple",
+        cancels=list(raw.get("cancels") or []),
+        props_of=list(raw.get("component_prop_inputs") or []),
+        streaming=raw.get("connection") == "stream",
+        rendered_in=raw.get("rendered_in"),
+    )
+
+
+def _walk(node: Mapping[str, Any], parents: dict[int, int]) -> None:
+    for child in node.get("children") or []:
+        parents[child["id"]] = node["id"]
+        _walk(child, parents)

@@ -1,0 +1,334 @@
+"""Gradio's queue, as one tab sees it: events join it, and one stream brings the messages about all of them.
+
+Whoever waits for an event reads the stream himself as long as nobody else needs it; a reader of its own is only
+started when several events are under way. So the usual case, one event at a time, costs no switch between greenlets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+import gevent
+import gevent.event
+import msgspec
+from geventhttpclient.response import HTTPParseError
+
+from harness.load import diffs
+from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.transport import EventStream, Transport
+
+NewsKind = Literal["partial", "completed", "failed", "broken", "log"]
+_SILENT = frozenset({"heartbeat", "estimation", "progress", "process_starts"})
+
+
+class Event:
+    """One queued event.
+
+    Attributes:
+        id: Gradio's name for it.
+        accepted_ns, started_ns, first_output_ns, completed_ns: monotonic nanoseconds: the server had queued it, had
+            started to work on it, its first partial output and its end had arrived; None for what did not happen.
+        cancelled: nobody wants to hear of it any more.
+        context: what its owner wants to remember with it.
+    """
+
+    __slots__ = (
+        "_partial",
+        "accepted_ns",
+        "cancelled",
+        "completed_ns",
+        "context",
+        "first_output_ns",
+        "id",
+        "inbox",
+        "started_ns",
+    )
+
+    def __init__(self, inbox: Inbox, context: Any) -> None:
+        self.inbox = inbox
+        self.context = context
+        self.id = ""
+        self.accepted_ns: int | None = None
+        self.started_ns: int | None = None
+        self.first_output_ns: int | None = None
+        self.completed_ns: int | None = None
+        self.cancelled = False
+        self._partial: list[Any] | None = None
+
+    def undiffed(self, data: list[Any]) -> list[Any]:
+        """The outputs of a message of which all but the first are diffs to the one before."""
+        if self._partial is None:
+            self._partial = data
+        else:
+            before = self._partial + [None] * (len(data) - len(self._partial))
+            self._partial = [diffs.apply(old, edits) for old, edits in zip(before, data, strict=False)]
+        return self._partial
+
+
+class News:
+    """What a message says that somebody must act upon.
+
+    Attributes:
+        output: the message's `output` for `partial` and `completed`, its text for `failed`, the message for `log`,
+            the error for `broken`.
+    """
+
+    __slots__ = ("event", "kind", "output")
+
+    def __init__(self, event: Event, kind: NewsKind, output: Any) -> None:
+        self.event = event
+        self.kind = kind
+        self.output = output
+
+
+class Inbox:
+    """Where the news about some events arrives, for one who waits."""
+
+    __slots__ = ("_arrived", "news")
+
+    def __init__(self) -> None:
+        self.news: deque[News] = deque()
+        self._arrived: gevent.event.Event | None = None
+
+    def put(self, news: News) -> None:
+        """Add one."""
+        self.news.append(news)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the one who waits look again."""
+        if self._arrived is not None:
+            self._arrived.set()
+
+    def wait(self) -> None:
+        """Until something is put, or somebody wakes us."""
+        self._arrived = self._arrived or gevent.event.Event()
+        self._arrived.clear()
+        if not self.news:
+            self._arrived.wait()
+
+
+class EventQueue:
+    """The queue of one session.
+
+    Args:
+        prefix: of the app's API, `gradio_api/` or empty.
+        diffed: whether partial outputs come as diffs.
+        on_strange: told of messages that no known Gradio sends.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        prefix: str,
+        session_hash: str,
+        *,
+        diffed: bool,
+        on_strange: Callable[[str], None],
+    ) -> None:
+        self._transport = transport
+        self._join_path = f"{prefix}queue/join"
+        self._stream_path = f"{prefix}queue/data?session_hash={session_hash}"
+        self._diffed = diffed
+        self._on_strange = on_strange
+        self._stream: EventStream | None = None
+        self._pending: dict[str, Event] = {}
+        self._early: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self._joining = 0
+        self._reading = False
+        self._reader: gevent.Greenlet | None = None
+
+    def join(self, body: dict[str, Any], inbox: Inbox, context: Any = None) -> Event:
+        """Let an event join the queue.
+
+        Args:
+            body: `fn_index`, `data` and so on, as the server wants them.
+            inbox: where the news about it goes.
+
+        Raises:
+            OperationFailed: the server refused it. `OperationFailed.__cause__` is `Invalid` for invalid input.
+            OperationUnknown: nobody knows.
+        """
+        if self._pending:
+            self._read_apart()
+        event = Event(inbox, context)
+        self._joining += 1
+        try:
+            status, answer = self._transport.post(self._join_path, body)
+        finally:
+            self._joining -= 1
+        if status != 200:
+            raise _refused(status, answer)
+        event.accepted_ns = time.monotonic_ns()
+        event.id = msgspec.json.decode(answer)["event_id"]
+        self._pending[event.id] = event
+        # A message can overtake the answer to the request that created its event.
+        for arrived_ns, message in self._early.pop(event.id, ()):
+            self._digest(event, arrived_ns, message)
+        return event
+
+    def wait(self, inbox: Inbox, done: Callable[[], bool]) -> None:
+        """Wait until there is news in the inbox, or nothing to wait for any more."""
+        while not inbox.news and not done():
+            if self._reading:
+                inbox.wait()
+            else:
+                self._read(lambda: bool(inbox.news) or done())
+        if self._pending:
+            self._read_apart()
+
+    def abandon(self, events: Callable[[Event], bool]) -> None:
+        """Forget events that nobody waits for any more."""
+        for event in [event for event in self._pending.values() if events(event)]:
+            del self._pending[event.id]
+
+    def close(self) -> None:
+        """Stop reading. Whoever still waits is told that the page was closed."""
+        if self._reader is not None:
+            self._reader.kill(block=False)
+            self._reader = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        self._break(OperationUnknown("connection", "the page was closed"))
+
+    # --- reading ---
+
+    def _read_apart(self) -> None:
+        """Let somebody read while we do something else: what arrives meanwhile gets its true time."""
+        if not self._reading:
+            self._reading = True
+            self._reader = gevent.spawn(self._read_all)
+
+    def _read_all(self) -> None:
+        self._reading = False
+        self._read(lambda: not self._pending)
+        self._reader = None
+
+    def _read(self, enough: Callable[[], bool]) -> None:
+        """Read the stream, opening it as often as the server closes it, until it is enough."""
+        self._reading = True
+        try:
+            while not enough():
+                if self._stream is None or self._stream.closed:
+                    self._stream = self._open()
+                self._stream.parked = False
+                self._follow(self._stream, enough)
+        except (OSError, HTTPParseError, msgspec.DecodeError, ValueError) as error:
+            self._hang_up()
+            self._break(
+                OperationUnknown("connection", f"the event stream broke: {error or type(error).__name__}")
+            )
+        except OperationUnknown as error:
+            self._hang_up()
+            self._break(error)
+        except OperationFailed as error:
+            self._break(OperationUnknown("connection", str(error)))
+        finally:
+            self._reading = False
+            if self._stream is not None and not self._pending:
+                self._stream.park()
+            # Others may have relied on us to read.
+            for event in self._pending.values():
+                event.inbox.wake()
+
+    def _open(self) -> EventStream:
+        stream = self._transport.stream(self._stream_path)
+        if stream.status != 200:
+            status = stream.status
+            stream.close()
+            raise OperationUnknown("protocol", f"queue/data answered {status}")
+        return stream
+
+    def _follow(self, stream: EventStream, enough: Callable[[], bool]) -> None:
+        """Hand out messages until it is enough, or the server closes the stream in order.
+
+        Raises:
+            OperationUnknown: the stream ended otherwise.
+        """
+        for arrived_ns, message in stream.messages():
+            kind = message.get("msg")
+            if kind == "close_stream":
+                stream.finish()
+                self._stream = None
+                return
+            event_id = message.get("event_id")
+            if event_id is not None:
+                event = self._pending.get(event_id)
+                if event is not None:
+                    self._digest(event, arrived_ns, message)
+                elif self._joining:
+                    self._early.setdefault(event_id, []).append((arrived_ns, message))
+            elif kind == "unexpected_error":
+                text = message.get("message") or "no reason given"
+                raise OperationUnknown("protocol", f"the server reports an unexpected error: {text}")
+            elif kind not in _SILENT:
+                self._on_strange(f"a message of the unknown kind {kind!r} without an event")
+            if enough():
+                return
+        self._stream = None
+        stream.close()
+        if self._pending:
+            raise OperationUnknown("connection", "the event stream ended before the result arrived")
+
+    def _digest(self, event: Event, arrived_ns: int, message: dict[str, Any]) -> None:
+        kind = message["msg"]
+        if kind == "process_starts":
+            event.started_ns = arrived_ns
+        elif kind == "process_completed":
+            event.completed_ns = arrived_ns
+            del self._pending[event.id]
+            output = message.get("output") or {}
+            if not message.get("success", True) or "error" in output:
+                event.inbox.put(News(event, "failed", output.get("error")))
+            else:
+                event.inbox.put(News(event, "completed", output))
+        elif kind in ("process_generating", "process_streaming"):
+            if not message.get("success", True):
+                return  # the completion that follows says the same, and ends the event
+            event.first_output_ns = event.first_output_ns or arrived_ns
+            output = message["output"]
+            if self._diffed and kind == "process_generating":
+                output = {**output, "data": event.undiffed(output["data"])}
+            event.inbox.put(News(event, "partial", output))
+        elif kind == "log":
+            event.inbox.put(News(event, "log", message))
+        elif kind == "unexpected_error":
+            del self._pending[event.id]
+            text = message.get("message") or "no reason given"
+            error = OperationUnknown("protocol", f"the server reports an unexpected error: {text}")
+            event.inbox.put(News(event, "broken", error))
+        elif kind not in _SILENT:
+            self._on_strange(f"a message of the unknown kind {kind!r} about an event")
+
+    def _hang_up(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _break(self, error: OperationUnknown) -> None:
+        pending, self._pending = self._pending, {}
+        for event in pending.values():
+            event.inbox.put(News(event, "broken", error))
+
+
+class Invalid(Exception):
+    """The server's validators refused the input of an event."""
+
+
+def _refused(status: int, answer: bytes) -> Exception:
+    text = answer.decode("utf-8", "replace")[:300]
+    if status == 503:
+        return OperationFailed("rejected", f"the queue is full or stopped (503): {text}")
+    if status == 422:
+        refusal = OperationFailed("rejected", f"the input is not valid (422): {text}")
+        refusal.__cause__ = Invalid(text)
+        return refusal
+    if status == 429:
+        return OperationFailed("rejected", f"the server limits the rate of requests (429): {text}")
+    if status < 500:
+        return OperationFailed("rejected", f"queue/join answered {status}: {text}")
+    return OperationUnknown("protocol", f"queue/join answered {status}: {text}")

@@ -1,0 +1,54 @@
+"""The heartbeat: a connection that is open as long as the tab is. Its end tells the server that the visitor has left.
+
+Thousands of tabs sit and wait, so a heartbeat is a socket and a watcher of the event loop, not a greenlet with a
+response parser: what the server sends over it says nothing, and is read only to be forgotten.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import gevent
+import gevent.socket
+
+_BLOCK_BYTES = 4096
+
+
+class Heartbeat:
+    """A heartbeat under way.
+
+    Args:
+        socket: the connection, past the headers of the answer.
+        on_lost: called once if the server ends it.
+    """
+
+    __slots__ = ("_on_lost", "_socket", "_watcher")
+
+    def __init__(self, socket: gevent.socket.socket, on_lost: Callable[[], None]) -> None:
+        self._socket: gevent.socket.socket | None = socket
+        self._on_lost = on_lost
+        self._watcher = gevent.get_hub().loop.io(socket.fileno(), 1)
+        self._watcher.start(self._readable)
+
+    def _readable(self) -> None:
+        """Runs in the event loop itself, so it must not wait. Over TLS the bytes stay encrypted; nobody misses them."""
+        if self._socket is None:
+            return
+        try:
+            if os.read(self._socket.fileno(), _BLOCK_BYTES):
+                return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass
+        self.close()
+        self._on_lost()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._socket.close()
+            self._socket = None
