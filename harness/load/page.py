@@ -197,7 +197,7 @@ class GradioPage:
     # --- what a person does ---
 
     def fill(self, name: str | int, value: Any) -> Activity:
-        """Type or set the value of a component, in one go as if it were pasted.
+        """Give a component a value, in one go: one `change` and one `input`, however long a text is.
 
         Args:
             name: label, `elem_id`, id, or type if there is only one of it.
@@ -214,8 +214,7 @@ class GradioPage:
         component = self._usable(name, "change")
 
         def act(tab: Tab, activity: Activity) -> None:
-            tab.put(component, value, activity)
-            tab.dispatch(component.id, "input", activity)
+            tab.enter(component, value, activity)
             if component.type == "slider":
                 tab.dispatch(component.id, "release", activity, value)
 
@@ -235,9 +234,13 @@ class GradioPage:
         component = self._listening(name, "submit")
         if value is not None:
             self.fill(component.id, value)
-        return self._act(
-            lambda tab, activity: tab.dispatch(component.id, "submit", activity), may_fail=may_fail
-        )
+
+        def act(tab: Tab, activity: Activity) -> None:
+            tab.dispatch(component.id, "submit", activity)
+            if component.type == "textbox":  # to a text field, Enter is a key like any other
+                tab.dispatch(component.id, "input", activity)
+
+        return self._act(act, may_fail=may_fail)
 
     def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Activity:
         """Choose in a dropdown, radio or checkbox group (where a chosen one is taken back), or open a tab.
@@ -264,12 +267,7 @@ class GradioPage:
             new = [*now, value] if selected else [v for v in now if v != value]
         data = {"index": place, "value": value, "selected": selected}
 
-        def act(tab: Tab, activity: Activity) -> None:
-            tab.put(component, new, activity)
-            tab.dispatch(component.id, "select", activity, data)
-            tab.dispatch(component.id, "input", activity)
-
-        return self._act(act, may_fail=may_fail)
+        return self._act(lambda tab, activity: tab.choose(component, new, data, activity), may_fail=may_fail)
 
     def upload(
         self, name: str | int, *files: str | Path | tuple[str, bytes], may_fail: bool = False

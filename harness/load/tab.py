@@ -8,7 +8,7 @@ same apps with this and with a real browser, and compares what the server saw.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gevent
@@ -19,6 +19,10 @@ from harness.load.event_queue import Event, EventQueue, Inbox, Invalid, News
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.transport import Transport
 
+# Components that Gradio's page lets change as soon as they are there, if anything listens to that.
+_CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
+# Components whose `input` comes before their `change` when a person sets them; with the others it comes after.
+_INPUT_FIRST = frozenset({"checkbox", "checkboxgroup"})
 _HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
 
 
@@ -178,6 +182,49 @@ class Tab:
 
     def put(self, component: Component, value: Any, activity: Activity) -> bool:
         """Give a component a value; if that changes it, its `change` event happens."""
+        changed = self._store(component, value)
+        if changed:
+            self.dispatch(component.id, "change", activity)
+        return changed
+
+    def enter(self, component: Component, value: Any, activity: Activity) -> None:
+        """A person gives a component a value."""
+        changed = self._store(component, value)
+        events = ["change"] if changed else []
+        for event in ["input", *events] if component.type in _INPUT_FIRST else [*events, "input"]:
+            self.dispatch(component.id, event, activity)
+
+    def choose(self, component: Component, value: Any, data: dict[str, Any], activity: Activity) -> None:
+        """A person chooses something that a component offers.
+
+        Args:
+            value: what the component holds then.
+            data: what `gr.SelectData` tells of the choice.
+        """
+
+        def happens(*events: str) -> None:
+            for event in events:
+                self.dispatch(component.id, event, activity, data if event == "select" else None)
+
+        # The order of events is that of Gradio's page, where it follows from how each component is written.
+        if component.type == "checkboxgroup":
+            happens("select")
+            self.enter(component, value, activity)
+        elif component.type == "dropdown":
+            changed = self._store(component, value)
+            happens("select", "input")
+            if not isinstance(value, list):
+                happens("blur", "input")  # a single choice closes the list
+            if changed:
+                happens("change")
+        else:
+            data.pop("selected", None)
+            self.enter(component, value, activity)
+            happens("select")
+
+    def _store(self, component: Component, value: Any) -> bool:
+        if value is None and component.type == "textbox":
+            value = ""  # a text field is never less than empty
         if self.prop(component, "value") == value:
             return False
         self._props.setdefault(component.id, {})["value"] = value
@@ -185,7 +232,6 @@ class Tab:
             self._storage[component.props.get("storage_key", "")] = value
         if component.type == "timer":
             self._restart_timer(component)
-        self.dispatch(component.id, "change", activity)
         return True
 
     def _update(self, component: Component, update: dict[str, Any], activity: Activity) -> None:
@@ -202,14 +248,16 @@ class Tab:
 
     def load(self, activity: Activity) -> None:
         """The page has been loaded: set off what waits for that."""
-        for component in self.blueprint.components.values():
-            if component.type == "timer":
-                self._restart_timer(component)
-            elif component.type == "browserstate":
-                # The page reads its storage once it is mounted, which is a change to what was there: nothing.
-                self.dispatch(component.id, "change", activity)
+        self._mount(self.blueprint.components.values(), activity)
         for dependency, target in self.blueprint.loading():
             self._start(dependency, target, None, activity)
+
+    def _mount(self, components: Iterable[Component], activity: Activity) -> None:
+        for component in components:
+            if component.type == "timer":
+                self._restart_timer(component)
+            elif component.type in _CHANGE_WHEN_MOUNTED:
+                self.dispatch(component.id, "change", activity)
 
     def dispatch(self, component: int, event: str, activity: Activity, event_data: Any = None) -> None:
         """An event of a component has happened: set off what listens to it."""
@@ -466,9 +514,9 @@ class Tab:
             if timer is not None:
                 timer.kill(block=False)
         new = {raw["id"] for raw in render["dependencies"]}
-        for component in self.blueprint.components.values():
-            if component.type == "timer" and component.id not in before.components:
-                self._restart_timer(component)
+        self._mount(
+            [c for id_, c in self.blueprint.components.items() if id_ not in before.components], activity
+        )
         for dependency, target in self.blueprint.loading():
             if dependency.id in new:
                 self._start(dependency, target, None, activity)
