@@ -527,9 +527,12 @@ class GradioPage:
         else:
             wanted = [str(parameter["parameter_name"]) for parameter in info]
         try:
-            if info is None and len(args) != len(wanted):
+            if len(args) == len(wanted):
+                data: Sequence[Any] = args  # what construct_args would give, at a tenth of the time of a call
+            elif info is None:
                 raise ValueError(f"{len(args)} arguments")
-            data = construct_args(info, tuple(args), {})
+            else:
+                data = construct_args(info, tuple(args), {})
         except (TypeError, ValueError) as error:
             listed = f" ({', '.join(wanted)})" if wanted else ""
             raise PageMisuse(

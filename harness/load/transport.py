@@ -18,8 +18,7 @@ import gevent.socket
 import gevent.ssl
 import httpx
 import msgspec
-from geventhttpclient import HTTPClient
-from geventhttpclient.connectionpool import ConnectionPool
+from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from harness import __version__
@@ -34,9 +33,48 @@ _BLOCK_BYTES = 65536
 
 
 @functools.cache
-def _tls_context() -> gevent.ssl.SSLContext:
+def _tls_context(cafile: str | None = None) -> gevent.ssl.SSLContext:
     """One for the whole process: building it costs 25 ms."""
-    return gevent.ssl.create_default_context()
+    return gevent.ssl.create_default_context(cafile=cafile)
+
+
+@functools.cache
+def _addresses(host: str, port: int, family: int) -> Any:
+    """Addresses of a host, asked for once per process: gevent does that in a thread, even for a numeric address."""
+    return gevent.socket.getaddrinfo(host, port, family, gevent.socket.SOCK_STREAM)
+
+
+class _Plain(ConnectionPool):  # type: ignore[misc]
+    """Connections as geventhttpclient keeps them, made and looked at with fewer system calls."""
+
+    def _resolve(self) -> Any:
+        family = gevent.socket.AF_INET if self.disable_ipv6 else 0
+        return _addresses(self._connection_host, self._connection_port, family)
+
+    def after_connect(self, sock: gevent.socket.socket) -> None:
+        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+
+    def _is_socket_alive(self, sock: gevent.socket.socket | None) -> bool:
+        """Whether the server has neither closed it nor sent what nobody asked for.
+
+        The parent class asks select(2), which knows no more than 1,024 files.
+        """
+        if sock is None:
+            return False
+        try:
+            sock._sock.recv(1, gevent.socket.MSG_PEEK | gevent.socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
+
+class _Encrypted(SSLConnectionPool):  # type: ignore[misc]
+    """The same over TLS, where nobody can peek."""
+
+    _resolve = _Plain._resolve
+    after_connect = _Plain.after_connect
 
 
 class Transport:
@@ -50,9 +88,9 @@ class Transport:
     __slots__ = (
         "__weakref__",
         "_address",
-        "_client",
         "_cookies",
         "_head",
+        "_pool",
         "_root",
         "_streams",
         "_timeout_s",
@@ -66,7 +104,7 @@ class Transport:
         self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._timeout_s = timeout_s
         self._cookies: dict[str, str] = {}
-        self._client: HTTPClient | None = None
+        self._pool: ConnectionPool | None = None
         self._streams: set[EventStream] = set()
         self._head = self._fixed_headers(parts.netloc.rpartition("@")[2])
 
@@ -100,8 +138,8 @@ class Transport:
 
     def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket]:
         """Open a stream on a connection of its own, and hand that over: status and socket, past the headers."""
-        client = self._connections(1)
-        response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", client)
+        pool = self._connections(1)
+        response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", pool)
         socket = response._sock
         if socket is None:
             raise OperationUnknown("protocol", f"GET {path} ended at once")
@@ -119,9 +157,9 @@ class Transport:
         """Close what nobody is waiting for. The next request opens a connection again."""
         for stream in [stream for stream in self._streams if stream.parked]:
             stream.close()
-        if self._client is not None and not self._streams:
-            self._client.close()
-            self._client = None
+        if self._pool is not None and not self._streams:
+            self._pool.close()
+            self._pool = None
 
     # --- one request ---
 
@@ -142,19 +180,18 @@ class Transport:
         body: bytes,
         content_type: str,
         headers: str,
-        client: HTTPClient | None = None,
+        pool: ConnectionPool | None = None,
     ) -> Any:
         """Send a request and wait for the headers of its answer.
 
         The head is put together here, from parts that do not change: HTTPClient.request validates and merges every
         header of every request anew, which costs more than all else that we do for one.
         """
-        if client is None:
-            if self._client is None:
-                self._client = self._connections(_CONNECTIONS)
-            client = self._client
+        if pool is None:
+            if self._pool is None:
+                self._pool = self._connections(_CONNECTIONS)
+            pool = self._pool
             _idle.touch(self)
-        pool: ConnectionPool = client._connection_pool
         head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{headers}"
         if self._cookies:
             head += f"Cookie: {'; '.join(f'{name}={value}' for name, value in self._cookies.items())}\r\n"
@@ -180,18 +217,17 @@ class Transport:
         except (OSError, HTTPParseError) as error:
             raise _unknown(method, path, error, self._timeout_s) from error
 
-    def _connections(self, size: int) -> HTTPClient:
+    def _connections(self, size: int) -> ConnectionPool:
         host, port = self._address
-        return HTTPClient(
-            host,
-            port,
-            ssl=self._tls,
-            ssl_context_factory=_tls_context if self._tls else None,
-            concurrency=size,
-            network_timeout=self._timeout_s,
-            connection_timeout=self._timeout_s,
-            disable_ipv6=host == "127.0.0.1",
-        )
+        options = {
+            "size": size,
+            "network_timeout": self._timeout_s,
+            "connection_timeout": self._timeout_s,
+            "disable_ipv6": host == "127.0.0.1",
+        }
+        if self._tls:
+            return _Encrypted(host, port, host, port, ssl_context_factory=_tls_context, **options)
+        return _Plain(host, port, host, port, **options)
 
     def _fixed_headers(self, host: str) -> str:
         return (

@@ -208,7 +208,7 @@ def test_an_idle_tab_keeps_no_connection_but_its_heartbeat(
     page = shared_page
     assert page.call("/echo", "one") == ("one", 1)
     monkeypatch.setattr(transport, "_IDLE_LIMIT_S", 0.0)
-    assert eventually(lambda: page._transport._client is None)
+    assert eventually(lambda: page._transport._pool is None)
     assert page.connected
     assert page.call("/echo", "two") == ("two", 2)
 
