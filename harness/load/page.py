@@ -529,8 +529,8 @@ class GradioPage:
         try:
             if len(args) == len(wanted):
                 data: Sequence[Any] = args  # what construct_args would give, at a tenth of the time of a call
-            elif info is None:
-                raise ValueError(f"{len(args)} arguments")
+            elif info is None or len(args) > len(wanted):
+                raise ValueError(f"{len(args)} arguments")  # construct_args lets too many pass
             else:
                 data = construct_args(info, tuple(args), {})
         except (TypeError, ValueError) as error:
