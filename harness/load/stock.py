@@ -89,12 +89,15 @@ class StockPage:
             PageMisuse: the app has no such endpoint, or it takes other arguments.
         """
         client = self._opened()
-        known = {endpoint.api_name for endpoint in client.endpoints.values() if endpoint.is_valid}
+        known = {
+            e.api_name: e for e in client.endpoints.values() if e.is_valid and isinstance(e.api_name, str)
+        }
         if api_name not in known:
-            names = sorted(name for name in known if isinstance(name, str))
-            raise PageMisuse(
-                f"The app has no endpoint {api_name!r}.", f"It has {', '.join(names) or 'none'}."
-            )
+            names = ", ".join(sorted(known)) or "none"
+            raise PageMisuse(f"The app has no endpoint {api_name!r}.", f"It has {names}.")
+        wanted = known[api_name].parameters_info
+        if wanted is not None and len(args) > len(wanted):  # the client would send them all the same
+            raise PageMisuse(f"{api_name} takes {len(wanted)} arguments, {len(args)} were given.")
         try:
             job = client.submit(*args, api_name=api_name)
         except (TypeError, ValueError) as error:
