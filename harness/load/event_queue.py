@@ -138,6 +138,7 @@ class EventQueue:
         self._pending: dict[str, Event] = {}
         self._early: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self._joining = 0
+        self._heard = 0
         self._reading = False
         self._reader: gevent.Greenlet | None = None
 
@@ -213,10 +214,23 @@ class EventQueue:
         self._reading = True
         try:
             while not enough():
-                if self._stream is None or self._stream.closed:
+                fresh = self._stream is None or self._stream.closed
+                if self._stream is None or fresh:
                     self._stream = self._open()
                 self._stream.parked = False
-                self._follow(self._stream, enough)
+                heard = self._heard
+                try:
+                    in_order = self._follow(self._stream, enough)
+                except (OSError, HTTPParseError):
+                    if fresh or self._heard > heard:
+                        raise
+                    in_order = False
+                if in_order:
+                    continue
+                self._hang_up()
+                # A stream that was left from an earlier event may have ended unnoticed: that says nothing about this one.
+                if self._pending and (fresh or self._heard > heard):
+                    raise OperationUnknown("connection", "the event stream ended before the result arrived")
         except (OSError, HTTPParseError, msgspec.DecodeError, ValueError) as error:
             self._hang_up()
             self._break(
@@ -243,18 +257,19 @@ class EventQueue:
             raise OperationUnknown("protocol", f"queue/data answered {status}")
         return stream
 
-    def _follow(self, stream: EventStream, enough: Callable[[], bool]) -> None:
-        """Hand out messages until it is enough, or the server closes the stream in order.
+    def _follow(self, stream: EventStream, enough: Callable[[], bool]) -> bool:
+        """Hand out messages until it is enough, or the server closes the stream; False if it just ended.
 
         Raises:
-            OperationUnknown: the stream ended otherwise.
+            OSError, HTTPParseError: the connection broke.
+            OperationUnknown: the server says that something is wrong with the session, or itself.
         """
         for arrived_ns, message in stream.messages():
             kind = message.get("msg")
             if kind == "close_stream":
                 stream.finish()
                 self._stream = None
-                return
+                return True
             event_id = message.get("event_id")
             if event_id is not None:
                 event = self._pending.get(event_id)
@@ -268,13 +283,11 @@ class EventQueue:
             elif kind not in _SILENT:
                 self._on_strange(f"a message of the unknown kind {kind!r} without an event")
             if enough():
-                return
-        self._stream = None
-        stream.close()
-        if self._pending:
-            raise OperationUnknown("connection", "the event stream ended before the result arrived")
+                return True
+        return False
 
     def _digest(self, event: Event, arrived_ns: int, message: dict[str, Any]) -> None:
+        self._heard += 1
         kind = message["msg"]
         if kind == "process_starts":
             event.started_ns = arrived_ns

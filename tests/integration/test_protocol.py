@@ -1,0 +1,234 @@
+"""What a server may say that a real one says too rarely: refusals, broken streams, messages out of order."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Iterator
+
+import gevent
+import pytest
+
+from harness.load import GradioPage
+from harness.load.outcomes import OperationFailed, OperationUnknown
+from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with serve(ScriptedServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def page(server: ScriptedServer) -> Iterator[GradioPage]:
+    page = GradioPage(server.url, timeout_s=20)
+    page.open()
+    yield page
+    page.close()
+
+
+def says(*lines: Line) -> Callable[[ScriptedServer], Iterable[Line]]:
+    return lambda server: lines
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (503, "rejected", "queue is full or stopped"),
+        (422, "rejected", "input is not valid"),
+        (429, "rejected", "limits the rate"),
+        (401, "rejected", "401"),
+        (404, "rejected", "404"),
+    ],
+)
+def test_a_refused_event_is_a_failure_and_the_session_lives_on(
+    server: ScriptedServer, page: GradioPage, status: int, kind: str, text: str
+) -> None:
+    server.joins.append((status, {"detail": "because"}))
+    with pytest.raises(OperationFailed, match=text) as failed:
+        page.call("/go", "a")
+    assert failed.value.kind == kind
+    server.streams.append(says(completed("e1", "b"), CLOSE))
+    assert page.call("/go", "b") == "b"
+
+
+def test_a_server_error_leaves_the_outcome_unknown(server: ScriptedServer, page: GradioPage) -> None:
+    server.joins.append((500, "oops"))
+    with pytest.raises(OperationUnknown, match="500") as unknown:
+        page.call("/go", "a")
+    assert unknown.value.kind == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ([starts("e1"), CUT], "connection"),
+        ([starts("e1")], "connection"),  # the end of the stream, in good order, but too early
+        ([b'data: {"msg": "process_com\n\n'], "connection"),
+        (
+            [starts("e1"), {"msg": "unexpected_error", "event_id": None, "message": "Server stopped."}],
+            "protocol",
+        ),
+        ([{"msg": "unexpected_error", "event_id": "e1", "message": "Session not found."}], "protocol"),
+    ],
+    ids=["cut", "ended", "garbled", "stopped", "no session"],
+)
+def test_a_stream_that_breaks_leaves_the_outcome_unknown(
+    server: ScriptedServer, page: GradioPage, lines: list[Line], kind: str
+) -> None:
+    server.streams.append(says(*lines))
+    with pytest.raises(OperationUnknown) as unknown:
+        page.call("/go", "a")
+    assert unknown.value.kind == kind
+    # What was broken is not used again.
+    server.streams.append(says(completed("e2", "b"), CLOSE))
+    assert page.call("/go", "b") == "b"
+
+
+def test_unknown_and_unimportant_messages_disturb_nothing_and_are_said_once(
+    server: ScriptedServer, page: GradioPage
+) -> None:
+    for event in ("e1", "e2"):
+        server.streams.append(
+            says(
+                b": a comment\n\n",
+                {"msg": "estimation", "event_id": event, "rank": 0, "queue_size": 1, "rank_eta": None},
+                {"msg": "heartbeat", "event_id": None},
+                {"msg": "horoscope", "event_id": event},
+                {"msg": "weather", "event_id": None},
+                {"msg": "progress", "event_id": event, "progress_data": []},
+                {"msg": "process_starts", "event_id": "somebody else's"},
+                completed(event, "done"),
+                CLOSE,
+            )
+        )
+    assert page.call("/go", "a") == "done"
+    assert page.call("/go", "a") == "done"
+    assert [notice for notice in page.notices if "unknown kind" in notice] == [
+        "a message of the unknown kind 'horoscope' about an event",
+        "a message of the unknown kind 'weather' without an event",
+    ]
+
+
+def test_several_events_share_a_stream_whatever_the_order_of_their_messages(
+    server: ScriptedServer, page: GradioPage
+) -> None:
+    def script(server: ScriptedServer) -> Iterable[Line]:
+        server.wait_for_events(3)
+        yield starts("e2")
+        yield starts("e1")
+        yield completed("e3", "third")
+        yield completed("e1", "first")
+        yield completed("e2", "second")
+        yield CLOSE
+
+    server.streams.append(script)
+    names = ("first", "second", "third")
+    calls = [gevent.spawn(page.call, "/go", name) for name in names]
+    gevent.joinall(calls, timeout=20)
+    sent = [body["data"][0] for path, body in server.requests if "queue/join" in path]
+    events = {name: f"e{number}" for number, name in enumerate(sent, start=1)}
+    said = {"e1": "first", "e2": "second", "e3": "third"}
+    assert [call.value for call in calls] == [said[events[name]] for name in names]
+
+
+def test_a_stream_that_stays_open_for_the_next_event_is_used_for_it(
+    server: ScriptedServer, page: GradioPage
+) -> None:
+    """The server only closes the stream if nothing is pending: an event that follows at once finds it open."""
+
+    def script(server: ScriptedServer) -> Iterable[Line]:
+        yield completed("e1", "one")
+        server.wait_for_events(2)
+        yield completed("e2", "two")
+        yield CLOSE
+
+    server.streams.append(script)
+    assert page.call("/go", "a") == "one"
+    assert page.call("/go", "b") == "two"
+    assert sum("queue/data" in path for path, _ in server.requests) == 1
+
+
+def test_a_stream_that_was_closed_before_the_event_is_opened_again(
+    server: ScriptedServer, page: GradioPage
+) -> None:
+    server.streams.append(says(completed("e1", "one"), CLOSE))
+    server.streams.append(says(CLOSE))
+    server.streams.append(says(completed("e2", "two"), CLOSE))
+    assert page.call("/go", "a") == "one"
+    assert page.call("/go", "b") == "two"
+
+
+def test_a_rate_limit_on_the_page_itself(server: ScriptedServer) -> None:
+    server.config_status = 429
+    with pytest.raises(OperationFailed, match="429"):
+        GradioPage(server.url).open()
+
+
+def test_a_protocol_that_the_page_does_not_speak_is_named() -> None:
+    with serve(ScriptedServer(protocol="sse", version="4.8.0")) as server:
+        page = GradioPage(server.url)
+        with pytest.raises(OperationFailed, match=r"Gradio 4\.8\.0.*'sse'.*sse_v1, sse_v2"):
+            page.open()
+        page.close()
+
+
+def test_cookies_are_sent_back_as_a_load_balancer_wants_it(server: ScriptedServer) -> None:
+    server.config_headers["Set-Cookie"] = "replica=b7; Path=/; HttpOnly"
+    page = GradioPage(server.url)
+    page.open()
+    server.streams.append(says(completed("e1", "one"), CLOSE))
+    page.call("/go", "a")
+    page.close()
+    after = [
+        headers.get("Cookie") for (path, _), headers in zip(server.requests, server.headers, strict=True)
+    ]
+    assert after[0] is None
+    assert set(after[1:]) == {"replica=b7"}
+
+
+def test_a_heartbeat_that_the_server_ends_is_noticed(server: ScriptedServer, page: GradioPage) -> None:
+    assert page.connected
+    with gevent.Timeout(20):
+        while not server.heartbeats:
+            gevent.sleep(0.01)
+    server.heartbeats[0].sendall(b"f\r\ndata: ALIVE\n\n\r\n")
+    gevent.sleep(0)
+    assert page.connected
+    server.heartbeats[0].shutdown(socket.SHUT_RDWR)
+    with gevent.Timeout(20):
+        while page.connected:
+            gevent.sleep(0.01)
+
+
+def test_partial_outputs_come_as_diffs_or_whole_as_the_protocol_says() -> None:
+    def generating(event: str, data: list[object]) -> Line:
+        return {"msg": "process_generating", "event_id": event, "success": True, "output": {"data": data}}
+
+    diffed = [["a"], [[["append", [], "b"]]], [[["append", [], "c"]]]]
+    whole = [["a"], ["ab"], ["abc"]]
+    for protocol, partials in (("sse_v3", diffed), ("sse_v2", diffed), ("sse_v1", whole)):
+        with serve(ScriptedServer(protocol=protocol)) as server:
+            page = GradioPage(server.url)
+            page.open()
+            server.streams.append(
+                says(*(generating("e1", data) for data in partials), completed("e1", "abc"), CLOSE)
+            )
+            assert page.call("/go", "x") == "abc", protocol
+            assert page.partials == ["a", "ab", "abc"], json.dumps(page.partials)
+            assert page.last.first_output_ns is not None
+            assert page.last.first_output_ns <= (page.last.completed_ns or 0)
+            page.close()
+
+
+def test_two_tabs_of_a_person_share_the_storage_and_nothing_else(server: ScriptedServer) -> None:
+    storage: dict[str, object] = {}
+    one, two = GradioPage(server.url, storage=storage), GradioPage(server.url, storage=storage)
+    one.open()
+    two.open()
+    one._tab._storage["key"] = "kept"
+    assert two._tab._storage == {"key": "kept"}
+    assert one.session_hash != two.session_hash
+    one.close()
+    two.close()
