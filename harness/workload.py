@@ -67,10 +67,47 @@ def write(value: Any) -> Effect:
 
 
 class Page(Protocol):
-    """The browser tab, as a workload sees it."""
+    """The browser tab, as a workload sees it: `harness.load.page.GradioPage`, described in docs/page.md.
+
+    A `name` is a label (or the text on a button), an `elem_id`, an id, or a type if there is only one of it.
+    """
+
+    partials: list[Any]
+
+    def fill(self, name: str | int, value: Any) -> Any:
+        """Give a component a value, and wait until everything that this sets off is over. So do the others."""
+
+    def click(self, name: str | int, *, may_fail: bool = False) -> Any:
+        """Click a button; with `may_fail`, an error of the app is an answer like any other."""
+
+    def submit(self, name: str | int, value: Any = None, *, may_fail: bool = False) -> Any:
+        """Press Enter in a component, after filling it if a value is given."""
+
+    def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Any:
+        """Choose in a dropdown, radio or checkbox group, or open a tab."""
+
+    def upload(self, name: str | int, *files: Any, may_fail: bool = False) -> Any:
+        """Choose files, by path or as a name with its content, in an upload component."""
+
+    def trigger(self, name: str | int, event: str, event_data: Any = None, *, may_fail: bool = False) -> Any:
+        """Let any other event of a component happen."""
+
+    def begin(
+        self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
+    ) -> Any:
+        """As `trigger`, without waiting; the result has `wait()`."""
+
+    def value(self, name: str | int) -> Any:
+        """What a component shows."""
+
+    def prop(self, name: str | int, prop: str) -> Any:
+        """A property of a component as it is now."""
+
+    def download(self, file: Any) -> bytes:
+        """The content of a file that a component shows."""
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event of the app and wait for its outputs.
+        """Trigger an event of the app by its endpoint and wait for its outputs; the components do not notice.
 
         Args:
             api_name: the endpoint, for example `/click`.
