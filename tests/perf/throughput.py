@@ -23,7 +23,7 @@ def measure(settings: Settings) -> list[Figure]:
         servers.generator(stub, folder) as generator,
     ):
         clock = servers.Cpu(stub.pid)
-        generator.drive(_USERS, 1.0)
+        generator.drive_unwatched(_USERS, 2.0)
         bare.run(10 * _USERS)
         for _ in range(settings.rounds):
             ours = generator.drive(_USERS, settings.seconds)
