@@ -296,4 +296,7 @@ class ScenarioUser(GradioUser):
 
     def _pause(self, mean_s: float) -> bool:
         """Think; True if the phase ended meanwhile."""
+        if mean_s <= 0:
+            # Users without a pause wait for their answers; a wait of no length would cost them a timer each.
+            return bool(self.director.leaving.is_set())
         return bool(self.director.leaving.wait(self.rng.uniform(0.5, 1.5) * mean_s))

@@ -200,6 +200,7 @@ class Generator:
         Raises:
             NotMeasured: calls failed, or there were too few.
         """
+        self.operations()  # those of before are not ours
         samples: list[tuple[int, float]] = []
 
         def tick() -> None:
