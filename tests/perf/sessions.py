@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 from harness import rebuild, tokens
+from harness.history import History
 from harness.records import Operation, Plateau
 from harness.results import RunDir
 from tests.perf import servers
@@ -41,18 +43,8 @@ def measure(settings: Settings) -> list[Figure]:
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)
     if top is None or top.open_sessions == 0:
         raise NotMeasured(f"no session was open: {checks.reason}")
-    held = {
-        session: operations
-        for session, operations in data.history.by_session().items()
-        if operations[0].phase == "staircase"
-    }
-    together = {
-        session: operations
-        for session, operations in held.items()
-        if _open_at(operations, top.process.time_ns)
-    }
-    sound = [session for session, operations in together.items() if _own_state(operations)]
-    mixed = [session for session, operations in held.items() if _foreign(session, operations)]
+    seen = look(data.history, top.process.time_ns)
+    together, sound, mixed = len(seen.together), len(seen.sound), len(seen.mixed)
     stairs = [plateau for plateau in data.plateaus if plateau.label == "staircase"]
     return [
         Figure(
@@ -61,17 +53,17 @@ def measure(settings: Settings) -> list[Figure]:
             bar=float(wanted),
             direction="at least",
             # One session that shows what another wrote spoils the figure, not only itself.
-            value=0.0 if mixed or checks.verdict == "fail" else float(len(sound)),
-            reason=_reason(len(together), len(sound), len(mixed), checks.verdict, checks.reason),
+            value=0.0 if mixed or checks.verdict == "fail" else float(sound),
+            reason=_reason(len(seen.held), sound, mixed, checks.verdict, checks.reason),
             detail={
                 "exit_status": done.returncode,
                 "verdict": checks.verdict,
                 "verdict_reason": checks.reason,
                 "problems": problems,
-                "sessions_opened": len(held),
-                "sessions_open_together": len(together),
-                "sessions_lost": len(together) - len(sound),
-                "sessions_mixed_up": len(mixed),
+                "sessions_opened": len(seen.held),
+                "sessions_open_together": together,
+                "sessions_lost": len(seen.held) - sound,
+                "sessions_mixed_up": mixed,
                 "took_s": took_s,
                 "phases_s": {span.name: (span.end_ns - span.begin_ns) / 1e9 for span in data.phases},
                 "server_rss_kib_per_session": _slope(stairs, [p.process.rss_bytes / 1024 for p in stairs]),
@@ -87,11 +79,49 @@ def measure(settings: Settings) -> list[Figure]:
     ]
 
 
+class Seen(NamedTuple):
+    """Names of sessions.
+
+    Attributes:
+        held: opened on the staircase.
+        together: those of them that were open at the top.
+        sound: those of these whose state was their own to the end.
+        mixed: held sessions that saw what another one wrote.
+    """
+
+    held: list[str]
+    together: list[str]
+    sound: list[str]
+    mixed: list[str]
+
+
+def look(history: History, top_ns: int) -> Seen:
+    """Sort the held sessions of a run.
+
+    Args:
+        history: all operations.
+        top_ns: a moment at the top of the staircase, monotonic nanoseconds.
+    """
+    held = {
+        session: operations
+        for session, operations in history.by_session().items()
+        if operations[0].phase == "staircase"
+    }
+    together = [session for session, operations in held.items() if _open_at(operations, top_ns)]
+    return Seen(
+        held=list(held),
+        together=together,
+        sound=[session for session in together if _own_state(held[session])],
+        mixed=[session for session, operations in held.items() if _foreign(session, operations)],
+    )
+
+
 def _open_at(operations: list[Operation], time_ns: int) -> bool:
     """Whether the session was open at a moment: opened and used before it, used again and closed after it."""
     names = [operation.action for operation in operations]
     return (
-        names[0] == "open"
+        len(operations) >= 4
+        and names[0] == "open"
         and names[-1] == "close"
         and (operations[1].complete_ns or time_ns) < time_ns < operations[-2].invoke_ns
     )
@@ -119,8 +149,8 @@ def _slope(stairs: list[Plateau], y: list[float]) -> dict[str, float]:
     return slope([float(plateau.open_sessions) for plateau in stairs], y)
 
 
-def _reason(together: int, sound: int, mixed: int, verdict: str, why: str) -> str:
-    lost = together - sound
+def _reason(held: int, sound: int, mixed: int, verdict: str, why: str) -> str:
+    lost = held - sound
     return f"{lost} lost, {mixed} mixed up; verdict of the run: {verdict}" + (
         f" ({why})" if verdict != "pass" else ""
     )
