@@ -24,10 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError
+from harness.processes import raise_file_limit
 from harness.results import write_atomically
 from tests.perf import cpu, latency, memory, sessions, throughput
 from tests.perf.figures import Figure, NotMeasured, Settings, significant
-from tests.perf.servers import REPO, raise_file_limit
+from tests.perf.servers import REPO
 
 GROUPS: dict[str, Callable[[Settings], list[Figure]]] = {
     "cpu": cpu.measure,

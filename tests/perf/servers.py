@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -30,13 +29,6 @@ from tests.perf.wire import Wire
 REPO = Path(__file__).resolve().parent.parent.parent
 SCENARIO = Path(__file__).resolve().parent / "scenario"
 ACTION = "act"
-
-
-def raise_file_limit() -> int:
-    """Let this process and its children have as many open files as the system permits; returns the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 class Cpu:
