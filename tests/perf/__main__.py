@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -60,8 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):
             try:
                 found[name] = GROUPS[name](_settings(arguments, Path(scratch)))
-            except (NotMeasured, HarnessError, OSError) as error:
-                failed[name] = f"{error}" or type(error).__name__
+            except NotMeasured as error:
+                failed[name] = str(error)
+            except HarnessError as error:
+                failed[name] = f"{error.message} {error.hint}"
+            except Exception as error:  # the other figures are still worth having
+                failed[name] = f"{type(error).__name__}: {error}"
+                traceback.print_exc()
         if not notes.is_terminal:
             notes.print(f"measured {name}" if name in found else f"could not measure {name}: {failed[name]}")
     _print_table(console, found, failed)
@@ -171,4 +177,7 @@ def _machine(load_before: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; nothing was written.")
