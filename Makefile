@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_ARGS ?=
 TEST_ARGS ?=
+PERF_ARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -33,6 +34,10 @@ test: install ## Run the tests, the real servers and the real browser included (
 .PHONY: check-all
 check-all: install ## Run every test, the slow proofs included
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_ARGS)
+
+.PHONY: perf
+perf: install ## Measure what the load side costs (PERF_ARGS="--only cpu,memory --rounds 5")
+	@$(BIN)/python -m tests.perf $(PERF_ARGS)
 
 .PHONY: lint
 lint: install ## Check style, types and layering; edits nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +17,20 @@ import psutil
 _GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
+def raise_file_limit() -> int:
+    """Let this process, and those it starts from now on, open as many files as the system permits; returns how many.
+
+    Each open tab is a connection at both ends; with the 1,024 open files of an ordinary shell, thousands of them would not do.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS names a hard limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 class Child:
-    """A process in a session and process group of its own, with its output in a file.
+    """A process in a session and process group of its own, with its output in a file and the highest limit on open files.
 
     Args:
         argv: program and arguments.
@@ -39,6 +52,7 @@ class Child:
         log: Path,
         pass_fds: Sequence[int] = (),
     ) -> None:
+        raise_file_limit()
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD],
             stdin=subprocess.PIPE,

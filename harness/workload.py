@@ -18,6 +18,7 @@ It knows nothing of Locust: the load generator gives it a session to act in.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -163,6 +164,10 @@ def action(function: Any = None, *, weight: int = 1) -> Any:
     return mark(function) if function is not None else mark
 
 
+# Names of a workload's actions with their cumulative weights: needed at every act, found out once.
+_choices: dict[type, tuple[list[str], list[int]]] = {}
+
+
 class Workload:
     """One visit to the app: a session from opening the page to closing it.
 
@@ -224,22 +229,24 @@ class Workload:
             self._declared(name, seen)
 
     def _declared(self, name: str, variables: Mapping[str, Any]) -> None:
+        if variables.keys() <= self.state.keys():
+            return
         unknown = sorted(set(variables) - set(self.state))
-        if unknown:
-            known = ", ".join(self.state) or "nothing"
-            raise KeyError(f"operation {name!r} names {', '.join(unknown)}; `state` declares {known}")
+        known = ", ".join(self.state) or "nothing"
+        raise KeyError(f"operation {name!r} names {', '.join(unknown)}; `state` declares {known}")
 
     def arrive(self) -> None:
         """What everybody does first, and what gives the session its state. Default: nothing."""
 
     def act(self) -> None:
         """Do one of the actions, chosen by weight."""
-        methods = self.actions()
-        if not methods:
-            return
-        names = list(methods)
-        chosen = self.random.choices(names, weights=[methods[name] for name in names])[0]
-        getattr(self, chosen)()
+        kind = type(self)
+        if kind not in _choices:
+            methods = kind.actions()
+            _choices[kind] = list(methods), list(itertools.accumulate(methods.values()))
+        names, cumulative_weights = _choices[kind]
+        if names:
+            getattr(self, self.random.choices(names, cum_weights=cumulative_weights)[0])()
 
     @classmethod
     def actions(cls) -> dict[str, int]:

@@ -22,6 +22,9 @@ from harness.records import Profile
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
+# Gradio answers most when few ask at once, and its queue breaks when more than 2,000 sessions do.
+_HOLDERS_AT_WORK = 8
+
 
 class GradioUser(User):  # type: ignore[misc]
     """A Locust user with one browser tab, for use in a locustfile.
@@ -131,6 +134,7 @@ class Director:
         releasing: set when holders must close their sessions.
         present: users that have started and not ended, visitors and holders.
         holding: those of them that hold a session with its state.
+        turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
         hold_failures: sessions of the current step that could not be opened or given their state.
     """
 
@@ -158,6 +162,7 @@ class Director:
         self.open_sessions = 0
         self.present: set[GradioUser] = set()
         self.holding = 0
+        self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
         self._numbers = itertools.count(1)
         self._users = itertools.count(1)
@@ -214,7 +219,8 @@ class ScenarioUser(GradioUser):
         """Open a session, give it its state, keep it; act once more before closing, to see that it is all there."""
         director = self.director
         try:
-            workload = self._arrive()
+            with director.turns:
+                workload = self._arrive()
         except SessionRetired:
             director.hold_failures += 1
             return
@@ -226,7 +232,8 @@ class ScenarioUser(GradioUser):
         director.holding += 1
         try:
             director.releasing.wait()
-            self._attempt(workload.act)
+            with director.turns:
+                self._attempt(workload.act)
         except SessionRetired:
             pass
         finally:
@@ -289,4 +296,7 @@ class ScenarioUser(GradioUser):
 
     def _pause(self, mean_s: float) -> bool:
         """Think; True if the phase ended meanwhile."""
+        if mean_s <= 0:
+            # Users without a pause wait for their answers; a wait of no length would cost them a timer each.
+            return bool(self.director.leaving.is_set())
         return bool(self.director.leaving.wait(self.rng.uniform(0.5, 1.5) * mean_s))

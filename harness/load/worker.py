@@ -44,7 +44,8 @@ from harness.workload import Workload
 
 _STATUS_S = 0.5
 _POLL_S = 0.02
-_HOLD_SPAWN_RATE = 20.0
+# How fast holders appear; how many of them are at work at once is `Director.turns`.
+_HOLD_SPAWN_RATE = 500.0
 
 
 def load_workload(path: Path) -> type[Workload]:
@@ -188,10 +189,12 @@ class Worker:
         return True
 
     def _wait_for_users(self, remaining: set[GradioUser]) -> None:
-        """Let everybody else finish what they do; whoever hangs beyond the operation timeout is cut off."""
+        """Let everybody else finish what they do; when nobody does so for longer than an operation may take, cut them off."""
         director = self._director
-        deadline = time.monotonic() + self._timeout_s + 5.0
-        while director.present - remaining and time.monotonic() < deadline:
+        before, deadline = 0, math.inf
+        while (waiting := len(director.present - remaining)) and time.monotonic() < deadline:
+            if waiting != before:
+                before, deadline = waiting, time.monotonic() + self._timeout_s + 5.0
             gevent.sleep(_POLL_S)
         for user in director.present - remaining:
             user.stop(force=True)

@@ -103,3 +103,19 @@ def test_a_program_that_does_not_exist_leaves_no_guard_behind(tmp_path: Path) ->
 def test_exits_are_described_in_words() -> None:
     assert describe_exit(3) == "ended by itself with exit status 3"
     assert describe_exit(-9) == "was killed by SIGKILL"
+
+
+def test_a_child_may_open_as_many_files_as_the_system_permits(tmp_path: Path) -> None:
+    script = """
+import os, resource, sys
+from pathlib import Path
+from harness.processes import Child
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+show = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+child = Child([sys.executable, "-c", show], cwd=Path.cwd(), env=os.environ, log=Path("log"))
+assert child.wait(30) == 0
+child.stop()
+assert int(Path("log").read_text()) == hard, Path("log").read_text()
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)

@@ -1,0 +1,52 @@
+"""The staircase as the server sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.results import RunDir
+from tests.integration.cli import gradsoak
+
+# Writes down how many calls were ever under way together. They last long enough to meet.
+APP = """
+import threading, time
+from pathlib import Path
+import gradio as gr
+
+lock, now, most = threading.Lock(), 0, 0
+
+def click(label, count, clicks):
+    global now, most
+    with lock:
+        now += 1
+        if now > most:
+            most = now
+            Path("most").write_text(str(most))
+    time.sleep(0.05)
+    with lock:
+        now -= 1
+    count, clicks = count + 1, [*clicks, label]
+    return count, clicks, count, clicks
+
+with gr.Blocks() as demo:
+    count, clicks = gr.State(0), gr.State([])
+    label, total, log = gr.Textbox(), gr.Number(), gr.JSON()
+    gr.Button().click(click, [label, count, clicks], [count, clicks, total, log], api_name="click", concurrency_limit=None)
+
+demo.launch()
+"""
+
+
+def test_many_held_sessions_are_a_bounded_load(make_scenario: Callable[..., Path], tmp_path: Path) -> None:
+    scenario = make_scenario(APP)
+    run = tmp_path / "run"
+    done = gradsoak(
+        "run", scenario, "--levels", "4", "--sessions-per-level", "10", "--users", "2", "--duration", "1s",
+        "--out", run, "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    stairs = [plateau.open_sessions for plateau in RunDir(run).plateaus() if plateau.label == "staircase"]
+    assert stairs == [0, 10, 20, 30, 40]
+    # Forty sessions act at the end; more than eight at a time would be a burst that no staircase is meant to be.
+    assert 2 <= int((scenario / "most").read_text()) <= 8
