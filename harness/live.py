@@ -6,8 +6,8 @@ import math
 import time
 
 from harness.checkers import count_anomalies
-from harness.history import pair
-from harness.records import StateVariable
+from harness.history import fleet, pair
+from harness.records import RunEvent, StateVariable
 from harness.results import RunDir
 
 _MIN_INTERVAL_S = 2.0
@@ -22,16 +22,24 @@ class LiveCheck:
 
     Args:
         run_dir: the run under way.
+        run_tag: the part of every token that names it.
 
     Attributes:
         final: False once the history has become too long to be looked at meanwhile.
     """
 
-    def __init__(self, run_dir: RunDir) -> None:
+    def __init__(self, run_dir: RunDir, run_tag: str) -> None:
         self._run_dir = run_dir
+        self._run_tag = run_tag
+        self._events: list[RunEvent] = []
         self._next_at = time.monotonic() + _MIN_INTERVAL_S
         self._count: int | None = None
         self.final = True
+
+    def heard(self, event: RunEvent) -> None:
+        """Take note of an event: some tell of workers."""
+        if event.kind in ("fleet", "worker_joined", "worker_clock", "worker_lost"):
+            self._events.append(event)
 
     def anomalies(self, state: dict[str, StateVariable]) -> int | None:
         """How many there are so far, None before the first look."""
@@ -39,7 +47,9 @@ class LiveCheck:
         if state and began >= self._next_at:
             # A last line that is being written counts as torn, and is left out.
             shards, _ = self._run_dir.history()
-            self._count = count_anomalies(pair(shards), state)
+            # Shards of workers on other machines are not there yet, so that what their tokens say must do for now.
+            workers = fleet(self._events, self._run_tag, dict.fromkeys(shards, ""), {})
+            self._count = count_anomalies(pair(shards, workers=workers), state)
             ended = time.monotonic()
             if ended - began > _COST_LIMIT_S:
                 self._next_at = math.inf

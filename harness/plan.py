@@ -18,6 +18,7 @@ import psutil
 
 from harness import __version__
 from harness.checkers import CHECKERS
+from harness.load.distribution import Distribution
 from harness.records import SCHEMA_VERSION, ClockAnchor, Machine, Profile, RunManifest
 from harness.scenario import Scenario
 from harness.target import Interpreter
@@ -30,6 +31,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         params: the scenario's adjustable values, overrides applied.
         ready_timeout_s: longest wait for the app to answer its first request.
         argv: the command line, for the manifest.
+        distribution: how the load is divided among several processes, None for a single one.
     """
 
     scenario: Scenario
@@ -39,6 +41,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: Interpreter
     ready_timeout_s: float
     argv: list[str]
+    distribution: Distribution | None = None
 
 
 def new_run_id(scenario: str) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.checkers import check_history
-from harness.history import pair, phases
+from harness.history import fleet, pair, phases
 from harness.records import Checks
 from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
 
@@ -22,14 +22,28 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
     """Read everything that a run recorded, and say what could not be read."""
     shards, torn = run_dir.history()
-    problems = [f"{shard.file} {shard.problem}." for shard in [*torn, *run_dir.broken_shards()]]
     events = run_dir.events()
+    manifest = run_dir.manifest()
+    broken = [*torn, *run_dir.broken_shards()]
+    # Where several workers made the load, a shard that cannot be read concerns the sessions of its worker alone.
+    by_worker = {run_dir.worker_of(shard.file): f"{shard.file} {shard.problem}." for shard in broken}
+    workers = fleet(
+        events,
+        manifest.run_tag,
+        run_dir.history_sha256(),
+        {worker: problem for worker, problem in by_worker.items() if worker is not None},
+    )
+    problems = [
+        f"{shard.file} {shard.problem}."
+        for shard in broken
+        if run_dir.worker_of(shard.file) not in workers.workers
+    ]
     data = RunData(
-        manifest=run_dir.manifest(),
+        manifest=manifest,
         seal=run_dir.sealed(),
         events=events,
         phases=phases(events),
-        history=pair(shards),
+        history=pair(shards, workers=workers),
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),

@@ -244,6 +244,18 @@ class RunDir:
                 broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
         return broken
 
+    def worker_of(self, file: str) -> str | None:
+        """The worker whose shard a raw file is, None if it is something else."""
+        path = Path(file)
+        return path.stem if path.parent.as_posix() == HISTORY else None
+
+    def history_sha256(self) -> dict[str, str]:
+        """Worker → SHA-256 of its shard, for all that are there."""
+        return {
+            file.stem: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted((self.path / HISTORY).glob("*.jsonl"))
+        }
+
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
         """All history shards: worker → records in the order of writing, and what could not be read."""
         shards: dict[str, list[HistoryRecord]] = {}

@@ -14,6 +14,7 @@ import msgspec
 from harness.errors import HarnessError, StorageError, TargetError
 from harness.live import LiveCheck
 from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
+from harness.load.distribution import DistributedGenerator
 from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest
 from harness.processes import uninterrupted
@@ -112,7 +113,6 @@ class _Run:
         self._began_ns = time.monotonic_ns()
         self._phase = "start"
         self._rate = _Rate()
-        self._live = LiveCheck(run_dir)
         self._events = run_dir.writer(EVENTS)
         self._target: Target | None = None
         self._load: LoadGenerator | None = None
@@ -121,6 +121,7 @@ class _Run:
             on_gap=lambda name, gap_s: self._event("sampler_gap", process=name, gap_s=round(gap_s, 3)),
         )
         self._manifest = build_manifest(options, run_dir.path.name)
+        self._live = LiveCheck(run_dir, self._manifest.run_tag)
         run_dir.write_json(MANIFEST, self._manifest)
 
     # --- the path ---
@@ -133,7 +134,7 @@ class _Run:
             options.scenario.app, options.interpreter, self._dir.path / TARGET_LOG, options.params
         )
         # Both take seconds to import their libraries; the app is not measured yet, so they may do it together.
-        self._load = LoadGenerator(log=self._dir.path / LOADGEN_LOG, cwd=options.scenario.folder)
+        self._load = self._make_generator()
         url = self._target.wait_ready(options.ready_timeout_s, self._show)
         hello = self._target.probe.hello()
         self._event("target_ready", pid=self._target.pid, url=url, overridden=hello.get("overridden", {}))
@@ -141,6 +142,7 @@ class _Run:
             GeneratorConfig(
                 url=url,
                 workload=str(options.scenario.workload),
+                # Of a single worker. Several have numbers of their own from 1 on, and shards beside this one.
                 history=str(self._dir.history_path(WORKER).resolve()),
                 run_tag=self._manifest.run_tag,
                 worker=int(WORKER),
@@ -152,7 +154,8 @@ class _Run:
         )
         self._declare(ready.state)
         self._sampler.watch("target", self._target.pid, self._dir.writer(PROCESS_SAMPLES))
-        self._sampler.watch("loadgen", self._load.pid, self._dir.writer(LOADGEN_SAMPLES))
+        if self._load.watched:
+            self._sampler.watch("loadgen", self._load.pids, self._dir.writer(LOADGEN_SAMPLES))
         self._sampler.start()
         probe_samples = self._dir.writer(PROBE_SAMPLES)
         plateaus = self._dir.writer(PLATEAUS)
@@ -234,6 +237,18 @@ class _Run:
 
     # --- steps ---
 
+    def _make_generator(self) -> LoadGenerator:
+        scenario, log = self._options.scenario, self._dir.path / LOADGEN_LOG
+        if self._options.distribution is None:
+            return LoadGenerator(log=log, cwd=scenario.folder)
+        return DistributedGenerator(
+            self._options.distribution,
+            scenario.workload,
+            log=log,
+            cwd=scenario.folder,
+            on_event=self._event,
+        )
+
     def _settle(self, label: str, sessions: int) -> Plateau:
         """Collect garbage and trim until two measurements agree, or the profile's patience ends."""
         assert self._target is not None
@@ -256,7 +271,7 @@ class _Run:
                 break
             before = level
             self._pause(_SETTLE_POLL_S)
-        generator = measure_tree(self._load.pid)
+        generator = measure_tree(*self._load.pids) if self._load.watched else None
         return Plateau(
             label=label,
             open_sessions=sessions,
@@ -294,6 +309,8 @@ class _Run:
             self._target.check_alive(f"during the phase {self._phase!r}")
         if self._sampler.failure is not None:
             raise self._sampler.failure
+        if self._load is not None:
+            self._load.poll()
         self._show()
 
     def _show(self) -> None:
@@ -322,9 +339,9 @@ class _Run:
         self._event("phase", name=phase, **detail)
 
     def _event(self, kind: str, **detail: Any) -> None:
-        self._events.append(
-            RunEvent(time_ns=time.monotonic_ns(), wall_ns=time.time_ns(), kind=kind, detail=detail)
-        )
+        event = RunEvent(time_ns=time.monotonic_ns(), wall_ns=time.time_ns(), kind=kind, detail=detail)
+        self._events.append(event)
+        self._live.heard(event)
 
     def _declare(self, state: dict[str, StateVariable]) -> None:
         """Complete the manifest with what only the workload knows."""

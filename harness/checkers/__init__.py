@@ -6,13 +6,24 @@ import traceback
 from collections.abc import Sequence
 from typing import Protocol
 
-from harness.checkers.completeness import check_completeness
+import msgspec
+
+from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
 from harness.checkers.cross_session import CrossSessionRead, GarbageRead
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.own_writes import LostUpdate, ReadYourWrites
-from harness.history import History
-from harness.records import SCHEMA_VERSION, Check, Checks, Seal, StateVariable, worst
+from harness.history import Fleet, History
+from harness.records import (
+    SCHEMA_VERSION,
+    Check,
+    Checks,
+    Seal,
+    StateVariable,
+    Verdict,
+    WorkerVerdict,
+    worst,
+)
 
 __all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "count_anomalies"]
 
@@ -47,12 +58,22 @@ def check_history(
         problems: what is wrong with the files.
         checkers: those to run. One that raises is `unknown`, with its traceback as the reason.
     """
-    checks = [check_completeness(history, state, seal, problems)]
+    completeness = check_completeness(history, state, seal, problems)
+    checks = [completeness]
     index = Index(history, state)
     checks += [_run(checker, index) for checker in checkers]
     verdict = worst(check.verdict for check in checks)
+    workers: list[WorkerVerdict] = []
+    if history.fleet.workers:
+        # What holds for all workers alike, aside from those of which too little is known.
+        whole = msgspec.structs.replace(history, fleet=Fleet())
+        workers = _by_worker(history, [check_completeness(whole, state, seal, problems), *checks[1:]])
     return Checks(
-        schema_version=SCHEMA_VERSION, verdict=verdict, reason=_reason(checks, verdict), checks=checks
+        schema_version=SCHEMA_VERSION,
+        verdict=verdict,
+        reason=_reason(checks, verdict, workers),
+        checks=checks,
+        workers=workers,
     )
 
 
@@ -74,8 +95,40 @@ def _run(checker: Checker, index: Index) -> Check:
         )
 
 
-def _reason(checks: Sequence[Check], verdict: str) -> str:
+def _by_worker(history: History, checks: Sequence[Check]) -> list[WorkerVerdict]:
+    recorded = sessions_by_worker(history)
+    verdicts = []
+    for facts in history.fleet.workers.values():
+        sessions = sessions_of(facts, recorded)
+        suffered = {
+            check.name: check.suffered[facts.name] for check in checks if facts.name in check.suffered
+        }
+        elsewhere = [check for check in checks if check.verdict == "unknown"]
+        verdict: Verdict
+        if suffered:
+            # What is proven stays proven, whatever became of the worker.
+            verdict, reason = (
+                "fail",
+                ", ".join(f"{name}: {n} sessions suffered" for name, n in suffered.items()) + ".",
+            )
+        elif facts.unknown is not None:
+            verdict, reason = "unknown", f"{facts.unknown} What became of its {sessions} sessions is unknown."
+        elif elsewhere:
+            verdict, reason = "unknown", " ".join(check.reason.partition("\n")[0] for check in elsewhere)
+        elif not sessions:
+            verdict, reason = "unknown", "It had no session."
+        else:
+            verdict, reason = "pass", f"{sessions} sessions, no anomaly."
+        verdicts.append(WorkerVerdict(worker=facts.name, verdict=verdict, sessions=sessions, reason=reason))
+    return verdicts
+
+
+def _reason(checks: Sequence[Check], verdict: str, workers: Sequence[WorkerVerdict]) -> str:
     if verdict == "pass":
         return f"No anomaly among {checks[0].evidence['operations']} operations."
     deciding = [check for check in checks if check.verdict == verdict]
-    return " ".join(check.reason for check in deciding)
+    reason = " ".join(check.reason for check in deciding)
+    passed = [worker.sessions for worker in workers if worker.verdict == "pass"]
+    if verdict == "unknown" and passed:
+        reason += f" {sum(passed)} sessions of {'1 worker' if len(passed) == 1 else f'{len(passed)} workers'}: no anomaly."
+    return reason

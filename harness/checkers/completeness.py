@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from harness.history import History
+from harness.history import History, WorkerFacts
 from harness.records import LOAD_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
 
 NAME = "completeness"
@@ -33,6 +33,7 @@ def check_completeness(
         outcomes[operation.outcome] += 1
     reading = sum(1 for o in history.operations if o.reads)
     ended_early = bool(found)  # the reason for that is the reason for the rest
+    found = [*incomplete_workers(history), *found]
     if not state and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
     elif not ended_early:
@@ -59,6 +60,36 @@ def check_completeness(
         reason=f"{evidence['operations']} operations of {evidence['sessions']} sessions were recorded in full.",
         evidence=evidence,
     )
+
+
+def incomplete_workers(history: History) -> list[str]:
+    """What is not known because workers were lost, or their shards are missing: one sentence for all of them."""
+    unknown = history.fleet.unknown
+    if not unknown:
+        return []
+    names = {facts.name for facts in unknown}
+    recorded = sessions_by_worker(history)
+    reasons = " ".join(facts.unknown or "" for facts in unknown)
+    theirs = sum(sessions_of(facts, recorded) for facts in unknown)
+    others = sum(count for worker, count in recorded.items() if worker not in names)
+    of_them = "its" if len(unknown) == 1 else "their"
+    return [
+        f"{reasons} {of_them.capitalize()} {theirs} session{' is' if theirs == 1 else 's are'} unknown; "
+        f"those of the other workers, {others}, are recorded in full."
+    ]
+
+
+def sessions_by_worker(history: History) -> dict[str, int]:
+    """Worker → sessions in its shard."""
+    found: dict[str, set[str]] = {}
+    for operation in history.operations:
+        found.setdefault(operation.worker, set()).add(operation.session)
+    return {worker: len(sessions) for worker, sessions in found.items()}
+
+
+def sessions_of(facts: WorkerFacts, recorded: Mapping[str, int]) -> int:
+    """How many sessions a worker had: those on record, or by its last report if that is more."""
+    return max(recorded.get(facts.name, 0), facts.sessions or 0)
 
 
 def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list[str]:

@@ -25,6 +25,7 @@ class Findings:
     def __init__(self, kind: str, history: History) -> None:
         self.kind = kind
         self._started_ns = history.started_ns
+        self._history = history
         self._found: dict[tuple[str, ...], Anomaly] = {}
         self._occurrences: dict[tuple[str, ...], int] = {}
 
@@ -86,6 +87,17 @@ class Findings:
     def sufferers(self) -> int:
         """How many sessions suffered from one."""
         return len({place[-1] for place in self._occurrences})
+
+    def suffered(self) -> dict[str, int]:
+        """Worker → how many of its sessions suffered from one."""
+        sufferers = {place[-1] for place in self._occurrences}
+        if not sufferers:
+            return {}
+        worker_of = {o.session: o.worker for o in self._history.operations if o.session in sufferers}
+        counts: dict[str, int] = {}
+        for session in sorted(sufferers):
+            counts[worker_of[session]] = counts.get(worker_of[session], 0) + 1
+        return counts
 
     def anomalies(self) -> list[Anomaly]:
         """Those kept, with their occurrences counted."""

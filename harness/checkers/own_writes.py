@@ -242,4 +242,5 @@ def _conclude(name: str, index: Index, findings: Findings, pairs: int, what: str
         evidence={"write_read_pairs": pairs},
         anomalies=findings.anomalies(),
         anomalies_total=findings.total,
+        suffered=findings.suffered(),
     )

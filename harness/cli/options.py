@@ -41,6 +41,84 @@ Param = Annotated[
 ReadyTimeout = Annotated[
     str, typer.Option("--ready-timeout", help="Longest wait for the app's first answer.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Divide the load among N processes of this machine; with --master, how many to expect.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+Master = Annotated[
+    bool,
+    typer.Option(
+        "--master",
+        help="Make no load here: wait for workers from elsewhere.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+Worker = Annotated[
+    bool,
+    typer.Option(
+        "--worker",
+        help="Only make load, for a master elsewhere. Options about the load are the master's business, and ignored.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+MasterHost = Annotated[
+    str | None,
+    typer.Option(
+        "--master-host",
+        help="With --worker: where the master is. Default: 127.0.0.1.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+MasterPort = Annotated[
+    int | None,
+    typer.Option(
+        "--master-port",
+        help="Where workers connect. Default: 5557, or any free one for --workers alone.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+MasterBindHost = Annotated[
+    str | None,
+    typer.Option(
+        "--master-bind-host",
+        help="Address at which the master listens. Default: 127.0.0.1.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+Shards = Annotated[
+    str,
+    typer.Option(
+        "--shards",
+        metavar="folder|return",
+        help="Whether workers of this machine write into the run folder, or return what they recorded as others do.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+SharedDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--shared-dir",
+        help="With --worker: folder, shared with the master's machine, that holds its run folder. Default: return the shard.",
+        show_default=False,
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+JoinTimeout = Annotated[
+    str,
+    typer.Option(
+        "--join-timeout",
+        help="Longest wait of a master for its workers, and of a worker for its master.",
+        rich_help_panel="Many cores, many machines",
+    ),
+]
+AllowRemote = Annotated[
+    bool, typer.Option("--allow-remote", help="Allow addresses that are not on this machine.")
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
 ]

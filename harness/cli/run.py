@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from harness import profiles, rebuild, scenario
-from harness.cli import options, summary
+from harness.cli import distribution, options, summary
 from harness.cli.progress import ProgressDisplay
-from harness.errors import HarnessError, run_exit_code
+from harness.errors import HarnessError, UsageError, run_exit_code
 from harness.plan import RunOptions, command_line, new_run_id, random_seed
 from harness.results import RunDir
 from harness.run import execute
@@ -32,11 +32,45 @@ def run(
     python: options.Python = None,
     param: options.Param = None,
     ready_timeout: options.ReadyTimeout = "60s",
+    workers: options.Workers = None,
+    master: options.Master = False,
+    worker: options.Worker = False,
+    master_host: options.MasterHost = None,
+    master_port: options.MasterPort = None,
+    master_bind_host: options.MasterBindHost = None,
+    shards: options.Shards = "folder",
+    shared_dir: options.SharedDir = None,
+    join_timeout: options.JoinTimeout = "60s",
+    allow_remote: options.AllowRemote = False,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
     """Run one scenario under load, and report on isolation, memory and speed."""
     found = scenario.find(target)
+    if worker:
+        if master:
+            raise UsageError("A process is either the master or a worker.", "Leave out --master or --worker.")
+        distribution.be_worker(
+            found,
+            master_host=master_host,
+            port=master_port,
+            join_timeout=join_timeout,
+            shared=shared_dir,
+            allow_remote=allow_remote,
+            json=json,
+        )
+    if master_host is not None or shared_dir is not None:
+        stray = "--shared-dir" if master_host is None else "--master-host"
+        raise UsageError(f"{stray} is for workers.", "Add --worker, or leave it out.")
+    divided = distribution.plan(
+        workers=workers,
+        master=master,
+        bind_host=master_bind_host,
+        port=master_port,
+        shards=shards,
+        join_timeout=join_timeout,
+        allow_remote=allow_remote,
+    )
     overrides = options.profile_overrides(
         users=users,
         spawn_rate=spawn_rate,
@@ -53,11 +87,14 @@ def run(
         interpreter=inspect_interpreter(python),
         ready_timeout_s=profiles.parse_duration(ready_timeout),
         argv=command_line(),
+        distribution=divided,
     )
     run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
     error: HarnessError | None = None
     interrupted = False
     with ProgressDisplay(found.name) as display:
+        if (text := distribution.waiting(divided, target)) is not None:
+            display.note(text)
         try:
             error = execute(run_options, run_dir, display.show)
         except KeyboardInterrupt:

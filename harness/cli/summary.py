@@ -20,11 +20,12 @@ STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow"}
 
 
 def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
-    """`{"run_dir", "verdict", "checks", "figures"}`, and `error` if the run ended early."""
+    """`{"run_dir", "verdict", "checks", "workers", "figures"}`, and `error` if the run ended early."""
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
         "verdict": derived.checks.verdict,
         "checks": {check.name: check.verdict for check in derived.checks.checks},
+        "workers": msgspec.to_builtins(derived.checks.workers),
         "figures": msgspec.to_builtins(derived.analysis),
     }
     if error is not None:
@@ -72,6 +73,14 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
     for check in checks.checks:
         found = f"  {check.anomalies_total} anomalies" if check.anomalies_total else ""
         table.add_row(check.name, Text.assemble((check.verdict, STYLES[check.verdict]), found))
+    for worker in checks.workers:
+        table.add_row(
+            f"worker {worker.worker}",
+            Text.assemble(
+                (worker.verdict, STYLES[worker.verdict]),
+                f"  {worker.sessions} sessions" if worker.verdict == "pass" else f"  {worker.reason}",
+            ),
+        )
     memory = analysis.memory.bytes_per_open_session
     table.add_row(
         "one session costs",

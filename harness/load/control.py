@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import msgspec
 
 from harness.records import LoadStatus, Profile, StateVariable
@@ -23,6 +25,61 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     params: dict[str, str]
     profile: Profile
+
+
+class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the master of several load generator processes is started with.
+
+    Attributes:
+        bind_host, bind_port: where workers connect; port 0 means any free one.
+        workers: how many there are to be.
+        workload: path of the scenario's `workload.py`.
+    """
+
+    bind_host: str
+    bind_port: int
+    workers: int
+    workload: str
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several load generator processes is started with.
+
+    Attributes:
+        workload: path of the scenario's `workload.py` on this machine.
+        worker: its number, None if the master gives it one.
+        shard: `folder`: its shard is written where the master says. `return`: it is written to `shard_folder` and
+            sent to the master at the end. `shared`: it is written into the run folder of that name below `shard_folder`.
+        join_timeout_s: longest wait for the master.
+    """
+
+    master_host: str
+    master_port: int
+    workload: str
+    worker: int | None
+    shard: Literal["folder", "return", "shared"]
+    shard_folder: str
+    join_timeout_s: float
+
+
+class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
+    """The app is there: let the workers load the workload.
+
+    Attributes:
+        config: for all of them; the master gives each its own number and shard.
+        history_folder: where shards belong.
+    """
+
+    config: GeneratorConfig
+    run_id: str
+    history_folder: str
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost"):
+    """A worker's process has ended before its time."""
+
+    worker: int
+    reason: str
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
@@ -52,6 +109,7 @@ class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
 
 
 Command = Hold | Drive | Release | Quit
+MasterCommand = Configure | Lost | Command
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
@@ -97,4 +155,33 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True, tag="broken"):
     hint: str = ""
 
 
-Report = Ready | Done | Steady | Status | Broken
+class Bound(msgspec.Struct, frozen=True, kw_only=True, tag="bound"):
+    """The master waits for workers at this port."""
+
+    port: int
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True, tag="happened"):
+    """Something for the events of the run; see `harness.records.RunEvent`."""
+
+    kind: str
+    detail: dict[str, Any]
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
+    """A worker tells whoever started it that the master has taken it.
+
+    Attributes:
+        shard: its file, empty if the master's machine holds it.
+    """
+
+    worker: int
+    run_id: str
+    shard: str
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
+    """A worker's shard is safe with the master."""
+
+
+Report = Ready | Done | Steady | Status | Broken | Bound | Happened | Admitted | Returned

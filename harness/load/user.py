@@ -135,6 +135,7 @@ class Director:
         present: users that have started and not ended, visitors and holders.
         holding: those of them that hold a session with its state.
         turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
+        sessions: how many have begun.
         hold_failures: sessions of the current step that could not be opened or given their state.
     """
 
@@ -164,6 +165,7 @@ class Director:
         self.holding = 0
         self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
+        self.sessions = 0
         self._numbers = itertools.count(1)
         self._users = itertools.count(1)
 
@@ -173,7 +175,8 @@ class Director:
 
     def next_session_number(self) -> int:
         """Number of the next session of this worker."""
-        return next(self._numbers)
+        self.sessions = next(self._numbers)
+        return self.sessions
 
 
 class ScenarioUser(GradioUser):

@@ -14,13 +14,17 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 import gevent
 import gevent.lock
 import msgspec
+from locust import User
 from locust.env import Environment
+from locust.runners import Runner
 
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.load.control import (
@@ -89,18 +93,68 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
+class Channel(Protocol):
+    """Where commands come from, and reports go to."""
+
+    def commands(self) -> Iterator[Command]:
+        """The commands, until `quit` or until whoever gives them is gone."""
+
+    def send(self, report: Report) -> None:
+        """Report."""
+
+
+class SocketChannel:
+    """The harness itself, at the other end of a socket pair.
+
+    Args:
+        control: our end.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._sending = gevent.lock.RLock()  # two greenlets send; a line must not be cut by another
+        self._encoder = msgspec.json.Encoder()
+
+    def commands(self) -> Iterator[Command]:
+        """One command per line, until `quit` or the end of the connection."""
+        decoder = msgspec.json.Decoder(Command)
+        with self._control.makefile("rb") as lines:
+            for line in lines:
+                command = decoder.decode(line)
+                if isinstance(command, Quit):
+                    return
+                yield command
+
+    def send(self, report: Report) -> None:
+        """Tell the harness; if it is gone, so are we."""
+        try:
+            with self._sending:
+                self._control.sendall(self._encoder.encode(report) + b"\n")
+        except OSError:
+            os._exit(0)
+
+
+def local_runner(user_class: type[User], url: str) -> Runner:
+    """The Locust runner of a process that works alone."""
+    return Environment(user_classes=[user_class], host=url).create_local_runner()
+
+
 class Worker:
     """Carries out the harness's commands.
 
     Args:
         config: what to do it with.
-        control: the connection to the harness.
+        channel: where they come from.
+        make_runner: makes the Locust runner that starts users of a class, given the root of the app.
     """
 
-    def __init__(self, config: GeneratorConfig, control: socket.socket) -> None:
-        self._control = control
-        self._sending = gevent.lock.RLock()  # two greenlets send; a line must not be cut by another
-        self._encoder = msgspec.json.Encoder()
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        channel: Channel,
+        make_runner: Callable[[type[User], str], Runner] = local_runner,
+    ) -> None:
+        self._channel = channel
         self._recorder = Recorder(JsonLinesWriter(Path(config.history)), on_broken=self._storage_broke)
         workload = load_workload(Path(config.workload))
         self._director = Director(
@@ -118,29 +172,30 @@ class Worker:
             (ScenarioUser,),
             {"abstract": False, "director": self._director, "host": config.url, "timeout_s": self._timeout_s},
         )
-        self._runner = Environment(user_classes=[self._user_class], host=config.url).create_local_runner()
+        self._runner = make_runner(self._user_class, config.url)
         self.send(Ready(state=dict(workload.state), actions=list(workload.actions())))
 
     def serve(self) -> None:
         """Take commands until `quit`, or until the harness is gone."""
         gevent.spawn(self._report_status)
-        decoder = msgspec.json.Decoder(Command)
-        with self._control.makefile("rb") as commands:
-            for line in commands:
-                command = decoder.decode(line)
-                if isinstance(command, Quit):
-                    break
-                self._do(command)
+        for command in self._channel.commands():
+            self._do(command)
         self._recorder.close()
         self.send(Done())
 
     def send(self, report: Report) -> None:
-        """Tell the harness; if it is gone, so are we."""
-        try:
-            with self._sending:
-                self._control.sendall(self._encoder.encode(report) + b"\n")
-        except OSError:
-            os._exit(0)
+        """Report to whoever gives the commands."""
+        self._channel.send(report)
+
+    @property
+    def sessions(self) -> int:
+        """Sessions opened so far."""
+        return self._director.sessions
+
+    def abandon(self) -> None:
+        """Stop all users where they are, and close the shard: what is under way stays without a completion."""
+        self._runner.user_greenlets.kill(block=True, timeout=2.0)
+        self._recorder.close()
 
     def _do(self, command: Command) -> None:
         director = self._director
@@ -216,13 +271,13 @@ def main() -> None:
     # Ctrl-C in a terminal is the harness's business; it will tell us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
-    config = msgspec.json.decode(_first_line(control), type=GeneratorConfig)
+    config = msgspec.json.decode(first_line(control), type=GeneratorConfig)
 
     def broken(cause: str, message: str, hint: str = "") -> None:
         control.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
 
     try:
-        Worker(config, control).serve()
+        Worker(config, SocketChannel(control)).serve()
     except UsageError as error:
         broken("workload", error.message, error.hint)
         raise SystemExit(1) from error
@@ -235,7 +290,8 @@ def main() -> None:
         raise SystemExit(1) from error
 
 
-def _first_line(control: socket.socket) -> bytes:
+def first_line(control: socket.socket) -> bytes:
+    """The line that a process is configured with. Ends the process if whoever started it is gone."""
     line = b""
     while not line.endswith(b"\n"):
         byte = control.recv(1)

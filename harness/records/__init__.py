@@ -14,6 +14,7 @@ from harness.records.manifest import (
 )
 from harness.records.operation import (
     LOAD_PHASE,
+    PHASES,
     TAB_ACTIONS,
     Effect,
     Error,
@@ -25,10 +26,11 @@ from harness.records.operation import (
     Operation,
 )
 from harness.records.samples import LoadStatus, Plateau, ProbeSample, ProcessSample
-from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, worst
+from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
 
 __all__ = [
     "LOAD_PHASE",
+    "PHASES",
     "SCHEMA_VERSION",
     "TAB_ACTIONS",
     "Anomaly",
@@ -61,5 +63,6 @@ __all__ = [
     "StateVariable",
     "Verdict",
     "WitnessOperation",
+    "WorkerVerdict",
     "worst",
 ]

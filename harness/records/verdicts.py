@@ -71,6 +71,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         evidence: counts that the verdict rests on, for example reads examined.
         anomalies: at most `harness.checkers.MAX_ANOMALIES`, ordered by time.
         anomalies_total: how many there were.
+        suffered: worker → how many of its sessions suffered from one.
     """
 
     name: str
@@ -79,12 +80,33 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, int]
     anomalies: list[Anomaly] = []
     anomalies_total: int = 0
+    suffered: dict[str, int] = {}
+
+
+class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the sessions of one worker, where several made the load.
+
+    Attributes:
+        verdict: `fail` if one of its sessions suffered from an anomaly, `unknown` if its sessions are not known in full.
+        sessions: it had; those in its shard, or by its last report if that is more.
+        reason: one sentence.
+    """
+
+    worker: str
+    verdict: Verdict
+    sessions: int
+    reason: str
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
-    """`derived/checks.json`."""
+    """`derived/checks.json`.
+
+    Attributes:
+        workers: one for each worker, where several made the load; otherwise empty.
+    """
 
     schema_version: int
     verdict: Verdict
     reason: str
     checks: list[Check]
+    workers: list[WorkerVerdict] = []

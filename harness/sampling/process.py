@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -17,14 +17,17 @@ _GAP_INTERVALS = 3.0
 
 
 class ProcessTree:
-    """A process and its descendants.
+    """Processes and their descendants, as one.
 
     Args:
-        pid: the root.
+        pids: the roots.
+
+    Raises:
+        psutil.NoSuchProcess: one has ended.
     """
 
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
+    def __init__(self, *pids: int) -> None:
+        self._roots = [psutil.Process(pid) for pid in pids]
         self._cpu_by_member: dict[tuple[int, float], float] = {}
 
     def members(self) -> list[tuple[int, float]]:
@@ -32,11 +35,13 @@ class ProcessTree:
         return list(self._cpu_by_member)
 
     def sample(self) -> ProcessSample | None:
-        """Measure now; None if the root has ended."""
-        try:
-            members = [self._root, *self._root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return None
+        """Measure now; None if all roots have ended."""
+        members: list[psutil.Process] = []
+        for root in self._roots:
+            try:
+                members += [root, *root.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
         wall_ns, now_ns = time.time_ns(), time.monotonic_ns()
         rss = uss = threads = files = count = 0
         uss_known = files_known = True
@@ -74,10 +79,11 @@ class ProcessTree:
         )
 
 
-def measure_tree(pid: int) -> ProcessSample | None:
-    """One sample of a process tree; None if it has ended."""
+def measure_tree(*pids: int) -> ProcessSample | None:
+    """One sample of process trees, summed; None if all have ended."""
+    alive = [pid for pid in pids if psutil.pid_exists(pid)]
     try:
-        return ProcessTree(pid).sample()
+        return ProcessTree(*alive).sample()
     except psutil.NoSuchProcess:
         return None
 
@@ -108,10 +114,11 @@ class Sampler:
         self.last: dict[str, ProcessSample] = {}
         self.failure: HarnessError | None = None
 
-    def watch(self, name: str, pid: int, writer: JsonLinesWriter) -> None:
-        """Begin to sample a process tree."""
+    def watch(self, name: str, pids: int | Sequence[int], writer: JsonLinesWriter) -> None:
+        """Begin to sample a process tree, or several as one."""
+        roots = [pids] if isinstance(pids, int) else pids
         with self._lock:
-            self._trees[name] = (ProcessTree(pid), writer)
+            self._trees[name] = (ProcessTree(*roots), writer)
 
     def members(self, name: str) -> list[tuple[int, float]]:
         """Every process ever seen in a tree, as pid and creation time; also those that left its process group."""

@@ -1,0 +1,145 @@
+"""`gradsoak run` on many cores and many machines: what its options mean, and the side of a worker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import typer
+
+from harness import profiles
+from harness.addresses import require_loopback
+from harness.cli import summary
+from harness.errors import ExitCode, UsageError
+from harness.load.distribution import DEFAULT_PORT, Distribution, WorkerOutcome, WorkerPlan, check_port, work
+from harness.results import HISTORY
+from harness.scenario import Scenario
+
+LOOPBACK = "127.0.0.1"
+
+
+def plan(
+    *,
+    workers: int | None,
+    master: bool,
+    bind_host: str | None,
+    port: int | None,
+    shards: str,
+    join_timeout: str,
+    allow_remote: bool,
+) -> Distribution | None:
+    """How the load is to be divided; None if a single process makes it.
+
+    Raises:
+        UsageError: the options do not fit together.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers make no load.", "Give --workers a number from 1 on.")
+    if not master and workers is None:
+        stray = (
+            "--master-bind-host" if bind_host is not None else "--master-port" if port is not None else None
+        )
+        if stray is not None:
+            raise UsageError(
+                f"{stray} says nothing without a master.", "Add --workers, --master or --worker."
+            )
+        return None
+    if shards not in ("folder", "return"):
+        raise UsageError(f"--shards {shards} does not exist.", "Choose folder or return.")
+    if port is not None:
+        check_port(port)
+    require_loopback(bind_host or LOOPBACK, "The address at which workers connect", allow_remote)
+    return Distribution(
+        workers=workers or 1,
+        local=not master,
+        bind_host=bind_host or LOOPBACK,
+        bind_port=port if port is not None else DEFAULT_PORT if master else 0,
+        shard="return" if shards == "return" else "folder",
+        join_timeout_s=profiles.parse_duration(join_timeout),
+    )
+
+
+def waiting(distribution: Distribution | None, target: str) -> str | None:
+    """What to do on the other machines, None if nothing."""
+    if distribution is None or distribution.local:
+        return None
+    return (
+        f"waiting for {distribution.workers} worker{'' if distribution.workers == 1 else 's'} at "
+        f"{distribution.bind_host}:{distribution.bind_port}, started with: "
+        f"gradsoak run {target} --worker --master-host HOST --master-port {distribution.bind_port}"
+    )
+
+
+def be_worker(
+    scenario: Scenario,
+    *,
+    master_host: str | None,
+    port: int | None,
+    join_timeout: str,
+    shared: Path | None,
+    allow_remote: bool,
+    json: bool,
+) -> None:
+    """Work for a master elsewhere, and say how it ended.
+
+    Raises:
+        UsageError: the options do not fit together.
+        typer.Exit: always.
+    """
+    host = master_host or LOOPBACK
+    chosen = DEFAULT_PORT if port is None else port
+    check_port(chosen)
+    require_loopback(host, "The address of the master", allow_remote)
+    if shared is not None and not shared.is_dir():
+        raise UsageError(
+            f"{shared} is not a folder.", "Name the folder in which the master makes its run folder."
+        )
+
+    def admitted(worker: int, run_id: str) -> None:
+        sys.stderr.write(f"{scenario.name}  worker {worker} of the run {run_id}\n")
+        sys.stderr.flush()
+
+    sys.stderr.write(f"{scenario.name}  looking for a master at {host}:{chosen}\n")
+    sys.stderr.flush()
+    outcome = work(
+        WorkerPlan(
+            workload=scenario.workload,
+            cwd=scenario.folder,
+            master_host=host,
+            master_port=chosen,
+            join_timeout_s=profiles.parse_duration(join_timeout),
+            shared=shared,
+        ),
+        admitted,
+    )
+    if json:
+        summary.print_json(_as_json(outcome))
+    if outcome.error is not None:
+        summary.print_error(outcome.error)
+    else:
+        sys.stderr.write(
+            f"{scenario.name}  the master has everything that worker {outcome.worker} recorded\n"
+        )
+    if outcome.kept is not None:
+        sys.stderr.write(
+            f"What this worker recorded is kept in {outcome.kept}. To hand it in, copy it into the master's run folder "
+            f"as {outcome.run_id}/{HISTORY}/{outcome.worker}.jsonl, and run `gradsoak report` on that folder.\n"
+        )
+    sys.stderr.flush()
+    if outcome.error is None:
+        raise typer.Exit(int(ExitCode.PASS))
+    usage = outcome.error.exit_code == ExitCode.USAGE
+    raise typer.Exit(int(ExitCode.USAGE if usage else ExitCode.UNKNOWN))
+
+
+def _as_json(outcome: WorkerOutcome) -> str:
+    """`{"worker", "run_id", "kept"}`, and `error` if it ended before its time."""
+    result: dict[str, object] = {
+        "worker": outcome.worker,
+        "run_id": outcome.run_id,
+        "kept": None if outcome.kept is None else str(outcome.kept),
+    }
+    if outcome.error is not None:
+        result["error"] = {"message": outcome.error.message, "hint": outcome.error.hint}
+    return msgspec.json.encode(result).decode()
