@@ -84,7 +84,8 @@ def fleet(
     """
     workers: dict[str, WorkerFacts] = {}
     offsets: dict[str, tuple[int, int]] = {}
-    expected: dict[str, str | None] = {}
+    expected: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     ours: str | None = None
     for event in events:
         detail = event.detail
@@ -96,7 +97,9 @@ def fleet(
         elif event.kind == "worker_clock":
             offsets[str(detail["worker"])] = (int(detail["offset_ns"]), int(detail["uncertainty_ns"]))
         elif event.kind == "worker_shard":
-            expected[str(detail["worker"])] = detail.get("sha256")
+            reasons[str(detail["worker"])] = str(detail.get("reason") or "")
+            if detail.get("sha256"):
+                expected[str(detail["worker"])] = str(detail["sha256"])
         elif event.kind == "worker_lost":
             name = str(detail["worker"])
             facts = workers.get(name, WorkerFacts(name=name))
@@ -105,13 +108,15 @@ def fleet(
             )
     for name, facts in workers.items():
         offset, uncertainty = (0, 0) if facts.clock == ours else offsets.get(name, (0, 0))
-        missing = torn.get(name)
+        missing, lost = torn.get(name), facts.lost
         if name not in shards:
-            missing = f"The shard of worker {name} is missing."
-        elif expected.get(name) not in (None, shards[name]):
+            missing = f"The shard of worker {name} is missing. {reasons.get(name, '')}".rstrip()
+        elif name in expected and shards[name] != expected[name]:
             missing = f"The shard of worker {name} is not what the worker recorded."
+        elif name in expected and missing is None:
+            lost = None  # it had finished before it was lost, and what it recorded is here, as it was then
         workers[name] = msgspec.structs.replace(
-            facts, offset_ns=offset, uncertainty_ns=uncertainty, missing=missing
+            facts, offset_ns=offset, uncertainty_ns=uncertainty, missing=missing, lost=lost
         )
     return Fleet(run_tag=run_tag, workers=dict(sorted(workers.items(), key=lambda item: _order(item[0]))))
 

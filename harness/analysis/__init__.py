@@ -111,9 +111,12 @@ def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
             f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
             "latency and throughput tell only of those that did."
         )
-    if loadgen.cpu_utilisation is not None and loadgen.cpu_utilisation > BUSY_GENERATOR:
+    workers = data.history.fleet.workers
+    processes = max(1, len(workers))
+    if loadgen.cpu_utilisation is not None and loadgen.cpu_utilisation > BUSY_GENERATOR * processes:
+        each = f"The load generator's {processes} workers" if workers else "The load generator"
         found.append(
-            f"The load generator used {loadgen.cpu_utilisation:.0%} of a core: latency and throughput may be its own, "
+            f"{each} used {loadgen.cpu_utilisation:.0%} of a core: latency and throughput may be its own, "
             "not the app's. Use fewer users or a longer think time."
         )
     restless = sum(1 for p in staircase(data.plateaus) if not p.quiet)
@@ -126,7 +129,32 @@ def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
         found.append(
             f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
         )
+    found += _about_workers(data)
     load = data.phase("load")
     if load is not None and load.steady_ns is None:
         found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")
+    return found
+
+
+def _about_workers(data: RunData) -> list[str]:
+    found = []
+    workers = data.history.fleet.workers
+    load = data.phase("load")
+    for event in data.events:
+        if event.kind == "worker_lost" and (load is None or event.time_ns < load.end_ns):
+            found.append(
+                f"Worker {event.detail['worker']} was lost in the middle: from then on there was less load than the "
+                "profile says, and latency and throughput are those of fewer users."
+            )
+    apart = [facts for facts in workers.values() if facts.offset_ns or facts.uncertainty_ns]
+    if apart:
+        widest = max(facts.uncertainty_ns for facts in apart) / 1e6
+        found.append(
+            f"{len(apart)} of {len(workers)} workers have clocks of their own: which of their operations belong to the timed "
+            f"window is known to ±{widest:.1f} ms. Latencies and verdicts do not depend on it."
+        )
+    if workers and not data.loadgen:
+        found.append(
+            "Workers on other machines were not sampled: nobody knows whether they were the bottleneck."
+        )
     return found

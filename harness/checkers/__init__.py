@@ -107,10 +107,8 @@ def _by_worker(history: History, checks: Sequence[Check]) -> list[WorkerVerdict]
         verdict: Verdict
         if suffered:
             # What is proven stays proven, whatever became of the worker.
-            verdict, reason = (
-                "fail",
-                ", ".join(f"{name}: {n} sessions suffered" for name, n in suffered.items()) + ".",
-            )
+            what = ", ".join(f"{name}: {n} sessions suffered" for name, n in suffered.items())
+            verdict, reason = "fail", f"{what}. {facts.unknown or ''}".rstrip()
         elif facts.unknown is not None:
             verdict, reason = "unknown", f"{facts.unknown} What became of its {sessions} sessions is unknown."
         elif elsewhere:
@@ -131,4 +129,6 @@ def _reason(checks: Sequence[Check], verdict: str, workers: Sequence[WorkerVerdi
     passed = [worker.sessions for worker in workers if worker.verdict == "pass"]
     if verdict == "unknown" and passed:
         reason += f" {sum(passed)} sessions of {'1 worker' if len(passed) == 1 else f'{len(passed)} workers'}: no anomaly."
+    if verdict == "fail":
+        reason += "".join(f" {worker.reason}" for worker in workers if worker.verdict == "unknown")
     return reason

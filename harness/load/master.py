@@ -89,6 +89,7 @@ class _Worker:
         self.heard_at = time.monotonic()
         self.lost: str | None = None
         self.finished = False
+        self.shard_problem = ""
 
     @property
     def holding(self) -> int:
@@ -284,7 +285,9 @@ class Master:
         )
 
     def _take_failure(self, worker: _Worker, failure: Failed) -> None:
-        if worker.loaded is None:
+        if failure.cause == "shard":
+            worker.finished, worker.shard_problem = True, failure.message
+        elif worker.loaded is None:
             # Nothing has begun yet, so nothing is lost by saying at once that it cannot.
             self._broken(failure.cause, failure.message, failure.hint)
         else:
@@ -426,13 +429,12 @@ class Master:
     def _account(self, worker: _Worker) -> None:
         """Write down what a returned shard must amount to, so that one that is handed in later can be recognised."""
         shard = worker.shard
-        end = shard.end if shard is not None else None
         self._happened(
             "worker_shard",
             worker=str(worker.number),
             returned=shard is not None and shard.whole,
-            bytes=end.bytes if end is not None else None,
-            sha256=end.sha256 if end is not None else None,
+            sha256=worker.state.shard_sha256 if worker.state is not None else None,
+            reason=worker.shard_problem,
         )
 
     def _report_status(self) -> None:

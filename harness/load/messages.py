@@ -49,6 +49,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
         steady: all users of that order have started.
         done: how it ended, None while it is under way.
         sessions: opened so far, in all.
+        shard_sha256: of its shard, once that is complete and closed and waits to be returned.
     """
 
     order: int
@@ -56,6 +57,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     done: Done | None
     status: LoadStatus | None
     sessions: int
+    shard_sha256: str | None = None
 
 
 class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
@@ -66,7 +68,8 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """A worker cannot go on; `cause` as in `harness.load.control.Broken`, or `stopped` by its user."""
+    """A worker cannot go on; `cause` as in `harness.load.control.Broken`, or `stopped` by its user, or `shard`
+    if only the return of its shard failed."""
 
     cause: str
     message: str

@@ -95,6 +95,7 @@ class Node:
         self._done: Done | None = None
         self._status: LoadStatus | None = None
         self._quitting = False
+        self._shard_sha256: str | None = None
         self._ending = False
         self._heartbeat_at = time.monotonic()
         workload = Path(config.workload)
@@ -255,6 +256,7 @@ class Node:
                 done=self._done,
                 status=self._status,
                 sessions=self._worker.sessions if self._worker is not None else 0,
+                shard_sha256=self._shard_sha256,
             )
         )
 
@@ -288,6 +290,10 @@ class Node:
         os._exit(1)
 
     def _return(self, shard: Path) -> bool:
+        # Told first, so that a shard that has to be handed in by other means can be recognised.
+        self._shard_sha256 = hashlib.sha256(shard.read_bytes()).hexdigest()
+        self._push()
+
         def exchange(piece: Piece, fits: Callable[[Answer], bool]) -> Answer | None:
             self._say(piece)
             deadline = time.monotonic() + _ANSWER_S
@@ -302,7 +308,7 @@ class Node:
 
         problem = send_shard(shard, exchange)
         if problem is not None:
-            self.fail("shard", f"could not return its shard: {problem}")
+            self.fail("shard", f"It could not be returned: {problem}.")
         return problem is None
 
     # --- what `Worker` asks for ---
