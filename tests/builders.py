@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.history import History
+from harness.history import Fleet, History
 from harness.records import Effect, Error, Operation, Seal
 
 COMPLETED = Seal(ended="completed", reason="", wall_ns=0, shards={})
@@ -29,13 +29,14 @@ class HistoryBuilder:
         end: int | None = None,
         action: str = "act",
         phase: str = "load",
+        worker: str = "0",
     ) -> HistoryBuilder:
         begin = self._now + 1 if begin is None else begin
         end = begin + 1 if end is None else end
         self._now = max(self._now, end)
         self._operations.append(
             Operation(
-                worker="0",
+                worker=worker,
                 id=len(self._operations) + 1,
                 session=session,
                 action=action,
@@ -69,7 +70,7 @@ class HistoryBuilder:
         reads = None if seen is None else {"r": seen}
         return self.add(session, effects={"r": ("write", value)}, reads=reads, **more)
 
-    def build(self, problems: list[str] | None = None) -> History:
+    def build(self, problems: list[str] | None = None, fleet: Fleet | None = None) -> History:
         """The history."""
         operations = sorted(self._operations, key=lambda o: (o.invoke_ns, o.worker, o.id))
-        return History(operations=operations, problems=problems or [])
+        return History(operations=operations, problems=problems or [], fleet=fleet or Fleet())

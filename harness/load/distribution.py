@@ -30,7 +30,7 @@ from harness.load.control import (
     Returned,
 )
 from harness.load.generator import LoadGenerator, error_from, generator_environment
-from harness.processes import Child, describe_exit
+from harness.processes import Child, describe_exit, uninterrupted
 
 DEFAULT_PORT = 5557  # Locust's own
 _LOOPBACK = "127.0.0.1"
@@ -263,14 +263,11 @@ class WorkerOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work(plan: WorkerPlan, on_admitted: Callable[[int, str], None]) -> WorkerOutcome:
-    """Be a worker for a master elsewhere, until the run is over.
+    """Be a worker for a master elsewhere, until the run is over or the user ends it with Ctrl-C.
 
     Args:
         plan: what for.
         on_admitted: told the worker's number and the run's name once the master has taken it.
-
-    Raises:
-        KeyboardInterrupt: the user ended it. The shard stays in its folder.
     """
     folder = Path(tempfile.mkdtemp(prefix="gradsoak-worker-"))
     log = folder / "worker.log"
@@ -306,26 +303,24 @@ def work(plan: WorkerPlan, on_admitted: Callable[[int, str], None]) -> WorkerOut
             how = "closed its connection" if status is None else describe_exit(status)
             error = HarnessError(f"The worker process {how}." + _tail(log), "")
     except KeyboardInterrupt:
-        error = HarnessError("The worker was interrupted.")
-        raise
+        error = HarnessError("The worker was interrupted.", exit_code=ExitCode.UNKNOWN)
     finally:
-        child.stop(grace_s=3.0)
+        with uninterrupted():
+            child.stop(grace_s=3.0)
         control.close()
-        kept = Path(admitted.shard) if admitted is not None and admitted.shard and not returned else None
-        if kept is None or not kept.is_file():
-            kept = None
-        log.unlink(missing_ok=True)
-        if returned and admitted is not None and admitted.shard:
-            Path(admitted.shard).unlink(missing_ok=True)
-        if kept is None:
-            folder.rmdir()
-        outcome = WorkerOutcome(
-            worker=admitted.worker if admitted is not None else None,
-            run_id=admitted.run_id if admitted is not None else "",
-            kept=kept,
-            error=error,
-        )
-    return outcome
+    ours = Path(admitted.shard) if admitted is not None and admitted.shard else None
+    kept = ours if ours is not None and not returned and ours.is_file() else None
+    if kept is None:
+        for file in (ours, log):
+            if file is not None:
+                file.unlink(missing_ok=True)
+        folder.rmdir()
+    return WorkerOutcome(
+        worker=admitted.worker if admitted is not None else None,
+        run_id=admitted.run_id if admitted is not None else "",
+        kept=kept,
+        error=error,
+    )
 
 
 def _get(reports: queue.Queue[Report | None]) -> Report | None:

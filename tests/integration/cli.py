@@ -67,6 +67,72 @@ def interrupted(
     return code, left
 
 
+class Running:
+    """A command under way. Use as a context manager: it does not outlive the block."""
+
+    def __init__(self, *arguments: str | Path, cwd: Path, name: str = "command") -> None:
+        self.out, self.err = cwd / f"{name}.out", cwd / f"{name}.err"
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(
+                command(*arguments),
+                cwd=cwd,
+                stdout=out,
+                stderr=err,
+                # What it keeps in temporary folders goes where the test's own files go.
+                env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TMPDIR": str(cwd)},
+            )
+        self.family: dict[int, list[str]] = {}
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def until(self, when: Callable[[], bool], timeout_s: float = 90) -> None:
+        """Wait until something has happened, while the command runs."""
+        deadline = time.monotonic() + timeout_s
+        while not when():
+            assert self.process.poll() is None, self.err.read_text() + self.out.read_text()
+            assert time.monotonic() < deadline, "it never came so far"
+            self.look()
+
+    def look(self) -> None:
+        """Take note of its processes."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            if process.pid not in self.family:
+                try:
+                    self.family[process.pid] = process.cmdline()
+                except psutil.NoSuchProcess:
+                    continue
+
+    def pid_of(self, module: str) -> int:
+        """One of its processes, by the module that it runs."""
+        self.look()
+        return next(pid for pid, line in self.family.items() if module in line)
+
+    def end(self, timeout_s: float = 180) -> Done:
+        """Wait for its end."""
+        deadline = time.monotonic() + timeout_s
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, "it never ended"
+            try:
+                self.look()
+                self.process.wait(0.2)
+            except (subprocess.TimeoutExpired, psutil.NoSuchProcess):
+                continue
+        return Done(self.process.returncode, self.out.read_text(), self.err.read_text())
+
+    def left(self) -> list[str]:
+        """Those of its processes that still run, some time after its end."""
+        deadline = time.monotonic() + 10
+        while (alive := [pid for pid in self.family if _alive(pid)]) and time.monotonic() < deadline:
+            pass
+        return [" ".join(self.family[pid]) for pid in alive]
+
+
 def _alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -1,0 +1,71 @@
+"""Dividing commands among workers: the parts must make the whole, whatever the numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.control import Drive, Hold, Quit, Release
+from harness.load.sharing import share, split, top_up
+
+COUNTS = st.integers(0, 5000)
+HELD = st.lists(st.integers(0, 200), min_size=1, max_size=12)
+
+
+@given(COUNTS, st.integers(1, 40))
+def test_parts_sum_up_and_differ_by_one_at_most(total: int, parts: int) -> None:
+    shares = split(total, parts)
+    assert len(shares) == parts
+    assert sum(shares) == total
+    assert max(shares) - min(shares) <= 1
+
+
+@given(HELD, COUNTS)
+def test_nobody_gives_up_what_it_holds_and_the_rest_is_given_to_those_with_least(
+    held: list[int], total: int
+) -> None:
+    goals = top_up(held, total)
+    assert sum(goals) == max(total, sum(held))
+    assert all(goal >= before for goal, before in zip(goals, held, strict=True))
+    raised = [goal for goal, before in zip(goals, held, strict=True) if goal > before]
+    if raised:
+        # Whoever got something stands at the common level, and nobody is left below it.
+        assert max(raised) - min(goals) <= 1
+
+
+@given(st.integers(0, 300), st.floats(0.1, 500), st.integers(1, 20))
+def test_users_and_spawn_rates_of_a_drive_sum_up(users: int, rate: float, workers: int) -> None:
+    command = Drive(users=users, spawn_rate=rate, duration_s=3.0, phase="load")
+    parts = share(command, [0] * workers)
+    drives = [part for part in parts if isinstance(part, Drive)]
+    assert len(drives) == workers
+    assert sum(part.users for part in drives) == users
+    assert all(part.spawn_rate > 0 and part.duration_s == 3.0 and part.phase == "load" for part in drives)
+    if users:
+        busy = [part for part in drives if part.users]
+        assert sum(part.spawn_rate for part in busy) == pytest.approx(rate)
+        # All are done with starting at the same moment.
+        assert {round(part.users / part.spawn_rate / (users / rate), 6) for part in busy} == {1.0}
+
+
+def test_more_workers_than_users_leaves_some_without() -> None:
+    parts = share(Drive(users=2, spawn_rate=1.0, duration_s=1.0, phase="load"), [0, 0, 0])
+    assert [part.users for part in parts if isinstance(part, Drive)] == [1, 1, 0]
+
+
+def test_held_sessions_are_goals_for_each() -> None:
+    parts = share(Hold(sessions=10, phase="staircase"), [4, 0, 2])
+    assert [part.sessions for part in parts if isinstance(part, Hold)] == [4, 3, 3]
+
+
+@pytest.mark.parametrize("command", [Release(phase="drain"), Quit()])
+def test_what_concerns_everybody_goes_to_everybody(command: Release | Quit) -> None:
+    assert share(command, [1, 2, 3]) == [command] * 3
+
+
+def test_without_anybody_there_is_nothing_to_divide() -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        split(3, 0)
+    with pytest.raises(ValueError, match="nobody"):
+        top_up([], 3)
