@@ -141,10 +141,16 @@ def _about_workers(data: RunData) -> list[str]:
     workers = data.history.fleet.workers
     load = data.phase("load")
     for event in data.events:
-        if event.kind == "worker_lost" and (load is None or event.time_ns < load.end_ns):
+        if event.kind != "worker_lost":
+            continue
+        what = f"Worker {event.detail['worker']} was lost"
+        if load is not None and load.begin_ns <= event.time_ns < load.end_ns:
             found.append(
-                f"Worker {event.detail['worker']} was lost in the middle: from then on there was less load than the "
-                "profile says, and latency and throughput are those of fewer users."
+                f"{what} under load: from then on there were fewer users than the profile says, and latency and throughput are theirs."
+            )
+        elif load is None or event.time_ns < load.begin_ns:
+            found.append(
+                f"{what} before the timed phase: the app still held state of its sessions when the memory of others was measured."
             )
     apart = [facts for facts in workers.values() if facts.offset_ns or facts.uncertainty_ns]
     if apart:

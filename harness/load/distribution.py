@@ -97,10 +97,8 @@ class DistributedGenerator(LoadGenerator):
         self._distribution = distribution
         self._workload = workload
         self._nodes: list[_Node] = []
-        self._shards: tempfile.TemporaryDirectory[str] | None = None
+        self._history = Path()
         try:
-            if distribution.shard == "return" and distribution.local:
-                self._shards = tempfile.TemporaryDirectory(prefix="gradsoak-shards-")
             count = distribution.workers if distribution.local else 0
             for number in range(1, count + 1):
                 self._nodes.append(_Node(number, log, cwd))
@@ -135,7 +133,11 @@ class DistributedGenerator(LoadGenerator):
             HarnessError: one could not, or they did not all come in time.
         """
         port = self.wait_bound(tick, _BIND_TIMEOUT_S)
-        shards = self._shards.name if self._shards is not None else ""
+        history = Path(config.history)
+        self._history = history.parent
+        if self._distribution.local and self._distribution.shard == "return":
+            # Beside the place where they will arrive, so that not even a killed harness loses them.
+            self._unreturned.mkdir(exist_ok=True)
         for node in self._nodes:
             node.tell(
                 NodeConfig(
@@ -144,12 +146,10 @@ class DistributedGenerator(LoadGenerator):
                     workload=str(self._workload),
                     worker=node.number,
                     shard=self._distribution.shard,
-                    shard_folder=shards,
+                    shard_folder=str(self._unreturned),
                     join_timeout_s=self._distribution.join_timeout_s,
                 )
             )
-        history = Path(config.history)
-        self._history = history.parent
         self._on_event(
             "waiting_for_workers",
             workers=self._distribution.workers,
@@ -217,18 +217,23 @@ class DistributedGenerator(LoadGenerator):
             for node in self._nodes:
                 node.child.stop(grace_s=2.0)
                 node.control.close()
-        if self._shards is not None:
-            self._rescue(Path(self._shards.name))
-            self._shards.cleanup()
+        self._rescue()
 
-    def _rescue(self, folder: Path) -> None:
+    @property
+    def _unreturned(self) -> Path:
+        return self._history / ".unreturned"
+
+    def _rescue(self) -> None:
         """Shards of workers on this machine that could not return them need not be lost."""
-        if self._history is None:
+        if not self._unreturned.is_dir():
             return
-        for shard in folder.glob("*.jsonl"):
+        for shard in self._unreturned.glob("*.jsonl"):
             place = self._history / f"{shard.stem.rpartition('-')[2]}.jsonl"
-            if not place.exists():
-                place.write_bytes(shard.read_bytes())
+            if place.exists():
+                shard.unlink()
+            else:
+                shard.replace(place)
+        self._unreturned.rmdir()
 
 
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,7 +72,6 @@ class LoadGenerator:
         self._bound_port: int | None = None
         self._ready = False
         self._quitting = False
-        self._history: Path | None = None
         self._joined = 0
         self._reports: queue.Queue[Report | None] = queue.Queue()
         self.status: LoadStatus | None = None

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,13 @@ class Master:
     def _receive(self, environment: Environment, msg: Any) -> None:
         # Locust swallows what a handler raises; a run that hangs for that would be nobody's to explain.
         try:
-            self._take(msg.node_id, self._from_worker.decode(msg.data["body"]))
+            message = self._from_worker.decode(msg.data["body"])
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            # Anybody who reaches the port can send anything; that must not end the run.
+            print(f"A message from {msg.node_id} cannot be read: {error}", flush=True)  # noqa: T201
+            return
+        try:
+            self._take(msg.node_id, message)
         except StorageError as error:
             self._broken("storage", error.message, error.hint)
         except Exception as error:
@@ -440,21 +447,28 @@ class Master:
     def _report_status(self) -> None:
         while True:
             gevent.sleep(_STATUS_S)
-            states = [
-                w.state.status for w in self._alive() if w.state is not None and w.state.status is not None
+            known = [
+                (w.state.status, w.lost is None)
+                for w in self._workers.values()
+                if w.state is not None and w.state.status is not None
             ]
-            if states:
-                self.send(Status(status=add_up(states)))
+            if known:
+                self.send(Status(status=add_up(known)))
 
 
-def add_up(parts: list[LoadStatus]) -> LoadStatus:
-    """The account of all workers together. The percentile is the largest of theirs: it is for display only."""
-    slowest = [part.p95_ms for part in parts if part.p95_ms is not None]
+def add_up(parts: Sequence[tuple[LoadStatus, bool]]) -> LoadStatus:
+    """The account of all workers together. The percentile is the largest of theirs: it is for display only.
+
+    Args:
+        parts: the last account of each, and whether it is still there. What a lost worker has done stays done.
+    """
+    there = [part for part, alive in parts if alive]
+    slowest = [part.p95_ms for part in there if part.p95_ms is not None]
     return LoadStatus(
-        users=sum(part.users for part in parts),
-        open_sessions=sum(part.open_sessions for part in parts),
-        operations=sum(part.operations for part in parts),
-        failures=sum(part.failures for part in parts),
+        users=sum(part.users for part in there),
+        open_sessions=sum(part.open_sessions for part in there),
+        operations=sum(part.operations for part, _ in parts),
+        failures=sum(part.failures for part, _ in parts),
         p95_ms=max(slowest, default=None),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,11 +24,16 @@ class ProcessTree:
         pids: the roots.
 
     Raises:
-        psutil.NoSuchProcess: one has ended.
+        psutil.NoSuchProcess: all have ended.
     """
 
     def __init__(self, *pids: int) -> None:
-        self._roots = [psutil.Process(pid) for pid in pids]
+        self._roots: list[psutil.Process] = []
+        for pid in pids:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._roots.append(psutil.Process(pid))
+        if not self._roots:
+            raise psutil.NoSuchProcess(pids[0] if pids else -1)
         self._cpu_by_member: dict[tuple[int, float], float] = {}
 
     def members(self) -> list[tuple[int, float]]:
@@ -81,9 +87,8 @@ class ProcessTree:
 
 def measure_tree(*pids: int) -> ProcessSample | None:
     """One sample of process trees, summed; None if all have ended."""
-    alive = [pid for pid in pids if psutil.pid_exists(pid)]
     try:
-        return ProcessTree(*alive).sample()
+        return ProcessTree(*pids).sample()
     except psutil.NoSuchProcess:
         return None
 

@@ -148,16 +148,24 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
     offsets = events(run, "worker_clock")
     assert len(offsets) == 3
     assert all(abs(e["offset_ns"]) <= e["uncertainty_ns"] for e in offsets)
-    assert list(tmp_path.glob("gradsoak-*")) == []
 
 
-def test_workers_from_elsewhere_and_one_that_is_stopped_by_its_user(scenarios: Path, tmp_path: Path) -> None:
-    """Workers come before their master. One is interrupted: it keeps what it recorded, and says how to hand it in."""
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [(signal.SIGINT, "was stopped by its user"), (signal.SIGKILL, "sent no heartbeat for 10 s")],
+)
+def test_workers_from_elsewhere_and_one_that_is_lost(
+    how: signal.Signals, reason: str, scenarios: Path, tmp_path: Path
+) -> None:
+    """Workers come before their master. One writes into the shared run folder; the other, which was to return its shard, is
+    ended in the middle, with or without a word."""
     scenario, port = scenarios / "counters", ("--master-port", free_port())
     run = tmp_path / "run"
     with (
         Running("run", scenario, "--worker", *port, *PATIENCE, cwd=tmp_path, name="w1") as one,
-        Running("run", scenario, "--worker", *port, *PATIENCE, cwd=tmp_path, name="w2") as other,
+        Running(
+            "run", scenario, "--worker", "--shared-dir", ".", *port, *PATIENCE, cwd=tmp_path, name="w2"
+        ) as other,
         Running(
             "run", scenario, "--master", "--workers", "2", *port, *PATIENCE, "--out", "run", "--json",
             cwd=tmp_path, name="master",
@@ -166,7 +174,7 @@ def test_workers_from_elsewhere_and_one_that_is_stopped_by_its_user(scenarios: P
         master.until(entered(run, "load"))
         one.look()
         other.look()
-        one.process.send_signal(signal.SIGINT)
+        one.process.send_signal(how)
         stopped = one.end()
         done = master.end()
         worked = other.end()
@@ -174,18 +182,20 @@ def test_workers_from_elsewhere_and_one_that_is_stopped_by_its_user(scenarios: P
     assert done.code == 3, done.err
     assert worked.code == 0, worked.err
     lost = events(run, "worker_lost")
-    assert [e["reason"] for e in lost] == ["was stopped by its user"]
+    assert [e["reason"] for e in lost] == [reason]
     number = lost[0]["worker"]
     checks, by_worker = verdicts(run)
     assert by_worker[number] == "unknown"
     assert sorted(by_worker.values()) == ["pass", "unknown"]
     assert f"The shard of worker {number} is missing." in checks.reason
     assert any("not sampled" in warning for warning in done.json()["figures"]["warnings"])
-    assert stopped.code == 3
+    assert {e["worker"]: e["shard"] for e in events(run, "worker_joined")}[number] == "return"
     kept = list(tmp_path.glob(f"gradsoak-worker-*/run-{number}.jsonl"))
     assert len(kept) == 1
-    assert str(kept[0]) in stopped.err
-    assert f"run/history/{number}.jsonl" in stopped.err
+    if how == signal.SIGINT:
+        assert stopped.code == 3
+        assert str(kept[0]) in stopped.err
+        assert f"run/history/{number}.jsonl" in stopped.err
     shutil.copy(kept[0], run / "history" / f"{number}.jsonl")
     again = gradsoak("report", "run", cwd=tmp_path)
     assert again.code == 3, again.err
