@@ -102,11 +102,11 @@ class Running:
     def look(self) -> None:
         """Take note of its processes."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
-            if process.pid not in self.family:
-                try:
-                    self.family[process.pid] = process.cmdline()
-                except psutil.NoSuchProcess:
-                    continue
+            try:
+                # Anew each time: between its fork and its exec a process still looks like the one that started it.
+                self.family[process.pid] = process.cmdline() or self.family.get(process.pid, [])
+            except psutil.NoSuchProcess:
+                continue
 
     def pid_of(self, module: str) -> int:
         """One of its processes, by the module that it runs."""

@@ -89,10 +89,11 @@ def test_a_worker_that_is_killed_makes_its_sessions_unknown_and_no_others(
     assert lost[0]["open_sessions"] > 0
     checks, by_worker = verdicts(run)
     assert by_worker == {"1": "pass", "2": "unknown", "3": "pass"}
-    assert {check.name: check.verdict for check in checks.checks} == {
-        "completeness": "unknown", "cross-session-read": "pass", "garbage-read": "pass", "lost-update": "pass",
-        "read-your-writes": "pass",
-    }  # fmt: skip
+    verdict = {check.name: check.verdict for check in checks.checks}
+    assert verdict["completeness"] == "unknown"
+    assert {
+        verdict[name] for name in ("cross-session-read", "garbage-read", "lost-update", "read-your-writes")
+    } == {"pass"}
     assert "Worker 2 was lost: it was killed by SIGKILL." in checks.reason
     # Every phase after the loss was gone through, by those who were left.
     assert entered(run, "after-close")()
@@ -140,7 +141,7 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl", "3.jsonl"]
     # Two users for three workers: one of them only holds sessions.
-    assert [e["users"] for e in events(run, "steady")] == [2, 2]
+    assert {e["users"] for e in events(run, "steady")} == {2}
     assert verdicts(run)[1] == {"1": "pass", "2": "pass", "3": "pass"}
     # All on one machine, so all by one clock; and the estimate of the offset agrees.
     clocks = {e["clock"] for e in [*events(run, "worker_joined"), *events(run, "fleet")]}
