@@ -49,7 +49,7 @@ def plan(
         raise UsageError(f"--shards {shards} does not exist.", "Choose folder or return.")
     if port is not None:
         check_port(port)
-    require_loopback(bind_host or LOOPBACK, "The address at which workers connect", allow_remote)
+    _may_listen(bind_host or LOOPBACK, allow_remote)
     return Distribution(
         workers=workers or 1,
         local=not master,
@@ -58,6 +58,20 @@ def plan(
         shard="return" if shards == "return" else "folder",
         join_timeout_s=profiles.parse_duration(join_timeout),
     )
+
+
+def _may_listen(host: str, allow_remote: bool) -> None:
+    """Refuse to let others connect, unless that was allowed.
+
+    Raises:
+        UsageError: the address is not this machine's alone.
+    """
+    if not allow_remote and host in ("0.0.0.0", "::", "*"):
+        raise UsageError(
+            f"--master-bind-host {host} lets every machine that reaches this one take part in the run.",
+            "Add --allow-remote if the network is yours.",
+        )
+    require_loopback(host, "The address at which workers connect", allow_remote)
 
 
 def waiting(distribution: Distribution | None, target: str) -> str | None:
