@@ -161,15 +161,19 @@ class Generator:
         )
         try:
             self._load.configure(
-                GeneratorConfig(
-                    url=server.url,
-                    workload=str(workload),
-                    history=str(self._history),
-                    run_tag="9e4f",
-                    worker=0,
-                    seed=1,
-                    params={},
-                    profile=profile,
+                msgspec.convert(
+                    {
+                        "url": server.url,
+                        "workload": str(workload),
+                        "history": str(self._history),
+                        "samples": str(folder / "generator-samples.jsonl"),
+                        "run_tag": "9e4f",
+                        "worker": 0,
+                        "seed": 1,
+                        "params": {},
+                        "profile": msgspec.to_builtins(profile),
+                    },
+                    GeneratorConfig,
                 ),
                 lambda: None,
             )
