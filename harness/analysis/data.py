@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.history import History, PhaseSpan
-from harness.records import Plateau, ProcessSample, RunEvent, RunManifest, Seal
+from harness.records import GeneratorSample, Plateau, ProcessSample, RunEvent, RunManifest, Seal
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +15,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
         phases: in order; see `harness.history.phases`.
         target: samples of the app's process tree.
         loadgen: samples of the load generator's.
+        generator: what each generator process wrote about itself: worker → samples.
         plateaus: settled measurements.
     """
 
@@ -26,6 +27,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     target: list[ProcessSample]
     loadgen: list[ProcessSample]
     plateaus: list[Plateau]
+    generator: dict[str, list[GeneratorSample]] = {}
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""
