@@ -68,6 +68,7 @@ class Watch:
         self._on_broken = on_broken
         self._meter = LagMeter(time.monotonic_ns())
         self._lag_ns: list[int] = []
+        self._due_ns = self._meter.next_due_ns()
         self._closed = False
         self.arrivals = 0
         self.dropped = 0
@@ -94,12 +95,15 @@ class Watch:
         if self._closed:
             return
         lag_ns, self._lag_ns = self._lag_ns, []
+        due_ns, self._due_ns = self._due_ns, self._meter.next_due_ns()
         try:
             self._writer.append(
                 GeneratorSample(
                     time_ns=time.monotonic_ns(),
                     wall_ns=time.time_ns(),
                     cpu_s=time.process_time(),
+                    due_ns=due_ns,
+                    tick_ns=TICK_NS,
                     lag_ns=lag_ns,
                     arrivals=self.arrivals,
                     dropped=self.dropped,

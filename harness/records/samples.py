@@ -49,6 +49,7 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     Attributes:
         cpu_s: processor time that the process has used since it began, seconds.
+        due_ns, tick_ns: the first of the moments in `lag_ns`, and the distance between two of them, nanoseconds.
         lag_ns: how late the event loop was at each of the moments at which the watch had asked to be woken, nanoseconds. A
             loop that was blocked through several of them counts at each, as late as it was for that one.
         arrivals: arrivals of the open model that were due so far, since the process began.
@@ -58,6 +59,8 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     time_ns: int
     wall_ns: int
     cpu_s: float
+    due_ns: int
+    tick_ns: int
     lag_ns: list[int]
     arrivals: int = 0
     dropped: int = 0

@@ -54,7 +54,12 @@ def planted(
 def samples(*, cpu: float = 0.1, lag_ms: float = 1.0, end_s: float = 20) -> list[GeneratorSample]:
     return [
         GeneratorSample(
-            time_ns=int(i / 2 * SECOND), wall_ns=0, cpu_s=cpu * i / 2, lag_ns=[int(lag_ms * MS)] * 10
+            time_ns=int(i / 2 * SECOND),
+            wall_ns=0,
+            cpu_s=cpu * i / 2,
+            due_ns=int((i - 1) / 2 * SECOND),
+            tick_ns=50 * MS,
+            lag_ns=[int(lag_ms * MS)] * 10,
         )
         for i in range(int(2 * end_s) + 1)
     ]
@@ -219,12 +224,46 @@ def test_only_the_timed_window_counts() -> None:
     assert verdict(data).verdict == "pass"
 
 
+def test_a_loop_that_stood_still_through_the_window_is_noticed_after_it() -> None:
+    """No sample falls into the window at all, and no operation ended in it: nothing was quick enough for that."""
+    still = GeneratorSample(
+        time_ns=14 * SECOND,
+        wall_ns=0,
+        cpu_s=13.5,
+        due_ns=int(0.5 * SECOND),
+        tick_ns=50 * MS,
+        lag_ns=[14 * SECOND - int(0.5 * SECOND) - n * 50 * MS for n in range(270)],
+    )
+    data = run([planted(1, 2, late_ms=12_000)], generator={"0": [*samples(end_s=0.5), still]})
+    check = verdict(data)
+    assert check.verdict == "inconclusive"
+    assert check.evidence["lag_measurements"] == 180  # the moments due from 1 s to 10 s
+    assert check.evidence["cpu_percent"] > 90
+    figures = analyse(data).generator.workers["0"]
+    assert figures.late_start_ms is not None
+    assert figures.late_start_ms.max == 12_000
+
+
+def test_a_few_measurements_are_enough_where_even_the_median_is_beyond_the_limit() -> None:
+    few = [msgspec.structs.replace(s, lag_ns=s.lag_ns[:1]) for s in samples(lag_ms=200)]
+    check = verdict(run(HUNDRED, generator={"0": few}))
+    assert (check.verdict, check.evidence["lag_measurements"]) == ("inconclusive", 18)
+    assert "200 ms late at p90" in check.reason
+
+
 def test_dropped_arrivals_are_counted_over_all_workers_and_warned_about() -> None:
     def counted(arrivals: int, dropped: int) -> list[GeneratorSample]:
         return [
             *samples(),
             GeneratorSample(
-                time_ns=21 * SECOND, wall_ns=0, cpu_s=3, lag_ns=[], arrivals=arrivals, dropped=dropped
+                time_ns=21 * SECOND,
+                wall_ns=0,
+                cpu_s=3,
+                due_ns=0,
+                tick_ns=1,
+                lag_ns=[],
+                arrivals=arrivals,
+                dropped=dropped,
             ),
         ]
 

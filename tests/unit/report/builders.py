@@ -138,6 +138,8 @@ def generator_samples(
             time_ns=BEGAN + int((begin_s + i / 2) * S),
             wall_ns=0,
             cpu_s=cpu * i / 2,
+            due_ns=BEGAN + int((begin_s + (i - 1) / 2) * S),
+            tick_ns=50_000_000,
             lag_ns=[int(lag_ms * 1e6)] * 10,
         )
         for i in range(int(2 * (end_s - begin_s)) + 1)
