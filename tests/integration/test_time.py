@@ -109,7 +109,7 @@ def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path:
     # Everybody is accounted for: 10 per second for 3 seconds.
     arrivals = shown["arrivals"]
     assert arrivals["total"] == 30 == arrivals["started"] + arrivals["dropped"]
-    assert arrivals["started"] == len(clicks)
+    assert arrivals["started"] == len(clicks) == shown["latency_ms"]["click"]["count"]
     assert arrivals["dropped"] >= 8
     (event,) = [e for e in RunDir.open(tmp_path / "open").events() if e.kind == "arrivals"]
     assert event.detail == {name: arrivals[name] for name in ("total", "started", "dropped")}

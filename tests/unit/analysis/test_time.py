@@ -132,8 +132,12 @@ def test_a_standstill_is_not_hidden_by_who_could_not_ask_meanwhile() -> None:
 
 
 def test_what_was_due_in_the_window_counts_however_late_it_ends() -> None:
-    operations = [planted(1, 9.5, service_ms=5000, session="a"), planted(2, 0.5, session="b")]
-    assert analyse(run(operations, rate=1.0)).latency_ms["click"].count == 1
+    operations = [
+        planted(1, 9.5, service_ms=5000, session="a"),
+        planted(2, 0.5, session="b"),  # due before the harness heard that it had begun, at 1 s
+        planted(3, 11.5, session="c"),
+    ]
+    assert analyse(run(operations, rate=1.0)).latency_ms["click"].count == 2
     assert analyse(run(operations)).latency_ms == {}
 
 
