@@ -165,6 +165,7 @@ class Generator:
                     url=server.url,
                     workload=str(workload),
                     history=str(self._history),
+                    samples=str(folder / "generator.jsonl"),
                     run_tag="9e4f",
                     worker=0,
                     seed=1,
