@@ -79,16 +79,21 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "action": invoke.action,
         "phase": invoke.phase,
         "invoke_ns": invoke.time_ns,
+        "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,
     }
     if completion is None:
         return Operation(outcome="pending", complete_ns=None, **common)  # type: ignore[arg-type]
+    common |= {
+        "accepted_ns": completion.accepted_ns,
+        "started_ns": completion.started_ns,
+        "first_output_ns": completion.first_output_ns,
+        "event_ids": completion.event_ids,
+    }
     if isinstance(completion, Ok):
         return Operation(
             outcome="ok",
             complete_ns=completion.time_ns,
-            accepted_ns=completion.accepted_ns,
-            started_ns=completion.started_ns,
             reads=completion.reads,
             **common,  # type: ignore[arg-type]
         )

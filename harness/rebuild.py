@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse
-from harness.checkers import check_history
+from harness.analysis import Analysis, RunData, analyse, check_generator
+from harness.checkers import check_history, combine
 from harness.history import pair, phases
 from harness.records import Checks
 from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
@@ -33,6 +33,7 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
+        generator=run_dir.generator_samples(),
     )
     return data, problems
 
@@ -42,6 +43,8 @@ def conclude(run_dir: RunDir) -> Derived:
     data, problems = load(run_dir)
     checks = check_history(data.history, data.manifest.state, data.seal, problems)
     analysis = analyse(data)
+    # Neither room knows the other: what the figures say about the generator joins what the history says about the app.
+    checks = combine([*checks.checks, check_generator(analysis.generator)])
     run_dir.write_json(CHECKS, checks)
     run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)

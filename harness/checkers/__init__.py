@@ -14,7 +14,7 @@ from harness.checkers.own_writes import LostUpdate, ReadYourWrites
 from harness.history import History
 from harness.records import SCHEMA_VERSION, Check, Checks, Seal, StateVariable, worst
 
-__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "count_anomalies"]
+__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "combine", "count_anomalies"]
 
 
 class Checker(Protocol):
@@ -50,9 +50,14 @@ def check_history(
     checks = [check_completeness(history, state, seal, problems)]
     index = Index(history, state)
     checks += [_run(checker, index) for checker in checkers]
+    return combine(checks)
+
+
+def combine(checks: Sequence[Check]) -> Checks:
+    """One verdict from those of all checks, the completeness check first."""
     verdict = worst(check.verdict for check in checks)
     return Checks(
-        schema_version=SCHEMA_VERSION, verdict=verdict, reason=_reason(checks, verdict), checks=checks
+        schema_version=SCHEMA_VERSION, verdict=verdict, reason=_reason(checks, verdict), checks=list(checks)
     )
 
 

@@ -24,7 +24,7 @@ from harness.records.operation import (
     Ok,
     Operation,
 )
-from harness.records.samples import LoadStatus, Plateau, ProbeSample, ProcessSample
+from harness.records.samples import GeneratorSample, LoadStatus, Plateau, ProbeSample, ProcessSample
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, worst
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Effect",
     "Error",
     "Fail",
+    "GeneratorSample",
     "GradioLimits",
     "HistoryRecord",
     "Info",

@@ -161,19 +161,16 @@ class Generator:
         )
         try:
             self._load.configure(
-                msgspec.convert(
-                    {
-                        "url": server.url,
-                        "workload": str(workload),
-                        "history": str(self._history),
-                        "samples": str(folder / "generator-samples.jsonl"),
-                        "run_tag": "9e4f",
-                        "worker": 0,
-                        "seed": 1,
-                        "params": {},
-                        "profile": msgspec.to_builtins(profile),
-                    },
-                    GeneratorConfig,
+                GeneratorConfig(
+                    url=server.url,
+                    workload=str(workload),
+                    history=str(self._history),
+                    samples=str(folder / "generator.jsonl"),
+                    run_tag="9e4f",
+                    worker=0,
+                    seed=1,
+                    params={},
+                    profile=profile,
                 ),
                 lambda: None,
             )
