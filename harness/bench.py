@@ -17,7 +17,7 @@ from harness.analysis import Analysis
 from harness.analysis.fit import Line
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
 from harness.plan import RunOptions
-from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval
+from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval, Verdict
 from harness.results import RunDir, write_atomically
 from harness.run import Progress, execute
 from harness.scenario import Expectation, Scenario
@@ -120,10 +120,21 @@ def exit_code(bench: Bench) -> ExitCode:
     missed = [row for row in bench.rows if not row.met]
     if not missed:
         return ExitCode.PASS if bench.ended == "completed" else ExitCode.UNKNOWN
-    if any(row.verdict != "unknown" for row in missed):
+    if any(row.verdict in ("pass", "fail") for row in missed):
         return ExitCode.ANOMALY
     # An early end has a reason, which says more than that the verdict is unknown.
     return next((ExitCode(row.exit_code) for row in missed if row.error), ExitCode.UNKNOWN)
+
+
+def verdict(bench: Bench, code: ExitCode) -> Verdict:
+    """The bench in one word, for programs: how its exit code came about."""
+    if code == ExitCode.PASS:
+        return "pass"
+    if code == ExitCode.ANOMALY:
+        return "fail"
+    missed = [row for row in bench.rows if not row.met]
+    only_inconclusive = bench.ended == "completed" and all(row.verdict == "inconclusive" for row in missed)
+    return "inconclusive" if code == ExitCode.UNKNOWN and only_inconclusive else "unknown"
 
 
 def _execute_one(
@@ -171,6 +182,7 @@ def _row(
         slowest_action=slowest,
         p50_ms=latency.p50 if latency else None,
         p95_ms=latency.p95 if latency else None,
+        latency_doubtful=latency is not None and analysis.generator.bottleneck is not False,
         throughput_per_s=analysis.throughput_per_s,
         server_rss_high_water_bytes=analysis.server.rss_high_water_bytes,
         duration_s=duration_s,
@@ -180,7 +192,7 @@ def _row(
 
 def _slowest(analysis: Analysis) -> str | None:
     actions = {name: figure for name, figure in analysis.latency_ms.items() if name not in TAB_ACTIONS}
-    return max(actions, key=lambda name: actions[name].p95) if actions else None
+    return max(actions, key=lambda name: actions[name].slow) if actions else None
 
 
 def _interval(line: Line | None) -> Interval | None:

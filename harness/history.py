@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.records import Fail, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+from harness.records import Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
 
 
 class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,16 +212,21 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "action": invoke.action,
         "phase": invoke.phase,
         "invoke_ns": invoke.time_ns,
+        "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,
     }
     if completion is None:
         return Operation(outcome="pending", complete_ns=None, **common)  # type: ignore[arg-type]
+    common |= {
+        "accepted_ns": completion.accepted_ns,
+        "started_ns": completion.started_ns,
+        "first_output_ns": completion.first_output_ns,
+        "event_ids": completion.event_ids,
+    }
     if isinstance(completion, Ok):
         return Operation(
             outcome="ok",
             complete_ns=completion.time_ns,
-            accepted_ns=completion.accepted_ns,
-            started_ns=completion.started_ns,
             reads=completion.reads,
             **common,  # type: ignore[arg-type]
         )
@@ -232,6 +237,21 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         error=completion.error,
         **common,  # type: ignore[arg-type]
     )
+
+
+def aligned(
+    samples: Mapping[str, Sequence[GeneratorSample]], workers: Fleet
+) -> dict[str, list[GeneratorSample]]:
+    """What workers wrote about themselves, by the master's clock, as `pair` does it with operations."""
+    return {
+        worker: [
+            msgspec.structs.replace(s, time_ns=s.time_ns - facts.offset_ns)
+            if (facts := workers.workers.get(worker)) is not None
+            else s
+            for s in found
+        ]
+        for worker, found in samples.items()
+    }
 
 
 class PhaseSpan(msgspec.Struct, frozen=True, kw_only=True):

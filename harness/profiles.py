@@ -45,6 +45,11 @@ BASES: dict[str, Profile] = {
 MIN_LEVELS = 4
 MAX_USERS = 5000
 MAX_DURATION_S = 24 * 3600.0
+MAX_ARRIVAL_RATE = 10_000.0
+
+# What has no meaning where nobody waits for an answer before the next person comes, and the other way round.
+_CLOSED_ONLY = {"users": "--users", "spawn_rate": "--spawn-rate", "think_s": "--think"}
+_OPEN_ONLY = {"arrivals": "--arrivals", "max_in_flight": "--max-in-flight"}
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -68,14 +73,18 @@ def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[
     Args:
         name: `quick` or `full`.
         own: the scenario's own settings, by profile name; `staircase` is a table in it.
-        overrides: settings of the command line; None means not given.
+        overrides: settings of the command line; None means not given. One that belongs to the closed model, such as
+            `users`, takes a scenario's own `arrival_rate` away: the command line wins.
 
     Raises:
         UsageError: an unknown profile or setting, or one that is impossible.
     """
+    _check_model(overrides)
     if name not in BASES:
         raise UsageError(f"There is no profile {name!r}.", f"Choose one of: {', '.join(BASES)}.")
     values = msgspec.to_builtins(BASES[name])
+    if overrides.get("users") is not None:
+        own = {key: {k: v for k, v in table.items() if k != "arrival_rate"} for key, table in own.items()}
     for source, settings in (("scenario.toml", own.get(name, {})), ("the command line", overrides)):
         for key, value in settings.items():
             if value is None:
@@ -96,7 +105,23 @@ def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[
             f"The profile {name!r} is not valid: {error}.", "See docs/file-formats.md for the settings."
         ) from error
     _check(profile)
+    given = [flag for key, flag in _OPEN_ONLY.items() if overrides.get(key) is not None]
+    if given and profile.model == "closed":
+        raise UsageError(
+            f"{given[0]} says how people arrive, and this profile has users instead of arrivals.",
+            "Give a rate of arrivals too, for example --rate 20.",
+        )
     return profile
+
+
+def _check_model(overrides: Mapping[str, Any]) -> None:
+    given = [flag for key, flag in _CLOSED_ONLY.items() if overrides.get(key) is not None]
+    if given and overrides.get("arrival_rate") is not None:
+        raise UsageError(
+            f"--rate and {given[0]} exclude each other: people who arrive at a rate (the open model) neither wait for "
+            "one another nor for an answer, users (the closed model) do.",
+            f"Leave one of them out: --rate, or {given[0]}.",
+        )
 
 
 def _merge(values: dict[str, Any], settings: Mapping[str, Any], source: str) -> None:
@@ -155,6 +180,21 @@ def _check(profile: Profile) -> None:
             not profile.sample_interval_s >= 0.05,
             f"a sample every {profile.sample_interval_s:g} s",
             "sample_interval_s of 0.05 or more",
+        ),
+        (
+            profile.arrival_rate is not None and not _positive(profile.arrival_rate),
+            f"a rate of {profile.arrival_rate or 0:g} arrivals per second",
+            "--rate above 0",
+        ),
+        (
+            profile.arrival_rate is not None and profile.arrival_rate > MAX_ARRIVAL_RATE,
+            f"a rate of {profile.arrival_rate or 0:g} arrivals per second",
+            f"--rate of at most {MAX_ARRIVAL_RATE:g}",
+        ),
+        (
+            not 1 <= profile.max_in_flight <= MAX_USERS,
+            f"at most {profile.max_in_flight} sessions in flight",
+            f"--max-in-flight between 1 and {MAX_USERS}",
         ),
         (
             profile.staircase.levels < MIN_LEVELS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse
-from harness.checkers import check_history
-from harness.history import fleet, pair, phases
+from harness.analysis import Analysis, RunData, analyse, check_generator
+from harness.checkers import check_history, combine
+from harness.history import aligned, fleet, pair, phases
 from harness.records import Checks
 from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
 
@@ -47,6 +47,7 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
+        generator=aligned(run_dir.generator_samples(), workers),
     )
     return data, problems
 
@@ -56,6 +57,8 @@ def conclude(run_dir: RunDir) -> Derived:
     data, problems = load(run_dir)
     checks = check_history(data.history, data.manifest.state, data.seal, problems)
     analysis = analyse(data)
+    # Neither room knows the other: what the figures say about the generator joins what the history says about the app.
+    checks = combine([*checks.checks, check_generator(analysis.generator)], checks.workers)
     run_dir.write_json(CHECKS, checks)
     run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)

@@ -20,6 +20,7 @@ from harness.errors import StorageError, UsageError
 from harness.records import (
     SCHEMA_VERSION,
     Checks,
+    GeneratorSample,
     HistoryRecord,
     Plateau,
     ProbeSample,
@@ -39,6 +40,8 @@ HISTORY = "history"
 PROCESS_SAMPLES = "samples/process.jsonl"
 PROBE_SAMPLES = "samples/probe.jsonl"
 LOADGEN_SAMPLES = "samples/loadgen.jsonl"
+# One file per generator process, `samples/generator-<worker>.jsonl`.
+GENERATOR_SAMPLES = "samples/generator-"
 PLATEAUS = "samples/plateaus.jsonl"
 TARGET_LOG = "logs/target.log"
 LOADGEN_LOG = "logs/loadgen.log"
@@ -178,6 +181,10 @@ class RunDir:
         """Where a worker's history shard stands."""
         return self.path / HISTORY / f"{worker}.jsonl"
 
+    def generator_samples_path(self, worker: str) -> Path:
+        """Where a worker's account of itself stands."""
+        return self.path / f"{GENERATOR_SAMPLES}{worker}.jsonl"
+
     def writer(self, name: str) -> JsonLinesWriter:
         """Open one of the raw files for appending."""
         return JsonLinesWriter(self.path / name)
@@ -278,6 +285,14 @@ class RunDir:
     def loadgen_samples(self) -> list[ProcessSample]:
         """Samples of the load generator's process tree."""
         return self._records(LOADGEN_SAMPLES, ProcessSample)
+
+    def generator_samples(self) -> dict[str, list[GeneratorSample]]:
+        """What each generator process wrote about itself: worker → its samples."""
+        prefix = GENERATOR_SAMPLES.rpartition("/")[2]
+        return {
+            file.stem.removeprefix(prefix): _read_lines(file, GeneratorSample)[0]
+            for file in sorted(self.path.glob(f"{GENERATOR_SAMPLES}*.jsonl"))
+        }
 
     def probe_samples(self) -> list[ProbeSample]:
         """Answers of the probe."""

@@ -144,6 +144,7 @@ class _Run:
                 workload=str(options.scenario.workload),
                 # Of a single worker. Several have numbers of their own from 1 on, and shards beside this one.
                 history=str(self._dir.history_path(WORKER).resolve()),
+                samples=str(self._dir.generator_samples_path(WORKER).resolve()),
                 run_tag=self._manifest.run_tag,
                 worker=int(WORKER),
                 seed=options.seed,
@@ -190,15 +191,18 @@ class _Run:
                 held = done.held
                 plateau("staircase", held)
             self._event("limits", **msgspec.to_builtins(self._target.probe.limits()))
-            self._enter("load", users=profile.users)
-            self._perform(
+            self._enter("load", users=profile.users if profile.model == "closed" else 0)
+            driven = self._perform(
                 Drive(
                     users=profile.users,
                     spawn_rate=profile.spawn_rate,
                     duration_s=profile.duration_s,
                     phase="load",
+                    arrival_rate=profile.arrival_rate,
                 )
             )
+            if driven.arrivals is not None:
+                self._event("arrivals", **msgspec.to_builtins(driven.arrivals))
             self._enter("drain")
             self._perform(Release(phase="drain"))
             self._enter("after-close")

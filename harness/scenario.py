@@ -15,14 +15,14 @@ from harness.profiles import BASES
 APP = "app.py"
 WORKLOAD = "workload.py"
 SETTINGS = "scenario.toml"
-_VERDICTS = ("pass", "fail", "unknown")
+_VERDICTS = ("pass", "fail", "unknown", "inconclusive")
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a scenario declares that gradsoak must find.
 
     Attributes:
-        verdict: `pass`, `fail` or `unknown`.
+        verdict: `pass`, `fail`, `unknown` or `inconclusive`.
         kind: an anomaly of this kind must be among those found.
     """
 

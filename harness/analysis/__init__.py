@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from harness.analysis.data import RunData
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
 from harness.analysis.time import (
+    ArrivalFigures,
     Latency,
     LoadgenFigures,
     ServerFigures,
+    Stages,
+    arrival_figures,
     in_window,
     latencies,
     loadgen_figures,
+    ready_times,
     server_figures,
+    stages,
     throughput_per_s,
 )
+from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
 from harness.records import SCHEMA_VERSION
 
-__all__ = ["Analysis", "RunData", "analyse"]
+__all__ = ["Analysis", "RunData", "analyse", "check_generator"]
 
-# Above this share of one core the generator cannot be trusted to have been faster than the server.
+# Above this share of one core the generator comes near to where it would be the bottleneck (see `validity.BUSY`).
 BUSY_GENERATOR = 0.8
 
 
@@ -51,19 +59,28 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """`derived/analysis.json`; its names are promised in docs/file-formats.md.
 
     Attributes:
-        latency_ms: action → percentiles, over the timed window.
+        model: `open` (arrivals at a rate) or `closed` (users who wait and think). Under the open one, response times count
+            from when an operation should have begun, under the closed one from when it did.
+        latency_ms: action → response times, over the timed window.
+        stages_ms: action → where that time went.
+        arrivals: what became of the arrivals, None under the closed model.
         throughput_per_s: completed actions per second in it, None if the run never came to it.
         timed_window_s: its length.
+        generator: whether the load generator kept up.
         sessions: sessions opened in the whole run.
         warnings: what makes some of these figures doubtful, one sentence each.
     """
 
     schema_version: int
+    model: Literal["open", "closed"]
     latency_ms: dict[str, Latency]
+    stages_ms: dict[str, Stages]
+    arrivals: ArrivalFigures | None
     throughput_per_s: float | None
     timed_window_s: float | None
     memory: MemoryFigures
     loadgen: LoadgenFigures
+    generator: GeneratorWatch
     server: ServerFigures
     operations: OperationCounts
     sessions: int
@@ -75,7 +92,11 @@ def analyse(data: RunData) -> Analysis:
     """Compute every figure of a run."""
     operations = data.history.operations
     window = data.timed_window()
-    timed = in_window(operations, window) if window else []
+    model = data.manifest.profile.model
+    timed = in_window(operations, window, model) if window else []
+    ready = ready_times(data.history)
+    generator = generator_watch(data, timed, ready)
+    arrivals = arrival_figures(data)
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
@@ -88,21 +109,38 @@ def analyse(data: RunData) -> Analysis:
             errors[operation.error.kind] = errors.get(operation.error.kind, 0) + 1
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        latency_ms=latencies(timed),
+        model=model,
+        latency_ms=latencies(timed, model),
+        stages_ms=stages(timed, ready, model),
+        arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
         memory=memory_figures(data.plateaus),
         loadgen=loadgen,
+        generator=generator,
         server=server_figures(data),
         operations=OperationCounts(total=len(operations), errors=errors, **outcomes),
         sessions=len({o.session for o in operations}),
         samples=SampleFigures(count=len(data.target), gaps=gaps),
-        warnings=_warnings(data, loadgen, gaps),
+        warnings=_warnings(data, loadgen, generator, arrivals, gaps),
     )
 
 
-def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
-    found = [str(event.detail.get("text")) + "." for event in data.events if event.kind == "warning"]
+def _warnings(
+    data: RunData,
+    loadgen: LoadgenFigures,
+    generator: GeneratorWatch,
+    arrivals: ArrivalFigures | None,
+    gaps: int,
+) -> list[str]:
+    found = [generator.reason] if generator.reason and data.timed_window() else []
+    if arrivals is not None and arrivals.dropped:
+        found.append(
+            f"{arrivals.dropped} of {arrivals.total} arrivals were dropped, since all {arrivals.max_in_flight} sessions that "
+            "may be in use were: the app does not keep up with the rate, and response times tell nothing of those who "
+            "were turned away. Use a lower --rate, or more --max-in-flight."
+        )
+    found += [str(event.detail.get("text")) + "." for event in data.events if event.kind == "warning"]
     operations = data.history.operations
     failed = [o for o in operations if o.outcome != "ok"]
     if failed:
@@ -113,8 +151,12 @@ def _warnings(data: RunData, loadgen: LoadgenFigures, gaps: int) -> list[str]:
         )
     workers = data.history.fleet.workers
     processes = max(1, len(workers))
-    if loadgen.cpu_utilisation is not None and loadgen.cpu_utilisation > BUSY_GENERATOR * processes:
-        each = f"The load generator's {processes} workers" if workers else "The load generator"
+    each = f"The load generator's {processes} workers" if workers else "The load generator"
+    if (
+        not generator.bottleneck
+        and loadgen.cpu_utilisation is not None
+        and loadgen.cpu_utilisation > BUSY_GENERATOR * processes
+    ):
         found.append(
             f"{each} used {loadgen.cpu_utilisation:.0%} of a core: latency and throughput may be its own, "
             "not the app's. Use fewer users or a longer think time."
@@ -160,7 +202,5 @@ def _about_workers(data: RunData) -> list[str]:
             f"window is known to ±{widest:.1f} ms. Latencies and verdicts do not depend on it."
         )
     if workers and not data.loadgen:
-        found.append(
-            "Workers on other machines were not sampled: nobody knows whether they were the bottleneck."
-        )
+        found.append("Workers on other machines were not sampled: what the load itself cost is not known.")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.history import History, PhaseSpan
-from harness.records import Plateau, ProcessSample, RunEvent, RunManifest, Seal
+from harness.records import GeneratorSample, Plateau, ProcessSample, RunEvent, RunManifest, Seal
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +15,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
         phases: in order; see `harness.history.phases`.
         target: samples of the app's process tree.
         loadgen: samples of the load generator's.
+        generator: what each generator process wrote about itself: worker → samples.
         plateaus: settled measurements.
     """
 
@@ -26,6 +27,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     target: list[ProcessSample]
     loadgen: list[ProcessSample]
     plateaus: list[Plateau]
+    generator: dict[str, list[GeneratorSample]] = {}
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""
@@ -33,10 +35,19 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
 
     def timed_window(self) -> tuple[int, int] | None:
         """The part of the load phase that figures of time come from: from when all users had started to when they
-        were told to finish, in monotonic nanoseconds. None if the run never came to it."""
+        were told to finish, in monotonic nanoseconds. None if the run never came to it.
+
+        Under the open model nobody has to be waited for, and it is wide enough for every arrival: the first is due just
+        before the harness hears that the generator has begun.
+        """
         load = self.phase("load")
         if load is None:
             return None
-        begin = load.steady_ns if load.steady_ns is not None else load.begin_ns
-        end = min(load.end_ns, load.begin_ns + int(self.manifest.profile.duration_s * 1e9))
+        profile = self.manifest.profile
+        duration_ns = int(profile.duration_s * 1e9)
+        steady_ns = load.steady_ns if load.steady_ns is not None else load.begin_ns
+        if profile.model == "open":
+            begin, end = load.begin_ns, min(load.end_ns, steady_ns + duration_ns)
+        else:
+            begin, end = steady_ns, min(load.end_ns, load.begin_ns + duration_ns)
         return (begin, end) if end > begin else None

@@ -25,7 +25,7 @@ from harness.records import (
     worst,
 )
 
-__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "count_anomalies"]
+__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "combine", "count_anomalies"]
 
 
 class Checker(Protocol):
@@ -62,18 +62,28 @@ def check_history(
     checks = [completeness]
     index = Index(history, state)
     checks += [_run(checker, index) for checker in checkers]
-    verdict = worst(check.verdict for check in checks)
     workers: list[WorkerVerdict] = []
     if history.fleet.workers:
         # What holds for all workers alike, aside from those of which too little is known.
         whole = msgspec.structs.replace(history, fleet=Fleet())
         workers = _by_worker(history, [check_completeness(whole, state, seal, problems), *checks[1:]])
+    return combine(checks, workers)
+
+
+def combine(checks: Sequence[Check], workers: Sequence[WorkerVerdict] = ()) -> Checks:
+    """One verdict from those of all checks, the completeness check first.
+
+    Args:
+        checks: all of them.
+        workers: what was concluded about the sessions of each worker, where several made the load.
+    """
+    verdict = worst(check.verdict for check in checks)
     return Checks(
         schema_version=SCHEMA_VERSION,
         verdict=verdict,
         reason=_reason(checks, verdict, workers),
-        checks=checks,
-        workers=workers,
+        checks=list(checks),
+        workers=list(workers),
     )
 
 

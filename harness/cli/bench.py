@@ -33,6 +33,9 @@ def bench(
     spawn_rate: options.SpawnRate = None,
     duration: options.Duration = None,
     think: options.Think = None,
+    rate: options.Rate = None,
+    arrivals: options.Arrivals = None,
+    max_in_flight: options.MaxInFlight = None,
     levels: options.Levels = None,
     sessions_per_level: options.SessionsPerLevel = None,
     seed: options.Seed = None,
@@ -50,6 +53,9 @@ def bench(
         spawn_rate=spawn_rate,
         duration=duration,
         think=think,
+        rate=rate,
+        arrivals=arrivals,
+        max_in_flight=max_in_flight,
         levels=levels,
         sessions_per_level=sessions_per_level,
     )
@@ -130,11 +136,14 @@ def _print_table(bench: Bench, folder: Path) -> None:
             Text(row.verdict, style=summary.STYLES[row.verdict]),
             Text("yes", style="green") if row.met else Text("NO", style="bold red"),
             units.byte_size(live.estimate if live else None),
-            units.milliseconds(row.p50_ms),
-            units.milliseconds(row.p95_ms),
+            _doubted(row.p50_ms, row),
+            _doubted(row.p95_ms, row),
             units.rate(row.throughput_per_s),
         )
     console = Console(highlight=False)
+    if any(row.latency_doubtful for row in bench.rows):
+        table.caption = "? doubtful: the load generator was, or may have been, the bottleneck"
+        table.caption_justify = "left"
     met = sum(row.met for row in bench.rows)
     console.print()
     console.print(table)
@@ -144,11 +153,16 @@ def _print_table(bench: Bench, folder: Path) -> None:
     console.print(Text.assemble(("report  ", "dim"), str(folder / benches.INDEX)), soft_wrap=True)
 
 
+def _doubted(value_ms: float | None, row: BenchRow) -> Text:
+    text = Text(units.milliseconds(value_ms))
+    return text.append("?", style="yellow") if row.latency_doubtful and value_ms is not None else text
+
+
 def _as_json(bench: Bench, folder: Path, code: ExitCode) -> str:
     return msgspec.json.encode(
         {
             "bench_dir": str(folder),
-            "verdict": {ExitCode.PASS: "pass", ExitCode.ANOMALY: "fail"}.get(code, "unknown"),
+            "verdict": benches.verdict(bench, code),
             "rows": msgspec.to_builtins(bench.rows),
         }
     ).decode()

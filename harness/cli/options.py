@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.errors import UsageError
 from harness.profiles import parse_duration
 
 ProfileName = Annotated[
@@ -20,6 +21,26 @@ Duration = Annotated[
 Think = Annotated[
     str | None,
     typer.Option("--think", help="Mean pause between two actions of a user: seconds, for example 0.5."),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate",
+        help="Arrivals per second, whatever the app does (the open model), instead of users who wait and think.",
+    ),
+]
+Arrivals = Annotated[
+    str | None,
+    typer.Option(
+        "--arrivals", help="How people arrive under --rate. Default: poisson.", metavar="poisson|uniform"
+    ),
+]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option(
+        "--max-in-flight",
+        help="Most sessions in use at once under --rate; arrivals beyond are dropped and counted. Default: 200.",
+    ),
 ]
 Levels = Annotated[int | None, typer.Option("--levels", help="Steps of the memory staircase (at least 4).")]
 SessionsPerLevel = Annotated[
@@ -133,19 +154,29 @@ def profile_overrides(
     spawn_rate: float | None,
     duration: str | None,
     think: str | None,
+    rate: float | None,
+    arrivals: str | None,
+    max_in_flight: int | None,
     levels: int | None,
     sessions_per_level: int | None,
 ) -> dict[str, Any]:
     """The command line's part of a profile, in the profile's own terms.
 
     Raises:
-        UsageError: a duration cannot be read.
+        UsageError: a duration cannot be read, or there is no such way to arrive.
     """
+    if arrivals not in (None, "poisson", "uniform"):
+        raise UsageError(
+            f"People cannot arrive {arrivals!r}.", "Give --arrivals poisson or --arrivals uniform."
+        )
     staircase = {"levels": levels, "sessions_per_level": sessions_per_level}
     return {
         "users": users,
         "spawn_rate": spawn_rate,
         "duration_s": None if duration is None else parse_duration(duration),
         "think_s": None if think is None else parse_duration(think),
+        "arrival_rate": rate,
+        "arrivals": arrivals,
+        "max_in_flight": max_in_flight,
         "staircase": {name: value for name, value in staircase.items() if value is not None} or None,
     }

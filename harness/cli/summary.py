@@ -16,7 +16,7 @@ from harness.rebuild import Derived
 from harness.report import units
 from harness.results import REPORT
 
-STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow"}
+STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
 
 
 def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
@@ -87,9 +87,33 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
         f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS",
     )
     for action, latency in analysis.latency_ms.items():
+        told = "   ".join(
+            f"{name} {value:.1f}"
+            for name in ("p50", "p95", "p99")
+            if (value := getattr(latency, name)) is not None
+        )
+        mark = "" if analysis.generator.bottleneck is False else "   doubtful"
+        table.add_row(f"{action} (ms)", Text.assemble(f"{told}   n {latency.count}", (mark, "yellow")))
+        split = analysis.stages_ms[action].mean if action in analysis.stages_ms else None
+        if split is not None:
+            parts = ("page_wait", "generator_delay", "accept", "queue_wait", "service")
+            table.add_row(
+                "",
+                Text(
+                    "mean "
+                    + " + ".join(
+                        f"{part.replace('_', ' ')} {getattr(split, part):.1f}"
+                        for part in parts
+                        if analysis.model == "open" or part not in parts[:2]
+                    ),
+                    style="dim",
+                ),
+            )
+    if analysis.arrivals is not None:
         table.add_row(
-            f"{action} (ms)",
-            f"p50 {latency.p50:.1f}   p95 {latency.p95:.1f}   p99 {latency.p99:.1f}   n {latency.count}",
+            "arrivals",
+            f"{analysis.arrivals.total} at {analysis.arrivals.rate:g}/s: {analysis.arrivals.started} started, "
+            f"{analysis.arrivals.dropped} dropped",
         )
     if analysis.throughput_per_s is not None:
         table.add_row("throughput", f"{analysis.throughput_per_s:.1f} actions/s")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.load.arrivals import ArrivalCounts
 from harness.records import LoadStatus, Profile, StateVariable
 
 
@@ -15,16 +16,21 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         workload: path of the scenario's `workload.py`.
         history: file of this worker's shard.
+        samples: file of this worker's account of itself.
+        worker: number of this worker, from 0.
+        workers: how many there are; each brings its share of the arrivals.
     """
 
     url: str
     workload: str
     history: str
+    samples: str
     run_tag: str
     worker: int
     seed: int
     params: dict[str, str]
     profile: Profile
+    workers: int = 1
 
 
 class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,12 +96,17 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
-    """Let this many users visit the app for a time."""
+    """Let this many users visit the app for a time, or, with a rate, people arrive at it.
+
+    Attributes:
+        arrival_rate: arrivals per second of all workers together: the open model. Then `users` and `spawn_rate` say nothing.
+    """
 
     users: int
     spawn_rate: float
     duration_s: float
     phase: str
+    arrival_rate: float | None = None
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
@@ -125,10 +136,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     Attributes:
         held: sessions held open now.
         failed: sessions that could not be opened or given their state.
+        arrivals: what became of the arrivals, for a drive under the open model.
     """
 
     held: int = 0
     failed: int = 0
+    arrivals: ArrivalCounts | None = None
 
 
 class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):

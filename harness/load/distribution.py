@@ -233,6 +233,8 @@ class DistributedGenerator(LoadGenerator):
                 shard.unlink()
             else:
                 shard.replace(place)
+        for samples in self._unreturned.glob("*.samples"):
+            samples.unlink()
         self._unreturned.rmdir()
 
 
@@ -316,9 +318,8 @@ def work(plan: WorkerPlan, on_admitted: Callable[[int, str], None]) -> WorkerOut
     ours = Path(admitted.shard) if admitted is not None and admitted.shard else None
     kept = ours if ours is not None and not returned and ours.is_file() else None
     if kept is None:
-        for file in (ours, log):
-            if file is not None:
-                file.unlink(missing_ok=True)
+        for file in (*folder.iterdir(),):
+            file.unlink(missing_ok=True)
         folder.rmdir()
     return WorkerOutcome(
         worker=admitted.worker if admitted is not None else None,

@@ -27,6 +27,7 @@ from locust.env import Environment
 
 from harness import __version__
 from harness.errors import HarnessError, StorageError, UsageError
+from harness.load.arrivals import ArrivalCounts
 from harness.load.clocks import Exchange, clock_identity, estimate_offset
 from harness.load.control import (
     Bound,
@@ -34,6 +35,7 @@ from harness.load.control import (
     Command,
     Configure,
     Done,
+    Drive,
     Happened,
     Lost,
     MasterCommand,
@@ -86,7 +88,7 @@ class _Worker:
         self.order: Order | None = None
         self.ordered_at = 0.0
         self.exchanges: list[Exchange] = []
-        self.shard: ShardReceiver | None = None
+        self.files: dict[str, ShardReceiver] = {}
         self.heard_at = time.monotonic()
         self.lost: str | None = None
         self.finished = False
@@ -280,16 +282,15 @@ class Master:
     def _welcome(self, worker: _Worker) -> None:
         if self._configured is None or worker.lost is not None:
             return  # it asks again
-        history = Path(self._configured.history_folder) / f"{worker.number}.jsonl"
-        self._tell(
-            worker.client_id,
-            Welcome(
-                config=msgspec.structs.replace(
-                    self._configured.config, worker=worker.number, history=str(history)
-                ),
-                run_id=self._configured.run_id,
-            ),
+        paths = self._paths(worker.number)
+        config = msgspec.structs.replace(
+            self._configured.config,
+            worker=worker.number,
+            workers=self._config.workers,
+            history=str(paths["history"]),
+            samples=str(paths["samples"]),
         )
+        self._tell(worker.client_id, Welcome(config=config, run_id=self._configured.run_id))
 
     def _take_failure(self, worker: _Worker, failure: Failed) -> None:
         if failure.cause == "shard":
@@ -301,12 +302,25 @@ class Master:
             self._lose(worker, failure.message[:1].lower() + failure.message[1:].rstrip("."))
 
     def _take_piece(self, worker: _Worker, piece: Chunk | ShardEnd) -> None:
-        if worker.shard is None:
-            assert self._configured is not None
-            worker.shard = ShardReceiver(Path(self._configured.history_folder) / f"{worker.number}.jsonl")
-        answer = worker.shard.take(piece)
+        if piece.file not in worker.files:
+            path = self._paths(worker.number).get(piece.file)
+            if path is None:
+                return
+            worker.files[piece.file] = ShardReceiver(path)
+        answer = worker.files[piece.file].take(piece)
         if answer is not None:
             self._tell(worker.client_id, answer)
+
+    def _paths(self, number: int) -> dict[str, Path]:
+        """Where a worker's files belong."""
+        assert self._configured is not None
+        config = self._configured.config
+        samples = Path(config.samples)
+        name = f"{samples.stem.rpartition('-')[0]}-{number}{samples.suffix}"
+        return {
+            "history": Path(self._configured.history_folder) / f"{number}.jsonl",
+            "samples": samples.with_name(name),
+        }
 
     # --- what happens to workers ---
 
@@ -401,14 +415,28 @@ class Master:
         if not told:
             self._tell_steady(workers)
         answers = [w.done for w in workers if w.lost is None and w.done is not None]
-        return Done(held=sum(a.held for a in answers), failed=sum(a.failed for a in answers))
+        arrivals = [a.arrivals for a in answers if a.arrivals is not None]
+        return Done(
+            held=sum(a.held for a in answers),
+            failed=sum(a.failed for a in answers),
+            arrivals=ArrivalCounts(
+                total=sum(a.total for a in arrivals),
+                started=sum(a.started for a in arrivals),
+                dropped=sum(a.dropped for a in arrivals),
+            )
+            if arrivals
+            else None,
+        )
 
     def _tell_steady(self, workers: list[_Worker]) -> bool:
         alive = [w for w in workers if w.lost is None]
         if not alive or not all(w.steady for w in alive):
             return False
-        users = sum(getattr(w.order.command, "users", 0) for w in alive if w.order is not None)
-        self.send(Steady(users=users))
+        drives = [
+            w.order.command for w in alive if w.order is not None and isinstance(w.order.command, Drive)
+        ]
+        # Under the open model nobody is there from the beginning on.
+        self.send(Steady(users=sum(drive.users for drive in drives if drive.arrival_rate is None)))
         return True
 
     def _quit(self) -> None:
@@ -435,7 +463,7 @@ class Master:
 
     def _account(self, worker: _Worker) -> None:
         """Write down what a returned shard must amount to, so that one that is handed in later can be recognised."""
-        shard = worker.shard
+        shard = worker.files.get("history")
         self._happened(
             "worker_shard",
             worker=str(worker.number),

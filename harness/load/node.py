@@ -120,8 +120,12 @@ class Node:
         welcome = self._enter()
         config = msgspec.structs.replace(welcome.config, workload=self._config.workload)
         shard = self._shard_path(welcome)
+        samples: Path | None = None
         if shard is not None:
-            config = msgspec.structs.replace(config, history=str(shard))
+            shared = self._config.shard == "shared"
+            name = Path(config.samples).name
+            samples = shard.parent.parent / "samples" / name if shared else shard.with_suffix(".samples")
+            config = msgspec.structs.replace(config, history=str(shard), samples=str(samples))
         _reach(config.url)
         self.tell_parent(
             Admitted(
@@ -134,8 +138,10 @@ class Node:
         gevent.spawn(self._watch_master)
         self._worker.serve()
         self._ending = True
-        if shard is not None and self._config.shard == "return" and not self._return(shard):
-            raise SystemExit(1)
+        if shard is not None and samples is not None and self._config.shard == "return":
+            if not self._return(shard, samples):
+                raise SystemExit(1)
+            samples.unlink(missing_ok=True)
         self.tell_parent(Returned())
         self._done = Done()
         deadline = time.monotonic() + _BYE_S
@@ -289,7 +295,7 @@ class Node:
         gevent.sleep(0.2)
         os._exit(1)
 
-    def _return(self, shard: Path) -> bool:
+    def _return(self, shard: Path, samples: Path) -> bool:
         # Told first, so that a shard that has to be handed in by other means can be recognised.
         self._shard_sha256 = hashlib.sha256(shard.read_bytes()).hexdigest()
         self._push()
@@ -306,7 +312,7 @@ class Node:
                     return answer
             return None
 
-        problem = send_shard(shard, exchange)
+        problem = send_shard(shard, exchange) or send_shard(samples, exchange, file="samples")
         if problem is not None:
             self.fail("shard", f"It could not be returned: {problem}.")
         return problem is None

@@ -6,13 +6,45 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from harness.errors import StorageError
 from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, LoadStatus, Ok
 from harness.results import JsonLinesWriter
 
 _RECENT_NS = 5_000_000_000
+
+
+class Stages(Protocol):
+    """When an operation came how far: `harness.load.page.Timing`."""
+
+    @property
+    def accepted_ns(self) -> int | None:
+        """When the server had queued it."""
+
+    @property
+    def started_ns(self) -> int | None:
+        """When the server had begun to work on it."""
+
+    @property
+    def first_output_ns(self) -> int | None:
+        """When its first partial output had arrived."""
+
+    @property
+    def completed_ns(self) -> int | None:
+        """When its result had arrived."""
+
+    @property
+    def event_ids(self) -> list[str]:
+        """Gradio's names of its events."""
+
+
+class _NoStages:
+    accepted_ns = started_ns = first_output_ns = completed_ns = None
+    event_ids: ClassVar[list[str]] = []
+
+
+NO_STAGES: Stages = _NoStages()
 
 
 class Recorder:
@@ -22,6 +54,10 @@ class Recorder:
         writer: where the records go.
         on_broken: told once when a record cannot be written; the run must end, since what happens from
             then on would leave no trace.
+
+    Attributes:
+        from_intended: whether latencies on display count from when an operation should have begun (the open model)
+            instead of from when it did.
     """
 
     def __init__(
@@ -34,12 +70,21 @@ class Recorder:
         self.operations = 0
         self.failures = 0
         self.phase = "start"
+        self.from_intended = False
 
-    def invoke(self, session: str, action: str, effects: Mapping[str, Effect]) -> tuple[int, int]:
+    def invoke(
+        self, session: str, action: str, effects: Mapping[str, Effect], intended_ns: int | None = None
+    ) -> tuple[int, int]:
         """Record that an operation is about to be sent.
 
+        Args:
+            session: who performs it.
+            action: its name.
+            effects: what it asks of the state.
+            intended_ns: when it should have begun, None where nothing decided that.
+
         Returns:
-            Its id, and the monotonic nanoseconds of its start.
+            Its id, and the monotonic nanoseconds that its latency on display counts from.
         """
         operation = next(self._ids)
         now = time.monotonic_ns()
@@ -50,39 +95,72 @@ class Recorder:
                 action=action,
                 phase=self.phase,
                 time_ns=now,
+                intended_ns=intended_ns,
                 effects=dict(effects),
             )
         )
-        return operation, now
+        return operation, intended_ns if self.from_intended and intended_ns is not None else now
 
     def ok(
         self,
         operation: int,
-        invoke_ns: int,
+        since_ns: int,
         reads: dict[str, Any],
-        *,
-        accepted_ns: int | None = None,
-        started_ns: int | None = None,
-        completed_ns: int | None = None,
+        stages: Stages = NO_STAGES,
     ) -> int:
-        """Record a completion; returns its latency in nanoseconds."""
-        done = completed_ns if completed_ns is not None else time.monotonic_ns()
+        """Record a completion; returns its latency in nanoseconds.
+
+        Args:
+            operation: its id.
+            since_ns: what `invoke` returned with it.
+            reads: what was seen.
+            stages: when it came how far.
+        """
+        done = stages.completed_ns if stages.completed_ns is not None else time.monotonic_ns()
         self._append(
-            Ok(id=operation, time_ns=done, accepted_ns=accepted_ns, started_ns=started_ns, reads=reads)
+            Ok(
+                id=operation,
+                time_ns=done,
+                accepted_ns=stages.accepted_ns,
+                started_ns=stages.started_ns,
+                first_output_ns=stages.first_output_ns,
+                event_ids=list(stages.event_ids),
+                reads=reads,
+            )
         )
         self.operations += 1
-        self._recent.append((done, done - invoke_ns))
-        return done - invoke_ns
+        self._recent.append((done, done - since_ns))
+        return done - since_ns
 
-    def fail(self, operation: int, error: Error) -> None:
+    def fail(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
         """Record that the server refused the operation, or its function raised."""
-        self._append(Fail(id=operation, time_ns=time.monotonic_ns(), error=error))
+        self._append(
+            Fail(
+                id=operation,
+                time_ns=time.monotonic_ns(),
+                error=error,
+                accepted_ns=stages.accepted_ns,
+                started_ns=stages.started_ns,
+                first_output_ns=stages.first_output_ns,
+                event_ids=list(stages.event_ids),
+            )
+        )
         self.operations += 1
         self.failures += 1
 
-    def info(self, operation: int, error: Error) -> None:
+    def info(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
         """Record that nobody knows whether the operation happened."""
-        self._append(Info(id=operation, time_ns=time.monotonic_ns(), error=error))
+        self._append(
+            Info(
+                id=operation,
+                time_ns=time.monotonic_ns(),
+                error=error,
+                accepted_ns=stages.accepted_ns,
+                started_ns=stages.started_ns,
+                first_output_ns=stages.first_output_ns,
+                event_ids=list(stages.event_ids),
+            )
+        )
         self.operations += 1
         self.failures += 1
 

@@ -31,6 +31,10 @@ class LoadSession:
         rng: random numbers of this session.
         params: the scenario's adjustable values.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
+
+    Attributes:
+        intended_ns: when the next operation should begin, monotonic nanoseconds; whoever decides that sets it before, and
+            the operation takes it away. None where nobody did.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class LoadSession:
         self._on_request = on_request
         self.errors = 0
         self.retired = False
+        self.intended_ns: int | None = None
 
     def token(self) -> str:
         """A new value that names this session and no other write."""
@@ -106,19 +111,22 @@ class LoadSession:
             raise SessionRetired(
                 f"session {self.id} is retired: an operation before {name!r} has an unknown outcome"
             )
-        operation, invoke_ns = self._recorder.invoke(self.id, name, effects)
+        intended_ns, self.intended_ns = self.intended_ns, None
+        operation, since_ns = self._recorder.invoke(
+            self.id, name, effects, None if name == "close" else intended_ns
+        )
         reads: dict[str, Any] = {}
         self.page.last = type(self.page.last)()
         try:
             yield reads
         except OperationFailed as error:
             self.errors += 1
-            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)))
+            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)), self.page.last)
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1
             self.retired = True
-            self._recorder.info(operation, Error(kind=error.kind, message=str(error)))
+            self._recorder.info(operation, Error(kind=error.kind, message=str(error)), self.page.last)
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
@@ -130,13 +138,5 @@ class LoadSession:
             # The user was stopped in the middle: the invoke stays without a completion, which says just that.
             raise
         else:
-            last = self.page.last
-            latency_ns = self._recorder.ok(
-                operation,
-                invoke_ns,
-                reads,
-                accepted_ns=last.accepted_ns,
-                started_ns=last.started_ns,
-                completed_ns=last.completed_ns,
-            )
+            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.last)
             self._on_request(name, latency_ns / 1e6, None)

@@ -26,10 +26,12 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
     """One piece.
 
     Attributes:
+        file: which of the worker's files.
         number: its place in the shard, from 0.
         crc32: of its data.
     """
 
+    file: str = "history"
     number: int
     crc32: int
     data: bytes
@@ -38,6 +40,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
 class ShardEnd(msgspec.Struct, frozen=True, kw_only=True, tag="shard-end"):
     """All pieces were sent; this is what they must amount to."""
 
+    file: str = "history"
     chunks: int
     bytes: int
     sha256: str
@@ -46,6 +49,7 @@ class ShardEnd(msgspec.Struct, frozen=True, kw_only=True, tag="shard-end"):
 class ChunkAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="chunk-answer"):
     """A piece has arrived whole and is on disk."""
 
+    file: str = "history"
     number: int
 
 
@@ -56,6 +60,7 @@ class ShardAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="shard-answer")
         reason: why it is not, as a sentence.
     """
 
+    file: str = "history"
     whole: bool
     reason: str = ""
 
@@ -64,15 +69,16 @@ Piece = Chunk | ShardEnd
 Answer = ChunkAnswer | ShardAnswer
 
 
-def cut(content: bytes, number: int) -> Chunk:
+def cut(content: bytes, number: int, file: str = "history") -> Chunk:
     """Make a piece."""
-    return Chunk(number=number, crc32=zlib.crc32(content), data=content)
+    return Chunk(file=file, number=number, crc32=zlib.crc32(content), data=content)
 
 
 def send_shard(
     path: Path,
     exchange: Callable[[Piece, Callable[[Answer], bool]], Answer | None],
     *,
+    file: str = "history",
     chunk_bytes: int = CHUNK_BYTES,
     attempts: int = ATTEMPTS,
 ) -> str | None:
@@ -81,6 +87,7 @@ def send_shard(
     Args:
         path: the shard, complete and closed.
         exchange: sends a piece and waits for an answer that satisfies the condition; None if none came in time.
+        file: which of the worker's files it is.
         chunk_bytes: size of a piece.
         attempts: how often a piece is sent before giving up.
 
@@ -93,7 +100,7 @@ def send_shard(
 
     def insist(piece: Piece, fits: Callable[[Answer], bool]) -> Answer | None:
         for _ in range(attempts):
-            answer = exchange(piece, fits)
+            answer = exchange(piece, lambda answer: answer.file == file and fits(answer))
             if answer is not None:
                 return answer
         return None
@@ -107,12 +114,12 @@ def send_shard(
             def acknowledged(answer: Answer, wanted: int = wanted) -> bool:
                 return isinstance(answer, ChunkAnswer) and answer.number == wanted
 
-            if insist(cut(content, number), acknowledged) is None:
+            if insist(cut(content, number, file), acknowledged) is None:
                 return f"piece {number} was sent {attempts} times and never acknowledged"
             digest.update(content)
             size += len(content)
             number += 1
-    end = ShardEnd(chunks=number, bytes=size, sha256=digest.hexdigest())
+    end = ShardEnd(file=file, chunks=number, bytes=size, sha256=digest.hexdigest())
     answer = insist(end, lambda answer: isinstance(answer, ShardAnswer))
     if answer is None:
         return f"the end was sent {attempts} times and never acknowledged"
@@ -157,7 +164,7 @@ class ShardReceiver:
             self._size += len(chunk.data)
             self._next += 1
         # An older one came again, so its acknowledgement was lost.
-        return ChunkAnswer(number=chunk.number)
+        return ChunkAnswer(file=chunk.file, number=chunk.number)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -168,11 +175,12 @@ class ShardReceiver:
 
     def _take_end(self, end: ShardEnd) -> Answer:
         if self.whole:
-            return ShardAnswer(whole=True)
+            return ShardAnswer(file=end.file, whole=True)
         self.end = end
         found = (self._next, self._size, self._digest.hexdigest())
         if found != (end.chunks, end.bytes, end.sha256):
             return ShardAnswer(
+                file=end.file,
                 whole=False,
                 reason=f"{self._size} bytes in {self._next} pieces arrived, and they are not the {end.bytes} bytes in "
                 f"{end.chunks} pieces that were sent",
@@ -184,4 +192,4 @@ class ShardReceiver:
         except OSError as error:
             raise StorageError(f"Cannot write {self.path}: {error.strerror or error}.") from error
         self.whole = True
-        return ShardAnswer(whole=True)
+        return ShardAnswer(file=end.file, whole=True)

@@ -411,7 +411,7 @@ class Tab:
             )
         elif news.kind == "partial":
             data = news.output.get("data") or []
-            run.step.partials = [*run.step.partials, data]
+            run.step.partials.append(data)
             self._apply(run.dependency, data, run.activity)
             self._state_changed(news.output, run.activity)
         else:

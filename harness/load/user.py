@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import secrets
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -129,7 +131,7 @@ class Director:
     """Tells the users of one worker what to do in the current phase. Shared by all of them.
 
     Attributes:
-        role: what a user that starts now will do: `hold` a session, or `visit` again and again.
+        role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
         leaving: set when visitors must finish.
         releasing: set when holders must close their sessions.
         present: users that have started and not ended, visitors and holders.
@@ -137,6 +139,8 @@ class Director:
         turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
         sessions: how many have begun.
         hold_failures: sessions of the current step that could not be opened or given their state.
+        idle: users with an open session that wait for an arrival, the longest waiting first.
+        in_use: users that answer arrivals, idle or not.
     """
 
     def __init__(
@@ -166,6 +170,8 @@ class Director:
         self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
         self.sessions = 0
+        self.idle: deque[ScenarioUser] = deque()
+        self.in_use = 0
         self._numbers = itertools.count(1)
         self._users = itertools.count(1)
 
@@ -180,10 +186,15 @@ class Director:
 
 
 class ScenarioUser(GradioUser):
-    """A person of a scenario: opens the page, does what the workload says, closes or reloads it, comes again."""
+    """A person of a scenario: opens the page, does what the workload says, closes or reloads it, comes again.
+
+    Attributes:
+        arrival_ns: under the open model, the arrival that this user was started for.
+    """
 
     abstract = True
     director: ClassVar[Director]
+    arrival_ns: int | None = None
 
     def on_start(self) -> None:
         """Nothing: sessions belong to visits."""
@@ -211,6 +222,11 @@ class ScenarioUser(GradioUser):
         """The user's one Locust task: its whole life."""
         if self.director.role == "hold":
             self._hold()
+        elif self.director.role == "answer":
+            try:
+                self._answer_arrivals()
+            finally:
+                self.director.in_use -= 1
         else:
             while not self.director.leaving.is_set():
                 self._visit()
@@ -248,9 +264,10 @@ class ScenarioUser(GradioUser):
         try:
             workload = self._arrive()
             for _ in range(self._visit_length()):
-                if self._pause(profile.think_s):
+                intended_ns = self._think(profile.think_s)
+                if intended_ns is None:
                     break
-                self._attempt(workload.act)
+                self._attempt(workload.act, intended_ns)
         except SessionRetired:
             self._action = "open"
             # A server in trouble must not be hammered with new sessions.
@@ -260,21 +277,68 @@ class ScenarioUser(GradioUser):
         finally:
             self._leave()
 
-    def _arrive(self) -> Workload:
+    def _answer_arrivals(self) -> None:
+        """The open model: act once for each arrival that is handed to this user's session, until somebody leaves.
+
+        An arrival that opened the session waits for that, and the wait belongs to it. Leaving, and loading the page again,
+        take the session's own time and nobody's.
+        """
+        director = self.director
+        intended_ns = self.arrival_ns
+        while True:
+            try:
+                workload = self._arrive(intended_ns)
+                while True:
+                    if intended_ns is not None:
+                        self._attempt(workload.act, intended_ns)
+                        if self.rng.random() * director.profile.actions_per_session < 1.0:
+                            break
+                    intended_ns = self._next_arrival()
+                    if intended_ns is None:
+                        return
+            except SessionRetired:
+                return
+            finally:
+                self._leave()
+            if director.leaving.is_set() or self.rng.random() >= director.profile.reload_share:
+                return
+            self._action, intended_ns = "reload", None
+
+    def _next_arrival(self) -> int | None:
+        """Be idle until an arrival is handed to this user: when it was due. None at the end of the phase."""
+        if self.director.leaving.is_set():
+            return None
+        self._called = gevent.event.AsyncResult()
+        self.director.idle.append(self)
+        called: int | None = self._called.get()
+        return called
+
+    def answer(self, arrival_ns: int | None) -> None:
+        """Hand an arrival to this idle user; None sends it home."""
+        self._called.set(arrival_ns)
+
+    def _arrive(self, intended_ns: int | None = None) -> Workload:
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True
         try:
+            self.session.intended_ns = intended_ns
             self.session.open(self._action)
             workload = self.director.workload(self.session)
-            self._attempt(workload.arrive)
+            self._attempt(workload.arrive, intended_ns)
         except BaseException:
             self._leave()
             raise
         return workload
 
-    def _attempt(self, step: Callable[[], None]) -> None:
-        """Let the workload act; what its own code raises is written down, and retires the session."""
+    def _attempt(self, step: Callable[[], None], intended_ns: int | None = None) -> None:
+        """Let the workload act; what its own code raises is written down, and retires the session.
+
+        Args:
+            step: what to do.
+            intended_ns: when its first operation should begin, or should have begun; those after it follow from that one.
+        """
+        self.session.intended_ns = intended_ns
         try:
             step()
         except (SessionRetired, StorageError):
@@ -282,6 +346,8 @@ class ScenarioUser(GradioUser):
         except Exception as error:
             self.session.workload_broke(error)
             raise SessionRetired(str(error)) from error
+        finally:
+            self.session.intended_ns = None
 
     def _leave(self) -> None:
         if getattr(self, "_opened", False):
@@ -297,9 +363,17 @@ class ScenarioUser(GradioUser):
             length += 1
         return length
 
-    def _pause(self, mean_s: float) -> bool:
-        """Think; True if the phase ended meanwhile."""
+    def _think(self, mean_s: float) -> int | None:
+        """Think; when the user should then act, in monotonic nanoseconds. None if the phase ended meanwhile."""
+        began_ns = time.monotonic_ns()
         if mean_s <= 0:
             # Users without a pause wait for their answers; a wait of no length would cost them a timer each.
-            return bool(self.director.leaving.is_set())
-        return bool(self.director.leaving.wait(self.rng.uniform(0.5, 1.5) * mean_s))
+            return None if self.director.leaving.is_set() else began_ns
+        length_s = self.rng.uniform(0.5, 1.5) * mean_s
+        if self.director.leaving.wait(length_s):
+            return None
+        return began_ns + round(length_s * 1e9)
+
+    def _pause(self, mean_s: float) -> None:
+        """Wait before the next visit, no longer than the phase lasts."""
+        self._think(mean_s)

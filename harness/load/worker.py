@@ -27,6 +27,7 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from harness.errors import HarnessError, StorageError, UsageError
+from harness.load.arrivals import ArrivalCounts, dispatch, schedule, share_of_cap
 from harness.load.control import (
     Broken,
     Command,
@@ -43,6 +44,7 @@ from harness.load.control import (
 )
 from harness.load.recorder import Recorder
 from harness.load.user import Director, GradioUser, ScenarioUser
+from harness.load.watch import Watch
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
@@ -166,6 +168,9 @@ class Worker:
             seed=config.seed,
             params=config.params,
         )
+        self._watch = Watch(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
+        # Several workers have numbers from 1 on, a single one is 0; their places in the arrivals begin with 0.
+        self._workers, self._place = config.workers, max(0, config.worker - 1)
         self._timeout_s = config.profile.operation_timeout_s
         self._user_class = type(
             workload.__name__,
@@ -178,8 +183,10 @@ class Worker:
     def serve(self) -> None:
         """Take commands until `quit`, or until the harness is gone."""
         gevent.spawn(self._report_status)
+        gevent.spawn(self._watch.run)
         for command in self._channel.commands():
             self._do(command)
+        self._watch.close()
         self._recorder.close()
         self.send(Done())
 
@@ -195,6 +202,7 @@ class Worker:
     def abandon(self) -> None:
         """Stop all users where they are, and close the shard: what is under way stays without a completion."""
         self._runner.user_greenlets.kill(block=True, timeout=2.0)
+        self._watch.close()
         self._recorder.close()
 
     def _do(self, command: Command) -> None:
@@ -211,24 +219,73 @@ class Worker:
                 gevent.sleep(_POLL_S)
             self.send(Done(held=director.holding, failed=director.hold_failures))
         elif isinstance(command, Drive):
-            self._drive(command)
-            self.send(Done(held=director.holding))
+            arrivals = self._drive(command)
+            self.send(Done(held=director.holding, arrivals=arrivals))
         elif isinstance(command, Release):
             director.releasing.set()
             self._wait_for_users(set())
             self.send(Done())
 
-    def _drive(self, command: Drive) -> None:
+    def _drive(self, command: Drive) -> ArrivalCounts | None:
         director = self._director
         held = set(director.present)
         deadline = time.monotonic() + command.duration_s
-        director.role = "visit"
         director.leaving.clear()
+        if command.arrival_rate is not None:
+            return self._drive_open(command, command.arrival_rate, held)
+        director.role = "visit"
         if self._start(command.users, command.spawn_rate, deadline):
             self.send(Steady(users=command.users))
         gevent.sleep(max(0.0, deadline - time.monotonic()))
         director.leaving.set()
         self._wait_for_users(held)
+        return None
+
+    def _drive_open(self, command: Drive, rate: float, held: set[GradioUser]) -> ArrivalCounts:
+        """People arrive at the rate, whatever the server does."""
+        director, profile = self._director, self._director.profile
+        cap = share_of_cap(profile.max_in_flight, self._place, self._workers)
+        director.role = "answer"
+
+        def start(intended_ns: int) -> bool:
+            if director.idle:
+                director.idle.popleft().answer(intended_ns)
+                return True
+            if director.in_use >= cap:
+                return False
+            director.in_use += 1
+            # The user's greenlet begins when this one waits next, so it finds the arrival there.
+            (user,) = self._runner.spawn_users({self._user_class.__name__: 1})
+            user.arrival_ns = intended_ns
+            return True
+
+        due = schedule(
+            rate,
+            profile.arrivals,
+            seed=str(director.seed),
+            duration_s=command.duration_s,
+            worker=self._place,
+            workers=self._workers,
+        )
+        begin_ns = time.monotonic_ns()
+        self._recorder.from_intended = True
+        self.send(Steady(users=0))
+        counts = dispatch(
+            due,
+            begin_ns,
+            clock=time.monotonic_ns,
+            sleep=gevent.sleep,
+            start=start,
+            on_arrival=self._watch.count,
+        )
+        gevent.sleep(max(0.0, command.duration_s - (time.monotonic_ns() - begin_ns) / 1e9))
+        director.leaving.set()
+        self._watch.sample()
+        while director.idle:
+            director.idle.popleft().answer(None)
+        self._wait_for_users(held)
+        self._recorder.from_intended = False
+        return counts
 
     def _start(self, users: int, spawn_rate: float, deadline: float = math.inf) -> bool:
         """Start users one by one; False if the time was over before all had started.

@@ -25,7 +25,7 @@ from harness.records.operation import (
     Ok,
     Operation,
 )
-from harness.records.samples import LoadStatus, Plateau, ProbeSample, ProcessSample
+from harness.records.samples import GeneratorSample, LoadStatus, Plateau, ProbeSample, ProcessSample
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Effect",
     "Error",
     "Fail",
+    "GeneratorSample",
     "GradioLimits",
     "HistoryRecord",
     "Info",

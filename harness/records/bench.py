@@ -28,7 +28,8 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         anomalies: kind → how many.
         live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
         slowest_action: the action with the highest p95, tab actions aside.
-        p50_ms, p95_ms: its latency.
+        p50_ms, p95_ms: its latency; None where there were too few operations.
+        latency_doubtful: whether the load generator was the bottleneck, or nobody knows.
         duration_s: wall time of the run.
     """
 
@@ -51,6 +52,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     slowest_action: str | None
     p50_ms: float | None
     p95_ms: float | None
+    latency_doubtful: bool = False
     throughput_per_s: float | None
     server_rss_high_water_bytes: int | None
     duration_s: float

@@ -11,7 +11,8 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to the run as a whole.
 
     Attributes:
-        kind: `phase` (detail: name, users), `steady` (all users are there), `target_exit`, `loadgen_exit`,
+        kind: `phase` (detail: name, users), `steady` (all users are there), `arrivals` (detail: total, started, dropped),
+            `target_exit`, `loadgen_exit`,
             `sampler_gap` (detail: process, gap_s), `warning`, `interrupted`, `error`.
     """
 

@@ -25,7 +25,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """How much load, for how long.
 
     Attributes:
-        users: active users during the timed phase.
+        users: active users during the timed phase, under the closed model.
         spawn_rate: users started per second.
         duration_s: length of the timed phase, ramp included, seconds.
         think_s: mean pause between two actions of a user, seconds (drawn from 0.5 to 1.5 times this).
@@ -34,6 +34,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         warmup_s: length of the warm-up phase, seconds.
         operation_timeout_s: after this an operation counts as `info`, seconds.
         sample_interval_s: distance between two samples of the process trees, seconds.
+        arrival_rate: arrivals per second in the timed phase, whatever the server does: the open model. None is the closed
+            model: users who wait for the answer, think, and act again.
+        arrivals: `poisson` (independent of each other, as strangers are) or `uniform` (equal distances).
+        max_in_flight: most sessions that arrivals may have in use at once; an arrival beyond is dropped, and counted.
     """
 
     name: str
@@ -47,6 +51,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     operation_timeout_s: float
     sample_interval_s: float
     staircase: PlateauPlan
+    arrival_rate: float | None = None
+    arrivals: Literal["poisson", "uniform"] = "poisson"
+    max_in_flight: int = 200
+
+    @property
+    def model(self) -> Literal["open", "closed"]:
+        """Which of the two models of load the timed phase follows."""
+        return "closed" if self.arrival_rate is None else "open"
 
 
 class StateVariable(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,9 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
         session: id of the session that performs it.
         action: name of the action, as in the latency tables (`open`, `reload`, `close` are the tab's own).
         phase: phase of the run in which it was invoked.
-        time_ns: monotonic clock of the machine, nanoseconds.
+        time_ns: when it really began, monotonic clock of the machine, nanoseconds.
+        intended_ns: when it should have begun: under the open model the time of the arrival that it answers, under the
+            closed one the end of the user's think time. None where nothing decided that, as for `close`.
         effects: state variable → what the operation asks of it.
     """
 
@@ -62,6 +64,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     action: str
     phase: str
     time_ns: int
+    intended_ns: int | None = None
     effects: dict[str, Effect] = {}
 
 
@@ -73,6 +76,9 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         time_ns: when the response was complete on the socket, monotonic nanoseconds.
         accepted_ns: when the server had queued it, if it was queued.
         started_ns: when the server said that it had started to work on it.
+        first_output_ns: when the first partial output arrived; None if there was none, as for every function that is not
+            a generator. What the page showed first is then its completion.
+        event_ids: Gradio's names of the events that it caused.
         reads: state variable → the value observed.
     """
 
@@ -80,23 +86,33 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     time_ns: int
     accepted_ns: int | None = None
     started_ns: int | None = None
+    first_output_ns: int | None = None
+    event_ids: list[str] = []
     reads: dict[str, Any] = {}
 
 
-class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail"):
-    """The server answered that the operation did not succeed."""
+class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=True):
+    """The server answered that the operation did not succeed. Its stages are given as far as it came; see `Ok`."""
 
     id: int
     time_ns: int
     error: Error
+    accepted_ns: int | None = None
+    started_ns: int | None = None
+    first_output_ns: int | None = None
+    event_ids: list[str] = []
 
 
-class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info"):
-    """Nobody knows whether the operation happened (timeout, broken connection)."""
+class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=True):
+    """Nobody knows whether the operation happened (timeout, broken connection). Its stages as far as it came; see `Ok`."""
 
     id: int
     time_ns: int
     error: Error
+    accepted_ns: int | None = None
+    started_ns: int | None = None
+    first_output_ns: int | None = None
+    event_ids: list[str] = []
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -110,6 +126,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         outcome: `ok`, `fail`, `info`, or `pending` (no completion was recorded: nobody knows).
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
+        intended_ns: see `Invoke`.
+        accepted_ns, started_ns, first_output_ns, event_ids: see `Ok`.
     """
 
     worker: str
@@ -120,8 +138,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Literal["ok", "fail", "info", "pending"]
     invoke_ns: int
     complete_ns: int | None
+    intended_ns: int | None = None
     accepted_ns: int | None = None
     started_ns: int | None = None
+    first_output_ns: int | None = None
+    event_ids: list[str] = []
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

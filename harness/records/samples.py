@@ -44,6 +44,28 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
     pymalloc_used_bytes: int | None = None
 
 
+class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The load generator's own account of how well it kept up, since its previous sample.
+
+    Attributes:
+        cpu_s: processor time that the process has used since it began, seconds.
+        due_ns, tick_ns: the first of the moments in `lag_ns`, and the distance between two of them, nanoseconds.
+        lag_ns: how late the event loop was at each of the moments at which the watch had asked to be woken, nanoseconds. A
+            loop that was blocked through several of them counts at each, as late as it was for that one.
+        arrivals: arrivals of the open model that were due so far, since the process began.
+        dropped: those of them for which nobody acted, since all sessions allowed were in use.
+    """
+
+    time_ns: int
+    wall_ns: int
+    cpu_s: float
+    due_ns: int
+    tick_ns: int
+    lag_ns: list[int]
+    arrivals: int = 0
+    dropped: int = 0
+
+
 class Plateau(msgspec.Struct, frozen=True, kw_only=True):
     """Load held, memory settled, measured.
 

@@ -7,17 +7,19 @@ from typing import Any, Literal
 
 import msgspec
 
-Verdict = Literal["pass", "fail", "unknown"]
+# `inconclusive`: nothing contradicts the promise, but the run cannot stand for what it was made for, since the
+# generator and not the app was what it measured.
+Verdict = Literal["pass", "fail", "unknown", "inconclusive"]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine verdicts: one failure is a failure; otherwise anything unknown, or nothing at all, is unknown."""
+    """Combine verdicts: the first that occurs of fail, unknown, inconclusive, pass; nothing at all is unknown."""
     seen = set(verdicts)
     if "fail" in seen:
         return "fail"
     if "unknown" in seen or not seen:
         return "unknown"
-    return "pass"
+    return "inconclusive" if "inconclusive" in seen else "pass"
 
 
 class WitnessOperation(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ def render_bench(bench: Bench) -> str:
         met=met,
         answer=_answer(bench, met),
         rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _trouble(row)) for row in bench.rows],
+        doubtful=any(row.latency_doubtful for row in bench.rows),
         warned=[row for row in bench.rows if row.warnings],
     )
 
@@ -49,4 +50,4 @@ def _trouble(row: BenchRow) -> str:
     """What kept the run from an answer; a failed check needs no such words, the anomalies are there."""
     if row.error is not None:
         return f"Ended early: {row.error}"
-    return row.reason if row.verdict == "unknown" else ""
+    return row.reason if row.verdict in ("unknown", "inconclusive") else ""

@@ -168,12 +168,13 @@ def say(axes: Any, text: str, width: int = 40) -> None:
     axes.text(0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", linespacing=1.5)
 
 
-def legend(axes: Any, top_in: float) -> None:
-    """One row of keys between the title and the phases.
+def legend(axes: Any, top_in: float, columns: int = 8) -> None:
+    """Keys between the title and the phases, in one row unless there are more than that many.
 
     Args:
         axes: whose lines to name.
-        top_in: distance of the row from the figure's upper edge, inches.
+        top_in: distance of the first row from the figure's upper edge, inches.
+        columns: most keys in a row.
     """
     height = axes.figure.get_size_inches()[1]
     handles, labels = axes.get_legend_handles_labels()
@@ -182,7 +183,7 @@ def legend(axes: Any, top_in: float) -> None:
         labels,
         loc="upper left",
         bbox_to_anchor=(0.12 / WIDTH_IN, 1 - top_in / height),
-        ncols=max(1, len(handles)),
+        ncols=max(1, min(columns, len(handles))),
         borderpad=0,
         borderaxespad=0,
         handlelength=1.5,

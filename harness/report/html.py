@@ -14,7 +14,7 @@ from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, 
 from harness.report import units
 from harness.report.canvas import PALETTE
 from harness.report.page import render
-from harness.report.plots import Plot, ranked
+from harness.report.plots import Plot, doubt, ranked
 from harness.report.svg import inline
 from harness.scenario import Expectation
 
@@ -23,8 +23,6 @@ MAX_SHOWN = 50
 _MAX_VALUE = 240
 _MAX_EXPLANATION = 1500
 _MAX_REASONS = 3
-# With fewer operations than this, a p99 is little more than the maximum.
-_FEW = 100
 
 _ENDED = {
     "interrupted": "The run was interrupted.",
@@ -56,11 +54,14 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         ended_early=_ended_early(data.seal),
         checked=[_checked(check) for check in checks.checks],
         plateaus=_plateau_rows(data.plateaus),
-        latency=[
-            (action, figures, figures.count < _FEW, action in TAB_ACTIONS)
-            for action, figures in ranked(analysis.latency_ms)
+        latency=[(action, figures, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
+        stages=[
+            (action, analysis.stages_ms[action])
+            for action, _ in ranked(analysis.latency_ms)
+            if action in analysis.stages_ms
         ],
-        few=_FEW,
+        doubt=doubt(analysis).strip(),
+        generators=sorted(analysis.generator.workers.items()),
         plots={plot.name: _figure(plot) for plot in plots},
         limits=_limits(data),
         length_s=_length_s(data),
@@ -97,6 +98,11 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
         if any(check.name == "cross-session-read" for check in checks.checks):
             return f"No session saw another session’s state, in {seen}."
         return f"No anomaly was found, in {seen}."
+    if checks.verdict == "inconclusive":
+        return (
+            "No anomaly was found, but the load generator was the bottleneck: the times below are its own rather than the app’s, "
+            "and the app may not have been under the load that was meant."
+        )
     if checks.verdict == "fail":
         crossed = any(
             check.name == "cross-session-read" and check.verdict == "fail" for check in checks.checks

@@ -10,9 +10,9 @@ import jinja2
 from harness.records import Verdict
 from harness.report import units
 
-WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN"}
+WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN", "inconclusive": "INCONCLUSIVE"}
 # Shapes beside the words, so that nothing depends on colour. U+FE0E keeps a system from drawing them as emoji.
-MARKS: dict[str, str] = {"pass": "✓\ufe0e", "fail": "✗\ufe0e", "unknown": "?"}
+MARKS: dict[str, str] = {"pass": "✓\ufe0e", "fail": "✗\ufe0e", "unknown": "?", "inconclusive": "≈"}
 
 
 def render(template: str, **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""The four plots of a run: records and figures in, SVG and PNG out. Pure."""
+"""The plots of a run: records and figures in, SVG and PNG out. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from harness.records import TAB_ACTIONS, Plateau
 from harness.report import units
 from harness.report.canvas import (
     FIRST,
+    MUTED,
     RULE,
     SECOND,
     SURFACE,
@@ -34,7 +35,7 @@ from harness.report.canvas import (
     thin,
 )
 
-__all__ = ["Plot", "draw_all", "ranked"]
+__all__ = ["Plot", "doubt", "draw_all", "ranked"]
 
 _HEIGHT_IN = 3.5
 _MB = 1e6
@@ -54,13 +55,14 @@ def draw_all(data: RunData, analysis: Analysis) -> list[Plot]:
             _memory_over_time(data),
             _memory_per_session(data.plateaus, analysis),
             _latency(analysis),
-            _throughput(data),
+            _stages(analysis),
+            _throughput(data, analysis),
         ]
 
 
 def ranked(latency_ms: dict[str, Latency]) -> list[tuple[str, Latency]]:
     """Actions of the workload before those of the tab, and the slowest p95 first."""
-    return sorted(latency_ms.items(), key=lambda item: (item[0] in TAB_ACTIONS, -item[1].p95, item[0]))
+    return sorted(latency_ms.items(), key=lambda item: (item[0] in TAB_ACTIONS, -item[1].slow, item[0]))
 
 
 class _Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,7 +290,7 @@ def _slope(
 
 
 def _latency(analysis: Analysis) -> Plot:
-    title = "Latency of each action (ms)"
+    title = "Response time of each action (ms)"
     rows = ranked(analysis.latency_ms)
     figure = blank(title, max(_HEIGHT_IN - 0.3, 1.6 + 0.36 * len(rows)))
     if not rows:
@@ -307,16 +309,23 @@ def _latency(analysis: Analysis) -> Plot:
     axes = panel(figure, left_in=0.35 + 0.085 * longest, top_in=0.78, right_in=0.24)
     places = np.arange(len(rows))[::-1]
     axes.hlines(
-        places, [f.p50 for _, f in rows], [f.p99 for _, f in rows], color=RULE, linewidth=3.5, zorder=1
+        places, [f.p50 for _, f in rows], [_longest(f) for _, f in rows], color=RULE, linewidth=3.5, zorder=1
     )
     for percentile, colour, marker, size in (
         ("p50", FIRST, "o", 7.5),
         ("p95", SECOND, "s", 7),
         ("p99", THIRD, "D", 6),
     ):
+        told = [
+            (value, place)
+            for (_, f), place in zip(rows, places, strict=True)
+            if (value := getattr(f, percentile)) is not None
+        ]
+        if not told:
+            continue
         axes.plot(
-            [getattr(f, percentile) for _, f in rows],
-            places,
+            [value for value, _ in told],
+            [place for _, place in told],
             color=colour,
             linestyle="none",
             marker=marker,
@@ -329,7 +338,7 @@ def _latency(analysis: Analysis) -> Plot:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    low, high = min(f.p50 for _, f in rows), max(f.p99 for _, f in rows)
+    low, high = min(f.p50 for _, f in rows), max(_longest(f) for _, f in rows)
     logarithmic = low > 0 and high / low > _LOG_SPAN
     if logarithmic:
         axes.set_xscale("log")
@@ -346,15 +355,115 @@ def _latency(analysis: Analysis) -> Plot:
     axes.grid(axis="x")
     legend(axes, 0.42)
     alt = " ".join(
-        f"{action}: p50 {units.milliseconds(f.p50)}, p95 {units.milliseconds(f.p95)}, p99 {units.milliseconds(f.p99)} "
-        f"over {units.plural(f.count, 'operation')}."
+        f"{action}: "
+        + ", ".join(
+            f"{name} {units.milliseconds(value)}"
+            for name in ("p50", "p95", "p99")
+            if (value := getattr(f, name)) is not None
+        )
+        + f" over {units.plural(f.count, 'operation')}."
         for action, f in rows
     )
-    caption = "Percentiles of the operations that were invoked and completed in the timed window; × is how many they were."
+    caption = (
+        (
+            "From when each operation should have begun, over those that were due in the timed window; "
+            if analysis.model == "open"
+            else "Percentiles of the operations that were invoked and completed in the timed window; "
+        )
+        + "× is how many they were. A percentile that so few cannot tell is left out."
+        + doubt(analysis)
+    )
     return finish(figure, name="latency", title=title, caption=caption, alt=alt)
 
 
-def _throughput(data: RunData) -> Plot:
+def _longest(figures: Latency) -> float:
+    """The highest percentile that is drawn."""
+    return next(v for v in (figures.p99, figures.p95, figures.p50) if v is not None)
+
+
+def doubt(analysis: Analysis) -> str:
+    """What must stand beside every figure of time when the load generator was, or may have been, the bottleneck."""
+    if analysis.generator.bottleneck is False:
+        return ""
+    if analysis.generator.bottleneck is None:
+        return " Caution: nobody knows whether the load generator kept up."
+    return " Caution: the load generator was the bottleneck; these times are its own rather than the app's."
+
+
+# Name of the part → its colour; the order is the order in time.
+_PARTS = {
+    "page_wait": ("page not ready", RULE),
+    "generator_delay": ("generator late", THIRD),
+    "accept": ("accept", MUTED),
+    "queue_wait": ("queue wait", SECOND),
+    "service": ("service", FIRST),
+}
+
+
+def _stages(analysis: Analysis) -> Plot:
+    title = "Where the time of each action goes (mean, ms)"
+    name = "stages"
+    rows = [
+        (action, split)
+        for action, _ in ranked(analysis.latency_ms)
+        if action in analysis.stages_ms and (split := analysis.stages_ms[action].mean) is not None
+    ]
+    # Three keys fit beside each other; under the open model there are five.
+    used = [part for part in _PARTS if any(getattr(split, part) > 0 for _, split in rows)]
+    lines = 2 if len(used) > 3 else 1
+    figure = blank(title, max(_HEIGHT_IN - 0.3, 1.6 + 0.36 * len(rows)))
+    if not rows:
+        why = "No action went through Gradio's queue in the timed window."
+        say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
+        return finish(figure, name=name, title=title, caption="", alt=f"{title}: {why}")
+    names = [f"{units.clip(plain(action), _MAX_NAME)}\n{units.count(split.count)}×" for action, split in rows]
+    longest = max(len(part) for text in names for part in text.split("\n"))
+    axes = panel(figure, left_in=0.35 + 0.085 * longest, top_in=0.78 + 0.2 * (lines - 1), right_in=0.24)
+    places = np.arange(len(rows))[::-1]
+    reached = np.zeros(len(rows))
+    for part in used:
+        text, colour = _PARTS[part]
+        widths = np.array([getattr(split, part) for _, split in rows])
+        axes.barh(
+            places,
+            widths,
+            left=reached,
+            height=0.5,
+            color=colour,
+            edgecolor=SURFACE,
+            linewidth=0.8,
+            label=text,
+        )
+        reached += widths
+    for place, total in zip(places, reached, strict=True):
+        axes.annotate(
+            units.number(total), (total, place), xytext=(4, 0), textcoords="offset points", va="center"
+        )
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    # Room for the figure at the end of the longest bar.
+    axes.set_xlim(0, float(reached.max()) * 1.16 or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.set_xlabel("ms")
+    axes.grid(axis="x")
+    legend(axes, 0.42, columns=3)
+    alt = " ".join(
+        f"{action}: "
+        + ", ".join(f"{_PARTS[part][0]} {units.milliseconds(getattr(split, part))}" for part in used)
+        + f", {units.milliseconds(total)} together, mean of {units.plural(split.count, 'operation')}."
+        for (action, split), total in zip(rows, reached, strict=True)
+    )
+    caption = (
+        "Accept: until the server had taken the event in. Queue wait: until it began to work on it. Service: until the "
+        "result was on the socket. Means, since percentiles of parts do not add up." + doubt(analysis)
+    )
+    return finish(figure, name=name, title=title, caption=caption, alt=alt)
+
+
+def _throughput(data: RunData, analysis: Analysis) -> Plot:
     title = "Operations per second, over the whole run"
     figure = blank(title, _HEIGHT_IN)
     clock = _clock(data)
@@ -395,6 +504,7 @@ def _throughput(data: RunData) -> Plot:
         + (f"{units.plural(len(bad), 'operation')} did not end as ok." if bad else "None ended otherwise.")
     )
     caption = f"Every operation, opening and closing pages included, in the {_length(bin_s)} in which it was completed."
+    caption += doubt(analysis)
     return finish(figure, name="throughput", title=title, caption=caption, alt=alt)
 
 

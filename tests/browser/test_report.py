@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("bench")]
 
-PLOTS = ("memory-over-time", "memory-per-session", "latency", "throughput")
+PLOTS = ("memory-over-time", "memory-per-session", "latency", "stages", "throughput")
 
 
 class Visit:

@@ -38,7 +38,15 @@ def test_a_scenario_gives_what_it_declares(name: str, bench: Path) -> None:
     assert figures["loadgen"]["cpu_ms_per_operation"] > 0
     live = figures["memory"]["bytes_per_open_session"]["live"]
     assert live["low"] <= live["estimate"] <= live["high"]
-    assert all(f["count"] > 0 and f["p50"] <= f["p95"] <= f["p99"] for f in figures["latency_ms"].values())
+    for f in figures["latency_ms"].values():
+        told = [f[name] for name in ("p50", "p90", "p95", "p99", "p999", "max") if f[name] is not None]
+        assert f["count"] > 0
+        assert told == sorted(told)
+    assert figures["model"] == "closed"
+    assert figures["generator"]["bottleneck"] is False
+    split = next(stages["mean"] for stages in figures["stages_ms"].values() if stages["mean"])
+    assert split["queue_wait"] >= 0
+    assert split["service"] > 0
     if declared.verdict == "fail":
         check_witnesses(bench / name, declared.kind or "")
 
@@ -96,6 +104,7 @@ def test_a_run_has_all_its_files_and_can_be_rebuilt_from_them(bench: Path, tmp_p
         "history/0.jsonl",
         "samples/process.jsonl",
         "samples/loadgen.jsonl",
+        "samples/generator-0.jsonl",
         "samples/probe.jsonl",
         "samples/plateaus.jsonl",
         "logs/target.log",
@@ -104,7 +113,7 @@ def test_a_run_has_all_its_files_and_can_be_rebuilt_from_them(bench: Path, tmp_p
     plots = {p.name for p in (run / "derived/plots").iterdir()}
     assert {
         f"{stem}.{kind}"
-        for stem in ("memory-over-time", "memory-per-session", "latency", "throughput")
+        for stem in ("memory-over-time", "memory-per-session", "latency", "stages", "throughput")
         for kind in ("svg", "png")
     } <= plots
     before = {

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_positive(int), default=5, help="turns of each contender (5)")
     parser.add_argument("--users", type=_positive(int), default=4, help="users of the CPU figures (4)")
     parser.add_argument(
-        "--seconds", type=_positive(float), default=3.0, help="length of a turn of the load generator (3)"
+        "--seconds", type=_positive(float), default=2.0, help="length of a turn of the load generator (2)"
     )
     parser.add_argument(
         "--calls", type=_positive(int), default=400, help="single calls per side of the latency figure (400)"

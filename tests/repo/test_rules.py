@@ -16,6 +16,7 @@ from harness.errors import ExitCode
 from harness.records import (
     Bench,
     Checks,
+    GeneratorSample,
     HistoryRecord,
     Plateau,
     ProbeSample,
@@ -101,6 +102,7 @@ def fields(kind: object, prefix: str = "") -> set[str]:
         HistoryRecord,
         ProcessSample,
         ProbeSample,
+        GeneratorSample,
         Plateau,
         RunEvent,
         Seal,
@@ -116,7 +118,8 @@ def test_every_field_of_every_file_is_documented(kind: object) -> None:
 
 def test_the_promised_names_are_there() -> None:
     promised = {"latency_ms", "throughput_per_s", "memory", "bytes_per_open_session", "live", "uss", "estimate", "low", "high", "loadgen",
-                "cpu_ms_per_operation", "rss_bytes_per_session", "cpu_utilisation", "samples", "gaps", "p50", "p95", "p99", "count"}  # fmt: skip
+                "cpu_ms_per_operation", "rss_bytes_per_session", "cpu_utilisation", "samples", "gaps", "p50", "p95", "p99", "count",
+                "model", "stages_ms", "queue_wait", "service", "first_output", "generator_delay", "arrivals", "dropped", "bottleneck"}  # fmt: skip
     assert promised <= fields(Analysis)
     assert {"verdict", "checks", "name", "anomalies", "kind", "sessions", "witness", "explanation"} <= fields(
         Checks

@@ -35,6 +35,20 @@ def test_invokes_meet_their_completions_in_any_order() -> None:
     assert history.problems == []
 
 
+def test_every_stage_that_was_recorded_reaches_the_operation() -> None:
+    stages = {"accepted_ns": 12, "started_ns": 13, "first_output_ns": 14, "event_ids": ["e1", "e2"]}
+    invoked = Invoke(id=1, session="s0-1", action="click", phase="load", time_ns=10, intended_ns=7)
+    error = Error(kind="app", message="no")
+    for completion in (
+        Ok(id=1, time_ns=15, **stages),
+        Fail(id=1, time_ns=15, error=error, **stages),
+        Info(id=1, time_ns=15, error=error, **stages),
+    ):
+        (operation,) = pair({"0": [invoked, completion]}).operations
+        assert operation.intended_ns == 7
+        assert {name: getattr(operation, name) for name in stages} == stages
+
+
 def test_an_invoke_without_completion_is_pending_and_no_problem() -> None:
     history = pair({"0": [invoke(1, 10)]})
     assert history.operations[0].outcome == "pending"

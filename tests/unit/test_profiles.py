@@ -47,6 +47,12 @@ def test_a_scenario_may_write_durations_in_words() -> None:
         ({"think_s": float("nan")}, "think time of nan"),
         ({"actions_per_session": float("inf")}, "inf actions"),
         ({"warmup_s": float("inf")}, "warm-up of inf"),
+        ({"arrival_rate": 0.0}, "rate of 0"),
+        ({"arrival_rate": -3.0}, "rate of -3"),
+        ({"arrival_rate": float("nan")}, "rate of nan"),
+        ({"arrival_rate": 1e9}, "rate of 1e+09"),
+        ({"arrival_rate": 5.0, "max_in_flight": 0}, "at most 0 sessions"),
+        ({"arrival_rate": 5.0, "max_in_flight": 10**6}, "at most 1000000 sessions"),
         ({"staircase": {"levels": MIN_LEVELS - 1}}, "staircase of 3 levels"),
         ({"staircase": {"sessions_per_level": 0}}, "0 sessions per level"),
     ],
@@ -59,6 +65,41 @@ def test_impossible_profiles_are_refused_by_name(overrides: dict[str, object], n
     assert caught.value.exit_code == ExitCode.USAGE
 
 
+def test_a_rate_makes_it_the_open_model() -> None:
+    assert resolve("quick", {}, {}).model == "closed"
+    profile = resolve("quick", {}, {"arrival_rate": 20.0, "arrivals": "uniform", "max_in_flight": 9})
+    assert (profile.model, profile.arrivals, profile.max_in_flight) == ("open", "uniform", 9)
+    own = {"quick": {"arrival_rate": 7, "arrivals": "uniform"}}
+    assert resolve("quick", own, {}).arrival_rate == 7
+    assert resolve("quick", own, {"arrival_rate": 8.0}).arrival_rate == 8
+    assert resolve("quick", own, {"max_in_flight": 5}).max_in_flight == 5
+
+
+def test_users_on_the_command_line_win_over_a_scenarios_rate() -> None:
+    profile = resolve("quick", {"quick": {"arrival_rate": 7.0}}, {"users": 3})
+    assert (profile.model, profile.users) == ("closed", 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ({"arrival_rate": 5.0, "users": 3}, "--users"),
+        ({"arrival_rate": 5.0, "think_s": 1.0}, "--think"),
+        ({"arrival_rate": 5.0, "spawn_rate": 1.0}, "--spawn-rate"),
+        ({"arrivals": "uniform"}, "--arrivals"),
+        ({"max_in_flight": 7}, "--max-in-flight"),
+    ],
+)
+def test_settings_of_the_other_model_are_refused_rather_than_ignored(
+    overrides: dict[str, object], names: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("quick", {}, overrides)
+    assert names in caught.value.message
+    assert "--rate" in caught.value.hint
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
 @pytest.mark.parametrize(
     "own",
     [
@@ -66,6 +107,7 @@ def test_impossible_profiles_are_refused_by_name(overrides: dict[str, object], n
         {"quick": {"users": "many"}},
         {"quick": {"staircase": {"steps": 3}}},
         {"quick": {"staircase": 5}},
+        {"quick": {"arrival_rate": 5, "arrivals": "in droves"}},
     ],
 )
 def test_settings_that_no_profile_has_are_refused(own: dict[str, dict[str, object]]) -> None:

@@ -198,10 +198,10 @@ def test_a_whole_run_in_figures() -> None:
     assert figures.server.rss_high_water_bytes == 111
     assert figures.memory.after_close_live_bytes == 1234
     assert figures.samples.gaps == 1
-    assert (
-        len(figures.warnings) == 2
-    )  # a busy generator and a gap; the plateau after closing does not enter the fit
-    assert "90%" in figures.warnings[0]
+    # Nobody watched the generator from inside, it was busy, and a gap; the plateau after closing does not enter the fit.
+    assert len(figures.warnings) == 3
+    assert "no account of itself" in figures.warnings[0]
+    assert "90%" in figures.warnings[1]
 
 
 def test_a_run_that_never_came_to_load_has_no_figures_and_no_crash() -> None:

@@ -76,6 +76,46 @@ def test_latency_ends_when_the_result_was_on_the_socket(bench: Bench) -> None:
     assert [bench.lines()[1][name] - start for name in ("accepted_ns", "started_ns", "time_ns")] == [1, 2, 3]
 
 
+def test_stages_and_event_ids_are_kept_also_of_what_failed(bench: Bench) -> None:
+    stages = {"accepted_ns": 1, "started_ns": 2, "first_output_ns": 3, "event_ids": ["e"]}
+    with bench.session.operation("click", {}):
+        bench.session.page.last = Timing(**stages)
+    with bench.session.operation("click", {}):
+        bench.session.page.last = Timing(**stages)
+        raise OperationFailed("app", "no")
+
+    def silence() -> None:
+        with bench.session.operation("click", {}):
+            bench.session.page.last = Timing(**stages)
+            raise OperationUnknown("timeout", "silence")
+
+    with pytest.raises(SessionRetired):
+        silence()
+    completions = [line for line in bench.lines() if line["type"] != "invoke"]
+    assert [line["type"] for line in completions] == ["ok", "fail", "info"]
+    for line in completions:
+        assert {name: line[name] for name in stages} == stages
+
+
+def test_the_intended_start_belongs_to_the_next_operation_and_no_other(bench: Bench) -> None:
+    bench.session.intended_ns = 5
+    for _ in range(2):
+        with bench.session.operation("click", {}):
+            pass
+    bench.session.intended_ns = 6
+    bench.session.close()
+    invokes = [line for line in bench.lines() if line["type"] == "invoke"]
+    assert [line.get("intended_ns") for line in invokes] == [5, None, None]
+
+
+def test_latency_on_display_counts_from_the_intended_start_under_the_open_model(bench: Bench) -> None:
+    for from_intended in (False, True):
+        bench.recorder.from_intended = from_intended
+        operation, since = bench.recorder.invoke("s0-7", "click", {}, 5)
+        assert (since == 5) == from_intended
+        assert bench.recorder.ok(operation, since, {}, Timing(completed_ns=since + 7)) == 7
+
+
 @pytest.mark.parametrize("kind", ["app", "rejected"])
 def test_an_answer_of_no_is_a_failure_and_the_visit_goes_on(bench: Bench, kind: str) -> None:
     with bench.session.operation("click", {}):

@@ -11,6 +11,7 @@ from harness.analysis.fit import Line
 from harness.analysis.time import Latency
 from harness.records import (
     SCHEMA_VERSION,
+    TAB_ACTIONS,
     Anomaly,
     Bench,
     BenchRow,
@@ -18,6 +19,7 @@ from harness.records import (
     Checks,
     ClockAnchor,
     Error,
+    GeneratorSample,
     Interval,
     Machine,
     Operation,
@@ -110,6 +112,7 @@ def operation(
     number: int, at_s: float, action: str = "click", outcome: str = "ok", took_s: float = 0.02
 ) -> Operation:
     invoke_ns = BEGAN + int(at_s * S)
+    queued = outcome == "ok" and action not in TAB_ACTIONS
     return Operation(
         worker="0",
         id=number,
@@ -119,8 +122,28 @@ def operation(
         outcome=outcome,  # type: ignore[arg-type]
         invoke_ns=invoke_ns,
         complete_ns=None if outcome == "pending" else invoke_ns + int(took_s * S),
+        intended_ns=invoke_ns - 1_000_000 if queued else None,
+        accepted_ns=invoke_ns + int(0.2 * took_s * S) if queued else None,
+        started_ns=invoke_ns + int(0.6 * took_s * S) if queued else None,
         error=None if outcome in ("ok", "pending") else Error(kind="app", message="no"),
     )
+
+
+def generator_samples(
+    begin_s: float, end_s: float, *, lag_ms: float = 0.5, cpu: float = 0.1
+) -> list[GeneratorSample]:
+    """One every half second, each with ten measurements of the same lag."""
+    return [
+        GeneratorSample(
+            time_ns=BEGAN + int((begin_s + i / 2) * S),
+            wall_ns=0,
+            cpu_s=cpu * i / 2,
+            due_ns=BEGAN + int((begin_s + (i - 1) / 2) * S),
+            tick_ns=50_000_000,
+            lag_ns=[int(lag_ms * 1e6)] * 10,
+        )
+        for i in range(int(2 * (end_s - begin_s)) + 1)
+    ]
 
 
 def anomaly(number: int, **changes: Any) -> Anomaly:

@@ -5,7 +5,15 @@ import pytest
 from harness.analysis import RunData
 from harness.history import History, PhaseSpan
 from harness.records import SCHEMA_VERSION, Check, Checks, Seal
-from tests.unit.report.builders import BEGAN, S, manifest, operation, plateau, process_sample
+from tests.unit.report.builders import (
+    BEGAN,
+    S,
+    generator_samples,
+    manifest,
+    operation,
+    plateau,
+    process_sample,
+)
 
 
 @pytest.fixture
@@ -58,6 +66,7 @@ def full() -> RunData:
         target=[process_sample(4 + i / 4, 180_000_000 + i * 10_000) for i in range(85)],
         loadgen=[process_sample(4 + i / 4) for i in range(85)],
         plateaus=[*steps, plateau(0, 25, 135_000_000, 166_000_000, "after-close")],
+        generator={"0": generator_samples(5, 25)},
     )
 
 

@@ -46,6 +46,16 @@ def test_every_scenario_has_a_row_that_leads_to_its_report() -> None:
     assert "garbage-read" not in text
 
 
+def test_times_that_are_the_generators_own_are_called_doubtful() -> None:
+    reason = "The load generator was the bottleneck: worker 0 used 97% of a core."
+    row = bench_row(verdict="inconclusive", met=False, reason=reason, latency_doubtful=True)
+    text = flat(Page(render_bench(bench(row))).text)
+    assert "≈ INCONCLUSIVE" in text
+    assert reason in text
+    assert "≈ doubtful" in text
+    assert "doubtful" not in flat(Page(render_bench(bench(bench_row()))).text)
+
+
 def test_a_row_that_failed_says_so_and_shows_dashes() -> None:
     row = bench_row(
         verdict="unknown",

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import RunData, analyse, check_generator
+from harness.checkers import combine
 from harness.records import SCHEMA_VERSION, Check, Checks, RunEvent, Seal, ShardSeal, StateVariable
 from harness.report.html import MAX_OPEN, MAX_SHOWN, render_run
 from harness.report.plots import draw_all
-from tests.unit.report.builders import anomaly, failing, manifest
+from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
 
 EVIL = "<script>alert('x')</script>"
 INLINE = {"a", "code", "span", "strong"}
@@ -119,7 +120,7 @@ def test_a_run_that_recorded_nothing_is_still_reported(empty: RunData) -> None:
     assert "never sealed" in text
     assert "the run never came to one" in text
     assert "No throughput" in text
-    assert "No latency" in text
+    assert "No response times" in text
 
 
 def test_half_a_run_is_reported(full: RunData, passed: Checks) -> None:
@@ -149,8 +150,43 @@ def test_every_action_and_every_plot_appears(full: RunData, passed: Checks) -> N
     assert analyse(full).latency_ms.keys() >= {"click", "open"}
     for action in analyse(full).latency_ms:
         assert action in html.text
-    assert html.tags.count("svg") == 4
-    assert html.tags.count("figcaption") == 4
+    assert html.tags.count("svg") == 5
+    assert html.tags.count("figcaption") == 5
+
+
+def test_the_parts_of_the_time_stand_in_a_table(full: RunData, passed: Checks) -> None:
+    text = flat(page(full, passed).text)
+    assert "Closed model" in text
+    assert "action generator late accept queue wait service first output" in text
+    assert "doubtful" not in text
+
+
+def test_a_generator_that_was_the_bottleneck_is_said_with_the_figures_and_in_words(full: RunData) -> None:
+    data = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, cpu=0.95)})
+    checks = combine([check_generator(analyse(data).generator)])
+    text = flat(page(data, checks).text)
+    assert checks.verdict == "inconclusive"
+    assert "≈ INCONCLUSIVE" in text
+    assert "These times are doubtful" in text
+    assert "worker 0 used 95% of a core (limit 90%)" in text
+    # What failed stays failed; the times are doubtful all the same.
+    text = flat(page(data, failing([anomaly(1)])).text)
+    assert "✗\ufe0e FAIL" in text
+    assert "These times are doubtful" in text
+
+
+def test_arrivals_that_were_dropped_are_not_hidden(full: RunData, passed: Checks) -> None:
+    profile = msgspec.structs.replace(full.manifest.profile, arrival_rate=10.0, max_in_flight=3)
+    samples = generator_samples(5, 25)
+    last = msgspec.structs.replace(samples[-1], arrivals=100, dropped=7)
+    data = msgspec.structs.replace(
+        full, manifest=manifest(profile=profile), generator={"0": [*samples[:-1], last]}
+    )
+    text = flat(page(data, passed).text)
+    assert "Open model" in text
+    assert "100 arrivals in all. 93 of them found a session to act in; 7 were dropped" in text
+    assert "7 of 100 arrivals were dropped" in text  # the warning
+    assert "10 arrivals/s (poisson) for 12.0 s, in at most 3 sessions" in text
 
 
 def test_warnings_and_how_it_was_measured(full: RunData, passed: Checks) -> None:

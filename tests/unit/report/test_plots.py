@@ -11,12 +11,22 @@ import pytest
 from harness.analysis import RunData, analyse
 from harness.analysis.time import Latency
 from harness.history import History, PhaseSpan
+from harness.records import Operation
 from harness.report.canvas import PALETTE, SURFACE, spread, thin
 from harness.report.plots import Plot, draw_all, ranked
 from harness.report.svg import inline
-from tests.unit.report.builders import BEGAN, S, operation, plateau, process_sample, with_latency
+from tests.unit.report.builders import (
+    BEGAN,
+    S,
+    generator_samples,
+    manifest,
+    operation,
+    plateau,
+    process_sample,
+    with_latency,
+)
 
-NAMES = ["memory-over-time", "memory-per-session", "latency", "throughput"]
+NAMES = ["memory-over-time", "memory-per-session", "latency", "stages", "throughput"]
 
 
 def draw(data: RunData) -> dict[str, Plot]:
@@ -108,6 +118,56 @@ def test_zero_latency_and_many_actions_and_odd_names(full: RunData) -> None:
     assert "$x_3$" in words(plot)
 
 
+def test_the_parts_of_the_time_are_drawn_in_order_and_add_up(full: RunData) -> None:
+    plot = draw(full)["stages"]
+    assert [part for part in ("accept", "queue wait", "service") if part in words(plot)] == [
+        "accept",
+        "queue wait",
+        "service",
+    ]
+    assert "page not ready" not in words(plot)
+    split = analyse(full).stages_ms["click"].mean
+    assert split is not None
+    assert split.accept + split.queue_wait + split.service == pytest.approx(
+        sum(o.latency_ns or 0 for o in _clicks(full)) / split.count / 1e6
+    )
+    assert f"mean of {split.count} operations" in plot.alt
+
+
+def _clicks(data: RunData) -> list[Operation]:
+    begin, end = data.timed_window() or (0, 0)
+    return [
+        o
+        for o in data.history.operations
+        if o.action == "click" and begin <= o.invoke_ns and (o.complete_ns or 0) <= end
+    ]
+
+
+def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RunData) -> None:
+    profile = msgspec.structs.replace(full.manifest.profile, arrival_rate=10.0)
+    late = [
+        msgspec.structs.replace(o, intended_ns=o.invoke_ns - 300_000_000) if o.intended_ns else o
+        for o in full.history.operations
+    ]
+    plot = draw(
+        msgspec.structs.replace(
+            full,
+            manifest=manifest(profile=profile),
+            history=History(operations=late, problems=[]),
+        )
+    )["stages"]
+    for part in ("page not ready", "generator late", "accept", "queue wait", "service"):
+        assert part in words(plot)
+
+
+@pytest.mark.parametrize("name", ["latency", "stages", "throughput"])
+def test_a_generator_that_was_the_bottleneck_stands_under_every_time(full: RunData, name: str) -> None:
+    slow = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, lag_ms=400)})
+    assert "Caution" in draw(slow)[name].caption
+    assert "Caution" in draw(msgspec.structs.replace(full, generator={}))[name].caption
+    assert "Caution" not in draw(full)[name].caption
+
+
 def test_actions_of_the_workload_come_first_and_the_slowest_of_them_at_the_top() -> None:
     def latency(p95: float) -> Latency:
         return Latency(p50=1, p95=p95, p99=99, count=1)
@@ -145,7 +205,7 @@ def test_inlined_plots_share_no_id_and_name_themselves(full: RunData) -> None:
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
     roots = re.findall(r"<svg [^>]*>", page)
-    assert len(roots) == 4
+    assert len(roots) == len(NAMES)
     assert all('role="img"' in root and "aria-label=" in root and "viewBox=" in root for root in roots)
     assert not any(re.search(r'\s(width|height)="', root) for root in roots)
 

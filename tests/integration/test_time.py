@@ -1,0 +1,199 @@
+"""Honest time on real parts: a slow app under both models of load, a generator that is kept busy on purpose, a streaming app."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.records import Invoke, Ok
+from harness.results import RunDir
+from tests.integration.cli import Done, gradsoak
+
+APP = """
+import time
+import gradio as gr
+
+def click(count):
+    {body}
+    return count + 1, count + 1
+
+with gr.Blocks() as demo:
+    count = gr.State(0)
+    total = gr.Number()
+    gr.Button("Count").click(click, count, [count, total], api_name="click"{options})
+
+demo.launch()
+"""
+
+STREAMING = """
+import time
+import gradio as gr
+
+def write(count):
+    yield count, "first"
+    time.sleep(0.15)
+    yield count, "second"
+    time.sleep(0.15)
+    yield count + 1, str(count + 1)
+
+with gr.Blocks() as demo:
+    count = gr.State(0)
+    text = gr.Textbox()
+    gr.Button("Write").click(write, count, [count, text], api_name="click", concurrency_limit=20)
+
+demo.launch()
+"""
+
+WORKLOAD = """
+import time
+from harness.workload import Workload, action, counter, increment
+
+class Visitor(Workload):
+    state = {"count": counter()}
+
+    @action
+    def click(self):
+        end = time.process_time() + BUSY_S
+        while time.process_time() < end:
+            pass
+        with self.operation("click", count=increment()) as seen:
+            seen["count"] = int(self.page.call("/click"))
+"""
+
+
+def workload(busy_s: float = 0.0) -> str:
+    return WORKLOAD.replace("BUSY_S", str(busy_s))
+
+
+def figures(run: Path) -> dict[str, Any]:
+    return json.loads((run / "derived/analysis.json").read_bytes())
+
+
+def under_load(run: Path) -> tuple[list[Invoke], dict[int, Ok]]:
+    """What the workload did in the timed phase."""
+    records = RunDir.open(run).history()[0]["0"]
+    clicks = [r for r in records if isinstance(r, Invoke) and r.phase == "load" and r.action == "click"]
+    return clicks, {r.id: r for r in records if isinstance(r, Ok)}
+
+
+def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path: Path) -> None:
+    """0.3 s of work, one at a time: 3.3 per second. Ten per second arrive, and six may wait."""
+    scenario = make_scenario(APP.format(body="time.sleep(0.3)", options=""), workload=workload())
+    few = ("--levels", "4", "--sessions-per-level", "1", "--seed", "1")
+    closed = gradsoak("run", scenario, "--users", "1", *few, "--out", "closed", "--json", cwd=tmp_path)
+    opened = gradsoak(
+        "run", scenario, "--rate", "10", "--arrivals", "uniform", "--max-in-flight", "6", *few,
+        "--out", "open", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert (closed.code, opened.code) == (0, 0), closed.err + opened.err
+    hidden, shown = closed.json()["figures"], opened.json()["figures"]
+    assert (hidden["model"], shown["model"]) == ("closed", "open")
+    assert hidden["latency_ms"]["click"]["p50"] >= 300
+    assert shown["latency_ms"]["click"]["p50"] > 2 * hidden["latency_ms"]["click"]["p50"]
+
+    # Where it went: not into the app's function, but into the queue before it.
+    stages = shown["stages_ms"]["click"]
+    assert stages["queue_wait"]["p50"] > 2 * stages["service"]["p50"]
+    assert stages["service"]["p50"] >= 300
+    mean = stages["mean"]
+    assert mean["queue_wait"] > 0.5 * sum(mean[part] for part in mean if part != "count")
+    # It grows while the queue does: the first to come waits for nobody.
+    clicks, done = under_load(tmp_path / "open")
+    took_ms = [(done[c.id].time_ns - (c.intended_ns or 0)) / 1e6 for c in clicks if c.id in done]
+    assert max(took_ms) > 2 * took_ms[0]
+    assert max(took_ms) > 1500
+
+    # Everybody is accounted for: 10 per second for 3 seconds.
+    arrivals = shown["arrivals"]
+    assert arrivals["total"] == 30 == arrivals["started"] + arrivals["dropped"]
+    assert arrivals["started"] == len(clicks) == shown["latency_ms"]["click"]["count"]
+    assert arrivals["dropped"] >= 8
+    (event,) = [e for e in RunDir.open(tmp_path / "open").events() if e.kind == "arrivals"]
+    assert event.detail == {name: arrivals[name] for name in ("total", "started", "dropped")}
+    assert any(f"{arrivals['dropped']} of 30 arrivals were dropped" in w for w in shown["warnings"])
+    # The schedule is what was asked for, whatever the server did.
+    begin = min(c.intended_ns or 0 for c in clicks)
+    assert all(((c.intended_ns or 0) - begin) % 100_000_000 == 0 for c in clicks)
+    assert all(c.time_ns >= (c.intended_ns or 0) for c in clicks)
+    assert len({c.session for c in clicks}) <= 30
+    report = (tmp_path / "open/derived/report.html").read_text()
+    assert "Open model" in report
+    assert f"{arrivals['dropped']} were dropped" in report
+
+
+def test_a_generator_that_is_kept_busy_makes_the_run_inconclusive(make_scenario, tmp_path: Path) -> None:
+    scenario = make_scenario(APP.format(body="", options=""), workload=workload(busy_s=0.2))
+    done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+    assert done.code == 3, done.err
+    result = done.json()
+    assert result["verdict"] == "inconclusive"
+    assert result["checks"]["load-generator"] == "inconclusive"
+    assert result["checks"]["cross-session-read"] == result["checks"]["completeness"] == "pass"
+    check = next(c for c in RunDir.open(tmp_path / "run").checks().checks if c.name == "load-generator")
+    assert check.evidence["lag_p95_ms"] > 50 or check.evidence["cpu_percent"] >= 90
+    assert result["figures"]["warnings"][0] == check.reason
+    assert "--workers" in check.reason
+    html = (tmp_path / "run/derived/report.html").read_text()
+    assert "INCONCLUSIVE" in html
+    assert "These times are doubtful" in html
+    again = gradsoak("report", "run", cwd=tmp_path)
+    check_terminal(again)
+
+
+def check_terminal(done: Done) -> None:
+    assert done.code == 3
+    assert "INCONCLUSIVE" in done.out
+    (line,) = [line for line in done.out.splitlines() if line.startswith("click (ms)")]
+    assert line.rstrip().endswith("doubtful")
+
+
+@pytest.mark.slow
+def test_a_leak_found_by_a_busy_generator_stays_found(make_scenario, scenarios: Path, tmp_path: Path) -> None:
+    busy = (scenarios / "counters/workload.py").read_text()
+    busy = "import time\n" + busy.replace(
+        "        label = self.token()\n",
+        "        label = self.token()\n        end = time.process_time() + 0.2\n"
+        "        while time.process_time() < end:\n            pass\n",
+    )
+    scenario = make_scenario((scenarios / "counters_global/app.py").read_text(), workload=busy)
+    done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert done.json()["verdict"] == "fail"
+    assert done.json()["checks"]["load-generator"] == "inconclusive"
+    assert "bottleneck" in done.json()["figures"]["warnings"][0]
+
+
+def test_a_streaming_app_shows_something_well_before_it_is_done(make_scenario, tmp_path: Path) -> None:
+    scenario = make_scenario(STREAMING, workload=workload())
+    done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    clicks, completed = under_load(tmp_path / "run")
+    answers = [completed[c.id] for c in clicks if c.id in completed]
+    assert answers
+    for answer in answers:
+        assert answer.first_output_ns is not None
+        assert answer.started_ns is not None
+        assert answer.started_ns <= answer.first_output_ns < answer.time_ns - 200_000_000
+        assert len(answer.event_ids) == 1
+    assert len({event for answer in answers for event in answer.event_ids}) == len(answers)
+    shown = done.json()["figures"]
+    stages = shown["stages_ms"]["click"]
+    assert stages["first_output"]["p50"] < shown["latency_ms"]["click"]["p50"] - 200
+    assert stages["service"]["p50"] >= 300
+
+
+def test_settings_of_both_models_at_once_are_refused(tmp_path: Path) -> None:
+    for arguments, name in (
+        (("--rate", "5", "--users", "3"), "--users"),
+        (("--arrivals", "uniform"), "--arrivals"),
+        (("--rate", "5", "--arrivals", "slowly"), "slowly"),
+        (("--rate", "0"), "rate of 0"),
+    ):
+        done = gradsoak("run", "counters", *arguments, "--out", "run", cwd=tmp_path)
+        assert done.code == 2
+        assert name in done.err
+        assert "Traceback" not in done.err
+        assert not (tmp_path / "run").exists()

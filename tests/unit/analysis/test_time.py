@@ -1,0 +1,294 @@
+"""Planted histories: where the time went is known beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.analysis import RunData, analyse, check_generator
+from harness.checkers import combine
+from harness.history import History, phases
+from harness.records import Check, GeneratorSample, Operation, worst
+from tests.unit.analysis.test_figures import SECOND, events, run_data
+
+MS = 1_000_000
+
+
+def planted(
+    number: int,
+    at_s: float,
+    *,
+    late_ms: float = 0,
+    accept_ms: float = 2,
+    wait_ms: float = 30,
+    service_ms: float = 10,
+    first_ms: float | None = None,
+    session: str = "s",
+    action: str = "click",
+    intended: bool = True,
+    **more: Any,
+) -> Operation:
+    """An operation that was due `at_s`, and began so late."""
+    due = int(at_s * SECOND)
+    begin = due + int(late_ms * MS)
+    started = begin + int((accept_ms + wait_ms) * MS)
+    return Operation(
+        worker="0",
+        id=number,
+        session=session,
+        action=action,
+        phase="load",
+        outcome="ok",
+        intended_ns=due if intended else None,
+        invoke_ns=begin,
+        accepted_ns=begin + int(accept_ms * MS),
+        started_ns=started,
+        first_output_ns=None if first_ms is None else started + int(first_ms * MS),
+        complete_ns=started + int(service_ms * MS),
+        **more,
+    )
+
+
+def samples(*, cpu: float = 0.1, lag_ms: float = 1.0, end_s: float = 20) -> list[GeneratorSample]:
+    return [
+        GeneratorSample(
+            time_ns=int(i / 2 * SECOND),
+            wall_ns=0,
+            cpu_s=cpu * i / 2,
+            due_ns=int((i - 1) / 2 * SECOND),
+            tick_ns=50 * MS,
+            lag_ns=[int(lag_ms * MS)] * 10,
+        )
+        for i in range(int(2 * end_s) + 1)
+    ]
+
+
+def run(operations: list[Operation], *, rate: float | None = None, **changes: Any) -> RunData:
+    """A run whose timed window goes from 1 s to 10 s."""
+    happened = events(("phase", 0, {"name": "load"}), ("steady", 1, {}), ("phase", 20, {"name": "end"}))
+    data = run_data(
+        events=happened,
+        phases=phases(happened),
+        history=History(operations=sorted(operations, key=lambda o: o.invoke_ns), problems=[]),
+        **{"generator": {"0": samples()}, **changes},
+    )
+    profile = msgspec.structs.replace(data.manifest.profile, arrival_rate=rate)
+    return msgspec.structs.replace(data, manifest=msgspec.structs.replace(data.manifest, profile=profile))
+
+
+def test_each_stage_is_what_was_planted() -> None:
+    figures = analyse(
+        run([planted(i, 1 + i / 20, late_ms=3, first_ms=4, session=f"s{i}") for i in range(100)], rate=20)
+    )
+    assert figures.model == "open"
+    stages = figures.stages_ms["click"]
+    for name, expected in (
+        ("page_wait", 0),
+        ("generator_delay", 3),
+        ("accept", 2),
+        ("queue_wait", 30),
+        ("service", 10),
+        ("first_output", 3 + 2 + 30 + 4),
+    ):
+        part = getattr(stages, name)
+        assert (part.p50, part.p99, part.max, part.count) == (
+            pytest.approx(expected),
+            pytest.approx(expected),
+            pytest.approx(expected),
+            100,
+        ), name
+    assert figures.latency_ms["click"].p50 == pytest.approx(45)
+    assert stages.mean is not None
+    parts = msgspec.to_builtins(stages.mean)
+    assert parts.pop("count") == 100
+    assert sum(parts.values()) == pytest.approx(45)
+
+
+def test_the_closed_model_counts_from_the_actual_start_and_says_so() -> None:
+    figures = analyse(run([planted(i, 1 + i / 20, late_ms=3, session=f"s{i}") for i in range(100)]))
+    assert figures.model == "closed"
+    assert figures.latency_ms["click"].p50 == pytest.approx(42)
+    stages = figures.stages_ms["click"]
+    assert stages.generator_delay is not None
+    assert stages.generator_delay.p50 == pytest.approx(3)
+    assert stages.page_wait is None
+    assert stages.mean is not None
+    assert stages.mean.generator_delay == 0
+
+
+def test_a_standstill_is_not_hidden_by_who_could_not_ask_meanwhile() -> None:
+    """The server stands still for 4 s. Arrivals keep coming; each waits for what is left of the standstill."""
+    operations = []
+    for i in range(80):
+        at_s = 1 + i / 10
+        begin = max(at_s, 6.0) if at_s >= 2 else at_s
+        operations.append(planted(i, at_s, late_ms=(begin - at_s) * 1000, session=f"s{i}"))
+    by_model = {rate: analyse(run(operations, rate=rate)).latency_ms["click"] for rate in (None, 10.0)}
+    assert by_model[None].max == pytest.approx(42)
+    assert by_model[10.0].max == pytest.approx(4042)
+    assert (by_model[None].p90, by_model[10.0].p90) == (pytest.approx(42), pytest.approx(3252))
+
+
+def test_what_was_due_in_the_window_counts_however_late_it_ends() -> None:
+    operations = [
+        planted(1, 9.5, service_ms=5000, session="a"),
+        planted(2, 0.5, session="b"),  # due before the harness heard that it had begun, at 1 s
+        planted(3, 11.5, session="c"),
+    ]
+    assert analyse(run(operations, rate=1.0)).latency_ms["click"].count == 2
+    assert analyse(run(operations)).latency_ms == {}
+
+
+def test_a_page_that_was_still_opening_is_not_the_generators_fault() -> None:
+    opening = planted(1, 2, action="open")
+    opening = msgspec.structs.replace(
+        opening, accepted_ns=None, started_ns=None, complete_ns=opening.invoke_ns + 500 * MS
+    )
+    acting = planted(2, 2, late_ms=504)
+    figures = analyse(run([opening, acting], rate=1.0))
+    stages = figures.stages_ms["click"]
+    assert stages.page_wait is not None
+    assert stages.generator_delay is not None
+    assert (stages.page_wait.max, stages.generator_delay.max) == (pytest.approx(500), pytest.approx(4))
+    assert figures.latency_ms["click"].max == pytest.approx(546)
+    assert figures.generator.workers["0"].late_start_ms is not None
+    assert figures.generator.workers["0"].late_start_ms.max == pytest.approx(4)
+
+
+def test_a_start_that_overtakes_the_answer_about_it_makes_no_negative_wait() -> None:
+    early = msgspec.structs.replace(planted(1, 2), accepted_ns=int(2.035 * SECOND))
+    stages = analyse(run([early])).stages_ms["click"]
+    assert stages.queue_wait is not None
+    assert stages.accept is not None
+    assert (stages.queue_wait.max, stages.accept.max) == (0, pytest.approx(32))
+
+
+def test_stages_in_an_impossible_order_are_left_out() -> None:
+    impossible = msgspec.structs.replace(planted(1, 2, intended=False), started_ns=int(3 * SECOND))
+    assert analyse(run([impossible])).stages_ms == {}
+
+
+def verdict(data: RunData) -> Check:
+    return check_generator(analyse(data).generator)
+
+
+HUNDRED = [planted(i, 1 + i / 20, session=f"s{i}") for i in range(100)]
+
+
+def test_a_generator_that_kept_up_passes_with_its_figures() -> None:
+    check = verdict(run(HUNDRED))
+    assert check.verdict == "pass"
+    assert check.evidence["cpu_percent"] == 10
+    assert check.evidence["lag_p95_ms"] == 1
+    assert check.evidence["lag_measurements"] > 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"generator": {"0": samples(cpu=0.93)}}, "used 93% of a core (limit 90%)"),
+        ({"generator": {"0": samples(lag_ms=70)}}, "was 70 ms late at p95 (limit 50 ms"),
+        ({"generator": {"0": samples(), "1": samples(cpu=0.99)}}, "worker 1 used 99%"),
+    ],
+)
+def test_a_generator_that_did_not_keep_up_is_inconclusive(changes: dict[str, Any], says: str) -> None:
+    data = run(HUNDRED, **changes)
+    check = verdict(data)
+    assert check.verdict == "inconclusive"
+    assert says in check.reason
+    assert "--workers" in check.reason
+    assert analyse(data).warnings[0] == check.reason
+
+
+def test_late_starts_alone_are_enough() -> None:
+    late = [planted(i, 1 + i / 20, late_ms=80, session=f"s{i}") for i in range(100)]
+    check = verdict(run(late))
+    assert check.verdict == "inconclusive"
+    assert "began 80 ms late at p95" in check.reason
+    assert check.evidence["late_start_p95_ms"] == 80
+
+
+def test_delays_that_do_not_matter_for_what_is_reported_do_not_count() -> None:
+    slow = [planted(i, 1 + i / 20, wait_ms=500, session=f"s{i}") for i in range(100)]
+    assert verdict(run(slow, generator={"0": samples(lag_ms=70)})).verdict == "pass"
+    assert verdict(run(HUNDRED, generator={"0": samples(lag_ms=45)})).verdict == "pass"
+
+
+def test_a_generator_that_nobody_watched_is_unknown() -> None:
+    for watched in ({}, {"0": []}, {"0": samples(end_s=0.5)}):
+        assert verdict(run(HUNDRED, generator=watched)).verdict == "unknown"
+    assert verdict(run_data(generator={"0": samples()})).verdict == "unknown"
+
+
+def test_only_the_timed_window_counts() -> None:
+    before = [msgspec.structs.replace(s, lag_ns=[SECOND] * 10) for s in samples(end_s=0.5)]
+    data = run(HUNDRED, generator={"0": [*before, *samples()[2:]]})
+    assert verdict(data).verdict == "pass"
+
+
+def test_a_loop_that_stood_still_through_the_window_is_noticed_after_it() -> None:
+    """No sample falls into the window at all, and no operation ended in it: nothing was quick enough for that."""
+    still = GeneratorSample(
+        time_ns=14 * SECOND,
+        wall_ns=0,
+        cpu_s=13.5,
+        due_ns=int(0.5 * SECOND),
+        tick_ns=50 * MS,
+        lag_ns=[14 * SECOND - int(0.5 * SECOND) - n * 50 * MS for n in range(270)],
+    )
+    data = run([planted(1, 2, late_ms=12_000)], generator={"0": [*samples(end_s=0.5), still]})
+    check = verdict(data)
+    assert check.verdict == "inconclusive"
+    assert check.evidence["lag_measurements"] == 180  # the moments due from 1 s to 10 s
+    assert check.evidence["cpu_percent"] > 90
+    figures = analyse(data).generator.workers["0"]
+    assert figures.late_start_ms is not None
+    assert figures.late_start_ms.max == 12_000
+
+
+def test_a_few_measurements_are_enough_where_even_the_median_is_beyond_the_limit() -> None:
+    few = [msgspec.structs.replace(s, lag_ns=s.lag_ns[:1]) for s in samples(lag_ms=200)]
+    check = verdict(run(HUNDRED, generator={"0": few}))
+    assert (check.verdict, check.evidence["lag_measurements"]) == ("inconclusive", 18)
+    assert "200 ms late at p90" in check.reason
+
+
+def test_dropped_arrivals_are_counted_over_all_workers_and_warned_about() -> None:
+    def counted(arrivals: int, dropped: int) -> list[GeneratorSample]:
+        return [
+            *samples(),
+            GeneratorSample(
+                time_ns=21 * SECOND,
+                wall_ns=0,
+                cpu_s=3,
+                due_ns=0,
+                tick_ns=1,
+                lag_ns=[],
+                arrivals=arrivals,
+                dropped=dropped,
+            ),
+        ]
+
+    figures = analyse(run(HUNDRED, rate=20.0, generator={"0": counted(60, 5), "1": counted(50, 0)}))
+    assert figures.arrivals is not None
+    assert (figures.arrivals.total, figures.arrivals.started, figures.arrivals.dropped) == (110, 105, 5)
+    assert any("5 of 110 arrivals were dropped" in warning for warning in figures.warnings)
+    assert analyse(run(HUNDRED)).arrivals is None
+
+
+def test_verdicts_combine_with_the_worst_first() -> None:
+    assert worst(["pass", "inconclusive"]) == "inconclusive"
+    assert worst(["pass", "inconclusive", "unknown"]) == "unknown"
+    assert worst(["inconclusive", "unknown", "fail"]) == "fail"
+    assert worst(["pass"]) == "pass"
+    assert worst([]) == "unknown"
+
+
+def test_a_failure_stays_one_whatever_the_generator_did() -> None:
+    doubt = verdict(run(HUNDRED, generator={"0": samples(cpu=0.99)}))
+    leak = Check(name="cross-session-read", verdict="fail", reason="A leak.", evidence={})
+    assert combine([leak, doubt]).verdict == "fail"
+    assert combine([leak, doubt]).reason == "A leak."
+    assert combine([doubt]).reason == doubt.reason

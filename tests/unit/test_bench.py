@@ -1,0 +1,34 @@
+"""What a bench concludes from its rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.bench import exit_code, verdict
+from harness.errors import ExitCode, run_exit_code
+from tests.unit.report.builders import bench, bench_row
+
+
+@pytest.mark.parametrize(
+    ("missed", "code", "word"),
+    [
+        ([], ExitCode.PASS, "pass"),
+        (["fail"], ExitCode.ANOMALY, "fail"),
+        (["inconclusive"], ExitCode.UNKNOWN, "inconclusive"),
+        (["inconclusive", "unknown"], ExitCode.UNKNOWN, "unknown"),
+        (["inconclusive", "fail"], ExitCode.ANOMALY, "fail"),
+    ],
+)
+def test_a_bench_is_as_bad_as_its_worst_surprise(missed: list[str], code: ExitCode, word: str) -> None:
+    done = bench(bench_row(), *(bench_row(verdict=v, met=False) for v in missed))
+    assert exit_code(done) == code
+    assert verdict(done, code) == word
+
+
+def test_an_interrupted_bench_is_unknown() -> None:
+    done = bench(bench_row(), ended="interrupted")
+    assert verdict(done, exit_code(done)) == "unknown"
+
+
+def test_an_inconclusive_run_has_the_exit_code_of_one_that_does_not_know() -> None:
+    assert run_exit_code("inconclusive", None) == ExitCode.UNKNOWN == 3
