@@ -1,4 +1,4 @@
-"""Which addresses are this machine's own. Load goes to no other without a word from the user."""
+"""Which network addresses may be used without asking: those of this machine alone."""
 
 from __future__ import annotations
 
@@ -9,50 +9,56 @@ from harness.errors import UsageError
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine alone: `localhost`, 127.0.0.0/8, ::1, or a name of which every address is one of these.
+    """Whether a host is this machine and no other: `localhost`, 127.0.0.0/8, ::1, or a name that has only such addresses.
 
     Args:
-        host: a name or an address, without a port and without brackets.
+        host: a name or an address, without a port.
 
     Raises:
         OSError: the name has no address.
     """
-    if host.lower().rstrip(".") == "localhost":
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return _loopback(host)
+        return _loopback(name)
     except ValueError:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
         return bool(found) and all(_loopback(address) for address in found)
 
 
 def require_loopback(host: str, what: str, allow_remote: bool) -> None:
-    """Refuse an address that is not this machine's own, unless the user has said that it may be.
+    """Refuse an address that reaches beyond this machine, unless that was allowed.
 
     Args:
-        host: a name or an address.
-        what: what would happen there, as it stands in the message: `would be load-tested`.
-        allow_remote: the user gave `--allow-remote`; then nothing is looked up.
+        host: a name or an address, without a port.
+        what: what it is, as the beginning of a sentence: `The address of the app`.
+        allow_remote: whether the user gave `--allow-remote`; then nothing is looked up.
 
     Raises:
-        UsageError: it is not loopback.
-        OSError: the name has no address.
+        UsageError: it is not loopback, or has no address, and nobody allowed it.
     """
-    if allow_remote or is_loopback(host):
+    if allow_remote:
         return
     if host in ("0.0.0.0", "::"):
         raise UsageError(
-            f"{host} means every address of a machine, and is none to connect to.",
+            f"{what}, {host}, stands for all addresses of a machine; it is for listening, not for connecting.",
             "For this machine, write 127.0.0.1.",
         )
+    try:
+        if is_loopback(host):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"{what}, {host}, cannot be looked up: {error.strerror or error}.", "Check its spelling."
+        ) from error
     raise UsageError(
-        f"{host} is not this machine (loopback), and {what}. A load test looks like an attack to whoever runs the machine "
-        "at the other end, can cost them money, and keeps their visitors out.",
-        "If it is yours, or its owner agrees, give --allow-remote.",
+        f"{what}, {host}, is not on this machine (loopback): a load test against somebody else's machine looks like an attack, "
+        "can cost its owner money, and keeps other visitors out.",
+        "Add --allow-remote if that machine is yours, or its owner and the network's agree.",
     )
 
 
 def _loopback(address: str) -> bool:
     parsed = ipaddress.ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_loopback)
+    return bool((getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback)

@@ -41,6 +41,7 @@ class LoadGenerator:
             "HF_HUB_OFFLINE": "1",
             "PYTHONUNBUFFERED": "1",
         }
+        environment.pop("GRADSOAK_AUTH", None)  # logins come with the configuration
         with theirs:
             self._child = Child(
                 # -P: Locust and we must not import from whatever folder the user stands in.
