@@ -49,15 +49,18 @@ _STEPS = [1, 2, 2.5, 5, 10]
 
 
 def draw_all(data: RunData, analysis: Analysis) -> list[Plot]:
-    """Draw every plot of a run. One without data says so, in the middle, and why."""
+    """Draw every plot of a run. One without data says so, in the middle, and why.
+
+    Of memory that nobody could look at there is none: the page says why in words.
+    """
+    external = data.manifest.external
     with style():
-        return [
-            _memory_over_time(data),
-            _memory_per_session(data.plateaus, analysis),
-            _latency(analysis),
-            _stages(analysis),
-            _throughput(data, analysis),
-        ]
+        memory = (
+            []
+            if external is not None and external.pid is None
+            else [_memory_over_time(data), _memory_per_session(data.plateaus, analysis)]
+        )
+        return [*memory, _latency(analysis), _stages(analysis), _throughput(data, analysis)]
 
 
 def ranked(latency_ms: dict[str, Latency]) -> list[tuple[str, Latency]]:
