@@ -311,14 +311,21 @@ def _unreachable(url: str, error: Exception, timeout_s: float) -> _Unreachable:
             UsageError(f"{root} does not speak TLS: {error.reason or error}.", "Is it an http:// address?"),
             waiting=False,
         )
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):  # RemoteDisconnected is one of these
+        return _Unreachable(
+            TargetError(
+                f"What listens at {root} hangs up without an answer.",
+                "Check the port and the app's log; if the app was started with a certificate, its address begins with https://.",
+            ),
+            waiting=True,
+        )
     if isinstance(error, http.client.HTTPException):
         return _Unreachable(
             UsageError(
                 f"What listens at {root} does not answer in HTTP ({type(error).__name__}).",
                 "Check the port; if the app was started with a certificate, its address begins with https://.",
             ),
-            # A server that hangs up without a word may be about to start, or speak TLS.
-            waiting=isinstance(error, http.client.RemoteDisconnected),
+            waiting=False,
         )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return _Unreachable(
