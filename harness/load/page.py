@@ -512,9 +512,10 @@ class GradioPage:
         if endpoint is None:
             names = sorted(protocol.by_api_name)
             near = difflib.get_close_matches(api_name, names, n=3, cutoff=0.5)
+            offered = [_signature(protocol.by_api_name[name]) for name in sorted(names, key=lambda n: n not in near)]
             raise PageMisuse(
                 f"The app has no endpoint {api_name!r}.",
-                f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names) or 'none'}.",
+                (f"Did you mean {' or '.join(near)}? " if near else "") + f"It has {', '.join(offered) or 'none'}.",
             )
         return endpoint
 
@@ -567,3 +568,14 @@ class GradioPage:
 
 def _arguments(number: int) -> str:
     return "1 argument" if number == 1 else f"{number or 'no'} arguments"
+
+
+def _signature(endpoint: Endpoint) -> str:
+    """An endpoint as a workload calls it: `/click(label, n=…)`; a private one, of which nothing is told, by its name."""
+    if endpoint.parameters_info is None:
+        return str(endpoint.api_name)
+    names = [
+        f"{parameter['parameter_name']}{'=…' if parameter.get('parameter_has_default') else ''}"
+        for parameter in endpoint.parameters_info
+    ]
+    return f"{endpoint.api_name}({', '.join(names)})"

@@ -7,6 +7,7 @@ request, which costs more than the server's own work.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Iterator, Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -34,8 +35,8 @@ _BLOCK_BYTES = 65536
 
 @functools.cache
 def _tls_context(cafile: str | None = None) -> gevent.ssl.SSLContext:
-    """One for the whole process: building it costs 25 ms."""
-    return gevent.ssl.create_default_context(cafile=cafile)
+    """One for the whole process: building it costs 25 ms. It trusts SSL_CERT_FILE, as the look at the app before the run does."""
+    return gevent.ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or cafile)
 
 
 @functools.cache
