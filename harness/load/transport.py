@@ -137,11 +137,16 @@ class Transport:
         self._streams.add(stream)
         return stream
 
-    def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket]:
-        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers."""
+    def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket | None]:
+        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers.
+
+        The socket is None if there is no such stream (404).
+        """
         pool = self._connections(1)
         response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", pool)
         socket = response._sock
+        if socket is None and response.status_code == 404:
+            return 404, None
         if socket is None:
             raise OperationUnknown("protocol", f"GET {path} ended at once")
         # From here on the socket is nobody's but the caller's.

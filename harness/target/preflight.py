@@ -22,10 +22,10 @@ import msgspec
 from harness.addresses import require_loopback
 from harness.errors import TargetError, UsageError
 
-# What GradioPage speaks: a queue/join that answers with an event id, and one stream for all events of a session.
-# `sse_v1` (Gradio 4.13 to 4.19) ends that stream with the first event, `sse` (4.0 to 4.12) has one stream per event.
-PROTOCOLS = ("sse_v2", "sse_v2.1", "sse_v3")
-FIRST_RELEASE = "4.20"
+# What GradioPage speaks (a test keeps it the same as in `harness.load.protocol`, which cannot be imported here).
+PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
+# The oldest release that was tried.
+FIRST_RELEASE = "4.16"
 _MAX_BODY = 64 * 1024 * 1024
 _RETRY_S = 0.2
 # Each costs a request; a wrong one among very many shows in the history.
@@ -179,7 +179,7 @@ def check_protocol(version: str, protocol: str, who: str) -> None:
     """
     if protocol in PROTOCOLS:
         return
-    known = protocol in ("ws", "sse", "sse_v1")
+    known = protocol in ("ws", "sse")
     raise UsageError(
         f"{who} is Gradio {version} with the protocol {protocol}, which is too {'old' if known else 'new'}; "
         f"gradsoak speaks {', '.join(PROTOCOLS)}.",

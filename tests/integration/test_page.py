@@ -13,7 +13,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from harness.load import GradioPage
+from harness.load import GradioPage, transport
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
 

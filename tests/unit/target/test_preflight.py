@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
+from harness.load import protocol as page_protocol
 from harness.target.preflight import PROTOCOLS, check_protocol, clean_url
 
 
@@ -50,12 +51,15 @@ def test_the_protocols_that_the_page_speaks(protocol: str) -> None:
     check_protocol("6.31.0", protocol, "The app")
 
 
+def test_the_page_and_the_look_before_the_run_agree_on_protocols() -> None:
+    assert page_protocol.PROTOCOLS == PROTOCOLS
+
+
 @pytest.mark.parametrize(
     ("version", "protocol", "says", "hint"),
     [
-        ("3.50.2", "ws", "too old", "Gradio 4.20 or later"),
-        ("4.0.2", "sse", "too old", "Gradio 4.20 or later"),
-        ("4.16.0", "sse_v1", "too old", "Gradio 4.20 or later"),
+        ("3.50.2", "ws", "too old", "Gradio 4.16 or later"),
+        ("4.0.2", "sse", "too old", "Gradio 4.16 or later"),
         ("9.0.0", "carrier-pigeon", "too new", "Update gradsoak"),
     ],
 )
