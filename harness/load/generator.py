@@ -42,6 +42,8 @@ class LoadGenerator:
             "PYTHONUNBUFFERED": "1",
         }
         environment.pop("GRADSOAK_AUTH", None)  # logins come with the configuration
+        if trusted := os.environ.get("SSL_CERT_FILE"):
+            environment["SSL_CERT_FILE"] = os.path.abspath(trusted)  # its working folder is another
         with theirs:
             self._child = Child(
                 # -P: Locust and we must not import from whatever folder the user stands in.

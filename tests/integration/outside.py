@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -15,6 +16,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
 
 # Each click answers with the session's own count and labels, as the workload of `counters` wants it.
 CLICK_APP = """
@@ -68,20 +71,35 @@ def start_app(
         )
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def make_certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, in `certificate`, with its key in `key`."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder.mkdir(exist_ok=True)
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "certificate"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder / "certificate"
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], certificate: Path | None = None) -> None:
     """Until the app answers, with its config or with the demand for a login."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         assert process.poll() is None, "the app of the test ended"
-        if answers(url):
+        if answers(url, certificate):
             return
         time.sleep(0.02)
     raise AssertionError("the app of the test never answered")
 
 
-def answers(url: str) -> bool:
+def answers(url: str, certificate: Path | None = None) -> bool:
+    trusted = None if certificate is None else ssl.create_default_context(cafile=certificate)
     try:
-        with urllib.request.urlopen(f"{url}/config", timeout=5):
+        with urllib.request.urlopen(f"{url}/config", timeout=5, context=trusted):
             return True
     except urllib.error.HTTPError as error:
         return error.code == 401
@@ -91,14 +109,18 @@ def answers(url: str) -> bool:
 
 @contextlib.contextmanager
 def running_app(
-    folder: Path, *arguments: str, source: str = CLICK_APP + LAUNCH, path: str = ""
+    folder: Path,
+    *arguments: str,
+    source: str = CLICK_APP + LAUNCH,
+    path: str = "",
+    certificate: Path | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """An app that runs while the block does: its address, without a slash at the end, and its process."""
     port = free_port()
     process = start_app(folder, *arguments, port=port, source=source)
     try:
-        url = f"http://127.0.0.1:{port}{path}"
-        wait_for(url, process)
+        url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}{path}"
+        wait_for(url, process, certificate)
         yield url, process
     finally:
         process.kill()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.integration.outside import (
     MOUNT,
     answers,
     free_port,
+    make_certificate,
     running_app,
     start_app,
     wait_for,
@@ -177,19 +179,13 @@ demo.launch(auth=who)
 """
 
 
-@pytest.mark.parametrize("given", ["option", "environment"])
 def test_a_launched_app_that_asks_for_a_login_gets_it(
-    given: str, make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = tmp_path / "seen"
     folder = make_scenario(ASKING_APP.replace('os.environ["SEEN"]', repr(str(seen))))
-    logins = [f"alice:{SECRETS[0]}", f"bob:{SECRETS[1]}"]
-    options: list[str] = []
-    if given == "option":
-        options = [f"--auth={logins[0]}", f"--auth={logins[1]}"]
-    else:
-        monkeypatch.setenv("GRADSOAK_AUTH", "\n".join(logins))
-    done = gradsoak("run", folder, *options, "--out", "run", "--json", cwd=tmp_path)
+    monkeypatch.setenv("GRADSOAK_AUTH", f"alice:{SECRETS[0]}\nbob:{SECRETS[1]}")
+    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     for secret in SECRETS:
         assert holds(tmp_path / "run", secret) == []
@@ -210,9 +206,46 @@ def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
     run = RunDir.open(tmp_path / "run")
     failed = [r for r in run.history()[0]["0"] if isinstance(r, Fail)]
     assert {r.error.kind for r in failed} == {"rejected"}
-    assert any("refuses the login" in r.error.message for r in failed)
+    assert any("login of 'alice'" in r.error.message for r in failed)
     assert done.code != 0
     assert holds(run.path, SECRETS[0]) == []
+
+
+TLS = LAUNCH.replace(
+    "demo.launch(", "demo.launch(ssl_certfile='certificate', ssl_keyfile='key', ssl_verify=False, "
+)
+ONE_VISIT = """
+import sys
+from harness.load import GradioPage
+from harness.load.outcomes import OperationFailed, OperationUnknown
+
+page = GradioPage(sys.argv[1], timeout_s=20, auth=("alice", "secret"))
+try:
+    page.open()
+    print(page.call("/click", "a")[0], page.call("/click", "b")[0], page.connected)
+except (OperationFailed, OperationUnknown) as error:
+    print(type(error).__name__, error)
+page.close()
+"""
+
+
+def test_a_page_speaks_tls_and_trusts_whom_it_was_told_to(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    certificate = make_certificate(folder)
+    with running_app(folder, "alice:secret", source=CLICK_APP + TLS, certificate=certificate) as (url, _):
+        facts = [
+            subprocess.run(
+                [sys.executable, "-c", ONE_VISIT, f"{url}/"],
+                env={**os.environ, "SSL_CERT_FILE": trusted},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for trusted in (str(certificate), "")
+        ]
+    assert facts[0].stdout == "1 2 True\n", facts[0].stderr
+    assert "certificate verify failed" in facts[1].stdout
 
 
 class Command:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from harness.errors import ExitCode, HarnessError
 from harness.target import AppFacts, inspect_url
 from harness.target.preflight import app_id
 from tests.integration.cli import gradsoak
-from tests.integration.outside import Page, fake_server, free_port, raw_server
+from tests.integration.outside import Page, fake_server, free_port, make_certificate, raw_server
 
 USAGE, FAILED = ExitCode.USAGE, ExitCode.TARGET_FAILED
 HTML = "<!doctype html><title>Welcome</title>"
@@ -170,17 +168,10 @@ def test_the_number_of_an_app(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
+    """A certificate that nobody has signed and its key, in one file."""
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "certificate"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (folder / "both").write_text((folder / "key").read_text() + (folder / "certificate").read_text())
+    certificate = make_certificate(folder)
+    (folder / "both").write_text((folder / "key").read_text() + certificate.read_text())
     return folder / "both"
 
 
