@@ -42,7 +42,7 @@ class ExternalTarget:
         self._lock = threading.Lock()
         self._news: list[str] = []
         self._app_id = facts.app_id
-        self._restart_told = False
+        self._told: set[str] = set()
         self._refused_since: float | None = None
         self._gone_s: float | None = None
         self._stop = threading.Event()
@@ -107,7 +107,12 @@ class ExternalTarget:
         try:
             found = app_id(self._facts, _WATCH_TIMEOUT_S)
         except TimeoutError:
-            return  # it is there, and busy: what that means, the operations say
+            with self._lock:  # it is there, and busy or hanging: what that means, the operations say
+                self._tell(
+                    "silent",
+                    f"The app gave no answer within {_WATCH_TIMEOUT_S:g} s to the simplest of questions (its app_id): it hung, or was overloaded",
+                )
+            return
         except ConnectionError:
             with self._lock:
                 self._refused_since = now_s if self._refused_since is None else self._refused_since
@@ -117,13 +122,19 @@ class ExternalTarget:
         with self._lock:
             self._refused_since = self._gone_s = None
             changed = found is not None and self._app_id is not None and found != self._app_id
-            if changed and not self._restart_told:
-                self._restart_told = True
-                self._news.append(
+            if changed:
+                self._tell(
+                    "restarted",
                     "The app is not the one that it was at the start (its app_id changed): it was restarted, or several replicas "
-                    "answer at this address. Sessions lose what they kept in the other"
+                    "answer at this address. Sessions lose what they kept in the other",
                 )
             self._app_id = found if found is not None else self._app_id
+
+    def _tell(self, what: str, sentence: str) -> None:
+        """Each kind of news once: replicas would take turns for ever."""
+        if what not in self._told:
+            self._told.add(what)
+            self._news.append(sentence)
 
     def _run(self) -> None:
         while not self._stop.wait(_WATCH_INTERVAL_S):
