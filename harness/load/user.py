@@ -134,18 +134,18 @@ class GradioUser(User):  # type: ignore[misc]
 class Director:
     """Tells the users of one worker what to do in the current phase. Shared by all of them.
 
-        Attributes:
-                auth: user names and passwords, which sessions take in turn.
-            on_misuse: told when the workload asks for what the page does not have, so that the run can end.
-            role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
-                leaving: set when visitors must finish.
-            releasing: set when holders must close their sessions.
-            present: users that have started and not ended, visitors and holders.
-            holding: those of them that hold a session with its state.
-            turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
-            hold_failures: sessions of the current step that could not be opened or given their state.
-            idle: users with an open session that wait for an arrival, the longest waiting first.
-            in_use: users that answer arrivals, idle or not.
+    Attributes:
+            auth: user names and passwords, which sessions take in turn.
+        on_misuse: told when the workload asks for what the page does not have, so that the run can end.
+        role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
+            leaving: set when visitors must finish.
+        releasing: set when holders must close their sessions.
+        present: users that have started and not ended, visitors and holders.
+        holding: those of them that hold a session with its state.
+        turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
+        hold_failures: sessions of the current step that could not be opened or given their state.
+        idle: users with an open session that wait for an arrival, the longest waiting first.
+        in_use: users that answer arrivals, idle or not.
     """
 
     def __init__(
