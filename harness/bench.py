@@ -86,12 +86,14 @@ def execute_all(
         All rows, or those until the user interrupted it; `ended` says which.
     """
     began = time.monotonic()
+    interpreter = plans[0].interpreter
+    assert interpreter is not None  # a bench starts its apps itself
     bench = Bench(
         schema_version=SCHEMA_VERSION,
         bench_id=folder.name,
         gradsoak_version=__version__,
-        gradio_version=plans[0].interpreter.gradio_version,
-        python_version=plans[0].interpreter.version,
+        gradio_version=interpreter.gradio_version,
+        python_version=interpreter.version,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         profile=plans[0].profile.name,
         started_wall_ns=time.time_ns(),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import random
+import re
 import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -21,7 +23,7 @@ from harness.checkers import CHECKERS
 from harness.load.distribution import Distribution
 from harness.records import SCHEMA_VERSION, ClockAnchor, Machine, Profile, RunManifest
 from harness.scenario import Scenario
-from harness.target import Interpreter
+from harness.target import Account, Interpreter, RunningApp
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,19 +31,24 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         params: the scenario's adjustable values, overrides applied.
+        interpreter: what runs the app, None if it runs already.
         ready_timeout_s: longest wait for the app to answer its first request.
         argv: the command line, for the manifest.
         distribution: how the load is divided among several processes, None for a single one.
+        external: the app, if it runs already; None to start the scenario's own.
+        auth: user names and passwords that sessions log in with, in turn. Never written to a file.
     """
 
     scenario: Scenario
     profile: Profile
     params: dict[str, str]
     seed: int
-    interpreter: Interpreter
+    interpreter: Interpreter | None
     ready_timeout_s: float
     argv: list[str]
     distribution: Distribution | None = None
+    external: RunningApp | None = None
+    auth: list[Account] = []
 
 
 def new_run_id(scenario: str) -> str:
@@ -56,7 +63,7 @@ def random_seed() -> int:
 
 def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
     """Everything that is decided before the run begins; `state` is added once the workload is loaded."""
-    scenario, interpreter = options.scenario, options.interpreter
+    scenario, interpreter, external = options.scenario, options.interpreter, options.external
     expect = None
     if scenario.expect is not None:
         expect = {"verdict": scenario.expect.verdict}
@@ -78,13 +85,13 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         state={},
         checks=[checker.name for checker in CHECKERS],
         git_sha=_git_sha(scenario.folder),
-        target_python=interpreter.path,
-        target_python_version=interpreter.version,
-        target_packages=interpreter.packages,
+        target_python=interpreter.path if interpreter else None,
+        target_python_version=interpreter.version if interpreter else None,
+        target_packages=interpreter.packages if interpreter else {},
         harness_packages={
             d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]
         },
-        gradio_version=interpreter.gradio_version,
+        gradio_version=external.facts.gradio_version if external else _gradio_version(interpreter),
         machine=Machine(
             system=platform.system(),
             release=platform.release(),
@@ -93,7 +100,13 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
             memory_bytes=psutil.virtual_memory().total,
         ),
         clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
+        external=external.record if external else None,
     )
+
+
+def _gradio_version(interpreter: Interpreter | None) -> str:
+    assert interpreter is not None  # an app that does not run already needs one
+    return interpreter.gradio_version
 
 
 def _git_sha(folder: Path) -> str | None:
@@ -118,5 +131,29 @@ def _git_sha(folder: Path) -> str | None:
 
 
 def command_line() -> list[str]:
-    """The command that the user typed, for the manifest."""
-    return ["gradsoak", *sys.argv[1:]]
+    """The command that the user typed, for the manifest: without passwords."""
+    return ["gradsoak", *without_secrets(sys.argv[1:])]
+
+
+def without_secrets(arguments: Sequence[str]) -> list[str]:
+    """A command line whose logins, and whatever a URL carries besides its path, are replaced by `***`."""
+    shown = []
+    option = ""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if option in ("--auth", "--url"):
+            shown.append(_redacted(option, argument))
+            option = ""
+        elif equals and name in ("--auth", "--url"):
+            shown.append(f"{name}={_redacted(name, value)}")
+        else:
+            shown.append(argument)
+            option = argument
+    return shown
+
+
+def _redacted(option: str, value: str) -> str:
+    if option == "--auth":
+        return value if value.startswith("@") else "***"
+    value = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.\-]*://)?[^/@?#]*@", r"\1***@", value)
+    return re.sub(r"[?#].*", "?***", value)

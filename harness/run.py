@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from harness.errors import HarnessError, StorageError, TargetError
+from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
 from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
 from harness.load.distribution import DistributedGenerator
 from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest
 from harness.processes import uninterrupted
-from harness.records import LoadStatus, Plateau, ProcessSample, RunEvent, StateVariable
+from harness.records import LoadStatus, Plateau, ProbeSample, ProcessSample, RunEvent, StateVariable
 from harness.results import (
     EVENTS,
     LOADGEN_LOG,
@@ -28,10 +28,11 @@ from harness.results import (
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
     TARGET_LOG,
+    JsonLinesWriter,
     RunDir,
 )
 from harness.sampling import Sampler, measure_tree
-from harness.target import Target
+from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
@@ -93,7 +94,7 @@ def execute(
         ended, reason = "interrupted", "The run was interrupted."
         raise
     except HarnessError as error:
-        kinds = {TargetError: "target_failed", StorageError: "storage_failed"}
+        kinds = {TargetError: "target_failed", StorageError: "storage_failed", UsageError: "misused"}
         ended, reason, early = kinds.get(type(error), "load_failed"), error.message, error
     except BaseException as error:
         ended, reason = "internal_error", f"{type(error).__name__}: {error}"
@@ -114,7 +115,8 @@ class _Run:
         self._phase = "start"
         self._rate = _Rate()
         self._events = run_dir.writer(EVENTS)
-        self._target: Target | None = None
+        self._plateaus = _PlateauFiles(run_dir)
+        self._target: AppUnderTest | None = None
         self._load: LoadGenerator | None = None
         self._sampler = Sampler(
             options.profile.sample_interval_s,
@@ -130,14 +132,11 @@ class _Run:
         """From the start of the app to the last measurement."""
         options, profile = self._options, self._options.profile
         self._enter("start")
-        self._target = Target(
-            options.scenario.app, options.interpreter, self._dir.path / TARGET_LOG, options.params
-        )
+        self._target = target = _target(options, self._dir)
         # Both take seconds to import their libraries; the app is not measured yet, so they may do it together.
         self._load = self._make_generator()
-        url = self._target.wait_ready(options.ready_timeout_s, self._show)
-        hello = self._target.probe.hello()
-        self._event("target_ready", pid=self._target.pid, url=url, overridden=hello.get("overridden", {}))
+        url = target.wait_ready(options.ready_timeout_s, self._show)
+        self._event("target_ready", **target.describe())
         ready = self._load.configure(
             GeneratorConfig(
                 url=url,
@@ -150,67 +149,59 @@ class _Run:
                 seed=options.seed,
                 params=options.params,
                 profile=profile,
+                auth=options.auth if target.asks_login else [],
             ),
             self._tick,
         )
         self._declare(ready.state)
-        self._sampler.watch("target", self._target.pid, self._dir.writer(PROCESS_SAMPLES))
+        if target.pid is not None:
+            self._sampler.watch("target", target.pid, self._dir.writer(PROCESS_SAMPLES))
         if self._load.watched:
             self._sampler.watch("loadgen", self._load.pids, self._dir.writer(LOADGEN_SAMPLES))
         self._sampler.start()
-        probe_samples = self._dir.writer(PROBE_SAMPLES)
-        plateaus = self._dir.writer(PLATEAUS)
-
-        def plateau(label: str, sessions: int) -> None:
-            measured = self._settle(label, sessions)
-            probe_samples.append(measured.probe)
-            plateaus.append(measured)
-
-        try:
-            if profile.warmup_s > 0:
-                self._enter("warm-up", users=min(_WARMUP_USERS, profile.users))
-                self._perform(
-                    Drive(
-                        users=min(_WARMUP_USERS, profile.users),
-                        spawn_rate=_WARMUP_USERS,
-                        duration_s=profile.warmup_s,
-                        phase="warm-up",
-                    )
-                )
-            self._enter("staircase")
-            plateau("staircase", 0)
-            held = 0
-            for level in range(1, profile.staircase.levels + 1):
-                wanted = level * profile.staircase.sessions_per_level
-                done = self._perform(Hold(sessions=wanted, phase="staircase"))
-                if done.held < wanted:
-                    self._event(
-                        "warning",
-                        text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened or given their state",
-                    )
-                held = done.held
-                plateau("staircase", held)
-            self._event("limits", **msgspec.to_builtins(self._target.probe.limits()))
-            self._enter("load", users=profile.users if profile.model == "closed" else 0)
-            driven = self._perform(
+        if profile.warmup_s > 0:
+            self._enter("warm-up", users=min(_WARMUP_USERS, profile.users))
+            self._perform(
                 Drive(
-                    users=profile.users,
-                    spawn_rate=profile.spawn_rate,
-                    duration_s=profile.duration_s,
-                    phase="load",
-                    arrival_rate=profile.arrival_rate,
+                    users=min(_WARMUP_USERS, profile.users),
+                    spawn_rate=_WARMUP_USERS,
+                    duration_s=profile.warmup_s,
+                    phase="warm-up",
                 )
             )
-            if driven.arrivals is not None:
-                self._event("arrivals", **msgspec.to_builtins(driven.arrivals))
-            self._enter("drain")
-            self._perform(Release(phase="drain"))
-            self._enter("after-close")
-            plateau("after-close", 0)
-            self._load.quit(self._tick)
-        finally:
-            probe_samples.close()
-            plateaus.close()
+        self._enter("staircase")
+        self._measure("staircase", 0)
+        held = 0
+        for level in range(1, profile.staircase.levels + 1):
+            wanted = level * profile.staircase.sessions_per_level
+            done = self._perform(Hold(sessions=wanted, phase="staircase"))
+            if done.held < wanted:
+                self._event(
+                    "warning",
+                    text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened or given their state",
+                )
+            held = done.held
+            self._measure("staircase", held)
+        limits = target.limits()
+        if limits is not None:
+            self._event("limits", **msgspec.to_builtins(limits))
+        self._enter("load", users=profile.users if profile.model == "closed" else 0)
+        driven = self._perform(
+            Drive(
+                users=profile.users,
+                spawn_rate=profile.spawn_rate,
+                duration_s=profile.duration_s,
+                phase="load",
+                arrival_rate=profile.arrival_rate,
+            )
+        )
+        if driven.arrivals is not None:
+            self._event("arrivals", **msgspec.to_builtins(driven.arrivals))
+        self._enter("drain")
+        self._perform(Release(phase="drain"))
+        self._enter("after-close")
+        self._measure("after-close", 0)
+        self._load.quit(self._tick)
 
     def finish(self, ended: str, reason: str) -> None:
         """Stop everything that was started, and seal the folder."""
@@ -225,6 +216,7 @@ class _Run:
         else:
             self._last_words(ended, reason)
         self._events.close()
+        self._plateaus.close()
         try:
             self._dir.seal(ended, reason)
         except StorageError:
@@ -253,8 +245,14 @@ class _Run:
             on_event=self._event,
         )
 
-    def _settle(self, label: str, sessions: int) -> Plateau:
-        """Collect garbage and trim until two measurements agree, or the profile's patience ends."""
+    def _measure(self, label: str, sessions: int) -> None:
+        """Put down a plateau, if the app's memory can be seen at all."""
+        plateau = self._settle(label, sessions)
+        if plateau is not None:
+            self._plateaus.append(plateau)
+
+    def _settle(self, label: str, sessions: int) -> Plateau | None:
+        """Bring memory to rest until two measurements agree, or the profile's patience ends; None without a process to look at."""
         assert self._target is not None
         assert self._load is not None
         began = time.monotonic()
@@ -262,14 +260,20 @@ class _Run:
         before: int | None = None
         while True:
             self._tick()
-            probe = self._ask_target(self._target.probe.settle)
-            process = measure_tree(self._target.pid)
+            pid = self._target.pid
+            if pid is None:
+                return None
+            probe = self._target.settle()
+            process = measure_tree(pid)
             if process is None:
                 self._target.check_alive("while its memory was measured")
+                if self._target.pid is None:
+                    return None
                 raise TargetError(
                     "The app ended while its memory was measured.", f"Its log: {self._dir.path / TARGET_LOG}"
                 )
-            level = probe.live_bytes if probe.live_bytes is not None else process.rss_bytes
+            inside = probe.live_bytes if probe is not None else None
+            level = inside if inside is not None else process.rss_bytes
             quiet = before is not None and abs(level - before) <= max(_QUIET_BYTES, _QUIET_SHARE * before)
             if quiet or time.monotonic() > deadline:
                 break
@@ -280,20 +284,11 @@ class _Run:
             label=label,
             open_sessions=sessions,
             process=process,
-            probe=probe,
+            probe=probe or ProbeSample(time_ns=process.time_ns, wall_ns=process.wall_ns),
             loadgen_rss_bytes=generator.rss_bytes if generator else None,
             settle_s=time.monotonic() - began,
             quiet=quiet,
         )
-
-    def _ask_target(self, question: Callable[[], Any]) -> Any:
-        assert self._target is not None
-        try:
-            return question()
-        except TargetError:
-            time.sleep(0.2)  # let the process be reaped, so that the error says how it ended
-            self._target.check_alive(f"during the phase {self._phase!r}")
-            raise
 
     def _perform(self, command: Command) -> Done:
         assert self._load is not None
@@ -310,6 +305,8 @@ class _Run:
     def _tick(self) -> None:
         """Whatever must be looked at all the time: is everybody alive, and what does the user see?"""
         if self._target is not None:
+            for text in self._target.news():
+                self._event("warning", text=text)
             self._target.check_alive(f"during the phase {self._phase!r}")
         if self._sampler.failure is not None:
             raise self._sampler.failure
@@ -351,6 +348,38 @@ class _Run:
         """Complete the manifest with what only the workload knows."""
         self._manifest = msgspec.structs.replace(self._manifest, state=state)
         self._dir.write_json(MANIFEST, self._manifest)
+
+
+def _target(options: RunOptions, run_dir: RunDir) -> AppUnderTest:
+    """The app under test, started, or as it runs already."""
+    if options.external is not None:
+        return ExternalTarget(options.external.facts, options.external.record.pid)
+    assert options.interpreter is not None
+    return Target(
+        options.scenario.app, options.interpreter, run_dir.path / TARGET_LOG, options.params, options.auth
+    )
+
+
+class _PlateauFiles:
+    """Writes plateaus, and what the probe said at them. Files appear with what they hold: an empty one looks like a loss."""
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._dir = run_dir
+        self._open: dict[str, JsonLinesWriter] = {}
+
+    def append(self, plateau: Plateau) -> None:
+        if plateau.probe.live_bytes is not None or plateau.probe.sessions is not None:
+            self._writer(PROBE_SAMPLES).append(plateau.probe)
+        self._writer(PLATEAUS).append(plateau)
+
+    def close(self) -> None:
+        for writer in self._open.values():
+            writer.close()
+
+    def _writer(self, name: str) -> JsonLinesWriter:
+        if name not in self._open:
+            self._open[name] = self._dir.writer(name)
+        return self._open[name]
 
 
 class _Rate:

@@ -52,7 +52,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: the folder's name.
         folder: absolute path.
-        app: path of `app.py`.
+        app: path of `app.py`; the file may be missing if it need not be started.
         workload: path of the workload, which may belong to another scenario.
         params: adjustable values with their defaults; the app gets them as environment variables.
         expect: what is declared, None if nothing is.
@@ -82,8 +82,12 @@ def bundled() -> list[Scenario]:
     return [load(folder) for folder in sorted(bundled_folder().iterdir()) if (folder / APP).is_file()]
 
 
-def find(target: str) -> Scenario:
+def find(target: str, needs_app: bool = True) -> Scenario:
     """Find a scenario by the name of a bundled one, or by the path of a folder.
+
+    Args:
+        target: what the user named.
+        needs_app: its app will be started; otherwise the folder need not hold one.
 
     Raises:
         UsageError: there is none; the message names those that are near.
@@ -93,7 +97,7 @@ def find(target: str) -> Scenario:
         return load(folder)
     path = Path(target).expanduser()
     if path.is_dir():
-        return load(path.resolve())
+        return load(path.resolve(), needs_app)
     if path.is_file():
         raise UsageError(
             f"{target} is a file.",
@@ -105,17 +109,22 @@ def find(target: str) -> Scenario:
     raise UsageError(f"There is no scenario {target!r}, neither bundled nor as a folder.", hint)
 
 
-def load(folder: Path) -> Scenario:
+def load(folder: Path, needs_app: bool = True) -> Scenario:
     """Read a scenario folder.
+
+    Args:
+        folder: absolute path.
+        needs_app: see `find`.
 
     Raises:
         UsageError: a file is missing or not valid.
     """
     app = folder / APP
-    if not app.is_file():
+    if needs_app and not app.is_file():
         raise UsageError(
             f"{folder} has no {APP}.",
-            f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md.",
+            f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md. "
+            "For an app that runs already, give its address with --url.",
         )
     settings = _read_settings(folder / SETTINGS)
     workload = (folder / settings.workload).resolve()

@@ -115,7 +115,7 @@ def analyse(data: RunData) -> Analysis:
         arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
-        memory=memory_figures(data.plateaus),
+        memory=memory_figures(data.plateaus, data.manifest.external),
         loadgen=loadgen,
         generator=generator,
         server=server_figures(data),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from harness.analysis.fit import Line, theil_sen
-from harness.records import Plateau
+from harness.records import ExternalApp, Plateau
 
 
 class PerSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +26,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Memory of the app.
 
     Attributes:
+        not_measured: what of it could not be measured, and why, in a sentence or two; None if all could.
         bytes_per_open_session: what one more open session, with its state, costs.
         after_close_live_bytes: live bytes at the end, all tabs closed, above plateau 0. Gradio keeps a closed
             session's state for an hour by default, so most of it is expected to be there still.
@@ -34,6 +35,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_open_session: PerSession
     after_close_live_bytes: int | None
     after_close_uss_bytes: int | None
+    not_measured: str | None = None
 
 
 def staircase(plateaus: Sequence[Plateau]) -> list[Plateau]:
@@ -66,7 +68,19 @@ def per_session(plateaus: Sequence[Plateau], measure: Callable[[Plateau], int | 
     return theil_sen([p.open_sessions for p in steps], known)
 
 
-def memory_figures(plateaus: Sequence[Plateau]) -> MemoryFigures:
+def not_measured(external: ExternalApp | None) -> str | None:
+    """What cannot be known of an app that gradsoak did not start; None for one that it did."""
+    if external is None:
+        return None
+    if external.pid is None:
+        return f"Memory was not measured: the app was not started by gradsoak, and {external.not_sampled}."
+    return (
+        "The live heap was not measured: the app was not started by gradsoak, so there is no probe in it. "
+        f"USS, RSS and CPU are those of process {external.pid} ({external.process}) with its children, seen from outside."
+    )
+
+
+def memory_figures(plateaus: Sequence[Plateau], external: ExternalApp | None = None) -> MemoryFigures:
     """All figures of memory."""
     return MemoryFigures(
         bytes_per_open_session=PerSession(
@@ -74,6 +88,7 @@ def memory_figures(plateaus: Sequence[Plateau]) -> MemoryFigures:
         ),
         after_close_live_bytes=_above_start(plateaus, live_bytes),
         after_close_uss_bytes=_above_start(plateaus, uss_bytes),
+        not_measured=not_measured(external),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -137,8 +138,28 @@ JoinTimeout = Annotated[
         rich_help_panel="Many cores, many machines",
     ),
 ]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help="Drive the app that runs at this address already, instead of starting the scenario's own.",
+    ),
+]
+Pid = Annotated[
+    int | None,
+    typer.Option("--pid", help="With --url: the app's process, if it is not the one that listens there."),
+]
 AllowRemote = Annotated[
-    bool, typer.Option("--allow-remote", help="Allow addresses that are not on this machine.")
+    bool, typer.Option("--allow-remote", help="Allow an address that is not this machine's own.")
+]
+Auth = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--auth",
+        metavar="USER:PASSWORD|@FILE",
+        help="Login for an app that asks for one; @FILE holds one per line. May be repeated: sessions take them in turn. "
+        "Default: the environment variable GRADSOAK_AUTH.",
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
@@ -146,6 +167,45 @@ Json = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder to make. Default: below ./reports.", show_default=False)
 ]
+
+
+def accounts(given: list[str] | None) -> list[tuple[str, str]]:
+    """User names and passwords from `--auth`, or from the environment variable GRADSOAK_AUTH (one per line).
+
+    Raises:
+        UsageError: one of them is not USER:PASSWORD, or a file cannot be read. The message does not repeat it.
+    """
+    texts = given if given else os.environ.get("GRADSOAK_AUTH", "").splitlines()
+    found = []
+    for text in texts:
+        lines = _lines(text[1:]) if text.startswith("@") else [text]
+        for line in lines:
+            if not line.strip():
+                continue
+            user, colon, password = line.partition(":")
+            if not colon or not user.strip():
+                raise UsageError(
+                    "A login is not USER:PASSWORD.",
+                    "For example: --auth alice:secret, or --auth @FILE with one such line for each account.",
+                )
+            found.append((user.strip(), password))
+    if texts and not found and any(text.strip() for text in texts):
+        raise UsageError(
+            "The file named with --auth holds no login.", "Write one USER:PASSWORD on each line."
+        )
+    return found
+
+
+def _lines(name: str) -> list[str]:
+    path = Path(name).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(
+            f"The file of logins {path} cannot be read: {reason}.",
+            "Name a file with one USER:PASSWORD on each line.",
+        ) from error
 
 
 def profile_overrides(

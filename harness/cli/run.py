@@ -14,7 +14,7 @@ from harness.errors import HarnessError, UsageError, run_exit_code
 from harness.plan import RunOptions, command_line, new_run_id, random_seed
 from harness.results import RunDir
 from harness.run import execute
-from harness.target import inspect_interpreter
+from harness.target import RunningApp, inspect_interpreter, inspect_url, locate
 
 
 def run(
@@ -34,7 +34,18 @@ def run(
     seed: options.Seed = None,
     python: options.Python = None,
     param: options.Param = None,
-    ready_timeout: options.ReadyTimeout = "60s",
+    url: options.Url = None,
+    pid: options.Pid = None,
+    allow_remote: options.AllowRemote = False,
+    auth: options.Auth = None,
+    ready_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--ready-timeout",
+            help="Longest wait for the app's first answer. Default: 60s, and none at all with --url.",
+            show_default=False,
+        ),
+    ] = None,
     workers: options.Workers = None,
     master: options.Master = False,
     worker: options.Worker = False,
@@ -44,12 +55,11 @@ def run(
     shards: options.Shards = "folder",
     shared_dir: options.SharedDir = None,
     join_timeout: options.JoinTimeout = "60s",
-    allow_remote: options.AllowRemote = False,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
     """Run one scenario under load, and report on isolation, memory and speed."""
-    found = scenario.find(target)
+    found = scenario.find(target, needs_app=url is None and not worker)
     if worker:
         if master:
             raise UsageError("A process is either the master or a worker.", "Leave out --master or --worker.")
@@ -74,6 +84,8 @@ def run(
         join_timeout=join_timeout,
         allow_remote=allow_remote,
     )
+    accounts = options.accounts(auth)
+    ready_timeout_s = None if ready_timeout is None else profiles.parse_duration(ready_timeout)
     overrides = options.profile_overrides(
         users=users,
         spawn_rate=spawn_rate,
@@ -85,15 +97,31 @@ def run(
         levels=levels,
         sessions_per_level=sessions_per_level,
     )
+    resolved = profiles.resolve(profile, found.profiles, overrides)
+    params = scenario.override_params(found, param or [])
+    external: RunningApp | None = None
+    if url is not None:
+        if python is not None:
+            raise UsageError(
+                "--python has no meaning with --url: the app runs already.", "Leave one of them out."
+            )
+        facts = inspect_url(
+            url, accounts=accounts, allow_remote=allow_remote, patience_s=ready_timeout_s or 0.0
+        )
+        external = locate(facts, pid)
+    elif pid is not None:
+        raise UsageError("--pid has no meaning without --url.", "gradsoak starts the scenario's own app.")
     run_options = RunOptions(
         scenario=found,
-        profile=profiles.resolve(profile, found.profiles, overrides),
-        params=scenario.override_params(found, param or []),
+        profile=resolved,
+        params=params,
         seed=random_seed() if seed is None else seed,
-        interpreter=inspect_interpreter(python),
-        ready_timeout_s=profiles.parse_duration(ready_timeout),
+        interpreter=None if external else inspect_interpreter(python),
+        ready_timeout_s=60.0 if ready_timeout_s is None else ready_timeout_s,
         argv=command_line(),
         distribution=divided,
+        external=external,
+        auth=accounts,
     )
     run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
     error: HarnessError | None = None

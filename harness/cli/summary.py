@@ -82,10 +82,15 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
             ),
         )
     memory = analysis.memory.bytes_per_open_session
-    table.add_row(
-        "one session costs",
-        f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS",
-    )
+    if manifest.external is None:
+        table.add_row(
+            "one session costs",
+            f"{units.bytes_with_interval(memory.live)} live,  {units.bytes_with_interval(memory.uss)} USS",
+        )
+    elif manifest.external.pid is not None:
+        table.add_row("one session costs", f"{units.bytes_with_interval(memory.uss)} USS")
+    if analysis.memory.not_measured:
+        table.add_row("memory", Text(analysis.memory.not_measured))
     for action, latency in analysis.latency_ms.items():
         told = "   ".join(
             f"{name} {value:.1f}"

@@ -19,6 +19,7 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
         samples: file of this worker's account of itself.
         worker: number of this worker, from 0.
         workers: how many there are; each brings its share of the arrivals.
+        auth: user names and passwords that sessions log in with, in turn; empty if the app asks for none.
     """
 
     url: str
@@ -31,6 +32,7 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     profile: Profile
     workers: int = 1
+    auth: list[tuple[str, str]] = []
 
 
 class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):

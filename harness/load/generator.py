@@ -244,12 +244,16 @@ class LoadGenerator:
 
 def generator_environment() -> dict[str, str]:
     """The environment of every process that makes load."""
-    return {
+    environment = {
         **os.environ,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    environment.pop("GRADSOAK_AUTH", None)  # logins come with the configuration
+    if trusted := os.environ.get("SSL_CERT_FILE"):
+        environment["SSL_CERT_FILE"] = os.path.abspath(trusted)  # its working folder is another
+    return environment
 
 
 def error_from(report: Broken) -> HarnessError:

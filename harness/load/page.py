@@ -166,10 +166,13 @@ class GradioPage:
         )
         if protocol.wants_heartbeat:
             status, socket = self._transport.lasting_stream(f"{prefix}heartbeat/{self._session_hash}")
-            if status != 200:
-                socket.close()
-                raise OperationFailed("rejected", f"the heartbeat answered {status}")
-            self._heartbeat = Heartbeat(socket, self._heartbeat_lost)
+            if socket is not None and status == 200:
+                self._heartbeat = Heartbeat(socket, self._heartbeat_lost)
+            else:
+                if socket is not None:
+                    socket.close()
+                if status != 404:  # before 4.21 Gradio had no heartbeat
+                    raise OperationFailed("rejected", f"the heartbeat answered {status}")
         for what in protocol.beyond:
             self._notice(what)
         activity = Activity()
@@ -512,9 +515,13 @@ class GradioPage:
         if endpoint is None:
             names = sorted(protocol.by_api_name)
             near = difflib.get_close_matches(api_name, names, n=3, cutoff=0.5)
+            offered = [
+                _signature(protocol.by_api_name[name]) for name in sorted(names, key=lambda n: n not in near)
+            ]
             raise PageMisuse(
                 f"The app has no endpoint {api_name!r}.",
-                f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names) or 'none'}.",
+                (f"Did you mean {' or '.join(near)}? " if near else "")
+                + f"It has {', '.join(offered) or 'none'}.",
             )
         return endpoint
 
@@ -525,7 +532,7 @@ class GradioPage:
                 f"input {n}" for n, kind in enumerate(endpoint.input_component_types) if not kind.is_state
             ]
         else:
-            wanted = [str(parameter["parameter_name"]) for parameter in info]
+            wanted = [_parameter(n, parameter) for n, parameter in enumerate(info)]
         try:
             if len(args) == len(wanted):
                 data: Sequence[Any] = args  # what construct_args would give, at a tenth of the time of a call
@@ -567,3 +574,19 @@ class GradioPage:
 
 def _arguments(number: int) -> str:
     return "1 argument" if number == 1 else f"{number or 'no'} arguments"
+
+
+def _signature(endpoint: Endpoint) -> str:
+    """An endpoint as a workload calls it: `/click(label, n=…)`; a private one, of which nothing is told, by its name."""
+    if endpoint.parameters_info is None:
+        return str(endpoint.api_name)
+    names = [
+        f"{_parameter(n, parameter)}{'=…' if parameter.get('parameter_has_default') else ''}"
+        for n, parameter in enumerate(endpoint.parameters_info)
+    ]
+    return f"{endpoint.api_name}({', '.join(names)})"
+
+
+def _parameter(number: int, info: Mapping[str, Any]) -> str:
+    """Name of a parameter; before 4.22 Gradio told none."""
+    return str(info.get("parameter_name") or f"input {number}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import tokens
 from harness.errors import StorageError
-from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
 from harness.records import Effect, Error
@@ -106,6 +106,7 @@ class LoadSession:
 
         Raises:
             SessionRetired: nobody knows what happened.
+            PageMisuse: the workload asks for what the page does not have; nothing was sent.
         """
         if self.retired and name != "close":
             raise SessionRetired(
@@ -130,6 +131,10 @@ class LoadSession:
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
+            raise
+        except PageMisuse as error:
+            # Every session would make the same mistake: whoever drives this one is told, and ends it all.
+            self._workload_broke(operation, name, error)
             raise
         except Exception as error:
             self._workload_broke(operation, name, error)

@@ -7,6 +7,7 @@ request, which costs more than the server's own work.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Iterator, Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -34,8 +35,8 @@ _BLOCK_BYTES = 65536
 
 @functools.cache
 def _tls_context(cafile: str | None = None) -> gevent.ssl.SSLContext:
-    """One for the whole process: building it costs 25 ms."""
-    return gevent.ssl.create_default_context(cafile=cafile)
+    """One for the whole process: building it costs 25 ms. It trusts SSL_CERT_FILE, as the look at the app before the run does."""
+    return gevent.ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or cafile)
 
 
 @functools.cache
@@ -136,11 +137,16 @@ class Transport:
         self._streams.add(stream)
         return stream
 
-    def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket]:
-        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers."""
+    def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket | None]:
+        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers.
+
+        The socket is None if there is no such stream (404).
+        """
         pool = self._connections(1)
         response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", pool)
         socket = response._sock
+        if socket is None and response.status_code == 404:
+            return 404, None
         if socket is None:
             raise OperationUnknown("protocol", f"GET {path} ended at once")
         # From here on the socket is nobody's but the caller's.

@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from locust import User
 from locust.exception import StopUser
 
 from harness.errors import StorageError
+from harness.load.outcomes import PageMisuse
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
@@ -42,11 +43,13 @@ class GradioUser(User):  # type: ignore[misc]
         host: root of the app, as everywhere in Locust.
         timeout_s: longest wait for one result.
         history_path: file for the operations, default: none is kept.
+        auth: user name and password, for an app that asks for a login.
     """
 
     abstract = True
     timeout_s: ClassVar[float] = 30.0
     history_path: ClassVar[str | None] = None
+    auth: ClassVar[tuple[str, str] | None] = None
 
     _shared_recorder: ClassVar[Recorder | None] = None
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
@@ -103,10 +106,11 @@ class GradioUser(User):  # type: ignore[misc]
         number: int,
         rng: random.Random,
         params: Mapping[str, str],
+        auth: tuple[str, str] | None = None,
     ) -> LoadSession:
-        """Build a session that reports to Locust as this user."""
+        """Build a session that reports to Locust as this user; `auth` goes before the class's own."""
         return LoadSession(
-            GradioPage(self.host, timeout_s=self.timeout_s),
+            GradioPage(self.host, timeout_s=self.timeout_s, auth=auth or self.auth),
             recorder,
             run_tag=run_tag,
             worker=worker,
@@ -131,8 +135,10 @@ class Director:
     """Tells the users of one worker what to do in the current phase. Shared by all of them.
 
     Attributes:
+            auth: user names and passwords, which sessions take in turn.
+        on_misuse: told when the workload asks for what the page does not have, so that the run can end.
         role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
-        leaving: set when visitors must finish.
+            leaving: set when visitors must finish.
         releasing: set when holders must close their sessions.
         present: users that have started and not ended, visitors and holders.
         holding: those of them that hold a session with its state.
@@ -153,8 +159,12 @@ class Director:
         worker: int,
         seed: int,
         params: Mapping[str, str],
+        auth: Sequence[tuple[str, str]] = (),
+        on_misuse: Callable[[PageMisuse], None] = lambda _: None,
     ) -> None:
         self.workload = workload
+        self.auth = auth
+        self.on_misuse = on_misuse
         self.recorder = recorder
         self.profile = profile
         self.run_tag = run_tag
@@ -184,6 +194,10 @@ class Director:
         self.sessions = next(self._numbers)
         return self.sessions
 
+    def account(self, number: int) -> tuple[str, str] | None:
+        """The login of a session: accounts are taken in turn. None if there are none."""
+        return self.auth[(number - 1) % len(self.auth)] if self.auth else None
+
 
 class ScenarioUser(GradioUser):
     """A person of a scenario: opens the page, does what the workload says, closes or reloads it, comes again.
@@ -209,13 +223,15 @@ class ScenarioUser(GradioUser):
     def make_session(self) -> LoadSession:
         """A session of this run."""
         director = self.director
+        number = director.next_session_number()
         return self.session_with(
             director.recorder,
             run_tag=director.run_tag,
             worker=director.worker,
-            number=director.next_session_number(),
+            number=number,
             rng=self.rng,
             params=director.params,
+            auth=director.account(number),
         )
 
     def live(self) -> None:
@@ -334,6 +350,8 @@ class ScenarioUser(GradioUser):
     def _attempt(self, step: Callable[[], None], intended_ns: int | None = None) -> None:
         """Let the workload act; what its own code raises is written down, and retires the session.
 
+        What no session can do with this app is told to the director, who ends the run.
+
         Args:
             step: what to do.
             intended_ns: when its first operation should begin, or should have begun; those after it follow from that one.
@@ -343,6 +361,11 @@ class ScenarioUser(GradioUser):
             step()
         except (SessionRetired, StorageError):
             raise
+        except PageMisuse as error:
+            if not self.session.retired:  # between two operations, so none has recorded it
+                self.session.workload_broke(error)
+            self.director.on_misuse(error)
+            raise SessionRetired(str(error)) from error
         except Exception as error:
             self.session.workload_broke(error)
             raise SessionRetired(str(error)) from error

@@ -42,6 +42,7 @@ from harness.load.control import (
     Status,
     Steady,
 )
+from harness.load.outcomes import PageMisuse
 from harness.load.recorder import Recorder
 from harness.load.user import Director, GradioUser, ScenarioUser
 from harness.load.watch import Watch
@@ -167,6 +168,8 @@ class Worker:
             worker=config.worker,
             seed=config.seed,
             params=config.params,
+            auth=config.auth,
+            on_misuse=lambda error: self._misused(Path(config.workload), error),
         )
         self._watch = Watch(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
         # Several workers have numbers from 1 on, a single one is 0; their places in the arrivals begin with 0.
@@ -317,6 +320,13 @@ class Worker:
             director = self._director
             visitors = len(director.present) - director.holding
             self.send(Status(status=self._recorder.status(visitors, director.open_sessions)))
+
+    def _misused(self, workload: Path, error: PageMisuse) -> None:
+        """The workload and the app do not fit together: no session would do better than the first."""
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(workload)]
+        where = f"{workload.name}:{lines[-1]}: " if lines else ""
+        self.send(Broken(cause="workload", message=where + error.message, hint=error.hint))
+        os._exit(1)
 
     def _storage_broke(self, error: StorageError) -> None:
         self.send(Broken(cause="storage", message=error.message, hint=error.hint))

@@ -5,6 +5,7 @@ from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
     ClockAnchor,
+    ExternalApp,
     GradioLimits,
     Machine,
     PlateauPlan,
@@ -41,6 +42,7 @@ __all__ = [
     "ClockAnchor",
     "Effect",
     "Error",
+    "ExternalApp",
     "Fail",
     "GeneratorSample",
     "GradioLimits",

@@ -34,13 +34,19 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     """Written last. A run folder without it is incomplete, and its verdict is `unknown`.
 
     Attributes:
-        ended: how the run ended. Only `completed` can lead to a verdict of `pass`.
+        ended: how the run ended; `misused` if scenario or command line do not fit the app. Only `completed` can lead to a verdict of `pass`.
         reason: text for people, empty when completed.
         shards: path within the run folder → what it held.
     """
 
     ended: Literal[
-        "completed", "interrupted", "target_failed", "load_failed", "storage_failed", "internal_error"
+        "completed",
+        "interrupted",
+        "target_failed",
+        "load_failed",
+        "storage_failed",
+        "misused",
+        "internal_error",
     ]
     reason: str
     wall_ns: int

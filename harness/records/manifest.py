@@ -99,6 +99,24 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: float | None = None
 
 
+class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that ran already, and that gradsoak did not start.
+
+    Attributes:
+        url: its root, without credentials and query.
+        protocol: how it brings results to a page, for example `sse_v3`.
+        pid: root of the process tree whose memory and CPU were sampled from outside, None if there is none.
+        process: name of that process.
+        not_sampled: why there is none, as the end of a sentence; empty if there is one.
+    """
+
+    url: str
+    protocol: str
+    pid: int | None
+    process: str | None
+    not_sampled: str
+
+
 class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Written first, atomically.
 
@@ -108,6 +126,8 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
         expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
         state: the variables that the workload reads and writes, with their models.
         packages: distribution → version, for the target's interpreter and for the harness.
+        target_python, target_python_version: None for an app that gradsoak did not start.
+        external: the app, if it ran already; None if gradsoak started it.
     """
 
     schema_version: int
@@ -125,10 +145,11 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, StateVariable]
     checks: list[str]
     git_sha: str | None
-    target_python: str
-    target_python_version: str
+    target_python: str | None
+    target_python_version: str | None
     target_packages: dict[str, str]
     harness_packages: dict[str, str]
     gradio_version: str
     machine: Machine
     clock: ClockAnchor
+    external: ExternalApp | None = None

@@ -29,6 +29,7 @@ _ENDED = {
     "target_failed": "The app stopped during the run.",
     "load_failed": "The load generator stopped during the run.",
     "storage_failed": "The records of the run could not be written.",
+    "misused": "The scenario, or the command line, does not fit the app.",
     "internal_error": "gradsoak itself failed during the run.",
 }
 
@@ -46,6 +47,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
     return render(
         "run.html.j2",
         manifest=manifest,
+        unseen=manifest.external is not None and manifest.external.pid is None,
         checks=checks,
         analysis=analysis,
         answer=_answer(checks, analysis),

@@ -49,15 +49,18 @@ _STEPS = [1, 2, 2.5, 5, 10]
 
 
 def draw_all(data: RunData, analysis: Analysis) -> list[Plot]:
-    """Draw every plot of a run. One without data says so, in the middle, and why."""
+    """Draw every plot of a run. One without data says so, in the middle, and why.
+
+    Of memory that nobody could look at there is none: the page says why in words.
+    """
+    external = data.manifest.external
     with style():
-        return [
-            _memory_over_time(data),
-            _memory_per_session(data.plateaus, analysis),
-            _latency(analysis),
-            _stages(analysis),
-            _throughput(data, analysis),
-        ]
+        memory = (
+            []
+            if external is not None and external.pid is None
+            else [_memory_over_time(data), _memory_per_session(data.plateaus, analysis)]
+        )
+        return [*memory, _latency(analysis), _stages(analysis), _throughput(data, analysis)]
 
 
 def ranked(latency_ms: dict[str, Latency]) -> list[tuple[str, Latency]]:
@@ -201,19 +204,16 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
         why = "No plateau was reached." if not steps else "Memory could not be measured at any plateau."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
         return finish(figure, name=name, title=title, caption="", alt=f"{title}: {why}")
-    first = panel(figure, left_in=0.52, top_in=0.92, right_in=2.47)
-    second = panel(figure, left_in=2.81, top_in=0.92)
+    # What was measured in one way only, has the width of both.
+    kinds = [kind for kind in kinds if points[kind[0]]]
+    panels = [panel(figure, left_in=0.52, top_in=0.92, right_in=2.47 if len(kinds) > 1 else 0.16)]
+    if len(kinds) > 1:
+        panels.append(panel(figure, left_in=2.81, top_in=0.92))
     findings = []
     reached: list[float] = []
-    for axes, (kind, _, line, colour, marker) in zip((first, second), kinds, strict=True):
+    for axes, (kind, _, line, colour, marker) in zip(panels, kinds, strict=True):
         height_pt = axes.get_position().height * _HEIGHT_IN * 72
-        heading = (
-            f"{units.byte_size(line.estimate)} per session"
-            if line
-            else "no slope"
-            if points[kind]
-            else "no figure"
-        )
+        heading = f"{units.byte_size(line.estimate)} per session" if line else "no slope"
         detail = f"{kind}, {units.byte_interval(line)}" if line else kind
         axes.text(
             0,
@@ -225,8 +225,7 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
             fontweight="bold",
         )
         axes.text(0, 1 + 7 / height_pt, detail, transform=axes.transAxes, va="bottom", fontsize=10)
-        if points[kind]:
-            reached += _slope(axes, points[kind], line, colour, marker)
+        reached += _slope(axes, points[kind], line, colour, marker)
         findings.append(
             f"{kind}: {units.bytes_with_interval(line, 'session')}, from {units.plural(line.points, 'plateau')}."
             if line
@@ -234,18 +233,15 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
         )
     axis_x = [x for known in points.values() for x, _ in known]
     x_room, y_room = max(max(axis_x) - min(axis_x), 1) * 0.06, max(max(reached) - min(reached), 0.01) * 0.09
-    for axes, (kind, *_) in zip((first, second), kinds, strict=True):
+    for axes in panels:
         axes.set_xlim(min(axis_x) - x_room, max(axis_x) + x_room)
         axes.set_ylim(min(reached) - y_room, max(reached) + y_room)
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
         axes.set_xlabel("open sessions")
-        if not points[kind]:
-            axes.set_xlabel("")
-            say(axes, "Not measured.", 18)
-    # Both have the same scale; once is enough to read it.
-    second.tick_params(labelleft=not points["Live heap"] and bool(points["USS"]))
+    for axes in panels[1:]:
+        axes.tick_params(labelleft=False)  # both have the same scale; once is enough to read it
     caption = (
         "Each point is a plateau: that many pages held open, memory at rest. The line is the Theil–Sen slope, "
         "the shaded fan its 95% interval."

@@ -7,17 +7,21 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from harness.errors import TargetError, UsageError
 from harness.processes import Child, describe_exit
+from harness.records import GradioLimits, ProbeSample
 from harness.target.interpreter import Interpreter
+from harness.target.preflight import Account, inspect_url
 from harness.target.probe import ProbeClient
 
 _PROBE_MAIN = Path(__file__).resolve().parent.parent / "probe" / "__main__.py"
 _POLL_S = 0.05
 _LOG_LINES = 15
+T = TypeVar("T")
 
 
 class Target:
@@ -28,16 +32,23 @@ class Target:
         interpreter: the Python that runs it.
         log: file for its output.
         params: adjustable values, passed as environment variables.
+        accounts: user names and passwords, for an app that asks for a login.
     """
 
     def __init__(
-        self, app: Path, interpreter: Interpreter, log: Path, params: Mapping[str, str] | None = None
+        self,
+        app: Path,
+        interpreter: Interpreter,
+        log: Path,
+        params: Mapping[str, str] | None = None,
+        accounts: Sequence[Account] = (),
     ) -> None:
         if not app.is_file():
             raise UsageError(
                 f"{app} does not exist.", "A scenario folder holds app.py, workload.py and scenario.toml."
             )
         self._log = log
+        self._accounts = accounts
         # A Unix socket's path may have 107 characters, so the private folder is not inside the run folder.
         self._private = Path(tempfile.mkdtemp(prefix="gradsoak-"))
         socket_path = self._private / "probe.sock"
@@ -52,6 +63,7 @@ class Target:
         }
         # Ours, if the harness itself was started with one; the app's interpreter must not see it.
         environment.pop("PYTHONPATH", None)
+        environment.pop("GRADSOAK_AUTH", None)
         try:
             self._child = Child(
                 [interpreter.path, str(_PROBE_MAIN), str(socket_path), str(app)],
@@ -65,6 +77,7 @@ class Target:
                 f"Cannot start {interpreter.path}: {error.strerror}.", "Check --python."
             ) from error
         self.url = ""
+        self.asks_login = False
 
     @property
     def pid(self) -> int:
@@ -79,7 +92,8 @@ class Target:
             tick: called many times a second meanwhile.
 
         Raises:
-            TargetError: it ended, asks for a login, or did not answer in time; the message holds the end of its log.
+            TargetError: it ended, or did not answer in time; the message holds the end of its log.
+            UsageError: it asks for a login that it was not given, or speaks no protocol of ours.
         """
         deadline = time.monotonic() + timeout_s
         last = "it never opened a port"
@@ -94,14 +108,10 @@ class Target:
                     continue
                 if port is not None:
                     status = _request_status(int(port))
-                    if status == 200:
-                        self.url = f"http://127.0.0.1:{port}/"
+                    if status in (200, 401):
+                        facts = inspect_url(f"http://127.0.0.1:{port}/", accounts=self._accounts)
+                        self.url, self.asks_login = facts.url, facts.asks_login
                         return self.url
-                    if status == 401:
-                        raise TargetError(
-                            "The app asks for a login (auth=), which gradsoak cannot give.",
-                            "Start it without auth= for the measurement, for example behind an environment variable.",
-                        )
                     last = "its port does not answer" if status is None else f"GET /config answers {status}"
             tick()
             time.sleep(_POLL_S)
@@ -109,6 +119,31 @@ class Target:
             f"The app was not ready after {timeout_s:g} s: {last}.{self._log_tail()}",
             "If it needs longer to load, give --ready-timeout; if it never launches, name its Blocks `demo` or call launch().",
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Where it is, and which of its launch arguments were replaced."""
+        hello = self.probe.hello()
+        return {"pid": self.pid, "url": self.url, "overridden": hello.get("overridden", {})}
+
+    def settle(self) -> ProbeSample:
+        """Collect garbage and trim inside the app, and measure."""
+        return self._asked(self.probe.settle)
+
+    def limits(self) -> GradioLimits:
+        """Gradio's settings for sessions."""
+        return self._asked(self.probe.limits)
+
+    def news(self) -> list[str]:
+        """Nothing: its end is the only thing that can happen to it."""
+        return []
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except TargetError:
+            self._child.wait(0.2)  # let the process be reaped, so that the error says how it ended
+            self.check_alive("while it was measured")
+            raise
 
     def check_alive(self, when: str) -> None:
         """Raise if the app has ended.

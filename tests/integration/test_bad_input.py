@@ -49,6 +49,7 @@ DYING_APP = app_that("if len(CALLS) > 25:\n    print('out of memory, probably', 
         (["counters", "--python", "/bin/true"], "not a Python"),
         (["counters", "--out", "/proc/nowhere/run"], "Cannot create"),
         (["."], "has no app.py"),
+        (["."], "give its address with --url"),
         (["counters", "--nonsense"], "No such option"),
         ([], "Missing argument"),
     ],
@@ -135,15 +136,70 @@ def test_a_workload_that_cannot_be_imported_is_the_users_mistake(make_scenario, 
     assert "nothing_like_it" in done.err
 
 
-def test_a_workload_that_calls_what_the_app_does_not_have_is_never_a_pass(
-    make_scenario, tmp_path: Path
+MISTAKEN_WORKLOAD = """
+from harness.workload import Workload, action, append, append_only_list, counter, increment
+
+
+class Visitor(Workload):
+    state = {"count": counter(), "clicks": append_only_list()}
+
+    def arrive(self):
+        self.click()
+        OUTSIDE
+
+    @action
+    def click(self):
+        label = self.token()
+        with self.operation("click", count=increment(), clicks=append(label)) as seen:
+            seen["count"], seen["clicks"] = CALL
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "outside", "line", "says", "hint"),
+    [
+        (
+            'self.page.call("/nope", label)',
+            "",
+            16,
+            "The app has no endpoint '/nope'.",
+            "It has /click(label).",
+        ),
+        (
+            'self.page.call("/click", label, 2)',
+            "",
+            16,
+            "/click takes 1 argument (label), 2 were given.",
+            "State is not an argument",
+        ),
+        (
+            'self.page.call("/click", label)',
+            'self.page.call("/later")',
+            10,
+            "no endpoint '/later'",
+            "It has /click(label).",
+        ),
+    ],
+)
+def test_a_workload_that_asks_for_what_the_app_does_not_have_ends_the_run_with_one_error(
+    call: str, outside: str, line: int, says: str, hint: str, make_scenario, tmp_path: Path
 ) -> None:
-    folder = make_scenario(
-        "import gradio as gr\nwith gr.Blocks() as demo:\n    t = gr.Textbox()\n    t.submit(lambda x: x, t, t, api_name='echo')\n"
-    )
-    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
-    assert done.code == 3
-    assert "has no endpoint '/click'; it has /echo" in done.out
+    workload = MISTAKEN_WORKLOAD.replace("CALL", call).replace("OUTSIDE", outside)
+    app = CLEAN_APP.replace("gr.Textbox()", "gr.Textbox(label='Label')")
+    done = gradsoak("run", make_scenario(app, workload=workload), "--out", "run", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.count("Error:") == 1
+    assert f"workload.py:{line}: " in done.err
+    assert says in done.err
+    assert hint in done.err
+    assert "Traceback" not in done.err
+    assert done.json()["verdict"] == "unknown"
+    run = RunDir.open(tmp_path / "run")
+    seal = run.sealed()
+    assert seal is not None
+    assert seal.ended == "misused"
+    # One session is enough to know, and nothing was sent in vain a second time.
+    assert done.json()["figures"]["operations"]["errors"] == {"workload": 1}
 
 
 def test_an_app_whose_function_fails_now_and_then_is_measured_all_the_same(
@@ -160,13 +216,24 @@ def test_an_app_whose_function_fails_now_and_then_is_measured_all_the_same(
     assert any(step.open_sessions < 2 * level for level, step in enumerate(steps))
 
 
-def test_an_app_that_asks_for_a_login_is_refused_in_words(make_scenario, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "asks for a login"),
+        (["--auth", "a:wrong"], "refuses the login"),
+        (["--auth", "b:b"], "refuses the login"),
+    ],
+)
+def test_an_app_that_asks_for_a_login_is_refused_in_words(
+    options: list[str], says: str, make_scenario, tmp_path: Path
+) -> None:
     folder = make_scenario(
         "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\ndemo.launch(auth=('a', 'b'))\n"
     )
-    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
-    assert done.code == 4
-    assert "login" in done.err
+    done = gradsoak("run", folder, *options, "--out", "run", cwd=tmp_path)
+    assert done.code == 2
+    assert says in done.err
+    assert "--auth" in done.err
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -147,8 +147,16 @@ def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: 
     assert page.call("/echo", "still here") == ("still here", 3)
 
     # What the app does not have is named with what it has.
-    with pytest.raises(PageMisuse, match=r"/nothing.*/count.*/echo"):
+    with pytest.raises(PageMisuse, match=r"/nothing.*It has.*/count.*/echo\("):
         page.call("/nothing")
+    with pytest.raises(PageMisuse, match=r"Did you mean /echo\?"):
+        page.call("ecoh")
+    with pytest.raises(PageMisuse, match=r"^/echo takes 1 argument \(.*\), 0 were given\."):
+        page.call("/echo")
+    with pytest.raises(PageMisuse, match=r"^/fail takes no arguments, 1 were given\."):
+        page.call("/fail", "a")
+    with pytest.raises(PageMisuse, match=r"^/echo takes 1 argument \(.*\), 3 were given\."):
+        page.call("/echo", "a", "b", "c")
 
     # Several events of one session share one stream; each result finds its caller.
     calls = [gevent.spawn(page.call, "/count", n) for n in (3, 7, 5)]

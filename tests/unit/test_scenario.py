@@ -44,6 +44,14 @@ def test_a_folder_without_app_is_refused(tmp_path: Path) -> None:
         scenario.find(str(tmp_path))
 
 
+def test_a_folder_without_app_will_do_for_an_app_that_runs_already(tmp_path: Path) -> None:
+    (tmp_path / "workload.py").write_text("")
+    assert scenario.find(str(tmp_path), needs_app=False).workload == tmp_path / "workload.py"
+    with pytest.raises(UsageError) as refused:
+        scenario.find(str(tmp_path))
+    assert "--url" in refused.value.hint
+
+
 def test_a_folder_without_workload_is_refused(tmp_path: Path) -> None:
     (tmp_path / "app.py").touch()
     with pytest.raises(UsageError, match=r"has no workload\.py"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StorageError
-from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.page import Timing
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
@@ -147,6 +147,15 @@ def test_a_mistake_in_the_workload_is_written_down(bench: Bench) -> None:
     assert "test_session.py:" in bench.lines()[1]["error"]["message"]
     bench.session.workload_broke(ValueError("between two operations"))
     assert [line["type"] for line in bench.lines()][2:] == ["invoke", "info"]
+
+
+def test_what_the_page_does_not_have_is_written_down_and_told(bench: Bench) -> None:
+    with pytest.raises(PageMisuse), bench.session.operation("click", {}):
+        raise PageMisuse("The app has no endpoint '/nope'.", "It has: /click(label).")
+    assert [line["type"] for line in bench.lines()] == ["invoke", "info"]
+    assert bench.lines()[1]["error"]["kind"] == "workload"
+    assert "no endpoint '/nope'" in bench.lines()[1]["error"]["message"]
+    assert bench.session.retired
 
 
 def test_whoever_is_stopped_in_the_middle_leaves_an_invoke_without_completion(bench: Bench) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from harness.analysis import RunData, analyse, check_generator
 from harness.checkers import combine
-from harness.records import SCHEMA_VERSION, Check, Checks, RunEvent, Seal, ShardSeal, StateVariable
+from harness.records import (
+    SCHEMA_VERSION,
+    Check,
+    Checks,
+    ExternalApp,
+    RunEvent,
+    Seal,
+    ShardSeal,
+    StateVariable,
+)
 from harness.report.html import MAX_OPEN, MAX_SHOWN, render_run
 from harness.report.plots import draw_all
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
@@ -317,3 +326,44 @@ def test_the_page_is_the_same_every_time(full: RunData, passed: Checks) -> None:
     analysis = analyse(full)
     once, again = (render_run(full, passed, analysis, draw_all(full, analysis)) for _ in range(2))
     assert once == again
+
+
+def outside(full: RunData, **changes: Any) -> RunData:
+    """The same run, of an app that gradsoak did not start."""
+    app = ExternalApp(
+        url="http://127.0.0.1:7860/", protocol="sse_v3", pid=4711, process="python3", not_sampled=""
+    )
+    app = msgspec.structs.replace(app, **changes)
+    changed = msgspec.structs.replace(
+        full.manifest, external=app, target_python=None, target_python_version=None, target_packages={}
+    )
+    return msgspec.structs.replace(full, manifest=changed)
+
+
+def test_an_app_seen_from_outside_has_no_live_heap_and_says_so_once(full: RunData, passed: Checks) -> None:
+    seen = page(outside(full), passed)
+    assert seen.text.count("not started by gradsoak, so there is no probe in it") == 1
+    assert "4711" in seen.text
+    assert "http://127.0.0.1:7860/" in seen.text
+    assert "Live heap per open session" not in seen.text
+    assert "USS per open session" in seen.text
+    assert "Python None" not in seen.text
+
+
+def test_an_app_that_nobody_can_look_into_gets_one_sentence_and_no_plots(
+    full: RunData, passed: Checks
+) -> None:
+    hidden = outside(full, pid=None, process=None, not_sampled="it runs on another machine")
+    hidden = msgspec.structs.replace(hidden, target=[], plateaus=[])
+    seen = page(hidden, passed, plots=True)
+    assert (
+        "Memory was not measured: the app was not started by gradsoak, and it runs on another machine."
+        in " ".join(seen.text.split())
+    )
+    assert "USS" not in seen.text
+    assert "Highest RSS" not in seen.text
+    assert "No sample of the app" not in seen.text
+    assert {plot.name for plot in draw_all(hidden, analyse(hidden))} == {"latency", "stages", "throughput"}
+    figures = analyse(hidden).memory
+    assert figures.not_measured is not None
+    assert figures.bytes_per_open_session.live is None is figures.bytes_per_open_session.uss

@@ -1,0 +1,449 @@
+"""A look at a running app before anything is done to it: is it there, is it Gradio, does it let us in?
+
+Plain HTTP from the harness's own process, so that whatever is wrong is said in one sentence before a run begins.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import socket
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+
+import certifi
+import msgspec
+
+from harness.addresses import require_loopback
+from harness.errors import TargetError, UsageError
+
+# What GradioPage speaks (a test keeps it the same as in `harness.load.protocol`, which cannot be imported here).
+PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
+# The oldest release that was tried.
+FIRST_RELEASE = "4.16"
+_MAX_BODY = 64 * 1024 * 1024
+_RETRY_S = 0.2
+# Each costs a request; a wrong one among very many shows in the history.
+_MOST_LOGINS = 50
+_ASLEEP = re.compile(
+    r"\b(sleeping|asleep|paused|building|preparing|starting|restarting|waking)\b", re.IGNORECASE
+)
+
+Account = tuple[str, str]
+
+
+class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app says of itself to whoever loads its page.
+
+    Attributes:
+        url: its root, ending with a slash, without credentials and query.
+        gradio_version: for example `6.31.0`.
+        protocol: how results come back, for example `sse_v3`.
+        api_prefix: path of its API below the root, without slashes at its ends; empty before Gradio 5.
+        app_id: a number that Gradio draws anew at each start, None if it tells none.
+        asks_login: it answers only visitors who have logged in.
+    """
+
+    url: str
+    gradio_version: str
+    protocol: str
+    api_prefix: str
+    app_id: int | None
+    asks_login: bool
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP answer; header names in lower case, the values of `Set-Cookie` in `cookies`."""
+
+    status: int
+    headers: dict[str, str]
+    cookies: dict[str, str]
+    body: bytes
+
+
+class _Unreachable(Exception):
+    """No answer came. `waiting` if it makes sense to try again in a moment."""
+
+    def __init__(self, error: TargetError | UsageError, *, waiting: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.waiting = waiting
+
+
+def clean_url(text: str) -> str:
+    """The root of an app from what a person types or pastes: with a slash at its end, without query and fragment.
+
+    Raises:
+        UsageError: it is no http(s) address, or it holds a password.
+    """
+    parts = urlsplit(text.strip())
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            "The URL holds a user name or a password, which would be written down with it.",
+            "Give the URL without, and the login as --auth USER:PASSWORD.",
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        guess = f"http://{text.strip().removeprefix('//')}"
+        shown = text.partition("?")[0]
+        near = re.fullmatch(r"http://[\w.\-]+(:\d+)?(/\S*)?", guess) and "://" not in text
+        raise UsageError(
+            f"{shown!r} is no address of an app.",
+            f"Did you mean {guess.partition('?')[0]}?"
+            if near
+            else "For example: --url http://127.0.0.1:7860",
+        )
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))
+
+
+def inspect_url(
+    text: str,
+    *,
+    accounts: Sequence[Account] = (),
+    allow_remote: bool = False,
+    timeout_s: float = 10.0,
+    patience_s: float = 0.0,
+) -> AppFacts:
+    """Find out whether the app at a URL can be tested.
+
+    Args:
+        text: the URL as the user gave it.
+        accounts: user names and passwords to log in with.
+        allow_remote: the address may be another machine's.
+        timeout_s: longest wait for one answer.
+        patience_s: how long an app that is not there yet is asked again.
+
+    Raises:
+        UsageError: it is not loopback, no Gradio app, too old, or does not let us in.
+        TargetError: it cannot be reached, or is broken.
+    """
+    url = clean_url(text)
+    host = str(urlsplit(url).hostname)
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TargetError(
+            f"{host} cannot be looked up: {reason}.", "Check the URL's spelling, and the network."
+        ) from error
+    require_loopback(host, "The address of the app", allow_remote)
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return look(url, accounts, timeout_s)
+        except _Unreachable as trouble:
+            if not trouble.waiting or time.monotonic() >= deadline:
+                raise trouble.error from trouble.__cause__
+        time.sleep(_RETRY_S)
+
+
+def look(url: str, accounts: Sequence[Account], timeout_s: float) -> AppFacts:
+    """Load an app's configuration, logging in if it asks for that. `url` is as `clean_url` returns it.
+
+    Raises:
+        UsageError, TargetError: as for `inspect_url`.
+    """
+    answer = ask(url, "config", timeout_s)
+    asks_login = answer.status == 401
+    if asks_login:
+        cookies = check_logins(url, accounts, timeout_s)
+        answer = ask(url, "config", timeout_s, cookies=cookies)
+    config = _config(url, answer, timeout_s)
+    protocol = str(config.get("protocol") or "ws")
+    version = str(config.get("version"))
+    check_protocol(version, protocol, f"The app at {url}")
+    app_id = config.get("app_id")
+    return AppFacts(
+        url=url,
+        gradio_version=version,
+        protocol=protocol,
+        api_prefix=str(config.get("api_prefix") or "").strip("/"),
+        app_id=app_id if isinstance(app_id, int) else None,
+        asks_login=asks_login,
+    )
+
+
+def check_protocol(version: str, protocol: str, who: str) -> None:
+    """Refuse an app that brings its results in a way that no page of ours understands.
+
+    Raises:
+        UsageError: it is too old, or too new.
+    """
+    if protocol in PROTOCOLS:
+        return
+    known = protocol in ("ws", "sse")
+    raise UsageError(
+        f"{who} is Gradio {version} with the protocol {protocol}, which is too {'old' if known else 'new'}; "
+        f"gradsoak speaks {', '.join(PROTOCOLS)}.",
+        f"Update the app to Gradio {FIRST_RELEASE} or later." if known else "Update gradsoak.",
+    )
+
+
+def check_logins(url: str, accounts: Sequence[Account], timeout_s: float) -> dict[str, str]:
+    """Log in with each account, and return the cookies of the first.
+
+    Raises:
+        UsageError: there is no account, or the app refuses one.
+    """
+    if not accounts:
+        raise UsageError(
+            "The app asks for a login (auth=).",
+            "Give --auth USER:PASSWORD (may be repeated), --auth @FILE with one per line, or set GRADSOAK_AUTH.",
+        )
+    first: dict[str, str] = {}
+    for number, (user, password) in enumerate(accounts[:_MOST_LOGINS], start=1):
+        answer = ask(url, "login", timeout_s, form={"username": user, "password": password})
+        which = "the login" if len(accounts) == 1 else f"login {number} of {len(accounts)}"
+        if answer.status in (400, 401, 403, 422):
+            raise UsageError(
+                f"The app refuses {which} given with --auth ({answer.status}).",
+                "Check user name and password; a password that holds a special character of the shell needs quotes.",
+            )
+        if answer.status != 200:
+            raise UsageError(
+                f"The app answers {which} with {answer.status}.",
+                "gradsoak can log in where Gradio itself asks (auth=), not through another page in front of it.",
+            )
+        first = first or answer.cookies
+    return first
+
+
+def ask(
+    url: str,
+    path: str,
+    timeout_s: float,
+    *,
+    form: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request to an app: GET, or POST if there is a form. Redirects are not followed.
+
+    Raises:
+        _Unreachable: no answer came.
+    """
+    parts = urlsplit(url)
+    host, secure = str(parts.hostname), parts.scheme == "https"
+    headers = {"Accept": "application/json", "Connection": "close"}
+    if cookies:
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    body = None
+    if form is not None:
+        body = urlencode(form)
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection: http.client.HTTPConnection
+    if secure:
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=_trusted())
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+    try:
+        connection.request("POST" if form is not None else "GET", parts.path + path, body, headers)
+        response = connection.getresponse()
+        return Answer(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.getheaders()},
+            cookies=_cookies(response.msg.get_all("Set-Cookie") or []),
+            body=response.read(_MAX_BODY),
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreachable(url, error, timeout_s) from error
+    finally:
+        connection.close()
+
+
+def _trusted() -> ssl.SSLContext:
+    """Certificates to trust: the load generator's transport uses the same."""
+    own = os.environ.get("SSL_CERT_FILE")
+    try:
+        return ssl.create_default_context(cafile=own or certifi.where())
+    except OSError as error:
+        raise UsageError(
+            f"SSL_CERT_FILE names {own}, which holds no certificates that can be read: {error.strerror or error}.",
+            "Name a file in PEM format, or unset it.",
+        ) from error
+
+
+def _cookies(headers: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for header in headers:
+        try:
+            found |= {name: morsel.value for name, morsel in SimpleCookie(header).items()}
+        except CookieError:
+            continue  # a browser drops what it cannot read
+    return found
+
+
+def _unreachable(url: str, error: Exception, timeout_s: float) -> _Unreachable:
+    root = url.rstrip("/")
+    if isinstance(error, ConnectionRefusedError):
+        return _Unreachable(
+            TargetError(
+                f"Nothing listens at {root}: the connection was refused.",
+                "Start the app, or check host and port; for an app that takes its time, give --ready-timeout 60s.",
+            ),
+            waiting=True,
+        )
+    if isinstance(error, TimeoutError):
+        return _Unreachable(
+            TargetError(
+                f"{root} gave no answer within {timeout_s:g} s.",
+                "Is the app busy or hanging, or does a firewall drop the connection? Open the URL in a browser.",
+            ),
+            waiting=True,
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _Unreachable(
+            UsageError(
+                f"The certificate of {root} is not trusted: {error.verify_message}.",
+                "Name a file with the certificate to trust in the environment variable SSL_CERT_FILE, or use the app's http:// address.",
+            ),
+            waiting=False,
+        )
+    if isinstance(error, ssl.SSLError):
+        return _Unreachable(
+            UsageError(f"{root} does not speak TLS: {error.reason or error}.", "Is it an http:// address?"),
+            waiting=False,
+        )
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):  # RemoteDisconnected is one of these
+        return _Unreachable(
+            TargetError(
+                f"What listens at {root} hangs up without an answer.",
+                "Check the port and the app's log; if the app was started with a certificate, its address begins with https://.",
+            ),
+            waiting=True,
+        )
+    if isinstance(error, http.client.HTTPException):
+        return _Unreachable(
+            UsageError(
+                f"What listens at {root} does not answer in HTTP ({type(error).__name__}).",
+                "Check the port; if the app was started with a certificate, its address begins with https://.",
+            ),
+            waiting=False,
+        )
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _Unreachable(
+        TargetError(f"{root} cannot be reached: {reason}.", "Check host, port and network."), waiting=True
+    )
+
+
+def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
+    """The app's configuration from the answer to GET config, or the reason why it is none."""
+    root = url.rstrip("/")
+    if 300 <= answer.status < 400:
+        raise _redirected(url, answer)
+    if answer.status == 200:
+        try:
+            config = msgspec.json.decode(answer.body)
+        except msgspec.DecodeError:
+            config = None
+        if isinstance(config, dict) and "version" in config and isinstance(config.get("dependencies"), list):
+            return config
+    text = answer.body[:100_000].decode("utf-8", "replace")
+    if _is_space(url, answer) and answer.status != 404 and _ASLEEP.search(text):
+        raise _Unreachable(
+            TargetError(
+                f"The Space at {root} is asleep or starting ({answer.status}).",
+                "Open it in a browser to wake it up, and give --ready-timeout 5m.",
+            ),
+            waiting=True,
+        )
+    if answer.status >= 500 or answer.status == 429:
+        waiting = answer.status in (429, 502, 503, 504)
+        meaning = {
+            429: "it limits the rate of requests",
+            502: "a proxy answers, and the app behind it does not",
+            503: "it is not ready",
+            504: "a proxy answers, and the app behind it does not",
+        }.get(answer.status, "the server failed")
+        raise _Unreachable(
+            TargetError(
+                f"{root} answers {answer.status}: {meaning}.",
+                "Look at the app's log; for an app that takes its time, give --ready-timeout 60s.",
+            ),
+            waiting=waiting,
+        )
+    if answer.status == 403:
+        raise UsageError(
+            f"{root} answers 403: it lets nobody in from here.",
+            "gradsoak can log in where Gradio itself asks (auth=), not through a page in front of it.",
+        )
+    what = {200: "answers, but not with a Gradio app's config"}.get(answer.status, f"answers {answer.status}")
+    raise UsageError(
+        f"{root} is no Gradio app: GET {urlsplit(url).path}config {what}.", _where_else(url, timeout_s)
+    )
+
+
+def _redirected(url: str, answer: Answer) -> UsageError:
+    target = urlsplit(urljoin(url + "config", answer.headers.get("location", "")))
+    path = target.path.removesuffix("/").removesuffix("config")
+    there = urlunsplit((target.scheme, target.hostname or "", path or "/", "", ""))
+    if target.port is not None and target.hostname:
+        host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
+        there = urlunsplit((target.scheme, f"{host}:{target.port}", path or "/", "", ""))
+    own = urlsplit(url)
+    other = " on another host" if target.hostname != own.hostname else ""
+    if there == url or not target.path.removesuffix("/").endswith("config"):
+        return UsageError(
+            f"{url.rstrip('/')} sends visitors to {there}{other}, as a login page in front of the app does.",
+            "gradsoak can log in where Gradio itself asks (auth=); give the address behind that page.",
+        )
+    return UsageError(
+        f"{url.rstrip('/')} sends visitors to {there}{other}; load goes only where you say.",
+        f"If the app is there: --url {there}",
+    )
+
+
+def _is_space(url: str, answer: Answer) -> bool:
+    host = str(urlsplit(url).hostname)
+    return host.endswith((".hf.space", "huggingface.co")) or any(
+        name.startswith("x-proxied-") or "huggingface" in value.lower()
+        for name, value in answer.headers.items()
+    )
+
+
+def _where_else(url: str, timeout_s: float) -> str:
+    """Where the app may be instead: above the path that was given, or below the root."""
+    parts = urlsplit(url)
+    if parts.hostname in ("huggingface.co", "hf.co"):
+        return "That is the page around a Space; the app itself is at https://OWNER-NAME.hf.space."
+    steps = [step for step in parts.path.split("/") if step]
+    for length in range(len(steps) - 1, -1, -1):
+        above = urlunsplit(
+            (parts.scheme, parts.netloc, "/" + "".join(f"{s}/" for s in steps[:length]), "", "")
+        )
+        try:
+            answer = ask(above, "config", timeout_s)
+            if answer.status == 401 or (answer.status == 200 and b'"dependencies"' in answer.body):
+                return f"There is one at {above}: --url {above}"
+        except _Unreachable:
+            break
+    return "Check the port; for an app that is mounted below a path, give that too, as in --url http://127.0.0.1:8000/app."
+
+
+def app_id(facts: AppFacts, timeout_s: float) -> int | None:
+    """The number that the app drew when it started; None if it does not tell.
+
+    Raises:
+        ConnectionError: nobody is there.
+        TimeoutError: it did not answer in time.
+    """
+    path = f"{facts.api_prefix}/app_id" if facts.api_prefix else "app_id"
+    try:
+        answer = ask(facts.url, path, timeout_s)
+    except _Unreachable as trouble:
+        cause = trouble.__cause__
+        if isinstance(cause, TimeoutError):
+            raise TimeoutError(str(cause)) from trouble
+        raise ConnectionError(trouble.error.message) from trouble
+    try:
+        found = msgspec.json.decode(answer.body).get("app_id") if answer.status == 200 else None
+    except (msgspec.DecodeError, AttributeError):
+        found = None
+    return found if isinstance(found, int) else None

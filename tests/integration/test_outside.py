@@ -1,0 +1,344 @@
+"""Apps that run already: driven with `--url`, watched from outside, never stopped; and what happens when they break."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from harness import profiles, rebuild, scenario
+from harness.plan import RunOptions
+from harness.records import Fail, Invoke
+from harness.results import RunDir
+from harness.run import execute
+from harness.target import inspect_url, locate
+from tests.integration.cli import command, entered, gradsoak
+from tests.integration.outside import (
+    CLICK_APP,
+    LAUNCH,
+    MOUNT,
+    answers,
+    free_port,
+    make_certificate,
+    running_app,
+    start_app,
+    wait_for,
+)
+
+SECRETS = ("open-sesame-1", "open-sesame-2")
+
+
+@pytest.fixture
+def workload(make_scenario) -> Path:
+    """A scenario folder without an app."""
+    folder = make_scenario("")
+    (folder / "app.py").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """An app that does what it should, for all tests that leave it as it was."""
+    with running_app(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+def holds(folder: Path, secret: str) -> list[Path]:
+    """The files below a folder that contain a text."""
+    return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
+
+
+def test_an_app_that_runs_already_is_tested_and_left_running(
+    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+) -> None:
+    url, process = app
+    done = gradsoak("run", workload, "--url", f"{url}/?__theme=dark", "--out", "run", "--json", cwd=tmp_path)
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    assert process.poll() is None
+    assert answers(url)
+    run = RunDir.open(tmp_path / "run")
+    external = run.manifest().external
+    assert external is not None
+    assert (external.url, external.protocol, external.pid) == (f"{url}/", "sse_v3", process.pid)
+    memory = done.json()["figures"]["memory"]
+    assert memory["bytes_per_open_session"]["live"] is None
+    assert "not started by gradsoak" in memory["not_measured"]
+    assert done.json()["figures"]["server"]["rss_high_water_bytes"] > 10_000_000
+    assert {p.probe.live_bytes for p in run.plateaus()} == {None}
+    assert not (run.path / "samples/probe.jsonl").exists()
+    assert not (run.path / "logs/target.log").exists()
+    report = (run.path / "derived/report.html").read_text()
+    assert report.count("not started by gradsoak, so there is no probe in it") == 1
+
+
+SHARED_APP = """
+import os, sys, time
+import gradio as gr
+
+CLICKS = []  # the planted fault: one list for everybody
+
+def click(label):
+    CLICKS.append(label)
+    return len(CLICKS), list(CLICKS)
+
+with gr.Blocks() as demo:
+    label = gr.Textbox(label="Label")
+    gr.Button().click(click, label, [gr.Number(), gr.JSON()], api_name="click")
+"""
+
+
+def test_a_shared_state_is_found_from_outside_too(workload: Path, tmp_path: Path) -> None:
+    with running_app(tmp_path / "app", source=SHARED_APP + LAUNCH) as (url, _):
+        done = gradsoak("run", workload, "--url", url, "--out", "run", "--json", cwd=tmp_path)
+    assert (done.json()["checks"]["cross-session-read"], done.code) == ("fail", 1), done.err
+
+
+def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
+    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+) -> None:
+    found = scenario.load(workload, needs_app=False)
+    located = locate(inspect_url(app[0]), None)
+    record = msgspec.structs.replace(
+        located.record, pid=None, process=None, not_sampled="it runs on another machine"
+    )
+    options = RunOptions(
+        scenario=found,
+        profile=profiles.resolve("quick", found.profiles, {}),
+        params={},
+        seed=1,
+        interpreter=None,
+        ready_timeout_s=10,
+        argv=["gradsoak", "run"],
+        external=msgspec.structs.replace(located, record=record),
+    )
+    run = RunDir.create(tmp_path / "run")
+    assert execute(options, run, lambda _: None) is None
+    derived = rebuild.conclude(run)
+    rebuild.render(run, derived)
+    assert derived.checks.verdict == "pass"
+    assert derived.analysis.memory.not_measured == (
+        "Memory was not measured: the app was not started by gradsoak, and it runs on another machine."
+    )
+    assert derived.analysis.server.rss_high_water_bytes is None
+    # Sessions were held all the same, since they are what isolation is judged by.
+    assert any(o.phase == "drain" and o.reads for o in derived.data.history.operations)
+    assert sorted(p.name for p in (run.path / "samples").iterdir()) == ["generator-0.jsonl", "loadgen.jsonl"]
+    assert {p.stem for p in (run.path / "derived/plots").iterdir()} == {"latency", "stages", "throughput"}
+
+
+def test_an_app_below_a_path_of_a_larger_site(workload: Path, tmp_path: Path) -> None:
+    with running_app(tmp_path / "app", source=CLICK_APP + MOUNT, path="/inner/app") as (url, _):
+        done = gradsoak("run", workload, "--url", f"{url}/", "--out", "run", "--json", cwd=tmp_path)
+        assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+        missed = gradsoak("run", workload, "--url", url.removesuffix("/inner/app"), cwd=tmp_path)
+        assert missed.code == 2
+        assert "mounted below a path" in missed.err
+        beyond = gradsoak("run", workload, "--url", f"{url}/page", cwd=tmp_path)
+        assert beyond.code == 2
+        assert f"--url {url}/" in beyond.err
+
+
+def test_logins_are_taken_in_turn_and_written_down_nowhere(workload: Path, tmp_path: Path) -> None:
+    logins = [f"alice:{SECRETS[0]}", f"bob:{SECRETS[1]}"]
+    (tmp_path / "accounts").write_text("\n".join(logins))
+    with running_app(tmp_path / "app", *logins) as (url, _):
+        nobody = gradsoak("run", workload, "--url", url, "--out", "nobody", cwd=tmp_path)
+        assert nobody.code == 2
+        assert "asks for a login" in nobody.err
+        assert "--auth USER:PASSWORD" in nobody.err
+        wrong = gradsoak("run", workload, "--url", url, "--auth", "alice:" + SECRETS[1], cwd=tmp_path)
+        assert wrong.code == 2
+        assert "refuses the login" in wrong.err
+        assert SECRETS[1] not in wrong.err
+        done = gradsoak(
+            "run", workload, "--url", url, "--auth", f"@{tmp_path / 'accounts'}", "--auth", logins[0], "--out", "run", "--json", cwd=tmp_path
+        )  # fmt: skip
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    for secret in SECRETS:
+        assert holds(tmp_path / "run", secret) == []
+        assert secret not in done.out + done.err
+    assert "***" in RunDir.open(tmp_path / "run").manifest().argv
+    assert not (tmp_path / "nobody").exists()
+
+
+ASKING_APP = f"""{CLICK_APP}
+SEEN = open(os.environ["SEEN"], "a", buffering=1)
+def who(user, password):
+    SEEN.write(user + "\\n")
+    return password in {SECRETS!r}
+demo.launch(auth=who)
+"""
+
+
+def test_a_launched_app_that_asks_for_a_login_gets_it(
+    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    folder = make_scenario(ASKING_APP.replace('os.environ["SEEN"]', repr(str(seen))))
+    monkeypatch.setenv("GRADSOAK_AUTH", f"alice:{SECRETS[0]}\nbob:{SECRETS[1]}")
+    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    for secret in SECRETS:
+        assert holds(tmp_path / "run", secret) == []
+        assert secret not in done.out + done.err
+    # Once each before the run, then one login for each session, in turn.
+    users = seen.read_text().split()
+    assert users[:4] == ["alice", "bob", "alice", "bob"]
+    assert abs(users.count("alice") - users.count("bob")) <= 1
+
+
+def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
+    make_scenario, tmp_path: Path
+) -> None:
+    """The app takes a password only so often; from then on pages cannot be opened."""
+    source = ASKING_APP.replace(f"password in {SECRETS!r}", "sum(1 for _ in open(SEEN.name)) < 8")
+    folder = make_scenario(source.replace('os.environ["SEEN"]', repr(str(tmp_path / "seen"))))
+    done = gradsoak("run", folder, "--auth", f"alice:{SECRETS[0]}", "--out", "run", "--json", cwd=tmp_path)
+    run = RunDir.open(tmp_path / "run")
+    failed = [r for r in run.history()[0]["0"] if isinstance(r, Fail)]
+    assert {r.error.kind for r in failed} == {"rejected"}
+    assert any("login of 'alice'" in r.error.message for r in failed)
+    assert done.code != 0
+    assert holds(run.path, SECRETS[0]) == []
+
+
+TLS = LAUNCH.replace(
+    "demo.launch(", "demo.launch(ssl_certfile='certificate', ssl_keyfile='key', ssl_verify=False, "
+)
+ONE_VISIT = """
+import sys
+from harness.load import GradioPage
+from harness.load.outcomes import OperationFailed, OperationUnknown
+
+page = GradioPage(sys.argv[1], timeout_s=20, auth=("alice", "secret"))
+try:
+    page.open()
+    print(page.call("/click", "a")[0], page.call("/click", "b")[0], page.connected)
+except (OperationFailed, OperationUnknown) as error:
+    print(type(error).__name__, error)
+page.close()
+"""
+
+
+def test_a_page_speaks_tls_and_trusts_whom_it_was_told_to(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    certificate = make_certificate(folder)
+    with running_app(folder, "alice:secret", source=CLICK_APP + TLS, certificate=certificate) as (url, _):
+        facts = [
+            subprocess.run(
+                [sys.executable, "-c", ONE_VISIT, f"{url}/"],
+                env={**os.environ, "SSL_CERT_FILE": trusted},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for trusted in (str(certificate), "")
+        ]
+    assert facts[0].stdout == "1 2 True\n", facts[0].stderr
+    assert "certificate verify failed" in facts[1].stdout
+
+
+class Command:
+    """The command under way, and what is done to its app meanwhile."""
+
+    def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        self._folder = folder
+        with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+            self.process = subprocess.Popen(
+                command(*arguments), cwd=folder, stdout=out, stderr=err, env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+            )  # fmt: skip
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 90
+        while not condition():
+            assert self.process.poll() is None, (self._folder / "err").read_text()
+            assert time.monotonic() < deadline, "it never came so far"
+            time.sleep(0.01)
+
+    def end(self) -> tuple[int, str]:
+        code = self.process.wait(timeout=90)
+        return code, (self._folder / "err").read_text()
+
+
+@pytest.fixture
+def breakable(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """A port, the app that runs at it, and the same app once more, ready to take its place when the file `gate` is there."""
+    port = free_port()
+    first = start_app(tmp_path / "first", port=port)
+    second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")
+    try:
+        wait_for(f"http://127.0.0.1:{port}", first)
+        yield port, first, second
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.wait()
+
+
+def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(
+    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+) -> None:
+    port, first, _ = breakable
+    running = Command(
+        tmp_path, "run", workload, "--url", f"http://127.0.0.1:{port}", "--duration", "10m", "--out", "run", "--json"
+    )  # fmt: skip
+    running.until(entered(tmp_path / "run", "load"))
+    first.kill()
+    code, err = running.end()
+    assert code == 4, err
+    assert f"The app at http://127.0.0.1:{port} is gone during the phase 'load'" in err
+    result = json.loads((tmp_path / "out").read_text())
+    assert result["verdict"] == "unknown"
+    # Refused connections are failures that cannot have had an effect; what was under way is unknown.
+    assert set(result["figures"]["operations"]["errors"]) <= {"rejected", "connection", "protocol"}
+    seal = RunDir.open(tmp_path / "run").sealed()
+    assert seal is not None
+    assert seal.ended == "target_failed"
+
+
+def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(
+    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+) -> None:
+    port, first, second = breakable
+    url = f"http://127.0.0.1:{port}"
+    running = Command(tmp_path, "run", workload, "--url", url, "--duration", "8", "--out", "run", "--json")
+    running.until(entered(tmp_path / "run", "load"))
+    first.kill()
+    first.wait()
+    (tmp_path / "gate").touch()
+    code, err = running.end()
+    assert second.poll() is None, (tmp_path / "second/outside.log").read_text()
+    result = json.loads((tmp_path / "out").read_text())
+    assert code == 1, err
+    assert result["checks"]["lost-update"] == "fail"
+    assert any("restarted" in warning for warning in result["figures"]["warnings"])
+
+
+def test_ctrl_c_ends_the_run_and_not_the_app(
+    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+) -> None:
+    url, process = app
+    running = Command(tmp_path, "run", workload, "--url", url, "--duration", "60", "--out", "run")
+    running.until(entered(tmp_path / "run", "load"))
+    family = psutil.Process(running.process.pid).children(recursive=True)
+    running.process.send_signal(signal.SIGINT)
+    code, err = running.end()
+    assert code == 3, err
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert process.poll() is None
+    assert answers(url)
+    run = RunDir.open(tmp_path / "run")
+    seal = run.sealed()
+    assert seal is not None
+    assert seal.ended == "interrupted"
+    assert any(isinstance(r, Invoke) for r in run.history()[0]["0"])
