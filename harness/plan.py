@@ -21,7 +21,7 @@ import psutil
 from harness import __version__
 from harness.checkers import CHECKERS
 from harness.load.distribution import Distribution
-from harness.records import SCHEMA_VERSION, ClockAnchor, Machine, Profile, RunManifest
+from harness.records import SCHEMA_VERSION, ClockAnchor, Driver, Machine, Profile, RunManifest
 from harness.scenario import Scenario
 from harness.target import Account, Interpreter, RunningApp
 
@@ -34,6 +34,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         interpreter: what runs the app, None if it runs already.
         ready_timeout_s: longest wait for the app to answer its first request.
         argv: the command line, for the manifest.
+        driver: what sessions are made of: our page, or an unmodified gradio_client.
         distribution: how the load is divided among several processes, None for a single one.
         external: the app, if it runs already; None to start the scenario's own.
         auth: user names and passwords that sessions log in with, in turn. Never written to a file.
@@ -46,6 +47,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: Interpreter | None
     ready_timeout_s: float
     argv: list[str]
+    driver: Driver = "page"
     distribution: Distribution | None = None
     external: RunningApp | None = None
     auth: list[Account] = []
@@ -81,6 +83,7 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         seed=options.seed,
         profile=options.profile,
         params=options.params,
+        driver=options.driver,
         expect=expect,
         state={},
         checks=[checker.name for checker in CHECKERS],

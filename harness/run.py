@@ -114,6 +114,7 @@ class _Run:
         self._began_ns = time.monotonic_ns()
         self._phase = "start"
         self._rate = _Rate()
+        self._noticed: set[str] = set()
         self._events = run_dir.writer(EVENTS)
         self._plateaus = _PlateauFiles(run_dir)
         self._target: AppUnderTest | None = None
@@ -150,6 +151,7 @@ class _Run:
                 params=options.params,
                 profile=profile,
                 auth=options.auth if target.asks_login else [],
+                driver=options.driver,
             ),
             self._tick,
         )
@@ -202,6 +204,7 @@ class _Run:
         self._enter("after-close")
         self._measure("after-close", 0)
         self._load.quit(self._tick)
+        self._pass_on_notices()
 
     def finish(self, ended: str, reason: str) -> None:
         """Stop everything that was started, and seal the folder."""
@@ -312,7 +315,16 @@ class _Run:
             raise self._sampler.failure
         if self._load is not None:
             self._load.poll()
+            self._pass_on_notices()
         self._show()
+
+    def _pass_on_notices(self) -> None:
+        """What pages cannot do, or have noticed, is for whoever reads the report."""
+        status = self._load.status if self._load is not None else None
+        for text in status.notices if status is not None else ():
+            if text not in self._noticed:
+                self._noticed.add(text)
+                self._event("warning", text=f"{text[0].upper()}{text[1:]}")
 
     def _show(self) -> None:
         self._on_progress(self._progress())

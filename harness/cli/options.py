@@ -10,6 +10,7 @@ import typer
 
 from harness.errors import UsageError
 from harness.profiles import parse_duration
+from harness.records import Driver
 
 ProfileName = Annotated[
     str, typer.Option("--profile", help="How much load: quick or full.", metavar="quick|full")
@@ -161,6 +162,14 @@ Auth = Annotated[
         "Default: the environment variable GRADSOAK_AUTH.",
     ),
 ]
+DriverName = Annotated[
+    str,
+    typer.Option(
+        "--driver",
+        metavar="page|stock",
+        help="What sessions are made of: a browser's page, or gradio_client's own Client, for comparison.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
 ]
@@ -206,6 +215,19 @@ def _lines(name: str) -> list[str]:
             f"The file of logins {path} cannot be read: {reason}.",
             "Name a file with one USER:PASSWORD on each line.",
         ) from error
+
+
+def driver(name: str) -> Driver:
+    """The driver of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name == "page":
+        return "page"
+    if name == "stock":
+        return "stock"
+    raise UsageError(f"There is no driver {name!r}.", "Choose one of: page, stock.")
 
 
 def profile_overrides(

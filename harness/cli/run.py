@@ -37,6 +37,7 @@ def run(
     url: options.Url = None,
     pid: options.Pid = None,
     allow_remote: options.AllowRemote = False,
+    driver: options.DriverName = "page",
     auth: options.Auth = None,
     ready_timeout: Annotated[
         str | None,
@@ -119,6 +120,7 @@ def run(
         interpreter=None if external else inspect_interpreter(python),
         ready_timeout_s=60.0 if ready_timeout_s is None else ready_timeout_s,
         argv=command_line(),
+        driver=options.driver(driver),
         distribution=divided,
         external=external,
         auth=accounts,

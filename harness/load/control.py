@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.load.arrivals import ArrivalCounts
-from harness.records import LoadStatus, Profile, StateVariable
+from harness.records import Driver, LoadStatus, Profile, StateVariable
 
 
 class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,7 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
         worker: number of this worker, from 0.
         workers: how many there are; each brings its share of the arrivals.
         auth: user names and passwords that sessions log in with, in turn; empty if the app asks for none.
+        driver: `page`, or `stock` for an unmodified gradio_client in its place.
     """
 
     url: str
@@ -33,6 +34,7 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
     workers: int = 1
     auth: list[tuple[str, str]] = []
+    driver: Driver = "page"
 
 
 class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):

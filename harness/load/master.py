@@ -498,6 +498,7 @@ def add_up(parts: Sequence[tuple[LoadStatus, bool]]) -> LoadStatus:
         operations=sum(part.operations for part, _ in parts),
         failures=sum(part.failures for part, _ in parts),
         p95_ms=max(slowest, default=None),
+        notices=list(dict.fromkeys(text for part, _ in parts for text in part.notices)),
     )
 
 

@@ -564,6 +564,9 @@ class GradioPage:
 
     def _heartbeat_lost(self) -> None:
         self._heartbeat = None
+        self._notice(
+            "the server ended the heartbeat of a session that was open: to it, that visitor has left"
+        )
 
     def _notice(self, text: str) -> None:
         notices = self._opened_protocol().notices if self._protocol is not None else {}

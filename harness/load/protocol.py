@@ -99,6 +99,11 @@ def fetch(transport: Transport, path: str) -> bytes:
 _known: OrderedDict[tuple[str, bytes], Protocol] = OrderedDict()
 
 
+def notices() -> list[str]:
+    """What the pages of this process have had to say about their apps."""
+    return [text for protocol in _known.values() for text in protocol.notices]
+
+
 def protocol_of(url: str, transport: Transport) -> Protocol:
     """Fetch an app's configuration, as every new tab does, and what is known about it.
 

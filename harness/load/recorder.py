@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from harness.errors import StorageError
@@ -171,7 +171,7 @@ class Recorder:
             self._on_broken(error)
             raise
 
-    def status(self, users: int, open_sessions: int) -> LoadStatus:
+    def status(self, users: int, open_sessions: int, notices: Sequence[str] = ()) -> LoadStatus:
         """Totals until now; the percentile covers the last five seconds."""
         since = time.monotonic_ns() - _RECENT_NS
         recent = sorted(latency for done, latency in self._recent if done >= since)
@@ -182,6 +182,7 @@ class Recorder:
             operations=self.operations,
             failures=self.failures,
             p95_ms=p95,
+            notices=list(notices),
         )
 
     def close(self) -> None:

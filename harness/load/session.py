@@ -14,6 +14,7 @@ from harness.errors import StorageError
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
+from harness.load.stock import StockPage
 from harness.records import Effect, Error
 
 
@@ -39,7 +40,7 @@ class LoadSession:
 
     def __init__(
         self,
-        page: GradioPage,
+        page: GradioPage | StockPage,
         recorder: Recorder,
         *,
         run_tag: str,

@@ -21,12 +21,16 @@ from harness.load.outcomes import PageMisuse
 from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
-from harness.records import Profile
+from harness.load.stock import StockPage
+from harness.records import Driver, Profile
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
 # Gradio answers most when few ask at once, and its queue breaks when more than 2,000 sessions do.
 _HOLDERS_AT_WORK = 8
+
+
+DRIVERS: dict[Driver, type[GradioPage] | type[StockPage]] = {"page": GradioPage, "stock": StockPage}
 
 
 class GradioUser(User):  # type: ignore[misc]
@@ -55,10 +59,13 @@ class GradioUser(User):  # type: ignore[misc]
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
     _run_tag: ClassVar[str] = secrets.token_hex(2)
 
+    page_class: ClassVar[type[GradioPage] | type[StockPage]] = GradioPage
+
     session: LoadSession
+    _storage: dict[str, Any]
 
     @property
-    def page(self) -> GradioPage:
+    def page(self) -> Any:
         """The open tab."""
         return self.session.page
 
@@ -80,6 +87,8 @@ class GradioUser(User):  # type: ignore[misc]
         Raises:
             SessionRetired: it could not be opened.
         """
+        if action == "open":
+            self._storage = {}  # somebody else, with a browser of their own
         self.session = self.make_session()
         self.session.open(action)
 
@@ -110,7 +119,9 @@ class GradioUser(User):  # type: ignore[misc]
     ) -> LoadSession:
         """Build a session that reports to Locust as this user; `auth` goes before the class's own."""
         return LoadSession(
-            GradioPage(self.host, timeout_s=self.timeout_s, auth=auth or self.auth),
+            self.page_class(
+                self.host, timeout_s=self.timeout_s, auth=auth or self.auth, storage=self._storage
+            ),
             recorder,
             run_tag=run_tag,
             worker=worker,
@@ -135,10 +146,10 @@ class Director:
     """Tells the users of one worker what to do in the current phase. Shared by all of them.
 
     Attributes:
-            auth: user names and passwords, which sessions take in turn.
+        auth: user names and passwords, which sessions take in turn.
         on_misuse: told when the workload asks for what the page does not have, so that the run can end.
         role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
-            leaving: set when visitors must finish.
+        leaving: set when visitors must finish.
         releasing: set when holders must close their sessions.
         present: users that have started and not ended, visitors and holders.
         holding: those of them that hold a session with its state.
@@ -334,6 +345,8 @@ class ScenarioUser(GradioUser):
         self._called.set(arrival_ns)
 
     def _arrive(self, intended_ns: int | None = None) -> Workload:
+        if self._action == "open":
+            self._storage = {}
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True

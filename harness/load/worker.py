@@ -43,8 +43,9 @@ from harness.load.control import (
     Steady,
 )
 from harness.load.outcomes import PageMisuse
+from harness.load.protocol import notices
 from harness.load.recorder import Recorder
-from harness.load.user import Director, GradioUser, ScenarioUser
+from harness.load.user import DRIVERS, Director, GradioUser, ScenarioUser
 from harness.load.watch import Watch
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
@@ -178,7 +179,13 @@ class Worker:
         self._user_class = type(
             workload.__name__,
             (ScenarioUser,),
-            {"abstract": False, "director": self._director, "host": config.url, "timeout_s": self._timeout_s},
+            {
+                "abstract": False,
+                "director": self._director,
+                "host": config.url,
+                "timeout_s": self._timeout_s,
+                "page_class": DRIVERS[config.driver],
+            },
         )
         self._runner = make_runner(self._user_class, config.url)
         self.send(Ready(state=dict(workload.state), actions=list(workload.actions())))
@@ -189,6 +196,7 @@ class Worker:
         gevent.spawn(self._watch.run)
         for command in self._channel.commands():
             self._do(command)
+        self._send_status()  # what was noticed last
         self._watch.close()
         self._recorder.close()
         self.send(Done())
@@ -317,9 +325,12 @@ class Worker:
     def _report_status(self) -> None:
         while True:
             gevent.sleep(_STATUS_S)
-            director = self._director
-            visitors = len(director.present) - director.holding
-            self.send(Status(status=self._recorder.status(visitors, director.open_sessions)))
+            self._send_status()
+
+    def _send_status(self) -> None:
+        director = self._director
+        visitors = len(director.present) - director.holding
+        self.send(Status(status=self._recorder.status(visitors, director.open_sessions, notices())))
 
     def _misused(self, workload: Path, error: PageMisuse) -> None:
         """The workload and the app do not fit together: no session would do better than the first."""

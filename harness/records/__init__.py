@@ -5,6 +5,7 @@ from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
     ClockAnchor,
+    Driver,
     ExternalApp,
     GradioLimits,
     Machine,
@@ -40,6 +41,7 @@ __all__ = [
     "Check",
     "Checks",
     "ClockAnchor",
+    "Driver",
     "Effect",
     "Error",
     "ExternalApp",

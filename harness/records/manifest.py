@@ -8,6 +8,9 @@ import msgspec
 
 SCHEMA_VERSION = 1
 
+# What sessions are made of: GradioPage, or an unmodified gradio_client for comparison.
+Driver = Literal["page", "stock"]
+
 
 class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The memory staircase: `levels` steps of `sessions_per_level` sessions each, after plateau 0.
@@ -123,6 +126,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_tag: the part of every token that names this run.
         params: the app's adjustable values, passed as environment variables.
+        driver: `page`, or `stock` for an unmodified gradio_client.
         expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
         state: the variables that the workload reads and writes, with their models.
         packages: distribution → version, for the target's interpreter and for the harness.
@@ -141,6 +145,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     profile: Profile
     params: dict[str, str]
+    driver: Driver = "page"
     expect: dict[str, str] | None
     state: dict[str, StateVariable]
     checks: list[str]

@@ -92,6 +92,7 @@ class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         users: those that visit; those that hold a session are not counted.
         p95_ms: over the operations of the last few seconds, for display only.
+        notices: what the pages cannot do, or have noticed, each said once per app.
     """
 
     users: int
@@ -99,3 +100,4 @@ class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
     operations: int
     failures: int
     p95_ms: float | None
+    notices: list[str] = []

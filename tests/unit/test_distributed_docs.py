@@ -24,9 +24,6 @@ def documents(name: str) -> list[dict[str, Any]]:
 def parse(arguments: list[str]) -> dict[str, Any]:
     """What `gradsoak run` understands; an option that does not exist is an error."""
     run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
-    known = {name for parameter in run.params for name in parameter.opts}
-    if "--url" not in known:  # until an app that runs already can be the target
-        arguments = shlex.split(re.sub(r"--url[= ]\S+", "", shlex.join(arguments)))
     return run.make_context("run", list(arguments)).params
 
 
