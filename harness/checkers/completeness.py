@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.history import History, WorkerFacts
-from harness.records import LOAD_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
+from harness.records import DRAIN_PHASE, LOAD_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
 
 NAME = "completeness"
 # Above this share of failures, the few operations that succeeded stand for nothing.
@@ -106,5 +106,12 @@ def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list
     if loaded and failed > MOST * len(loaded):
         found.append(
             f"{failed} of {len(loaded)} operations of the load phase failed: what the app does when it works was hardly seen."
+        )
+    # An app that stops answering half-way fails few operations of the load phase: everybody waits.
+    again = [o for o in history.operations if o.phase == DRAIN_PHASE and o.action not in TAB_ACTIONS]
+    gone = sum(1 for o in again if o.outcome != "ok")
+    if again and gone > MOST * len(again):
+        found.append(
+            f"{gone} of {len(again)} sessions that were held open did not answer at the end: whether their state was still there was not seen."
         )
     return found

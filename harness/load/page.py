@@ -52,6 +52,14 @@ class Timing(msgspec.Struct):
     completed_ns: int | None = None
     event_ids: list[str] = []
 
+    def extend(self, later: Timing) -> None:
+        """Take in an action that came later: together they began with the first and ended with the last."""
+        self.accepted_ns = self.accepted_ns or later.accepted_ns
+        self.started_ns = self.started_ns or later.started_ns
+        self.first_output_ns = self.first_output_ns or later.first_output_ns
+        self.completed_ns = later.completed_ns or self.completed_ns
+        self.event_ids = self.event_ids + later.event_ids
+
 
 class Pending:
     """An action that was not waited for.
@@ -93,6 +101,7 @@ class GradioPage:
 
     Attributes:
         last: the stages of the action that ended last.
+        span: the stages of all actions since it was last replaced, taken as one.
         partials: every partial output of the `call` that ended last, in the form of its result.
         notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
     """
@@ -117,6 +126,7 @@ class GradioPage:
         self._session_hash = ""
         self.partials: list[Any] = []
         self.last = Timing()
+        self.span = Timing()
 
     # --- the tab itself ---
 
@@ -142,7 +152,6 @@ class GradioPage:
         Raises:
             OperationFailed, OperationUnknown: the app could not be loaded, or one of its `load` events failed.
         """
-        self.last = Timing()
         if self._auth is not None:
             self._log_in(*self._auth)
         protocol = self._protocol = protocol_of(self._url, self._transport)
@@ -176,8 +185,11 @@ class GradioPage:
         for what in protocol.beyond:
             self._notice(what)
         activity = Activity()
-        self._tab.load(activity)
-        self._tab.settle(activity, self._timeout_s)
+        try:
+            self._tab.load(activity)
+            self._tab.settle(activity, self._timeout_s)
+        finally:
+            self._time(activity)
         self._conclude(activity, may_fail=False)
 
     def reload(self) -> None:
@@ -331,7 +343,9 @@ class GradioPage:
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         root = urlsplit(self._url).path.rstrip("/") + "/"
-        return fetch(self._transport, path.removeprefix(root).lstrip("/"))
+        content = fetch(self._transport, path.removeprefix(root).lstrip("/"))
+        self.span.extend(Timing(completed_ns=time.monotonic_ns()))
+        return content
 
     # --- what an API client does ---
 
@@ -408,7 +422,6 @@ class GradioPage:
             self._time(activity)
 
     def _conclude(self, activity: Activity, may_fail: bool) -> Activity:
-        self._time(activity)
         if activity.failures and not may_fail:
             raise activity.failures[0]
         return activity
@@ -421,6 +434,7 @@ class GradioPage:
             completed_ns=activity.completed_ns or time.monotonic_ns(),
             event_ids=activity.event_ids,
         )
+        self.span.extend(self.last)
 
     def _opened(self) -> Tab:
         if self._tab is None:

@@ -118,17 +118,17 @@ class LoadSession:
             self.id, name, effects, None if name == "close" else intended_ns
         )
         reads: dict[str, Any] = {}
-        self.page.last = type(self.page.last)()
+        self.page.span = type(self.page.span)()
         try:
             yield reads
         except OperationFailed as error:
             self.errors += 1
-            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)), self.page.last)
+            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)), self.page.span)
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1
             self.retired = True
-            self._recorder.info(operation, Error(kind=error.kind, message=str(error)), self.page.last)
+            self._recorder.info(operation, Error(kind=error.kind, message=str(error)), self.page.span)
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
@@ -144,5 +144,5 @@ class LoadSession:
             # The user was stopped in the middle: the invoke stays without a completion, which says just that.
             raise
         else:
-            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.last)
+            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span)
             self._on_request(name, latency_ns / 1e6, None)

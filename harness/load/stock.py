@@ -47,6 +47,7 @@ class StockPage:
         self._client: Client | None = None
         self.partials: list[Any] = []
         self.last = Timing()
+        self.span = Timing()
 
     @property
     def session_hash(self) -> str:
@@ -69,7 +70,6 @@ class StockPage:
         Raises:
             OperationFailed, OperationUnknown: it could not be made.
         """
-        self.last = Timing()
         try:
             self._client = Client(self._url, verbose=False, download_files=False, auth=self._auth)
         except AuthenticationError as error:
@@ -78,7 +78,7 @@ class StockPage:
             raise OperationFailed("rejected", f"the server cannot be reached: {error}") from error
         except (httpx.HTTPError, ValueError, OSError) as error:
             raise OperationUnknown("connection", f"{type(error).__name__}: {error}") from error
-        self.last = Timing(completed_ns=time.monotonic_ns())
+        self._time(Timing(completed_ns=time.monotonic_ns()))
 
     def call(self, api_name: str, *args: Any) -> Any:
         """Trigger an event and wait for its result. See `harness.workload.Page.call`.
@@ -124,7 +124,8 @@ class StockPage:
             raise OperationUnknown("connection", f"{api_name}: {type(error).__name__}: {error}") from error
         finally:
             event_id = job.communicator.event_id if job.communicator else None
-            self.last = Timing(completed_ns=time.monotonic_ns(), event_ids=[event_id] if event_id else [])
+            event_ids = [event_id] if event_id else []
+            self._time(Timing(completed_ns=time.monotonic_ns(), event_ids=event_ids))
         # Of a generator, the last value came twice: as a partial output and as the result.
         self.partials = job.outputs() if job.communicator and len(job.outputs()) > 1 else []
         return result
@@ -134,6 +135,10 @@ class StockPage:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    def _time(self, timing: Timing) -> None:
+        self.last = timing
+        self.span.extend(timing)
 
     def _opened(self) -> Client:
         if self._client is None:

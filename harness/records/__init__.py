@@ -15,6 +15,7 @@ from harness.records.manifest import (
     StateVariable,
 )
 from harness.records.operation import (
+    DRAIN_PHASE,
     LOAD_PHASE,
     PHASES,
     TAB_ACTIONS,
@@ -31,6 +32,7 @@ from harness.records.samples import GeneratorSample, LoadStatus, Plateau, ProbeS
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
 
 __all__ = [
+    "DRAIN_PHASE",
     "LOAD_PHASE",
     "PHASES",
     "SCHEMA_VERSION",

@@ -310,3 +310,18 @@ def test_a_write_can_be_stale_first_and_lost_later() -> None:
 
 def test_half_a_count_is_garbage_and_nothing_else() -> None:
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("b", 1.5, "n"))) == {"garbage-read"}
+
+
+def test_sessions_that_do_not_answer_at_the_end_are_never_a_pass() -> None:
+    """An app that hangs half-way fails few operations of the load phase, since everybody waits."""
+
+    def drained(answered: int, silent: int) -> str:
+        history = two_clean_sessions()
+        for number in range(answered):
+            history.append(f"h{number}", f"t{number}", [f"t{number}"], phase="drain")
+        for number in range(silent):
+            history.append(f"x{number}", f"u{number}", outcome="info", error="timeout", phase="drain")
+        return judge(history).verdict
+
+    assert drained(3, 2) == "pass"
+    assert drained(2, 3) == "unknown"

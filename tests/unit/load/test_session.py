@@ -17,7 +17,7 @@ from harness.workload import increment
 
 class FakePage:
     def __init__(self) -> None:
-        self.last = Timing()
+        self.span = Timing()
         self.closed = False
 
     def open(self) -> None:
@@ -72,21 +72,21 @@ def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
 def test_latency_ends_when_the_result_was_on_the_socket(bench: Bench) -> None:
     with bench.session.operation("click", {}):
         start = bench.lines()[0]["time_ns"]
-        bench.session.page.last = Timing(accepted_ns=start + 1, started_ns=start + 2, completed_ns=start + 3)
+        bench.session.page.span = Timing(accepted_ns=start + 1, started_ns=start + 2, completed_ns=start + 3)
     assert [bench.lines()[1][name] - start for name in ("accepted_ns", "started_ns", "time_ns")] == [1, 2, 3]
 
 
 def test_stages_and_event_ids_are_kept_also_of_what_failed(bench: Bench) -> None:
     stages = {"accepted_ns": 1, "started_ns": 2, "first_output_ns": 3, "event_ids": ["e"]}
     with bench.session.operation("click", {}):
-        bench.session.page.last = Timing(**stages)
+        bench.session.page.span = Timing(**stages)
     with bench.session.operation("click", {}):
-        bench.session.page.last = Timing(**stages)
+        bench.session.page.span = Timing(**stages)
         raise OperationFailed("app", "no")
 
     def silence() -> None:
         with bench.session.operation("click", {}):
-            bench.session.page.last = Timing(**stages)
+            bench.session.page.span = Timing(**stages)
             raise OperationUnknown("timeout", "silence")
 
     with pytest.raises(SessionRetired):
@@ -187,3 +187,14 @@ def test_the_recorder_counts(bench: Bench) -> None:
     status = bench.recorder.status(users=3, open_sessions=1)
     assert (status.users, status.open_sessions, status.operations, status.failures) == (3, 1, 11, 1)
     assert status.p95_ms is not None
+
+
+def test_several_actions_of_one_operation_are_timed_as_one() -> None:
+    span = Timing()
+    span.extend(Timing(accepted_ns=10, started_ns=11, completed_ns=20, event_ids=["a"]))
+    span.extend(Timing(completed_ns=25))  # set off nothing
+    span.extend(Timing(accepted_ns=30, started_ns=31, first_output_ns=35, completed_ns=40, event_ids=["b"]))
+    assert span == Timing(
+        accepted_ns=10, started_ns=11, first_output_ns=35, completed_ns=40, event_ids=["a", "b"]
+    )
+    assert Timing().event_ids == []
