@@ -1,0 +1,83 @@
+"""Pages as a run uses them: the other driver, what pages have to say, what a browser keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.cli import gradsoak
+
+APP = """
+import gradio as gr
+
+def count(n, visits):
+    return n + 1, n + 1, (visits or 0) + 1
+
+with gr.Blocks() as demo:
+    n = gr.State(0)
+    visits = gr.BrowserState(0, storage_key="visits", secret="visits")
+    total, seen = gr.Number(label="Total"), gr.Number(label="Seen")
+    gr.Button("Count").click(count, [n, visits], [n, total, visits])
+    gr.Button("Title").click(None, None, total, js="() => document.title.length")
+    # Opening the page shows what the browser has kept from earlier visits.
+    demo.load(lambda visits: visits or 0, visits, seen)
+
+demo.launch()
+"""
+
+WORKLOAD = """
+from harness.workload import Workload, action, counter, increment
+
+class Visitor(Workload):
+    state = {"count": counter()}
+
+    def arrive(self):
+        self.expected = self.page.value("Seen")
+        with open("kept", "a") as stream:
+            stream.write(f"{self.expected}\\n")
+        self.page.click("Title")
+        self.count()
+
+    @action
+    def count(self):
+        with self.operation("count", count=increment()) as seen:
+            self.page.click("Count")
+            seen["count"] = self.page.value("Total")
+"""
+
+
+def test_a_run_through_pages_says_what_they_cannot_do_and_keeps_what_a_browser_keeps(
+    make_scenario, tmp_path: Path
+) -> None:
+    done = gradsoak("run", make_scenario(APP, workload=WORKLOAD), "--out", "run", "--json", cwd=tmp_path)
+    result = done.json()
+    assert (result["verdict"], done.code) == ("pass", 0), done.err
+    scripts = [warning for warning in result["figures"]["warnings"] if "JavaScript" in warning]
+    assert len(scripts) == 1
+    assert "document.title.length" in scripts[0]
+    # Whoever loads the page again is the same person with the same browser; whoever opens it is somebody else.
+    kept = [float(line) for line in (tmp_path / "scenario" / "kept").read_text().split()]
+    shard = (tmp_path / "run" / "history" / "0.jsonl").read_text().splitlines()
+    arrivals = [r["action"] for r in map(json.loads, shard) if r.get("action") in ("open", "reload")]
+    assert arrivals.count("reload") > 0
+    assert sum(visits > 0 for visits in kept) == arrivals.count("reload")
+    assert sum(visits == 0 for visits in kept) == arrivals.count("open")
+
+
+def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) -> None:
+    done = gradsoak(
+        "run", scenarios / "counters", "--driver", "stock", "--out", "run", "--json", cwd=tmp_path
+    )
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"
+
+
+def test_the_stock_driver_is_refused_by_what_needs_a_page(scenarios: Path, tmp_path: Path) -> None:
+    done = gradsoak("run", scenarios / "chat_history", "--driver", "stock", "--out", "run", cwd=tmp_path)
+    assert done.code == 2
+    assert "has no page, so it cannot submit" in done.err
+    assert "--driver page" in done.err
+    unknown = gradsoak("run", scenarios / "counters", "--driver", "browser", "--out", "other", cwd=tmp_path)
+    assert unknown.code == 2
+    assert "page, stock" in unknown.err
+    assert not (tmp_path / "other").exists()
