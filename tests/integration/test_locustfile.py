@@ -90,6 +90,7 @@ def test_the_example_works_with_the_web_page(app: Target, tmp_path: Path) -> Non
 
 
 CLICKER = """
+import gevent
 from locust import constant, task
 from harness.load import GradioUser
 
@@ -100,7 +101,8 @@ class Visitor(GradioUser):
     @task
     def go(self):
         if self.environment.stats.get("go", "gradio").num_requests >= 6:
-            self.environment.runner.quit()
+            # Not from the user's own greenlet, which quitting would kill before it is done.
+            gevent.spawn(self.environment.runner.quit)
         with self.session.operation("go", {}):
             self.page.call("/go", "a")
 """
