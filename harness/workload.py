@@ -68,7 +68,7 @@ def write(value: Any) -> Effect:
 
 
 class Page(Protocol):
-    """The browser tab, as a workload sees it: `harness.load.page.GradioPage`, described in docs/page.md.
+    """The browser tab, as a workload sees it: `harness.page.gradio_page.GradioPage`, described in docs/page.md.
 
     A `name` is a label (or the text on a button), an `elem_id`, an id, or a type if there is only one of it.
     """

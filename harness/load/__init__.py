@@ -1,4 +1,4 @@
-"""The load side: one page per session, Locust users that own them, and the generator process.
+"""The load side: Locust users that own pages, what is recorded of them, and the generator processes.
 
 Importing Locust patches the standard library of the whole process, so nothing here is imported until it is
 asked for: the harness itself only needs `harness.load.generator`.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.load.page import GradioPage
     from harness.load.user import GradioUser
+    from harness.page.gradio_page import GradioPage
 
 __all__ = ["GradioPage", "GradioUser"]
 
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return GradioUser
     if name == "GradioPage":
-        from harness.load.page import GradioPage
+        from harness.page.gradio_page import GradioPage
 
         return GradioPage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ _RECENT_NS = 5_000_000_000
 
 
 class Stages(Protocol):
-    """When an operation came how far: `harness.load.page.Timing`."""
+    """When an operation came how far: `harness.page.gradio_page.Timing`."""
 
     @property
     def accepted_ns(self) -> int | None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from harness import tokens
 from harness.errors import StorageError
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.page import GradioPage
 from harness.load.recorder import Recorder
-from harness.load.stock import StockPage
+from harness.page.gradio_page import GradioPage
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.stock import StockPage
 from harness.records import Effect, Error
 
 

@@ -21,11 +21,11 @@ from locust.exception import StopUser
 from locust.runners import WorkerRunner
 
 from harness.errors import StorageError
-from harness.load.outcomes import PageMisuse
-from harness.load.page import Browser, GradioPage
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
-from harness.load.stock import StockPage
+from harness.page.gradio_page import Browser, GradioPage
+from harness.page.outcomes import PageMisuse
+from harness.page.stock import StockPage
 from harness.records import Driver, Profile
 from harness.results import JsonLinesWriter
 from harness.workload import Workload

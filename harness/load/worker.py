@@ -42,8 +42,8 @@ from harness.load.control import (
     Status,
     Steady,
 )
-from harness.load.outcomes import PageMisuse
-from harness.load.protocol import notices
+from harness.page.outcomes import PageMisuse
+from harness.page.protocol import notices
 from harness.load.recorder import Recorder
 from harness.load.user import DRIVERS, Director, GradioUser, ScenarioUser
 from harness.load.watch import Watch

@@ -22,7 +22,7 @@ import msgspec
 from harness.addresses import require_loopback
 from harness.errors import TargetError, UsageError
 
-# What GradioPage speaks (a test keeps it the same as in `harness.load.protocol`, which cannot be imported here).
+# What GradioPage speaks (a test keeps it the same as in `harness.page.protocol`, which cannot be imported here).
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 # The oldest release that was tried.
 FIRST_RELEASE = "4.16"

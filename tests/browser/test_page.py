@@ -15,8 +15,8 @@ from typing import Any
 import gevent
 import pytest
 
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed
+from harness.page import GradioPage
+from harness.page.outcomes import OperationFailed
 from harness.target import Target, inspect_interpreter
 
 pytestmark = pytest.mark.browser

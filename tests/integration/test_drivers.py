@@ -9,9 +9,9 @@ import gevent
 import pytest
 from gradio_client import handle_file
 
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.stock import StockPage
+from harness.page import GradioPage
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.stock import StockPage
 from harness.target import Target, inspect_interpreter
 from tests.integration.scripted import CUT, Line, ScriptedServer, serve, starts
 

@@ -216,8 +216,8 @@ TLS = LAUNCH.replace(
 )
 ONE_VISIT = """
 import sys
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.page import GradioPage
+from harness.page.outcomes import OperationFailed, OperationUnknown
 
 page = GradioPage(sys.argv[1], timeout_s=20, auth=("alice", "secret"))
 try:

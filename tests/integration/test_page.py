@@ -13,8 +13,8 @@ from pathlib import Path
 import gevent
 import pytest
 
-from harness.load import GradioPage, transport
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page import GradioPage, transport
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
 
 APP = """

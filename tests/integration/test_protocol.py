@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 import gevent
 import pytest
 
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed, OperationUnknown
-from harness.load.page import Browser
+from harness.page import GradioPage
+from harness.page.gradio_page import Browser
+from harness.page.outcomes import OperationFailed, OperationUnknown
 from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
 
 

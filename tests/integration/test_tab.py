@@ -9,8 +9,8 @@ from pathlib import Path
 import gevent
 import pytest
 
-from harness.load import GradioPage
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page import GradioPage
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
 
 APP = """

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load import diffs
+from harness.page import diffs
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text(alphabet="abc", max_size=4)
 values = st.recursive(

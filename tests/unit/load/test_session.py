@@ -9,10 +9,10 @@ import pytest
 
 from harness.errors import StorageError
 from harness.history import pair
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.page import Timing
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
+from harness.page.gradio_page import Timing
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.records import HistoryRecord
 from harness.results import JsonLinesWriter
 from harness.workload import increment

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.load import protocol as page_protocol
+from harness.page import protocol as page_protocol
 from harness.target.preflight import PROTOCOLS, check_protocol, clean_url
 
 

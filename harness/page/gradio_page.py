@@ -1,8 +1,8 @@
 """GradioPage: one browser tab, which to Gradio is one session.
 
 What a person does in it (`fill`, `click`, `value` …), what an API client does (`call`), and what the tab does by itself
-(`open`, `reload`, `close`). The work is done in `harness.load.tab` (the front end), `harness.load.protocol` (what
-gradio_client knows of the app), `harness.load.event_queue` and `harness.load.transport`.
+(`open`, `reload`, `close`). The work is done in `harness.page.tab` (the front end), `harness.page.protocol` (what
+gradio_client knows of the app), `harness.page.event_queue` and `harness.page.transport`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import msgspec
 from gradio_client.client import Endpoint
 from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 
-from harness.load.blueprint import Component
-from harness.load.event_queue import EventQueue
-from harness.load.heartbeat import Heartbeat
-from harness.load.outcomes import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
-from harness.load.protocol import Protocol, fetch, protocol_of
-from harness.load.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
-from harness.load.transport import Transport
+from harness.page.blueprint import Component
+from harness.page.event_queue import EventQueue
+from harness.page.heartbeat import Heartbeat
+from harness.page.outcomes import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
+from harness.page.protocol import Protocol, fetch, protocol_of
+from harness.page.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
+from harness.page.transport import Transport
 
 Act = Callable[[Tab, Activity], None]
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from gradio_client import Client
 
-from harness.load.blueprint import Blueprint
-from harness.load.outcomes import LoginRequired, OperationFailed
-from harness.load.transport import Transport
+from harness.page.blueprint import Blueprint
+from harness.page.outcomes import LoginRequired, OperationFailed
+from harness.page.transport import Transport
 
 # The protocols whose events can be followed: one stream of messages per session. Gradio 4.0 and later speak them,
 # but for the first of them, `sse` of some releases before 4.11.

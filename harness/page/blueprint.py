@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.load.javascript import Function, interpret
-from harness.load.outcomes import PageMisuse
+from harness.page.javascript import Function, interpret
+from harness.page.outcomes import PageMisuse
 
 TriggerMode = Literal["once", "multiple", "always_last"]
 

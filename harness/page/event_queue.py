@@ -16,9 +16,9 @@ import gevent.event
 import msgspec
 from geventhttpclient.response import HTTPParseError
 
-from harness.load import diffs
-from harness.load.outcomes import OperationFailed, OperationUnknown
-from harness.load.transport import EventStream, Transport
+from harness.page import diffs
+from harness.page.outcomes import OperationFailed, OperationUnknown
+from harness.page.transport import EventStream, Transport
 
 NewsKind = Literal["partial", "completed", "failed", "broken", "log"]
 _SILENT = frozenset({"heartbeat", "estimation", "progress", "process_starts"})

@@ -15,8 +15,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError, ValidationError
 from gradio_client.utils import QueueError
 
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.page import Browser, Timing
+from harness.page.gradio_page import Browser, Timing
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 
 _PAGE_ONLY = frozenset(
     {"begin", "click", "download", "fill", "prop", "reload", "select", "submit", "trigger", "upload", "value"}

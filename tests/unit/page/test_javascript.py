@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.load.javascript import interpret
+from harness.page.javascript import interpret
 
 
 @pytest.mark.parametrize(

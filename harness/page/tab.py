@@ -14,10 +14,10 @@ from typing import Any
 import gevent
 import msgspec
 
-from harness.load.blueprint import Blueprint, Component, Dependency
-from harness.load.event_queue import Event, EventQueue, Inbox, Invalid, News
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.transport import Transport
+from harness.page.blueprint import Blueprint, Component, Dependency
+from harness.page.event_queue import Event, EventQueue, Inbox, Invalid, News
+from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.transport import Transport
 
 # Components that Gradio's page lets change as soon as they are there, if anything listens to that.
 _CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
