@@ -15,6 +15,7 @@ from harness.analysis.time import (
     ServerFigures,
     Stages,
     arrival_figures,
+    censored,
     in_window,
     latencies,
     loadgen_figures,
@@ -148,6 +149,13 @@ def _warnings(
         found.append(
             f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
             "latency and throughput tell only of those that did."
+        )
+    window = data.timed_window()
+    unanswered = censored(operations, window, data.manifest.profile.model) if window else None
+    if unanswered is not None:
+        found.append(
+            f"{unanswered.count} of {unanswered.total} operations that began in the timed window were never seen to end, after "
+            f"waits of up to {unanswered.longest_wait_ms / 1000:.1f} s: they are in no percentile, and the true ones are longer."
         )
     workers = data.history.fleet.workers
     processes = max(1, len(workers))

@@ -138,7 +138,23 @@ def test_what_was_due_in_the_window_counts_however_late_it_ends() -> None:
         planted(3, 11.5, session="c"),
     ]
     assert analyse(run(operations, rate=1.0)).latency_ms["click"].count == 2
-    assert analyse(run(operations)).latency_ms == {}
+    closed = analyse(run(operations)).latency_ms["click"]
+    assert (closed.count, closed.max) == (1, pytest.approx(5032))
+
+
+@pytest.mark.parametrize("rate", [None, 1.0])
+def test_an_answer_that_never_came_is_in_no_percentile_and_is_warned_about(rate: float | None) -> None:
+    timed_out = msgspec.structs.replace(planted(2, 3, session="b", service_ms=7000), outcome="info")
+    pending = msgspec.structs.replace(planted(3, 4, session="c"), outcome="pending", complete_ns=None)
+    later = planted(4, 12.5, session="d", action="close", wait_ms=0, accept_ms=0, service_ms=0)
+    outside = msgspec.structs.replace(planted(5, 11, session="e", service_ms=60_000), outcome="info", worker="1")
+    figures = analyse(run([planted(1, 2), timed_out, pending, later, outside], rate=rate))
+    assert figures.latency_ms["click"].count == 1
+    (warning,) = [text for text in figures.warnings if "never seen to end" in text]
+    assert "2 of 3 operations that began" in warning
+    # Operation 3 had not ended when its worker last wrote anything down, 8.5 s after it began.
+    assert "up to 8.5 s" in warning
+    assert not any("never seen to end" in text for text in analyse(run([planted(1, 2)], rate=rate)).warnings)
 
 
 def test_a_page_that_was_still_opening_is_not_the_generators_fault() -> None:
