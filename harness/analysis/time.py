@@ -190,9 +190,7 @@ def censored(operations: Sequence[Operation], window: tuple[int, int], model: Mo
 
     An operation that never ended had been waited for at least until its worker last wrote anything down.
     """
-    begun = [
-        o for o in operations if o.action != "close" and window[0] <= begin_ns(o, model) < window[1]
-    ]
+    begun = [o for o in operations if o.action != "close" and window[0] <= begin_ns(o, model) < window[1]]
     open_ended = [o for o in begun if o.outcome in ("info", "pending")]
     if not open_ended:
         return None

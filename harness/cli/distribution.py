@@ -13,6 +13,7 @@ from harness.addresses import require_loopback
 from harness.cli import summary
 from harness.errors import ExitCode, UsageError
 from harness.load.distribution import DEFAULT_PORT, Distribution, WorkerOutcome, WorkerPlan, check_port, work
+from harness.records import Profile
 from harness.results import HISTORY
 from harness.scenario import Scenario
 
@@ -57,6 +58,21 @@ def plan(
         bind_port=port if port is not None else DEFAULT_PORT if master else 0,
         shard="return" if shards == "return" else "folder",
         join_timeout_s=profiles.parse_duration(join_timeout),
+    )
+
+
+def check_cap(distribution: Distribution | None, profile: Profile) -> None:
+    """Refuse to leave workers without any session that they may use under the open model: they would drop all their arrivals.
+
+    Raises:
+        UsageError: there are more workers than sessions that may be in use at once.
+    """
+    if distribution is None or profile.arrival_rate is None or distribution.workers <= profile.max_in_flight:
+        return
+    raise UsageError(
+        f"{distribution.workers} workers cannot share {profile.max_in_flight} "
+        f"session{'' if profile.max_in_flight == 1 else 's'} in flight: some would have none, and drop all their arrivals.",
+        f"Give --max-in-flight {distribution.workers} or more, or fewer --workers.",
     )
 
 

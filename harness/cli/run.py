@@ -99,6 +99,7 @@ def run(
         sessions_per_level=sessions_per_level,
     )
     resolved = profiles.resolve(profile, found.profiles, overrides)
+    distribution.check_cap(divided, resolved)
     params = scenario.override_params(found, param or [])
     external: RunningApp | None = None
     if url is not None:

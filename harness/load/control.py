@@ -104,6 +104,8 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
 
     Attributes:
         arrival_rate: arrivals per second of all workers together: the open model. Then `users` and `spawn_rate` say nothing.
+        place: number of the worker among those that it is divided among, from 0.
+        workers: how many these are; each brings its share of the arrivals.
     """
 
     users: int
@@ -111,6 +113,8 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
     duration_s: float
     phase: str
     arrival_rate: float | None = None
+    place: int = 0
+    workers: int = 1
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):

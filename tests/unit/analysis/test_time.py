@@ -147,7 +147,9 @@ def test_an_answer_that_never_came_is_in_no_percentile_and_is_warned_about(rate:
     timed_out = msgspec.structs.replace(planted(2, 3, session="b", service_ms=7000), outcome="info")
     pending = msgspec.structs.replace(planted(3, 4, session="c"), outcome="pending", complete_ns=None)
     later = planted(4, 12.5, session="d", action="close", wait_ms=0, accept_ms=0, service_ms=0)
-    outside = msgspec.structs.replace(planted(5, 11, session="e", service_ms=60_000), outcome="info", worker="1")
+    outside = msgspec.structs.replace(
+        planted(5, 11, session="e", service_ms=60_000), outcome="info", worker="1"
+    )
     figures = analyse(run([planted(1, 2), timed_out, pending, later, outside], rate=rate))
     assert figures.latency_ms["click"].count == 1
     (warning,) = [text for text in figures.warnings if "never seen to end" in text]
@@ -291,7 +293,32 @@ def test_dropped_arrivals_are_counted_over_all_workers_and_warned_about() -> Non
     assert figures.arrivals is not None
     assert (figures.arrivals.total, figures.arrivals.started, figures.arrivals.dropped) == (110, 105, 5)
     assert any("5 of 110 arrivals were dropped" in warning for warning in figures.warnings)
+    assert not any("does not keep up" in warning for warning in figures.warnings)
     assert analyse(run(HUNDRED)).arrivals is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "arrivals", "warned"),
+    [
+        (20.0, 150, True),
+        (20.0, 200, False),
+        (20.0, 181, False),
+        (20.0, 260, True),
+        (1.0, 5, False),
+        (100.0, 905, False),
+    ],
+)
+def test_arrivals_that_are_far_from_what_was_asked_for_are_warned_about(
+    rate: float, arrivals: int, warned: bool
+) -> None:
+    """In 10 s. Neither a difference that chance explains nor one that does not matter is worth a word."""
+    last = msgspec.structs.replace(samples()[-1], arrivals=arrivals)
+    data = run(HUNDRED, rate=rate, generator={"0": [*samples(), last]})
+    about = f"{arrivals} arrivals are on record, where {rate:g} per second make {10 * rate:.0f}"
+    assert any(about in warning for warning in analyse(data).warnings) == warned
+    assert data.seal is not None
+    early = msgspec.structs.replace(data, seal=msgspec.structs.replace(data.seal, ended="interrupted"))
+    assert not any(about in warning for warning in analyse(early).warnings)
 
 
 def test_verdicts_combine_with_the_worst_first() -> None:
