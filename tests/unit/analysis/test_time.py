@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis import RunData, analyse, check_generator
 from harness.checkers import combine
-from harness.history import History, phases
+from harness.history import Fleet, History, WorkerFacts, phases
 from harness.records import Check, GeneratorSample, Operation, worst
 from tests.unit.analysis.test_figures import SECOND, events, run_data
 
@@ -238,6 +238,25 @@ def test_a_generator_that_nobody_watched_is_unknown() -> None:
     for watched in ({}, {"0": []}, {"0": samples(end_s=0.5)}):
         assert verdict(run(HUNDRED, generator=watched)).verdict == "unknown"
     assert verdict(run_data(generator={"0": samples()})).verdict == "unknown"
+
+
+@pytest.mark.parametrize("silent", [{}, {"2": []}, {"2": samples(end_s=0.5)}])
+def test_one_worker_that_left_no_account_is_enough_for_doubt(
+    silent: dict[str, list[GeneratorSample]],
+) -> None:
+    fleet = Fleet(workers={name: WorkerFacts(name=name) for name in ("1", "2")})
+
+    def of_two(generator: dict[str, list[GeneratorSample]]) -> Check:
+        data = run(HUNDRED, generator=generator)
+        history = msgspec.structs.replace(data.history, fleet=fleet)
+        return verdict(msgspec.structs.replace(data, history=history))
+
+    assert of_two({"1": samples(), "2": samples()}).verdict == "pass"
+    doubtful = of_two({"1": samples(), **silent})
+    assert doubtful.verdict == "unknown"
+    assert "Worker 2 left no account of itself" in doubtful.reason
+    # What one of them did wrong is proven all the same.
+    assert of_two({"1": samples(cpu=0.99), **silent}).verdict == "inconclusive"
 
 
 def test_only_the_timed_window_counts() -> None:
