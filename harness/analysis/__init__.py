@@ -26,12 +26,15 @@ from harness.analysis.time import (
     throughput_per_s,
 )
 from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
+from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION
 
 __all__ = ["Analysis", "RunData", "analyse", "check_generator"]
 
 # Above this share of one core the generator comes near to where it would be the bottleneck (see `validity.BUSY`).
 BUSY_GENERATOR = 0.8
+# What Gradio answers once its queue's worker has ended.
+QUEUE_STOPPED = "Queue is stopped"
 # Arrivals that are this far from rate × duration are another load than was asked for: by this share of it, which matters to
 # whoever reads the figures, and by so many standard deviations (a Poisson count has √mean), which chance hardly does.
 ARRIVALS_APART = 0.1
@@ -163,6 +166,13 @@ def _warnings(
         found.append(
             f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
             "latency and throughput tell only of those that did."
+        )
+    stopped = sum(1 for o in failed if o.error is not None and QUEUE_STOPPED in o.error.message)
+    if stopped:
+        found.append(
+            f"{stopped} operation{' was' if stopped == 1 else 's were'} answered with '{QUEUE_STOPPED}'. A likely cause is a limit of "
+            f"Gradio's: its queue breaks for good when more than {QUEUE_SESSIONS:,} sessions have messages pending at once. Use "
+            "fewer --users or a lower --max-in-flight, and restart the app."
         )
     window = data.timed_window()
     unanswered = censored(operations, window, data.manifest.profile.model) if window else None

@@ -10,7 +10,7 @@ import pytest
 from harness.analysis import RunData, analyse, check_generator
 from harness.checkers import combine
 from harness.history import Fleet, History, WorkerFacts, phases
-from harness.records import Check, GeneratorSample, Operation, worst
+from harness.records import Check, Error, GeneratorSample, Operation, worst
 from tests.unit.analysis.test_figures import SECOND, events, run_data
 
 MS = 1_000_000
@@ -354,3 +354,15 @@ def test_a_failure_stays_one_whatever_the_generator_did() -> None:
     assert combine([leak, doubt]).verdict == "fail"
     assert combine([leak, doubt]).reason == "A leak."
     assert combine([doubt]).reason == doubt.reason
+
+
+def test_a_queue_that_was_stopped_is_traced_to_its_known_limit() -> None:
+    message = "the queue is full or stopped (503): Queue is stopped."
+    refused = [
+        msgspec.structs.replace(o, outcome="fail", error=Error(kind="rejected", message=message))
+        for o in HUNDRED[:3]
+    ]
+    warnings = analyse(run([*refused, *HUNDRED[3:]])).warnings
+    (warning,) = [text for text in warnings if "2,000 sessions" in text]
+    assert "3 operations were answered with 'Queue is stopped'" in warning
+    assert not any("2,000" in text for text in analyse(run(HUNDRED)).warnings)
