@@ -93,8 +93,8 @@ def clean_url(text: str) -> str:
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         guess = f"http://{text.strip().removeprefix('//')}"
-        # Somebody may have meant a password with a slash in it: whatever stands before an @ is not repeated.
-        shown = re.sub(r"^.*@", "***@", redacted(text.strip()).partition("?")[0])
+        # A password may hold a slash, a ? or a #: whatever stands before an @ is not repeated.
+        shown = redacted(re.sub(r"^.*@", "***@", text.strip())).partition("?")[0]
         near = re.fullmatch(r"http://[\w.\-]+(:\d+)?(/\S*)?", guess) and not re.search("://|@", text)
         raise UsageError(
             f"{shown!r} is no address of an app.",

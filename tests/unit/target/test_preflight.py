@@ -63,6 +63,8 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(typed: str) -> No
         "alice:ge/geheim@127.0.0.1:7860",
         "127.0.0.1:7860/#geheim",
         "127.0.0.1/ge/geheim@x",
+        "http://alice:geheim?1@127.0.0.1:7860",
+        "http://alice:geheim#1@127.0.0.1:7860",
     ],
 )
 def test_what_may_be_a_password_is_not_repeated(typed: str) -> None:
