@@ -47,8 +47,9 @@ def check_completeness(
     if broken:
         first = broken[0].error
         assert first is not None
-        found.append(
-            f"The workload itself raised an error in {len(broken)} operations, first: {first.message}."
+        # Whatever else is missing may follow from this.
+        found.insert(
+            0, f"The workload itself raised an error in {len(broken)} operations, first: {first.message}."
         )
     evidence = {
         "operations": len(history.operations),

@@ -161,13 +161,19 @@ class EventQueue:
             status, answer = self._transport.post(self._join_path, body)
         finally:
             self._joining -= 1
+            early = self._early
+            if self._joining == 0:
+                self._early = {}  # what is left belongs to events that were given up
         if status != 200:
             raise _refused(status, answer)
         event.accepted_ns = time.monotonic_ns()
-        event.id = msgspec.json.decode(answer)["event_id"]
+        try:
+            event.id = msgspec.json.decode(answer, type=_Accepted).event_id
+        except msgspec.DecodeError as error:
+            raise OperationUnknown("protocol", f"queue/join: {error}") from error
         self._pending[event.id] = event
         # A message can overtake the answer to the request that created its event.
-        for arrived_ns, message in self._early.pop(event.id, ()):
+        for arrived_ns, message in early.pop(event.id, ()):
             self._digest(event, arrived_ns, message)
         return event
 
@@ -265,7 +271,7 @@ class EventQueue:
             OperationUnknown: the server says that something is wrong with the session, or itself.
         """
         for arrived_ns, message in stream.messages():
-            kind = message.get("msg")
+            kind = _kind(message)
             if kind == "close_stream":
                 stream.finish()
                 self._stream = None
@@ -292,9 +298,9 @@ class EventQueue:
         if kind == "process_starts":
             event.started_ns = arrived_ns
         elif kind == "process_completed":
+            output = _output(message)
             event.completed_ns = arrived_ns
             del self._pending[event.id]
-            output = message.get("output") or {}
             if not message.get("success", True) or "error" in output:
                 event.inbox.put(News(event, "failed", output.get("error")))
             else:
@@ -302,10 +308,10 @@ class EventQueue:
         elif kind in ("process_generating", "process_streaming"):
             if not message.get("success", True):
                 return  # the completion that follows says the same, and ends the event
+            output = _output(message)
             event.first_output_ns = event.first_output_ns or arrived_ns
-            output = message["output"]
             if self._diffed and kind == "process_generating":
-                output = {**output, "data": event.undiffed(output["data"])}
+                output = {**output, "data": event.undiffed(output.get("data") or [])}
             event.inbox.put(News(event, "partial", output))
         elif kind == "log":
             event.inbox.put(News(event, "log", message))
@@ -326,6 +332,26 @@ class EventQueue:
         pending, self._pending = self._pending, {}
         for event in pending.values():
             event.inbox.put(News(event, "broken", error))
+
+
+class _Accepted(msgspec.Struct):
+    """The answer to `queue/join`."""
+
+    event_id: str
+
+
+def _kind(message: Any) -> str:
+    kind = message.get("msg") if isinstance(message, dict) else None
+    if not isinstance(kind, str):
+        raise OperationUnknown("protocol", f"a message that is none of Gradio's: {str(message)[:100]}")
+    return kind
+
+
+def _output(message: dict[str, Any]) -> dict[str, Any]:
+    output = message.get("output") or {}
+    if not isinstance(output, dict) or not isinstance(output.get("data") or [], list):
+        raise OperationUnknown("protocol", f"an output that is none of Gradio's: {str(output)[:100]}")
+    return output
 
 
 class Invalid(Exception):

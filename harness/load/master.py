@@ -295,8 +295,8 @@ class Master:
     def _take_failure(self, worker: _Worker, failure: Failed) -> None:
         if failure.cause == "shard":
             worker.finished, worker.shard_problem = True, failure.message
-        elif worker.loaded is None:
-            # Nothing has begun yet, so nothing is lost by saying at once that it cannot.
+        elif worker.loaded is None or failure.cause == "workload":
+            # Nothing has begun yet, or all workers would make the same mistake: it is said at once.
             self._broken(failure.cause, failure.message, failure.hint)
         else:
             self._lose(worker, failure.message[:1].lower() + failure.message[1:].rstrip("."))

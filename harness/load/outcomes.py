@@ -17,6 +17,13 @@ class OperationFailed(Exception):
         self.kind: Literal["app", "rejected"] = kind
 
 
+class LoginRequired(OperationFailed):
+    """The app only lets people in who log in."""
+
+    def __init__(self) -> None:
+        super().__init__("rejected", "the app asks for a login (401)")
+
+
 class OperationUnknown(Exception):
     """There is no answer, so nobody knows whether it happened. The session must not be used any more."""
 

@@ -25,9 +25,9 @@ from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 from harness.load.blueprint import Component
 from harness.load.event_queue import EventQueue
 from harness.load.heartbeat import Heartbeat
-from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.load.outcomes import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
 from harness.load.protocol import Protocol, fetch, protocol_of
-from harness.load.tab import Activity, Step, Tab, choice_of
+from harness.load.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
 from harness.load.transport import Transport
 
 Act = Callable[[Tab, Activity], None]
@@ -61,6 +61,21 @@ class Timing(msgspec.Struct):
         self.event_ids = self.event_ids + later.event_ids
 
 
+class Browser:
+    """What a browser keeps when a page is closed or loaded again.
+
+    Attributes:
+        storage: its local storage, for `gr.BrowserState`.
+        cookies: by name: a login, a load balancer's mark.
+    """
+
+    __slots__ = ("cookies", "storage")
+
+    def __init__(self) -> None:
+        self.storage: dict[str, Any] = {}
+        self.cookies: dict[str, str] = {}
+
+
 class Pending:
     """An action that was not waited for.
 
@@ -83,9 +98,11 @@ class Pending:
 
     def wait(self) -> Activity:
         """Wait for it, as if it had been waited for from the start."""
-        self._greenlet.join()
-        if self._greenlet.exception is not None:
-            raise self._greenlet.exception
+        error = self._greenlet.get()
+        # Its times belong to whoever waits for it, not to what else was done when it ended.
+        self._page._time(self.activity)
+        if error is not None:
+            raise error
         return self._page._conclude(self.activity, self._may_fail)
 
 
@@ -96,8 +113,7 @@ class GradioPage:
         url: root of the app.
         timeout_s: longest wait for everything that one action sets off.
         auth: name and password, for an app that asks for a login.
-        storage: what this browser has stored for the app (`gr.BrowserState`); give the same dict to the next page of
-            the same person.
+        browser: what the person's browser keeps; give the same one to their next page.
 
     Attributes:
         last: the stages of the action that ended last.
@@ -112,13 +128,13 @@ class GradioPage:
         timeout_s: float = 30.0,
         *,
         auth: tuple[str, str] | None = None,
-        storage: dict[str, Any] | None = None,
+        browser: Browser | None = None,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._auth = auth
-        self._storage = {} if storage is None else storage
-        self._transport = Transport(url, timeout_s)
+        self._browser = browser or Browser()
+        self._transport = Transport(url, timeout_s, self._browser.cookies)
         self._protocol: Protocol | None = None
         self._queue: EventQueue | None = None
         self._tab: Tab | None = None
@@ -152,9 +168,7 @@ class GradioPage:
         Raises:
             OperationFailed, OperationUnknown: the app could not be loaded, or one of its `load` events failed.
         """
-        if self._auth is not None:
-            self._log_in(*self._auth)
-        protocol = self._protocol = protocol_of(self._url, self._transport)
+        protocol = self._protocol = self._enter()
         self._session_hash = str(uuid.uuid4())
         prefix = protocol.api_prefix.lstrip("/")
         self._queue = EventQueue(
@@ -170,7 +184,7 @@ class GradioPage:
             self._transport,
             prefix=prefix,
             session_hash=self._session_hash,
-            storage=self._storage,
+            storage=self._browser.storage,
             notice=self._notice,
         )
         if protocol.wants_heartbeat:
@@ -191,6 +205,18 @@ class GradioPage:
         finally:
             self._time(activity)
         self._conclude(activity, may_fail=False)
+
+    def _enter(self) -> Protocol:
+        """Load the app's configuration, logging in if this browser is not logged in yet."""
+        if self._auth is not None and not self._browser.cookies:
+            self._log_in(*self._auth)
+        try:
+            return protocol_of(self._url, self._transport)
+        except LoginRequired:
+            if self._auth is None:
+                raise
+        self._log_in(*self._auth)
+        return protocol_of(self._url, self._transport)
 
     def reload(self) -> None:
         """Load the page again: a new session, in the same browser."""
@@ -394,32 +420,41 @@ class GradioPage:
         if result.kind == "broken":
             raise result.output
         if result.kind == "failed":
-            detail = (
-                result.output or "the app's function raised an error (its text is hidden: show_error=False)"
+            raise OperationFailed("app", f"{api_name}: {result.output or HIDDEN_ERROR}")
+        outputs = [*partials, result.output.get("data") or []]
+        if len(outputs[-1]) != len(endpoint.output_component_types):
+            raise OperationUnknown(
+                "protocol",
+                f"{api_name}: {len(outputs[-1])} outputs came, {len(endpoint.output_component_types)} were expected",
             )
-            raise OperationFailed("app", f"{api_name}: {detail}")
-        self.partials = [endpoint.process_predictions(*partial) for partial in partials]
-        return endpoint.process_predictions(*(result.output.get("data") or []))
+        *self.partials, last = (endpoint.process_predictions(*output) for output in outputs)
+        return last
 
     # --- helpers ---
 
     def _act(self, act: Act, *, may_fail: bool = False) -> Activity:
-        activity = Activity()
-        self._perform(self._opened(), act, activity)
-        return self._conclude(activity, may_fail)
-
-    def _act_apart(self, act: Act, *, may_fail: bool) -> Pending:
-        activity = Activity()
-        greenlet = gevent.spawn(self._perform, self._opened(), act, activity)
-        gevent.sleep(0)  # it begins now, in the order in which the person acts
-        return Pending(self, activity, greenlet, may_fail)
-
-    def _perform(self, tab: Tab, act: Act, activity: Activity) -> None:
+        tab, activity = self._opened(), Activity()
         try:
             act(tab, activity)
             tab.settle(activity, self._timeout_s)
         finally:
             self._time(activity)
+        return self._conclude(activity, may_fail)
+
+    def _act_apart(self, act: Act, *, may_fail: bool) -> Pending:
+        tab, activity = self._opened(), Activity()
+
+        def perform() -> Exception | None:
+            try:
+                act(tab, activity)
+                tab.settle(activity, self._timeout_s)
+            except Exception as error:  # for whoever waits for it
+                return error
+            return None
+
+        greenlet = gevent.spawn(perform)
+        gevent.sleep(0)  # it begins now, in the order in which the person acts
+        return Pending(self, activity, greenlet, may_fail)
 
     def _conclude(self, activity: Activity, may_fail: bool) -> Activity:
         if activity.failures and not may_fail:

@@ -12,7 +12,7 @@ import msgspec
 from gradio_client import Client
 
 from harness.load.blueprint import Blueprint
-from harness.load.outcomes import OperationFailed
+from harness.load.outcomes import LoginRequired, OperationFailed
 from harness.load.transport import Transport
 
 # The protocols whose events can be followed: one stream of messages per session. Gradio 4.0 and later speak them,
@@ -29,7 +29,7 @@ class Protocol(Client):  # type: ignore[misc]
         blueprint: components and events, as a page sees them.
         by_api_name: the endpoints that have a name, private ones included.
         beyond: what a simulated page leaves out of this app.
-        notices: what has been said about this app, so that it is said once.
+        notices: what has been said about the app at this address, so that it is said once.
     """
 
     def __init__(self, url: str, transport: Transport, config: bytes) -> None:
@@ -58,7 +58,7 @@ class Protocol(Client):  # type: ignore[misc]
             for what in ("js", "head")
             if _has_script(self.config.get(what))
         ]
-        self.notices: dict[str, None] = {}
+        self.notices = _notices.setdefault(url, {})
 
     def _get_config(self) -> dict[str, Any]:
         config: dict[str, Any] = msgspec.json.decode(self._config)
@@ -90,18 +90,20 @@ def fetch(transport: Transport, path: str) -> bytes:
     if status == 429:
         raise OperationFailed("rejected", "the server limits the rate of requests (429)")
     if status == 401:
-        raise OperationFailed("rejected", "the app asks for a login (401)")
+        raise LoginRequired
     if status != 200:
         raise OperationFailed("rejected", f"GET {path} answered {status}")
     return body
 
 
 _known: OrderedDict[tuple[str, bytes], Protocol] = OrderedDict()
+# By address, since an app has as many configurations as users who log in.
+_notices: dict[str, dict[str, None]] = {}
 
 
 def notices() -> list[str]:
     """What the pages of this process have had to say about their apps."""
-    return [text for protocol in _known.values() for text in protocol.notices]
+    return [text for said in _notices.values() for text in said]
 
 
 def protocol_of(url: str, transport: Transport) -> Protocol:
@@ -115,7 +117,8 @@ def protocol_of(url: str, transport: Transport) -> Protocol:
     key = (url, fetch(transport, "config"))
     protocol = _known.get(key)
     if protocol is None:
-        protocol = _known[key] = Protocol(url, transport, key[1])
+        made = Protocol(url, transport, key[1])
+        protocol = _known.setdefault(key, made)  # another tab may have been as quick
         while len(_known) > _REMEMBERED:
             _known.popitem(last=False)
     else:

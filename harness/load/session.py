@@ -61,6 +61,7 @@ class LoadSession:
         self._writes = itertools.count(1)
         self._on_request = on_request
         self.errors = 0
+        self.operations = 0
         self.retired = False
         self.intended_ns: int | None = None
 
@@ -113,6 +114,7 @@ class LoadSession:
             raise SessionRetired(
                 f"session {self.id} is retired: an operation before {name!r} has an unknown outcome"
             )
+        self.operations += 1
         intended_ns, self.intended_ns = self.intended_ns, None
         operation, since_ns = self._recorder.invoke(
             self.id, name, effects, None if name == "close" else intended_ns
@@ -123,7 +125,11 @@ class LoadSession:
             yield reads
         except OperationFailed as error:
             self.errors += 1
-            self._recorder.fail(operation, Error(kind=error.kind, message=str(error)), self.page.span)
+            span = self.page.span
+            # What was refused did not run; but another event of the same operation may have run before.
+            begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
+            kind: Any = "partly" if begun else error.kind
+            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span)
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1

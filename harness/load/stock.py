@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError, AuthenticationError, ValidationEr
 from gradio_client.utils import QueueError
 
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.load.page import Timing
+from harness.load.page import Browser, Timing
 
 _PAGE_ONLY = frozenset(
     {"begin", "click", "download", "fill", "prop", "reload", "select", "submit", "trigger", "upload", "value"}
@@ -30,7 +30,7 @@ class StockPage:
         url: root of the app.
         timeout_s: longest wait for the result of a call.
         auth: name and password, for an app that asks for a login.
-        storage: of no use to a client that is no browser.
+        browser: of no use to a client that is none.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class StockPage:
         timeout_s: float = 30.0,
         *,
         auth: tuple[str, str] | None = None,
-        storage: dict[str, Any] | None = None,
+        browser: Browser | None = None,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s

@@ -23,7 +23,7 @@ from harness.load.transport import Transport
 _CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
 # Components whose `input` comes before their `change` when a person sets them; with the others it comes after.
 _INPUT_FIRST = frozenset({"checkbox", "checkboxgroup"})
-_HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
+HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
 
 
 class Toast(msgspec.Struct, frozen=True, kw_only=True):
@@ -378,7 +378,10 @@ class Tab:
         run.activity.accepted_ns = run.activity.accepted_ns or time.monotonic_ns()
         run.activity.completed_ns = time.monotonic_ns()
         if status == 200:
-            output = msgspec.json.decode(answer)
+            try:
+                output = msgspec.json.decode(answer, type=dict[str, Any])
+            except msgspec.DecodeError as garbled:
+                raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
             output.pop("changed_state_ids", None)  # the page does not look at them here
             self._completed(run, output)
             return
@@ -473,15 +476,22 @@ class Tab:
         if event is not None:
             event.cancelled = True
             body = {"event_id": event.id, "session_hash": self._session_hash, "fn_index": number}
-            self._transport.post(f"{self._prefix}cancel", body)
-            self._transport.post(f"{self._prefix}reset", {"event_id": event.id})
-            event.completed_ns = time.monotonic_ns()
-            run.activity.time(event)
+            try:
+                self._transport.post(f"{self._prefix}cancel", body)
+                self._transport.post(f"{self._prefix}reset", {"event_id": event.id})
+            finally:
+                event.completed_ns = time.monotonic_ns()
+                run.activity.time(event)
+                self._cancelled(run)
+        else:
+            self._cancelled(run)
+        followers = self.blueprint.followers(number)
+        self._follow([*followers.failure, *followers.always], number, activity)
+
+    def _cancelled(self, run: _Run) -> None:
         run.step.outcome = "cancelled"
         self._over(run)
         run.activity.inbox.wake()
-        followers = self.blueprint.followers(number)
-        self._follow([*followers.failure, *followers.always], number, activity)
 
     def _follow(self, numbers: Sequence[int], target: int | None, activity: Activity) -> None:
         for number in numbers:
@@ -548,7 +558,7 @@ class Tab:
 
 
 def _app_error(run: _Run, error: str | None) -> OperationFailed:
-    return OperationFailed("app", f"{run.step.name}: {error or _HIDDEN_ERROR}")
+    return OperationFailed("app", f"{run.step.name}: {error or HIDDEN_ERROR}")
 
 
 def _short(source: str) -> str:

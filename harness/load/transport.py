@@ -84,6 +84,7 @@ class Transport:
     Args:
         url: root of the app, `http://host:port/path/`.
         timeout_s: longest wait for the answer to a request.
+        cookies: those that the browser has, by name; added to as servers set more.
     """
 
     __slots__ = (
@@ -98,13 +99,13 @@ class Transport:
         "_tls",
     )
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, cookies: dict[str, str] | None = None) -> None:
         parts = urlsplit(url)
         self._root = parts.path.rstrip("/") + "/"
         self._tls = parts.scheme == "https"
         self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._timeout_s = timeout_s
-        self._cookies: dict[str, str] = {}
+        self._cookies: dict[str, str] = {} if cookies is None else cookies
         self._pool: ConnectionPool | None = None
         self._streams: set[EventStream] = set()
         self._head = self._fixed_headers(parts.netloc.rpartition("@")[2])

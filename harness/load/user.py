@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import random
 import secrets
@@ -14,11 +16,13 @@ from typing import Any, ClassVar
 import gevent
 import gevent.lock
 from locust import User
+from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import WorkerRunner
 
 from harness.errors import StorageError
 from harness.load.outcomes import PageMisuse
-from harness.load.page import GradioPage
+from harness.load.page import Browser, GradioPage
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.load.stock import StockPage
@@ -28,9 +32,22 @@ from harness.workload import Workload
 
 # Gradio answers most when few ask at once, and its queue breaks when more than 2,000 sessions do.
 _HOLDERS_AT_WORK = 8
+# So many in a row that got no answer at the end speak for all: thousands more would wait in vain, eight at a time.
+_GIVE_UP_AFTER = 3 * _HOLDERS_AT_WORK
 
 
 DRIVERS: dict[Driver, type[GradioPage] | type[StockPage]] = {"page": GradioPage, "stock": StockPage}
+
+
+def _coming_back(task: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A task before which a user whose session was lost loads the page again."""
+
+    @functools.wraps(task)
+    def begin(user: GradioUser) -> None:
+        user.come_back()
+        task(user)
+
+    return begin
 
 
 class GradioUser(User):  # type: ignore[misc]
@@ -46,7 +63,7 @@ class GradioUser(User):  # type: ignore[misc]
     Attributes:
         host: root of the app, as everywhere in Locust.
         timeout_s: longest wait for one result.
-        history_path: file for the operations, default: none is kept.
+        history_path: file for the operations, default: none is kept. Workers below a Locust master add their number to it.
         auth: user name and password, for an app that asks for a login.
     """
 
@@ -55,14 +72,20 @@ class GradioUser(User):  # type: ignore[misc]
     history_path: ClassVar[str | None] = None
     auth: ClassVar[tuple[str, str] | None] = None
 
-    _shared_recorder: ClassVar[Recorder | None] = None
+    _recorders: ClassVar[dict[Path, Recorder]] = {}
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
     _run_tag: ClassVar[str] = secrets.token_hex(2)
 
     page_class: ClassVar[type[GradioPage] | type[StockPage]] = GradioPage
 
     session: LoadSession
-    _storage: dict[str, Any]
+    _browser: Browser
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        tasks = type(self).tasks
+        # Of this user alone: the class's list belongs to Locust, and to subclasses.
+        self.__dict__["tasks"] = [t if isinstance(t, type) else _coming_back(t) for t in tasks]
 
     @property
     def page(self) -> Any:
@@ -70,8 +93,17 @@ class GradioUser(User):  # type: ignore[misc]
         return self.session.page
 
     def on_start(self) -> None:
-        """Open the tab."""
-        self.new_session("open")
+        """Open the tab; if that fails, it is tried again before the first task."""
+        with contextlib.suppress(SessionRetired):
+            self.new_session("open")
+
+    def come_back(self) -> None:
+        """Load the page again if the session was lost, as a person would. Happens before each task; a nested TaskSet may call it."""
+        session = getattr(self, "session", None)
+        if session is not None and session.retired:
+            session.close()
+            with contextlib.suppress(SessionRetired):
+                self.new_session("reload")
 
     def on_stop(self) -> None:
         """Close the tab."""
@@ -88,19 +120,23 @@ class GradioUser(User):  # type: ignore[misc]
             SessionRetired: it could not be opened.
         """
         if action == "open":
-            self._storage = {}  # somebody else, with a browser of their own
+            self._browser = Browser()  # somebody else
         self.session = self.make_session()
         self.session.open(action)
 
     def make_session(self) -> LoadSession:
         """A session whose page is not open yet."""
         cls = GradioUser
-        if cls._shared_recorder is None:
-            cls._shared_recorder = Recorder(JsonLinesWriter(Path(self.history_path or "/dev/null")))
+        worker = max(0, getattr(self.environment.runner, "worker_index", 0))
+        path = Path(self.history_path or "/dev/null")
+        if self.history_path and isinstance(self.environment.runner, WorkerRunner):
+            path = path.with_stem(f"{path.stem}-{worker}")
+        if path not in cls._recorders:
+            cls._recorders[path] = Recorder(JsonLinesWriter(path))
         return self.session_with(
-            cls._shared_recorder,
+            cls._recorders[path],
             run_tag=cls._run_tag,
-            worker=getattr(self.environment.runner, "worker_index", 0),
+            worker=worker,
             number=next(cls._numbers),
             rng=random.Random(),
             params={},
@@ -120,7 +156,7 @@ class GradioUser(User):  # type: ignore[misc]
         """Build a session that reports to Locust as this user; `auth` goes before the class's own."""
         return LoadSession(
             self.page_class(
-                self.host, timeout_s=self.timeout_s, auth=auth or self.auth, storage=self._storage
+                self.host, timeout_s=self.timeout_s, auth=auth or self.auth, browser=self._browser
             ),
             recorder,
             run_tag=run_tag,
@@ -156,6 +192,7 @@ class Director:
         turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
         sessions: how many have begun.
         hold_failures: sessions of the current step that could not be opened or given their state.
+        unanswered: holders that acted once more at the end, since the last one that got an answer.
         idle: users with an open session that wait for an arrival, the longest waiting first.
         in_use: users that answer arrivals, idle or not.
     """
@@ -190,6 +227,7 @@ class Director:
         self.holding = 0
         self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
+        self.unanswered = 0
         self.sessions = 0
         self.idle: deque[ScenarioUser] = deque()
         self.in_use = 0
@@ -279,7 +317,10 @@ class ScenarioUser(GradioUser):
         try:
             director.releasing.wait()
             with director.turns:
-                self._attempt(workload.act)
+                if director.unanswered < _GIVE_UP_AFTER:
+                    director.unanswered += 1
+                    self._attempt(workload.act)
+                    director.unanswered = 0
         except SessionRetired:
             pass
         finally:
@@ -315,12 +356,15 @@ class ScenarioUser(GradioUser):
         while True:
             try:
                 workload = self._arrive(intended_ns)
+                # What `arrive` did, beside opening the page, is what this person came for.
+                acted = self.session.operations > 1
                 while True:
                     if intended_ns is not None:
-                        self._attempt(workload.act, intended_ns)
+                        if not acted:
+                            self._attempt(workload.act, intended_ns)
                         if self.rng.random() * director.profile.actions_per_session < 1.0:
                             break
-                    intended_ns = self._next_arrival()
+                    intended_ns, acted = self._next_arrival(), False
                     if intended_ns is None:
                         return
             except SessionRetired:
@@ -346,14 +390,18 @@ class ScenarioUser(GradioUser):
 
     def _arrive(self, intended_ns: int | None = None) -> Workload:
         if self._action == "open":
-            self._storage = {}
+            self._browser = Browser()
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True
         try:
             self.session.intended_ns = intended_ns
             self.session.open(self._action)
-            workload = self.director.workload(self.session)
+            try:
+                workload = self.director.workload(self.session)
+            except Exception as error:
+                self.session.workload_broke(error)
+                raise SessionRetired(str(error)) from error
             self._attempt(workload.arrive, intended_ns)
         except BaseException:
             self._leave()

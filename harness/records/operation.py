@@ -40,12 +40,12 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     """Why an operation did not end as `ok`.
 
     Attributes:
-        kind: `app` (the app's function raised), `rejected` (the server refused before running it),
-            `timeout`, `connection`, `protocol`, or `workload` (the scenario's own code raised).
+        kind: `app` (the app's function raised), `rejected` (the server refused before running anything), `partly` (it
+            refused one event after it had accepted another of the same operation), `timeout`, `connection`, `protocol`, or `workload` (the scenario's own code raised).
         message: text for people.
     """
 
-    kind: Literal["app", "rejected", "timeout", "connection", "protocol", "workload"]
+    kind: Literal["app", "rejected", "partly", "timeout", "connection", "protocol", "workload"]
     message: str
 
 
@@ -153,7 +153,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_have_happened(self) -> bool:
-        """False only where the server refused the operation before running it.
+        """False only where the server refused the operation before running anything of it.
 
         An app function that raises may have changed state before it did, so `app` failures count as possible.
         """

@@ -13,6 +13,7 @@ from harness.load import GradioPage
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.stock import StockPage
 from harness.target import Target, inspect_interpreter
+from tests.integration.scripted import CUT, Line, ScriptedServer, serve, starts
 
 APP = """
 import os, time
@@ -177,6 +178,42 @@ def test_a_server_that_is_not_there_is_a_refusal(driver: Driver) -> None:
     with pytest.raises(OperationFailed) as failed:
         page.open()
     assert failed.value.kind == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(503, OperationFailed), (422, OperationFailed), (429, OperationFailed), (500, OperationUnknown)],
+)
+def test_what_the_server_refuses_and_what_nobody_knows(
+    driver: Driver, status: int, outcome: type[Exception]
+) -> None:
+    with serve(ScriptedServer(connect_heartbeat=False)) as server:
+        page = driver(server.url)
+        page.open()
+        why = [{"is_valid": False, "message": "because"}] if status == 422 else "because"
+        server.joins.append((status, {"detail": why}))
+        with pytest.raises(outcome) as raised:
+            page.call("/go", "a")
+        assert raised.value.kind == ("rejected" if outcome is OperationFailed else "protocol")  # type: ignore[attr-defined]
+        page.close()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [starts("e1"), CUT],
+        [starts("e1"), {"msg": "unexpected_error", "event_id": None, "message": "Server stopped."}],
+    ],
+    ids=["cut", "stopped"],
+)
+def test_a_stream_that_breaks_leaves_the_outcome_unknown(driver: Driver, lines: list[Line]) -> None:
+    with serve(ScriptedServer(connect_heartbeat=False)) as server:
+        page = driver(server.url, timeout_s=5)
+        page.open()
+        server.streams.append(lambda _: lines)
+        with pytest.raises(OperationUnknown):
+            page.call("/go", "a")
+        page.close()
 
 
 def test_the_stock_driver_says_what_it_has_not(app: Target) -> None:

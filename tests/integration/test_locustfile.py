@@ -18,6 +18,7 @@ import pytest
 
 from harness.target import Target, inspect_interpreter
 from tests.conftest import REPO
+from tests.integration.scripted import CLOSE, CUT, ScriptedServer, completed, serve, starts
 
 LOCUSTFILE = REPO / "docs/examples/locustfile.py"
 
@@ -86,3 +87,55 @@ def test_the_example_works_with_the_web_page(app: Target, tmp_path: Path) -> Non
             seen.setdefault(sessions[record["id"]], []).append(record["reads"]["total"])
     assert len(seen) >= 2
     assert all(totals == list(range(1, len(totals) + 1)) for totals in seen.values())
+
+
+CLICKER = """
+import gevent
+from locust import constant, task
+from harness.load import GradioUser
+
+
+class Visitor(GradioUser):
+    wait_time = constant(0.01)
+
+    @task
+    def go(self):
+        if self.environment.stats.get("go", "gradio").num_requests >= 6:
+            # Not from the user's own greenlet, which quitting would kill before it is done.
+            gevent.spawn(self.environment.runner.quit)
+        with self.session.operation("go", {}):
+            self.page.call("/go", "a")
+"""
+
+
+def test_a_user_whose_session_was_lost_comes_back(tmp_path: Path) -> None:
+    """One broken stream must not silence a user for the rest of the test."""
+    (tmp_path / "locustfile.py").write_text(CLICKER)
+    with serve(ScriptedServer(connect_heartbeat=False)) as server:
+        server.streams.append(lambda _: [starts("e1"), CUT])
+        for number in range(2, 50):
+            server.streams.append(lambda _, event=f"e{number}": [completed(event, "b"), CLOSE])
+        command = [
+            sys.executable,
+            "-m",
+            "locust",
+            "-f",
+            "locustfile.py",
+            "--headless",
+            "-u",
+            "1",
+            "-t",
+            "60s",
+        ]
+        done = subprocess.run(
+            [*command, "--host", server.url, "--json"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    stats = {row["name"]: row for row in json.loads(done.stdout)}
+    assert stats["go"]["num_failures"] == 1
+    assert stats["go"]["num_requests"] >= 6
+    assert (stats["open"]["num_requests"], stats["reload"]["num_requests"]) == (1, 1)

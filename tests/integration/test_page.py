@@ -222,6 +222,7 @@ def test_an_idle_tab_keeps_no_connection_but_its_heartbeat(
 
 
 LOCUSTFILE = """
+import gevent
 from locust import between, task
 from harness.load import GradioUser
 
@@ -233,7 +234,8 @@ class Visitor(GradioUser):
     @task
     def greet(self):
         if self.environment.stats.get("greet", "gradio").num_requests >= 12:
-            self.environment.runner.quit()
+            # Not from the user's own greenlet, which quitting would kill before it is done.
+            gevent.spawn(self.environment.runner.quit)
         with self.session.operation("greet", {{}}) as seen:
             _, seen["n"] = self.page.call("/echo", "hello")
 """

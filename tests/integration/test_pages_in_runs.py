@@ -81,3 +81,71 @@ def test_the_stock_driver_is_refused_by_what_needs_a_page(scenarios: Path, tmp_p
     assert unknown.code == 2
     assert "page, stock" in unknown.err
     assert not (tmp_path / "other").exists()
+
+
+CHAIN = """
+import time
+import gradio as gr
+
+def add(token, tokens):
+    time.sleep(0.02)
+    return [*tokens, token]
+
+def show(tokens):
+    return tokens
+
+with gr.Blocks() as demo:
+    tokens = gr.State([])
+    token, shown = gr.Textbox(label="Token"), gr.JSON(label="Shown")
+    gr.Button("Add").click(add, [token, tokens], tokens).then(show, tokens, shown)
+
+demo.queue(max_size=2)
+demo.launch()
+"""
+
+CHAIN_WORKLOAD = """
+from harness.workload import Workload, action, append, append_only_list
+
+class Visitor(Workload):
+    state = {"tokens": append_only_list()}
+
+    @action
+    def add(self):
+        token = self.token()
+        with self.operation("add", tokens=append(token)) as seen:
+            self.page.fill("Token", token)
+            self.page.click("Add")
+            seen["tokens"] = self.page.value("Shown")
+"""
+
+
+def test_a_step_that_is_refused_after_another_was_done_accuses_nobody(make_scenario, tmp_path: Path) -> None:
+    """The queue is so short that many a second step of a chain is refused, after the first has changed the state."""
+    folder = make_scenario(CHAIN, workload=CHAIN_WORKLOAD)
+    done = gradsoak("run", folder, "--users", "8", "--think", "0.01", "--out", "run", "--json", cwd=tmp_path)
+    result = done.json()
+    assert result["figures"]["operations"]["errors"].get("partly", 0) > 0, "the queue was never too short"
+    assert result["verdict"] != "fail", done.err
+    assert result["checks"]["garbage-read"] != "fail"
+
+
+def test_a_workload_that_cannot_even_begin_ends_the_run(make_scenario, tmp_path: Path) -> None:
+    workload = WORKLOAD.replace(
+        "    def arrive(self):",
+        "    def __init__(self, session):\n        super().__init__(session)\n        self.missing.append(1)\n\n    def arrive(self):",
+    )
+    done = gradsoak("run", make_scenario(APP, workload=workload), "--out", "run", "--json", cwd=tmp_path)
+    assert (done.json()["verdict"], done.code) == ("unknown", 3)
+    checks = json.loads((tmp_path / "run" / "derived" / "checks.json").read_text())
+    assert "no attribute 'missing'" in checks["reason"]
+    lines = (tmp_path / "run" / "history" / "0.jsonl").read_text().splitlines()
+    assert len(lines) < 500  # it was tried again at a person's pace
+
+
+def test_a_mistake_of_the_workload_is_one_with_several_workers_too(make_scenario, tmp_path: Path) -> None:
+    workload = WORKLOAD.replace('click("Count")', 'click("Cuont")')
+    folder = make_scenario(APP, workload=workload)
+    done = gradsoak("run", folder, "--workers", "2", "--out", "run", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "no component 'Cuont'" in done.err
+    assert "Did you mean" in done.err

@@ -11,6 +11,7 @@ import pytest
 
 from harness.load import GradioPage
 from harness.load.outcomes import OperationFailed, OperationUnknown
+from harness.load.page import Browser
 from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
 
 
@@ -84,6 +85,39 @@ def test_a_stream_that_breaks_leaves_the_outcome_unknown(
     # What was broken is not used again.
     server.streams.append(says(completed("e2", "b"), CLOSE))
     assert page.call("/go", "b") == "b"
+
+
+@pytest.mark.parametrize("answer", [{}, [], "e1", {"event_id": 7}], ids=repr)
+def test_an_answer_without_an_event_is_unknown(
+    server: ScriptedServer, page: GradioPage, answer: object
+) -> None:
+    server.joins.append((200, answer))
+    with pytest.raises(OperationUnknown, match="queue/join") as unknown:
+        page.call("/go", "a")
+    assert unknown.value.kind == "protocol"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"event_id": "e1"},
+        {"msg": 7, "event_id": "e1"},
+        b'data: ["a list"]\n\n',
+        {"msg": "process_completed", "event_id": "e1", "success": True, "output": "text"},
+        {"msg": "process_completed", "event_id": "e1", "success": True, "output": {"data": "text"}},
+        {"msg": "process_completed", "event_id": "e1", "success": True, "output": None},
+        {"msg": "process_completed", "event_id": "e1", "success": True, "output": {"data": []}},
+        {"msg": "process_generating", "event_id": "e1", "success": True, "output": [1]},
+    ],
+    ids=str,
+)
+def test_a_message_that_is_none_of_gradios_is_unknown(
+    server: ScriptedServer, page: GradioPage, line: Line
+) -> None:
+    server.streams.append(says(line, CLOSE))
+    with pytest.raises(OperationUnknown) as unknown:
+        page.call("/go", "a")
+    assert unknown.value.kind == "protocol"
 
 
 def test_unknown_and_unimportant_messages_disturb_nothing_and_are_said_once(
@@ -174,6 +208,21 @@ def test_a_protocol_that_the_page_does_not_speak_is_named() -> None:
         page.close()
 
 
+def test_cookies_outlive_the_page_in_the_same_browser(server: ScriptedServer) -> None:
+    server.config_headers["Set-Cookie"] = "replica=b7; Path=/"
+    browser = Browser()
+    for _ in range(2):
+        page = GradioPage(server.url, browser=browser)
+        page.open()
+        page.close()
+    sent = [
+        headers.get("Cookie")
+        for (path, _), headers in zip(server.requests, server.headers, strict=True)
+        if path == "/config"
+    ]
+    assert sent == [None, "replica=b7"]
+
+
 def test_cookies_are_sent_back_as_a_load_balancer_wants_it(server: ScriptedServer) -> None:
     server.config_headers["Set-Cookie"] = "replica=b7; Path=/; HttpOnly"
     page = GradioPage(server.url)
@@ -223,8 +272,8 @@ def test_partial_outputs_come_as_diffs_or_whole_as_the_protocol_says() -> None:
 
 
 def test_two_tabs_of_a_person_share_the_storage_and_nothing_else(server: ScriptedServer) -> None:
-    storage: dict[str, object] = {}
-    one, two = GradioPage(server.url, storage=storage), GradioPage(server.url, storage=storage)
+    browser = Browser()
+    one, two = GradioPage(server.url, browser=browser), GradioPage(server.url, browser=browser)
     one.open()
     two.open()
     one._tab._storage["key"] = "kept"

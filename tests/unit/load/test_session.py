@@ -4,13 +4,16 @@ import json
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.errors import StorageError
+from harness.history import pair
 from harness.load.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.load.page import Timing
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
+from harness.records import HistoryRecord
 from harness.results import JsonLinesWriter
 from harness.workload import increment
 
@@ -21,7 +24,7 @@ class FakePage:
         self.closed = False
 
     def open(self) -> None:
-        self.last.completed_ns = None
+        self.span.completed_ns = None
 
     def close(self) -> None:
         self.closed = True
@@ -198,3 +201,24 @@ def test_several_actions_of_one_operation_are_timed_as_one() -> None:
         accepted_ns=10, started_ns=11, first_output_ns=35, completed_ns=40, event_ids=["a", "b"]
     )
     assert Timing().event_ids == []
+
+
+@pytest.mark.parametrize(
+    ("span", "kind", "may_have_happened"),
+    [
+        (Timing(), "rejected", False),
+        (Timing(event_ids=["first"]), "partly", True),
+        (Timing(accepted_ns=5), "partly", True),  # an event that does not use the queue has no id
+    ],
+)
+def test_a_refusal_after_something_was_accepted_may_have_changed_state(
+    bench: Bench, span: Timing, kind: str, may_have_happened: bool
+) -> None:
+    with bench.session.operation("chain", {}):
+        bench.session.page.span = span
+        raise OperationFailed("rejected", "the queue is full")
+    shard = [msgspec.json.decode(json.dumps(line), type=HistoryRecord) for line in bench.lines()]
+    (operation,) = pair({"0": shard}).operations
+    assert operation.error is not None
+    assert (operation.outcome, operation.error.kind) == ("fail", kind)
+    assert operation.may_have_happened is may_have_happened
