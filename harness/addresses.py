@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 
 from harness.errors import UsageError
+
+_LOGIN = r"^([a-zA-Z][a-zA-Z0-9+.\-]*://)?[^/@?#]*@"
+
+
+def redacted(url: str) -> str:
+    """A URL, or what somebody took for one, with `***` for a login before its host and for whatever follows its path."""
+    return re.sub(r"[?#].*", "?***", re.sub(_LOGIN, r"\1***@", url))
+
+
+def holds_login(url: str) -> bool:
+    """Whether a user name or a password stands before the host, with or without a scheme before it."""
+    return re.match(_LOGIN, url) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -245,7 +245,7 @@ def aligned(
     """What workers wrote about themselves, by the master's clock, as `pair` does it with operations."""
     return {
         worker: [
-            msgspec.structs.replace(s, time_ns=s.time_ns - facts.offset_ns)
+            msgspec.structs.replace(s, time_ns=s.time_ns - facts.offset_ns, due_ns=s.due_ns - facts.offset_ns)
             if (facts := workers.workers.get(worker)) is not None
             else s
             for s in found

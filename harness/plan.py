@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import random
-import re
 import secrets
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import msgspec
 import psutil
 
 from harness import __version__
+from harness.addresses import redacted
 from harness.checkers import CHECKERS
 from harness.load.distribution import Distribution
 from harness.records import SCHEMA_VERSION, ClockAnchor, Driver, Machine, Profile, RunManifest
@@ -158,5 +158,4 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
 def _redacted(option: str, value: str) -> str:
     if option == "--auth":
         return value if value.startswith("@") else "***"
-    value = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.\-]*://)?[^/@?#]*@", r"\1***@", value)
-    return re.sub(r"[?#].*", "?***", value)
+    return redacted(value)

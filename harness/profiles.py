@@ -12,6 +12,10 @@ import msgspec
 from harness.errors import UsageError
 from harness.records import PlateauPlan, Profile
 
+# Gradio keeps pending messages of so many sessions, and its queue's worker ends with a KeyError at one more. Source: an
+# LRUCache(2000) in gradio/queueing.py, 6.31; seen when 2,100 sessions asked at once.
+QUEUE_SESSIONS = 2000
+
 BASES: dict[str, Profile] = {
     "quick": Profile(
         name="quick",
@@ -215,6 +219,21 @@ def _check(profile: Profile) -> None:
     for wrong, what, remedy in problems:
         if wrong:
             raise UsageError(f"The profile is impossible: {what}.", f"Give {remedy}.")
+
+
+def doubts(profile: Profile) -> list[str]:
+    """What a profile asks for that Gradio is known not to bear; sentences without a full stop."""
+    number, what = (
+        (profile.users, "users")
+        if profile.arrival_rate is None
+        else (profile.max_in_flight, "sessions in flight")
+    )
+    if number <= QUEUE_SESSIONS:
+        return []
+    return [
+        f"{number:,} {what} may all have messages pending at once, and Gradio's queue breaks for good when more than "
+        f"{QUEUE_SESSIONS:,} sessions do: from then on the app answers everybody with 'Queue is stopped'"
+    ]
 
 
 def _positive(value: float) -> bool:

@@ -23,7 +23,6 @@ from harness.records import (
     GeneratorSample,
     HistoryRecord,
     Plateau,
-    ProbeSample,
     ProcessSample,
     RunEvent,
     RunManifest,
@@ -293,10 +292,6 @@ class RunDir:
             file.stem.removeprefix(prefix): _read_lines(file, GeneratorSample)[0]
             for file in sorted(self.path.glob(f"{GENERATOR_SAMPLES}*.jsonl"))
         }
-
-    def probe_samples(self) -> list[ProbeSample]:
-        """Answers of the probe."""
-        return self._records(PROBE_SAMPLES, ProbeSample)
 
     def plateaus(self) -> list[Plateau]:
         """Settled measurements."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from harness import profiles
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
 from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
@@ -156,6 +157,8 @@ class _Run:
             self._tick,
         )
         self._declare(ready.state)
+        for text in self._doubts(target):
+            self._event("warning", text=text)
         if target.pid is not None:
             self._sampler.watch("target", target.pid, self._dir.writer(PROCESS_SAMPLES))
         if self._load.watched:
@@ -233,6 +236,25 @@ class _Run:
             self._event(kinds.get(ended, "error"), reason=reason)
         except StorageError:
             return
+
+    def _doubts(self, target: AppUnderTest) -> list[str]:
+        """What was asked for, and is not or may not be what happens."""
+        options = self._options
+        found = profiles.doubts(options.profile)
+        if options.auth and not target.asks_login:
+            found.append(
+                "A login was given (--auth or GRADSOAK_AUTH), but the app asks for none: no session logged in"
+            )
+        told = [
+            f"{name}={value}"
+            for name, value in options.params.items()
+            if value != options.scenario.params[name]
+        ]
+        if options.external is not None and told:
+            found.append(
+                f"The app runs already, so that --param {', '.join(told)} was told to the workload only: start the app with the same"
+            )
+        return found
 
     # --- steps ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from harness.analysis.time import (
     ServerFigures,
     Stages,
     arrival_figures,
+    censored,
     in_window,
     latencies,
     loadgen_figures,
@@ -24,12 +26,19 @@ from harness.analysis.time import (
     throughput_per_s,
 )
 from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
+from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION
 
 __all__ = ["Analysis", "RunData", "analyse", "check_generator"]
 
 # Above this share of one core the generator comes near to where it would be the bottleneck (see `validity.BUSY`).
 BUSY_GENERATOR = 0.8
+# What Gradio answers once its queue's worker has ended.
+QUEUE_STOPPED = "Queue is stopped"
+# Arrivals that are this far from rate × duration are another load than was asked for: by this share of it, which matters to
+# whoever reads the figures, and by so many standard deviations (a Poisson count has √mean), which chance hardly does.
+ARRIVALS_APART = 0.1
+DEVIATIONS = 3.0
 
 
 class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,9 +146,18 @@ def _warnings(
     if arrivals is not None and arrivals.dropped:
         found.append(
             f"{arrivals.dropped} of {arrivals.total} arrivals were dropped, since all {arrivals.max_in_flight} sessions that "
-            "may be in use were: the app does not keep up with the rate, and response times tell nothing of those who "
-            "were turned away. Use a lower --rate, or more --max-in-flight."
+            f"may be in use{' (each worker has its share of them)' if data.history.fleet.workers else ''} were: response times "
+            "tell nothing of those who were turned away. If the app was slow, use a lower --rate; if it was not, more "
+            "--max-in-flight."
         )
+    if arrivals is not None and data.seal is not None and data.seal.ended == "completed":
+        expected = arrivals.rate * data.manifest.profile.duration_s
+        apart = abs(arrivals.total - expected)
+        if apart > ARRIVALS_APART * expected and apart > DEVIATIONS * math.sqrt(expected):
+            found.append(
+                f"{arrivals.total} arrivals are on record, where {arrivals.rate:g} per second make {expected:.0f}: the app was not "
+                "under the load that was asked for, or a worker that was lost took the record of its arrivals with it."
+            )
     found += [str(event.detail.get("text")) + "." for event in data.events if event.kind == "warning"]
     operations = data.history.operations
     failed = [o for o in operations if o.outcome != "ok"]
@@ -148,6 +166,20 @@ def _warnings(
         found.append(
             f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
             "latency and throughput tell only of those that did."
+        )
+    stopped = sum(1 for o in failed if o.error is not None and QUEUE_STOPPED in o.error.message)
+    if stopped:
+        found.append(
+            f"{stopped} operation{' was' if stopped == 1 else 's were'} answered with '{QUEUE_STOPPED}'. A likely cause is a limit of "
+            f"Gradio's: its queue breaks for good when more than {QUEUE_SESSIONS:,} sessions have messages pending at once. Use "
+            "fewer --users or a lower --max-in-flight, and restart the app."
+        )
+    window = data.timed_window()
+    unanswered = censored(operations, window, data.manifest.profile.model) if window else None
+    if unanswered is not None:
+        found.append(
+            f"{unanswered.count} of {unanswered.total} operations that began in the timed window were never seen to end, after "
+            f"waits of up to {unanswered.longest_wait_ms / 1000:.1f} s: they are in no percentile, and the true ones are longer."
         )
     workers = data.history.fleet.workers
     processes = max(1, len(workers))
@@ -187,8 +219,13 @@ def _about_workers(data: RunData) -> list[str]:
             continue
         what = f"Worker {event.detail['worker']} was lost"
         if load is not None and load.begin_ns <= event.time_ns < load.end_ns:
+            who = (
+                "there were fewer users"
+                if data.manifest.profile.model == "closed"
+                else "fewer people arrived"
+            )
             found.append(
-                f"{what} under load: from then on there were fewer users than the profile says, and latency and throughput are theirs."
+                f"{what} under load: from then on {who} than the profile says, and latency and throughput are theirs."
             )
         elif load is None or event.time_ns < load.begin_ns:
             found.append(

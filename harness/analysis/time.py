@@ -164,17 +164,41 @@ def begin_ns(operation: Operation, model: Model) -> int:
 def in_window(
     operations: Sequence[Operation], window: tuple[int, int], model: Model = "closed"
 ) -> list[Operation]:
-    """Operations that figures of time rest on.
-
-    Closed model: those that were invoked and completed within the window. Open model: those that were due in it, whenever
-    they were completed; the slowest come last, and must not be cut off.
+    """Operations that figures of time rest on: those that were invoked in the window (closed model), or due in it (open
+    model), whenever they were completed. The slowest come last, and must not be cut off.
     """
     begin, end = window
-    if model == "open":
-        return [o for o in operations if begin <= begin_ns(o, model) < end and o.complete_ns is not None]
-    return [
-        o for o in operations if o.invoke_ns >= begin and o.complete_ns is not None and o.complete_ns <= end
-    ]
+    return [o for o in operations if begin <= begin_ns(o, model) < end and o.complete_ns is not None]
+
+
+class Censored(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations of the timed window whose answer was never seen: their response time is known only to be longer than a wait.
+
+    Attributes:
+        count: of those that ended as `info`, or not at all.
+        total: operations that began in the window, however they ended.
+        longest_wait_ms: the longest of those waits, milliseconds.
+    """
+
+    count: int
+    total: int
+    longest_wait_ms: float
+
+
+def censored(operations: Sequence[Operation], window: tuple[int, int], model: Model) -> Censored | None:
+    """What percentiles leave out, since nobody knows how long it took (right-censored); None if there is nothing.
+
+    An operation that never ended had been waited for at least until its worker last wrote anything down.
+    """
+    begun = [o for o in operations if o.action != "close" and window[0] <= begin_ns(o, model) < window[1]]
+    open_ended = [o for o in begun if o.outcome in ("info", "pending")]
+    if not open_ended:
+        return None
+    last: dict[str, int] = {}
+    for o in operations:
+        last[o.worker] = max(last.get(o.worker, 0), o.complete_ns or o.invoke_ns)
+    longest_ns = max((o.complete_ns or last[o.worker]) - begin_ns(o, model) for o in open_ended)
+    return Censored(count=len(open_ended), total=len(begun), longest_wait_ms=max(0, longest_ns) / 1e6)
 
 
 def _by_action(operations: Sequence[Operation]) -> dict[str, list[Operation]]:

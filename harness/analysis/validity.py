@@ -86,7 +86,7 @@ def generator_watch(
         for worker, samples in sorted(data.generator.items())
     }
     response_p50_ms = response.p50 if response else None
-    if not workers or all(w.lag_ms is None and w.cpu_utilisation is None for w in workers.values()):
+    if not workers or all(_is_silent(w) for w in workers.values()):
         return GeneratorWatch(
             workers=workers,
             response_p50_ms=response_p50_ms,
@@ -96,6 +96,17 @@ def generator_watch(
     found = [
         text for worker, figures in workers.items() for text in _complaints(worker, figures, response_p50_ms)
     ]
+    # What one of them did wrong is proven; that all did well is not, as long as one of them is silent.
+    silent = [name for name in data.history.fleet.workers if _is_silent(workers.get(name))]
+    if silent and not found:
+        one = len(silent) == 1
+        return GeneratorWatch(
+            workers=workers,
+            response_p50_ms=response_p50_ms,
+            bottleneck=None,
+            reason=f"Worker{'' if one else 's'} {', '.join(silent)} left no account of {'itself' if one else 'themselves'} in "
+            f"the timed window, so nobody knows whether times that {'it' if one else 'they'} measured are the app's.",
+        )
     return GeneratorWatch(
         workers=workers,
         response_p50_ms=response_p50_ms,
@@ -104,8 +115,12 @@ def generator_watch(
     )
 
 
+def _is_silent(figures: GeneratorFigures | None) -> bool:
+    return figures is None or (figures.lag_ms is None and figures.cpu_utilisation is None)
+
+
 def check_generator(watch: GeneratorWatch) -> Check:
-    """The verdict: `pass`, `inconclusive` if the generator was the bottleneck, `unknown` if nobody watched it."""
+    """The verdict: `pass`, `inconclusive` if the generator was the bottleneck, `unknown` if nobody watched it, or one of its workers."""
     workers = watch.workers.values()
     lags = [w.lag_ms for w in workers if w.lag_ms is not None]
     starts = [w.late_start_ms for w in workers if w.late_start_ms is not None]

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.history import History, WorkerFacts
-from harness.records import DRAIN_PHASE, LOAD_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
+from harness.records import DRAIN_PHASE, LOAD_PHASE, STAIRCASE_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
 
 NAME = "completeness"
 # Above this share of failures, the few operations that succeeded stand for nothing.
 MOST = 0.5
+# Sessions that the app stopped answering are those whose state is most likely gone, and nobody looked. A few are the price of
+# any overload; from this share on, what the others saw does not stand for all.
+CUT_OFF = 0.1
+# One session alone may have met with an accident, in however small a run.
+CUT_OFF_SESSIONS = 2
 
 
 def check_completeness(
@@ -108,8 +113,24 @@ def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list
         found.append(
             f"{failed} of {len(loaded)} operations of the load phase failed: what the app does when it works was hardly seen."
         )
+    driven = {o.session for o in history.operations if o.phase == LOAD_PHASE}
+    cut_off = {
+        o.session
+        for o in history.operations
+        if o.phase == LOAD_PHASE
+        and o.outcome == "info"
+        and o.error is not None
+        and o.error.kind in ("timeout", "connection")
+    }
+    if len(cut_off) >= CUT_OFF_SESSIONS and len(cut_off) > CUT_OFF * len(driven):
+        found.append(
+            f"{len(cut_off)} of {len(driven)} sessions of the load phase ended with a time-out or a lost connection: "
+            "whether their state was still there was not seen."
+        )
     # An app that stops answering half-way fails few operations of the load phase: everybody waits.
     again = [o for o in history.operations if o.phase == DRAIN_PHASE and o.action not in TAB_ACTIONS]
+    if not again and any(o.phase == STAIRCASE_PHASE for o in history.operations):
+        found.append("No session that was held open was looked at again.")
     gone = sum(1 for o in again if o.outcome != "ok")
     if again and gone > MOST * len(again):
         found.append(

@@ -13,10 +13,12 @@ from harness.addresses import require_loopback
 from harness.cli import summary
 from harness.errors import ExitCode, UsageError
 from harness.load.distribution import DEFAULT_PORT, Distribution, WorkerOutcome, WorkerPlan, check_port, work
+from harness.records import Profile
 from harness.results import HISTORY
 from harness.scenario import Scenario
 
 LOOPBACK = "127.0.0.1"
+JOIN_TIMEOUT = "60s"
 
 
 def plan(
@@ -25,8 +27,8 @@ def plan(
     master: bool,
     bind_host: str | None,
     port: int | None,
-    shards: str,
-    join_timeout: str,
+    shards: str | None,
+    join_timeout: str | None,
     allow_remote: bool,
 ) -> Distribution | None:
     """How the load is to be divided; None if a single process makes it.
@@ -37,15 +39,19 @@ def plan(
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers make no load.", "Give --workers a number from 1 on.")
     if not master and workers is None:
-        stray = (
-            "--master-bind-host" if bind_host is not None else "--master-port" if port is not None else None
-        )
+        options = {
+            "--master-bind-host": bind_host,
+            "--master-port": port,
+            "--shards": shards,
+            "--join-timeout": join_timeout,
+        }
+        stray = next((name for name, value in options.items() if value is not None), None)
         if stray is not None:
             raise UsageError(
                 f"{stray} says nothing without a master.", "Add --workers, --master or --worker."
             )
         return None
-    if shards not in ("folder", "return"):
+    if shards not in (None, "folder", "return"):
         raise UsageError(f"--shards {shards} does not exist.", "Choose folder or return.")
     if port is not None:
         check_port(port)
@@ -56,7 +62,22 @@ def plan(
         bind_host=bind_host or LOOPBACK,
         bind_port=port if port is not None else DEFAULT_PORT if master else 0,
         shard="return" if shards == "return" else "folder",
-        join_timeout_s=profiles.parse_duration(join_timeout),
+        join_timeout_s=profiles.parse_duration(join_timeout or JOIN_TIMEOUT),
+    )
+
+
+def check_cap(distribution: Distribution | None, profile: Profile) -> None:
+    """Refuse to leave workers without any session that they may use under the open model: they would drop all their arrivals.
+
+    Raises:
+        UsageError: there are more workers than sessions that may be in use at once.
+    """
+    if distribution is None or profile.arrival_rate is None or distribution.workers <= profile.max_in_flight:
+        return
+    raise UsageError(
+        f"{distribution.workers} workers cannot share {profile.max_in_flight} "
+        f"session{'' if profile.max_in_flight == 1 else 's'} in flight: some would have none, and drop all their arrivals.",
+        f"Give --max-in-flight {distribution.workers} or more, or fewer --workers.",
     )
 
 
@@ -90,7 +111,7 @@ def be_worker(
     *,
     master_host: str | None,
     port: int | None,
-    join_timeout: str,
+    join_timeout: str | None,
     shared: Path | None,
     allow_remote: bool,
     json: bool,
@@ -122,7 +143,7 @@ def be_worker(
             cwd=scenario.folder,
             master_host=host,
             master_port=chosen,
-            join_timeout_s=profiles.parse_duration(join_timeout),
+            join_timeout_s=profiles.parse_duration(join_timeout or JOIN_TIMEOUT),
             shared=shared,
         ),
         admitted,

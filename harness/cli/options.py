@@ -114,11 +114,12 @@ MasterBindHost = Annotated[
     ),
 ]
 Shards = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--shards",
         metavar="folder|return",
-        help="Whether workers of this machine write into the run folder, or return what they recorded as others do.",
+        help="Whether workers of this machine write into the run folder, or return what they recorded as others do. "
+        "Default: folder.",
         rich_help_panel="Many cores, many machines",
     ),
 ]
@@ -132,10 +133,10 @@ SharedDir = Annotated[
     ),
 ]
 JoinTimeout = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--join-timeout",
-        help="Longest wait of a master for its workers, and of a worker for its master.",
+        help="Longest wait of a master for its workers, and of a worker for its master. Default: 60s.",
         rich_help_panel="Many cores, many machines",
     ),
 ]

@@ -53,9 +53,9 @@ def run(
     master_host: options.MasterHost = None,
     master_port: options.MasterPort = None,
     master_bind_host: options.MasterBindHost = None,
-    shards: options.Shards = "folder",
+    shards: options.Shards = None,
     shared_dir: options.SharedDir = None,
-    join_timeout: options.JoinTimeout = "60s",
+    join_timeout: options.JoinTimeout = None,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
@@ -99,6 +99,7 @@ def run(
         sessions_per_level=sessions_per_level,
     )
     resolved = profiles.resolve(profile, found.profiles, overrides)
+    distribution.check_cap(divided, resolved)
     params = scenario.override_params(found, param or [])
     external: RunningApp | None = None
     if url is not None:

@@ -17,8 +17,7 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
         workload: path of the scenario's `workload.py`.
         history: file of this worker's shard.
         samples: file of this worker's account of itself.
-        worker: number of this worker, from 0.
-        workers: how many there are; each brings its share of the arrivals.
+        worker: number of this worker: 0 if it is the only one, otherwise from 1 on.
         auth: user names and passwords that sessions log in with, in turn; empty if the app asks for none.
         driver: `page`, or `stock` for an unmodified gradio_client in its place.
     """
@@ -32,7 +31,6 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     params: dict[str, str]
     profile: Profile
-    workers: int = 1
     auth: list[tuple[str, str]] = []
     driver: Driver = "page"
 
@@ -104,6 +102,8 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
 
     Attributes:
         arrival_rate: arrivals per second of all workers together: the open model. Then `users` and `spawn_rate` say nothing.
+        place: number of the worker among those that it is divided among, from 0.
+        workers: how many these are; each brings its share of the arrivals.
     """
 
     users: int
@@ -111,6 +111,8 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
     duration_s: float
     phase: str
     arrival_rate: float | None = None
+    place: int = 0
+    workers: int = 1
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):

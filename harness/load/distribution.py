@@ -31,11 +31,13 @@ from harness.load.control import (
 )
 from harness.load.generator import LoadGenerator, error_from, generator_environment
 from harness.processes import Child, describe_exit, uninterrupted
+from harness.results import GENERATOR_SAMPLES
 
 DEFAULT_PORT = 5557  # Locust's own
 _LOOPBACK = "127.0.0.1"
 _TICK_S = 0.1
 _BIND_TIMEOUT_S = 60.0
+_UNRETURNED = ".unreturned"
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,25 +219,34 @@ class DistributedGenerator(LoadGenerator):
             for node in self._nodes:
                 node.child.stop(grace_s=2.0)
                 node.control.close()
-        self._rescue()
+        rescue(self._history)
 
     @property
     def _unreturned(self) -> Path:
-        return self._history / ".unreturned"
+        return self._history / _UNRETURNED
 
-    def _rescue(self) -> None:
-        """Shards of workers on this machine that could not return them need not be lost."""
-        if not self._unreturned.is_dir():
-            return
-        for shard in self._unreturned.glob("*.jsonl"):
-            place = self._history / f"{shard.stem.rpartition('-')[2]}.jsonl"
-            if place.exists():
-                shard.unlink()
-            else:
-                shard.replace(place)
-        for samples in self._unreturned.glob("*.samples"):
-            samples.unlink()
-        self._unreturned.rmdir()
+
+def rescue(history: Path) -> None:
+    """Put into place what workers on this machine recorded and could not return: it need not be lost.
+
+    Args:
+        history: the folder of the run's shards. What is in place already stays.
+    """
+    unreturned = history / _UNRETURNED
+    if not unreturned.is_dir():
+        return
+    for file in (*unreturned.glob("*.jsonl"), *unreturned.glob("*.samples")):
+        worker = file.stem.rpartition("-")[2]
+        place = (
+            history / f"{worker}.jsonl"
+            if file.suffix == ".jsonl"
+            else history.parent / f"{GENERATOR_SAMPLES}{worker}.jsonl"
+        )
+        if place.exists():
+            file.unlink()
+        else:
+            file.replace(place)
+    unreturned.rmdir()
 
 
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -286,7 +286,6 @@ class Master:
         config = msgspec.structs.replace(
             self._configured.config,
             worker=worker.number,
-            workers=self._config.workers,
             history=str(paths["history"]),
             samples=str(paths["samples"]),
         )

@@ -68,7 +68,9 @@ def share(command: Command, holding: Sequence[int]) -> list[Command]:
                 command,
                 users=part,
                 spawn_rate=command.spawn_rate * (part / command.users if part else 1 / workers),
+                place=place,
+                workers=workers,
             )
-            for part in users
+            for place, part in enumerate(users)
         ]
     return [command] * workers

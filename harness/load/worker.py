@@ -173,8 +173,6 @@ class Worker:
             on_misuse=lambda error: self._misused(Path(config.workload), error),
         )
         self._watch = Watch(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
-        # Several workers have numbers from 1 on, a single one is 0; their places in the arrivals begin with 0.
-        self._workers, self._place = config.workers, max(0, config.worker - 1)
         self._timeout_s = config.profile.operation_timeout_s
         self._user_class = type(
             workload.__name__,
@@ -255,7 +253,7 @@ class Worker:
     def _drive_open(self, command: Drive, rate: float, held: set[GradioUser]) -> ArrivalCounts:
         """People arrive at the rate, whatever the server does."""
         director, profile = self._director, self._director.profile
-        cap = share_of_cap(profile.max_in_flight, self._place, self._workers)
+        cap = share_of_cap(profile.max_in_flight, command.place, command.workers)
         director.role = "answer"
 
         def start(intended_ns: int) -> bool:
@@ -275,8 +273,8 @@ class Worker:
             profile.arrivals,
             seed=str(director.seed),
             duration_s=command.duration_s,
-            worker=self._place,
-            workers=self._workers,
+            worker=command.place,
+            workers=command.workers,
         )
         begin_ns = time.monotonic_ns()
         self._recorder.from_intended = True

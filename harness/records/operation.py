@@ -12,13 +12,15 @@ import msgspec
 
 # What a tab does by itself, whatever the workload says.
 TAB_ACTIONS = ("open", "reload", "close")
+# The phase in which sessions are opened, given their state, and held open.
+STAIRCASE_PHASE = "staircase"
 # The phase in which users visit the app; figures of time and the verdict rest on it.
 LOAD_PHASE = "load"
 # The phase in which sessions that were held open act once more.
 DRAIN_PHASE = "drain"
 # Phases in which there are operations, in order. One begins when all workers have finished the one before, so what was
 # acknowledged in an earlier one came before whatever was invoked in a later one, on whichever machine.
-PHASES = ("start", "warm-up", "staircase", LOAD_PHASE, DRAIN_PHASE)
+PHASES = ("start", "warm-up", STAIRCASE_PHASE, LOAD_PHASE, DRAIN_PHASE)
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

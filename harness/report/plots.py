@@ -364,7 +364,7 @@ def _latency(analysis: Analysis) -> Plot:
         (
             "From when each operation should have begun, over those that were due in the timed window; "
             if analysis.model == "open"
-            else "Percentiles of the operations that were invoked and completed in the timed window; "
+            else "Percentiles of the operations that were invoked in the timed window; "
         )
         + "× is how many they were. A percentile that so few cannot tell is left out."
         + doubt(analysis)

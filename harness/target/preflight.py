@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 import certifi
 import msgspec
 
-from harness.addresses import require_loopback
+from harness.addresses import holds_login, redacted, require_loopback
 from harness.errors import TargetError, UsageError
 
 # What GradioPage speaks (a test keeps it the same as in `harness.page.protocol`, which cannot be imported here).
@@ -86,18 +86,19 @@ def clean_url(text: str) -> str:
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
         port_is_fine = False
-    if parts.username is not None or parts.password is not None:
+    if holds_login(text.strip()) or parts.username is not None or parts.password is not None:
         raise UsageError(
             "The URL holds a user name or a password, which would be written down with it.",
             "Give the URL without, and the login as --auth USER:PASSWORD.",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         guess = f"http://{text.strip().removeprefix('//')}"
-        shown = text.partition("?")[0]
-        near = re.fullmatch(r"http://[\w.\-]+(:\d+)?(/\S*)?", guess) and "://" not in text
+        # A password may hold a slash, a ? or a #: whatever stands before an @ is not repeated.
+        shown = redacted(re.sub(r"^.*@", "***@", text.strip())).partition("?")[0]
+        near = re.fullmatch(r"http://[\w.\-]+(:\d+)?(/\S*)?", guess) and not re.search("://|@", text)
         raise UsageError(
             f"{shown!r} is no address of an app.",
-            f"Did you mean {guess.partition('?')[0]}?"
+            f"Did you mean {redacted(guess).partition('?')[0]}?"
             if near
             else "For example: --url http://127.0.0.1:7860",
         )

@@ -105,6 +105,25 @@ def test_a_worker_that_is_killed_makes_its_sessions_unknown_and_no_others(
     assert any("Worker 2 was lost" in warning for warning in done.json()["figures"]["warnings"])
 
 
+def test_when_a_worker_is_lost_before_the_load_the_others_bring_all_of_the_arrivals(
+    scenarios: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = (
+        "run", scenarios / "counters", "--workers", "3", "--rate", "12", "--arrivals", "uniform", "--duration", "5",
+        "--out", "run", "--json", *PATIENCE,
+    )  # fmt: skip
+    with Running(*arguments, cwd=tmp_path) as command:
+        command.until(has_recorded(run, "2", "staircase"))
+        os.kill(next(e["pid"] for e in events(run, "worker_joined") if e["worker"] == "2"), signal.SIGKILL)
+        done = command.end()
+        assert command.left() == []
+    assert done.code == 3, done.err
+    (arrivals,) = events(run, "arrivals")
+    assert arrivals["total"] == 60
+    assert not any("arrivals are on record" in text for text in done.json()["figures"]["warnings"])
+
+
 def test_a_leak_among_the_others_is_found_all_the_same(scenarios: Path, tmp_path: Path) -> None:
     done, run = killed_in_the_middle(scenarios / "counters_global", tmp_path)
     assert done.code == 1, done.err
@@ -307,6 +326,9 @@ def test_a_port_that_is_in_use_is_named(scenarios: Path, tmp_path: Path) -> None
         (["--worker", "--shared-dir", "nowhere"], "not a folder"),
         (["--master-host", "127.0.0.1"], "is for workers"),
         (["--master-port", "5557"], "without a master"),
+        (["--shards", "return"], "--shards says nothing without a master"),
+        (["--join-timeout", "5s"], "--join-timeout says nothing without a master"),
+        (["--workers", "3", "--rate", "5", "--max-in-flight", "2"], "cannot share 2 sessions"),
         (["--workers", "2", "--shards", "pigeon"], "folder or return"),
         (["--workers", "2", "--join-timeout", "soon"], "not a duration"),
     ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.history import Fleet, WorkerFacts, fleet, pair
-from harness.records import Invoke, Ok, RunEvent
+from harness.history import Fleet, WorkerFacts, aligned, fleet, pair
+from harness.records import GeneratorSample, Invoke, Ok, RunEvent
 
 
 def event(kind: str, **detail: Any) -> RunEvent:
@@ -106,3 +106,10 @@ def test_shards_are_merged_by_worker_and_number_and_shifted_to_one_clock() -> No
     shifted = history.operations[1]
     assert (shifted.accepted_ns, shifted.started_ns, shifted.complete_ns) == (21, 22, 25)
     assert shifted.latency_ns == 5
+
+
+def test_all_times_of_a_sample_are_put_on_the_masters_clock() -> None:
+    sample = GeneratorSample(time_ns=1500, wall_ns=0, cpu_s=0, due_ns=1400, tick_ns=50, lag_ns=[1])
+    workers = Fleet(workers={"1": WorkerFacts(name="1", offset_ns=1000), "2": WorkerFacts(name="2")})
+    found = aligned({"1": [sample], "2": [sample]}, workers)
+    assert [(s.time_ns, s.due_ns) for s in (*found["1"], *found["2"])] == [(500, 400), (1500, 1400)]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from harness.errors import ExitCode, UsageError
-from harness.profiles import BASES, MIN_LEVELS, parse_duration, resolve
+from harness.profiles import BASES, MIN_LEVELS, doubts, parse_duration, resolve
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,20 @@ def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         resolve("huge", {}, {})
     assert "quick" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"users": 2000}, None),
+        ({"users": 2001}, "2,001 users may"),
+        ({"users": 5, "arrival_rate": 9.0, "max_in_flight": 2500}, "2,500 sessions in flight may"),
+        ({"users": 5, "max_in_flight": 2500}, None),
+        ({"users": 2001, "arrival_rate": 9.0, "max_in_flight": 2000}, None),
+    ],
+)
+def test_more_sessions_than_gradios_queue_bears_are_doubted(
+    changes: dict[str, Any], says: str | None
+) -> None:
+    found = doubts(msgspec.structs.replace(BASES["quick"], **changes))
+    assert [says in text for text in found] == ([] if says is None else [True])

@@ -148,9 +148,9 @@ def test_percentiles_come_from_the_raw_operations_that_succeeded() -> None:
     assert figures["click"].p99 == pytest.approx(np.percentile(values, 99))
 
 
-def test_only_operations_within_the_window_count() -> None:
-    operations = [operation(0.5, 100), operation(1.5, 100), operation(2.95, 100)]
-    assert [o.invoke_ns / SECOND for o in in_window(operations, (SECOND, 3 * SECOND))] == [1.5]
+def test_only_operations_that_begin_within_the_window_count() -> None:
+    operations = [operation(0.5, 100), operation(1.5, 100), operation(2.95, 100), operation(3, 1)]
+    assert [o.invoke_ns / SECOND for o in in_window(operations, (SECOND, 3 * SECOND))] == [1.5, 2.95]
     assert throughput_per_s([*operations, operation(1.2, 1, action="reload")], (SECOND, 3 * SECOND)) == 0.5
 
 

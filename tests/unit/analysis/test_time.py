@@ -9,8 +9,8 @@ import pytest
 
 from harness.analysis import RunData, analyse, check_generator
 from harness.checkers import combine
-from harness.history import History, phases
-from harness.records import Check, GeneratorSample, Operation, worst
+from harness.history import Fleet, History, WorkerFacts, phases
+from harness.records import Check, Error, GeneratorSample, Operation, worst
 from tests.unit.analysis.test_figures import SECOND, events, run_data
 
 MS = 1_000_000
@@ -138,7 +138,25 @@ def test_what_was_due_in_the_window_counts_however_late_it_ends() -> None:
         planted(3, 11.5, session="c"),
     ]
     assert analyse(run(operations, rate=1.0)).latency_ms["click"].count == 2
-    assert analyse(run(operations)).latency_ms == {}
+    closed = analyse(run(operations)).latency_ms["click"]
+    assert (closed.count, closed.max) == (1, pytest.approx(5032))
+
+
+@pytest.mark.parametrize("rate", [None, 1.0])
+def test_an_answer_that_never_came_is_in_no_percentile_and_is_warned_about(rate: float | None) -> None:
+    timed_out = msgspec.structs.replace(planted(2, 3, session="b", service_ms=7000), outcome="info")
+    pending = msgspec.structs.replace(planted(3, 4, session="c"), outcome="pending", complete_ns=None)
+    later = planted(4, 12.5, session="d", action="close", wait_ms=0, accept_ms=0, service_ms=0)
+    outside = msgspec.structs.replace(
+        planted(5, 11, session="e", service_ms=60_000), outcome="info", worker="1"
+    )
+    figures = analyse(run([planted(1, 2), timed_out, pending, later, outside], rate=rate))
+    assert figures.latency_ms["click"].count == 1
+    (warning,) = [text for text in figures.warnings if "never seen to end" in text]
+    assert "2 of 3 operations that began" in warning
+    # Operation 3 had not ended when its worker last wrote anything down, 8.5 s after it began.
+    assert "up to 8.5 s" in warning
+    assert not any("never seen to end" in text for text in analyse(run([planted(1, 2)], rate=rate)).warnings)
 
 
 def test_a_page_that_was_still_opening_is_not_the_generators_fault() -> None:
@@ -222,6 +240,25 @@ def test_a_generator_that_nobody_watched_is_unknown() -> None:
     assert verdict(run_data(generator={"0": samples()})).verdict == "unknown"
 
 
+@pytest.mark.parametrize("silent", [{}, {"2": []}, {"2": samples(end_s=0.5)}])
+def test_one_worker_that_left_no_account_is_enough_for_doubt(
+    silent: dict[str, list[GeneratorSample]],
+) -> None:
+    fleet = Fleet(workers={name: WorkerFacts(name=name) for name in ("1", "2")})
+
+    def of_two(generator: dict[str, list[GeneratorSample]]) -> Check:
+        data = run(HUNDRED, generator=generator)
+        history = msgspec.structs.replace(data.history, fleet=fleet)
+        return verdict(msgspec.structs.replace(data, history=history))
+
+    assert of_two({"1": samples(), "2": samples()}).verdict == "pass"
+    doubtful = of_two({"1": samples(), **silent})
+    assert doubtful.verdict == "unknown"
+    assert "Worker 2 left no account of itself" in doubtful.reason
+    # What one of them did wrong is proven all the same.
+    assert of_two({"1": samples(cpu=0.99), **silent}).verdict == "inconclusive"
+
+
 def test_only_the_timed_window_counts() -> None:
     before = [msgspec.structs.replace(s, lag_ns=[SECOND] * 10) for s in samples(end_s=0.5)]
     data = run(HUNDRED, generator={"0": [*before, *samples()[2:]]})
@@ -275,7 +312,32 @@ def test_dropped_arrivals_are_counted_over_all_workers_and_warned_about() -> Non
     assert figures.arrivals is not None
     assert (figures.arrivals.total, figures.arrivals.started, figures.arrivals.dropped) == (110, 105, 5)
     assert any("5 of 110 arrivals were dropped" in warning for warning in figures.warnings)
+    assert not any("does not keep up" in warning for warning in figures.warnings)
     assert analyse(run(HUNDRED)).arrivals is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "arrivals", "warned"),
+    [
+        (20.0, 150, True),
+        (20.0, 200, False),
+        (20.0, 181, False),
+        (20.0, 260, True),
+        (1.0, 5, False),
+        (100.0, 905, False),
+    ],
+)
+def test_arrivals_that_are_far_from_what_was_asked_for_are_warned_about(
+    rate: float, arrivals: int, warned: bool
+) -> None:
+    """In 10 s. Neither a difference that chance explains nor one that does not matter is worth a word."""
+    last = msgspec.structs.replace(samples()[-1], arrivals=arrivals)
+    data = run(HUNDRED, rate=rate, generator={"0": [*samples(), last]})
+    about = f"{arrivals} arrivals are on record, where {rate:g} per second make {10 * rate:.0f}"
+    assert any(about in warning for warning in analyse(data).warnings) == warned
+    assert data.seal is not None
+    early = msgspec.structs.replace(data, seal=msgspec.structs.replace(data.seal, ended="interrupted"))
+    assert not any(about in warning for warning in analyse(early).warnings)
 
 
 def test_verdicts_combine_with_the_worst_first() -> None:
@@ -292,3 +354,15 @@ def test_a_failure_stays_one_whatever_the_generator_did() -> None:
     assert combine([leak, doubt]).verdict == "fail"
     assert combine([leak, doubt]).reason == "A leak."
     assert combine([doubt]).reason == doubt.reason
+
+
+def test_a_queue_that_was_stopped_is_traced_to_its_known_limit() -> None:
+    message = "the queue is full or stopped (503): Queue is stopped."
+    refused = [
+        msgspec.structs.replace(o, outcome="fail", error=Error(kind="rejected", message=message))
+        for o in HUNDRED[:3]
+    ]
+    warnings = analyse(run([*refused, *HUNDRED[3:]])).warnings
+    (warning,) = [text for text in warnings if "2,000 sessions" in text]
+    assert "3 operations were answered with 'Queue is stopped'" in warning
+    assert not any("2,000" in text for text in analyse(run(HUNDRED)).warnings)

@@ -325,3 +325,46 @@ def test_sessions_that_do_not_answer_at_the_end_are_never_a_pass() -> None:
 
     assert drained(3, 2) == "pass"
     assert drained(2, 3) == "unknown"
+
+
+def test_sessions_that_were_held_and_never_looked_at_again_are_never_a_pass() -> None:
+    def held(*phases: str) -> Check:
+        history = two_clean_sessions()
+        for number, phase in enumerate(phases):
+            history.append("h", f"t{number}", [f"t{n}" for n in range(number + 1)], phase=phase)
+        history.add("h", action="close", phase=phases[-1])
+        return named(judge(history), "completeness")
+
+    assert held("staircase", "drain").verdict == "pass"
+    never = held("staircase")
+    assert never.verdict == "unknown"
+    assert "No session that was held open was looked at again" in never.reason
+
+
+@pytest.mark.parametrize(
+    ("gone", "of", "error", "expected"),
+    [
+        (1, 2, "timeout", "pass"),
+        (2, 20, "timeout", "pass"),
+        (3, 20, "timeout", "unknown"),
+        (2, 19, "connection", "unknown"),
+        (10, 20, "app", "pass"),
+    ],
+)
+def test_many_sessions_that_the_app_stopped_answering_are_never_a_pass(
+    gone: int, of: int, error: str, expected: str
+) -> None:
+    """Each acts ten times, so that few operations fail, and whoever was cut off never looks again."""
+    history = HistoryBuilder()
+    for number in range(of):
+        seen = [f"{number}-{step}" for step in range(10)]
+        for step, value in enumerate(seen):
+            history.append(f"s{number}", value, seen[: step + 1])
+        if number < gone:
+            history.append(f"s{number}", f"{number}-lost", outcome="info", error=error)
+        history.add(f"s{number}", action="close")
+    check = named(judge(history), "completeness")
+    assert check.verdict == expected
+    assert (f"{gone} of {of} sessions of the load phase ended with" in check.reason) == (
+        expected == "unknown"
+    )

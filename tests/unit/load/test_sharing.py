@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.arrivals import schedule, share_of_cap
 from harness.load.control import Drive, Hold, Quit, Release
 from harness.load.sharing import share, split, top_up
 
@@ -69,3 +70,23 @@ def test_without_anybody_there_is_nothing_to_divide() -> None:
         split(3, 0)
     with pytest.raises(ValueError, match="nobody"):
         top_up([], 3)
+
+
+@given(st.integers(1, 12), st.integers(1, 200))
+def test_those_who_are_left_bring_all_of_the_arrivals_and_use_all_of_the_cap(living: int, cap: int) -> None:
+    command = Drive(users=5, spawn_rate=1.0, duration_s=3.0, phase="load", arrival_rate=40.0)
+    drives = [part for part in share(command, [0] * living) if isinstance(part, Drive)]
+    due = [
+        at
+        for part in drives
+        for at in schedule(
+            part.arrival_rate or 0,
+            "uniform",
+            seed="1",
+            duration_s=3.0,
+            worker=part.place,
+            workers=part.workers,
+        )
+    ]
+    assert sorted(due) == [k * 25_000_000 for k in range(120)]
+    assert sum(share_of_cap(cap, part.place, part.workers) for part in drives) == cap

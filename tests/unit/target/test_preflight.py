@@ -39,10 +39,37 @@ def test_what_is_no_address_is_refused_with_a_guess(typed: str, hint: str) -> No
     assert hint in refused.value.hint
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "http://alice:geheim@127.0.0.1:7860/",
+        "alice:geheim@127.0.0.1:7860",
+        "//alice:geheim@127.0.0.1:7860",
+        "geheim@localhost",
+        "ftp://alice:geheim@127.0.0.1",
+    ],
+)
+def test_a_password_in_the_address_is_refused_and_not_repeated(typed: str) -> None:
     with pytest.raises(UsageError) as refused:
-        clean_url("http://alice:geheim@127.0.0.1:7860/")
+        clean_url(typed)
     assert "--auth" in refused.value.hint
+    assert "geheim" not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "http://alice:ge/geheim@127.0.0.1:7860",
+        "alice:ge/geheim@127.0.0.1:7860",
+        "127.0.0.1:7860/#geheim",
+        "127.0.0.1/ge/geheim@x",
+        "http://alice:geheim?1@127.0.0.1:7860",
+        "http://alice:geheim#1@127.0.0.1:7860",
+    ],
+)
+def test_what_may_be_a_password_is_not_repeated(typed: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        clean_url(typed)
     assert "geheim" not in refused.value.message + refused.value.hint
 
 
