@@ -134,24 +134,15 @@ class Recorder:
 
     def fail(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
         """Record that the server refused the operation, or its function raised."""
-        self._append(
-            Fail(
-                id=operation,
-                time_ns=time.monotonic_ns(),
-                error=error,
-                accepted_ns=stages.accepted_ns,
-                started_ns=stages.started_ns,
-                first_output_ns=stages.first_output_ns,
-                event_ids=list(stages.event_ids),
-            )
-        )
-        self.operations += 1
-        self.failures += 1
+        self._end_badly(Fail, operation, error, stages)
 
     def info(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
         """Record that nobody knows whether the operation happened."""
+        self._end_badly(Info, operation, error, stages)
+
+    def _end_badly(self, kind: type[Fail | Info], operation: int, error: Error, stages: Stages) -> None:
         self._append(
-            Info(
+            kind(
                 id=operation,
                 time_ns=time.monotonic_ns(),
                 error=error,

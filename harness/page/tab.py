@@ -288,9 +288,14 @@ class Tab:
         finally:
             timeout.close()
             if activity.open:
-                self._queue.abandon(lambda event: event.inbox is activity.inbox)
-                for run in [run for run in self._running.values() if run.activity is activity]:
-                    self._over(run)
+                self._give_up(activity)
+
+    def _give_up(self, activity: Activity) -> None:
+        """Nobody waits for an activity any more: what it has put off must not begin now."""
+        self._queue.abandon(lambda event: event.inbox is activity.inbox)
+        self._deferred = {n: run for n, run in self._deferred.items() if run.activity is not activity}
+        for run in [run for run in self._running.values() if run.activity is activity]:
+            self._over(run)
 
     def close(self) -> None:
         """Stop the timers."""

@@ -73,6 +73,15 @@ with gr.Blocks() as demo:
     for mode in ("once", "multiple", "always_last"):
         gr.Button(mode).click(gated(mode), None, shown, trigger_mode=mode, concurrency_limit=None)
 
+    # an output that changes again and again, and a listener that never comes to its end
+    def feed():
+        for n in range(4):
+            yield f"{n}"
+
+    fed = gr.Textbox(label="Fed")
+    gr.Button("Feed").click(feed, None, fed)
+    fed.change(gated("fed"), None, shown, trigger_mode="always_last", concurrency_limit=None)
+
     run = gr.Button("Slow").click(slow, None, shown)
     run.then(lambda: "over", None, other)
     gr.Button("Stop").click(None, None, None, cancels=[run])
@@ -292,6 +301,18 @@ def test_an_action_that_takes_too_long_is_unknown_and_names_what_it_waited_for(a
     with pytest.raises(OperationUnknown, match=r"/slow: no result within 0\.5 s") as unknown:
         hasty.click("Slow")
     assert unknown.value.kind == "timeout"
+    hasty.close()
+
+
+def test_what_was_put_off_does_not_begin_when_nobody_waits_any_more(app: Target, folder: Path) -> None:
+    hasty = GradioPage(app.url, timeout_s=1.0)
+    hasty.open()
+    with pytest.raises(OperationUnknown):
+        hasty.click("Feed")
+    assert hasty.value("Fed") == "3"  # so the listener was called for the first, and put off for the last
+    hasty.click("Reveal")  # whatever was sent before this has reached the server
+    assert calls(folder, "fed") == 1
+    (folder / "fed").touch()
     hasty.close()
 
 
