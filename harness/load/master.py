@@ -26,7 +26,7 @@ import msgspec
 from locust.env import Environment
 
 from harness import __version__
-from harness.errors import HarnessError, StorageError, UsageError
+from harness.errors import StorageError, UsageError
 from harness.load.arrivals import ArrivalCounts
 from harness.load.clocks import Exchange, clock_identity, estimate_offset
 from harness.load.control import (
@@ -63,7 +63,7 @@ from harness.load.messages import (
 )
 from harness.load.shards import Chunk, ShardEnd, ShardReceiver
 from harness.load.sharing import share
-from harness.load.worker import first_line
+from harness.load.worker import failures_told, first_line
 from harness.records import LoadStatus
 
 # Locust counts a worker as missing after this many heartbeats, one a second. A machine under load is slow, not dead.
@@ -520,11 +520,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=MasterConfig)
-
-    def broken(cause: str, message: str, hint: str = "") -> None:
-        control.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
-
-    try:
+    with failures_told(control):
         master = Master(config, control)
 
         def stop(*_: object) -> None:
@@ -533,16 +529,6 @@ def main() -> None:
 
         gevent.signal_handler(signal.SIGTERM, stop)
         master.serve()
-    except UsageError as error:
-        broken("workload", error.message, error.hint)
-        raise SystemExit(1) from error
-    except HarnessError as error:
-        broken("storage", error.message, error.hint)
-        raise SystemExit(1) from error
-    except Exception as error:
-        traceback.print_exc()
-        broken("internal", f"{type(error).__name__}: {error}")
-        raise SystemExit(1) from error
     # Locust's greenlets and sockets have nothing left to do, and no end of their own.
     os._exit(0)
 

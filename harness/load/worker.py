@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -348,12 +349,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=GeneratorConfig)
+    with failures_told(control):
+        Worker(config, SocketChannel(control)).serve()
+
+
+@contextmanager
+def failures_told(control: socket.socket) -> Iterator[None]:
+    """Whatever ends the process before its time is told to whoever started it."""
 
     def broken(cause: str, message: str, hint: str = "") -> None:
         control.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
 
     try:
-        Worker(config, SocketChannel(control)).serve()
+        yield
     except UsageError as error:
         broken("workload", error.message, error.hint)
         raise SystemExit(1) from error

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
@@ -16,6 +16,7 @@ import pytest
 from harness.page import GradioPage, transport
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
+from tests.integration.waiting import eventually
 
 APP = """
 import os, time
@@ -106,14 +107,6 @@ def shared_page(shared_app: Target) -> Iterator[GradioPage]:
     page.open()
     yield page
     page.close()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    with gevent.Timeout(20, False):
-        while not condition():
-            gevent.sleep(0.01)
-        return True
-    return False
 
 
 def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: Path) -> None:

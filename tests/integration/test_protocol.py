@@ -13,6 +13,7 @@ from harness.page import GradioPage
 from harness.page.gradio_page import Browser
 from harness.page.outcomes import OperationFailed, OperationUnknown
 from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
+from tests.integration.waiting import eventually
 
 
 @pytest.fixture
@@ -239,16 +240,12 @@ def test_cookies_are_sent_back_as_a_load_balancer_wants_it(server: ScriptedServe
 
 def test_a_heartbeat_that_the_server_ends_is_noticed(server: ScriptedServer, page: GradioPage) -> None:
     assert page.connected
-    with gevent.Timeout(20):
-        while not server.heartbeats:
-            gevent.sleep(0.01)
+    assert eventually(lambda: bool(server.heartbeats))
     server.heartbeats[0].sendall(b"f\r\ndata: ALIVE\n\n\r\n")
     gevent.sleep(0)
     assert page.connected
     server.heartbeats[0].shutdown(socket.SHUT_RDWR)
-    with gevent.Timeout(20):
-        while page.connected:
-            gevent.sleep(0.01)
+    assert eventually(lambda: not page.connected)
 
 
 def test_partial_outputs_come_as_diffs_or_whole_as_the_protocol_says() -> None:

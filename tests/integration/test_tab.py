@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import gevent
 import pytest
 
 from harness.page import GradioPage
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.target import Target, inspect_interpreter
+from tests.integration.waiting import eventually
 
 APP = """
 import os, time
@@ -149,14 +149,6 @@ def page(app: Target) -> Iterator[GradioPage]:
     page.open()
     yield page
     page.close()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    with gevent.Timeout(20, False):
-        while not condition():
-            gevent.sleep(0.01)
-        return True
-    return False
 
 
 def calls(folder: Path, name: str) -> int:
