@@ -214,6 +214,7 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "invoke_ns": invoke.time_ns,
         "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,
+        "user": invoke.user,
     }
     if completion is None:
         return Operation(outcome="pending", complete_ns=None, **common)  # type: ignore[arg-type]
@@ -222,6 +223,8 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "started_ns": completion.started_ns,
         "first_output_ns": completion.first_output_ns,
         "event_ids": completion.event_ids,
+        "looked": completion.looked,
+        "sightings": completion.sightings,
     }
     if isinstance(completion, Ok):
         return Operation(

@@ -43,6 +43,10 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     workload: str = WORKLOAD
     params: dict[str, str | int | float] = {}
     expect: Expectation | None = None
+    patterns: list[int] = []
+    core: bool = False
+    restart: bool = False
+    promises: dict[str, str] = {}
     profile: dict[str, dict[str, Any]] = {}
 
 
@@ -56,6 +60,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         workload: path of the workload, which may belong to another scenario.
         params: adjustable values with their defaults; the app gets them as environment variables.
         expect: what is declared, None if nothing is.
+        patterns: numbers of the ways to keep state that it shows; see docs/scenarios.md. Empty for a planted fault.
+        core: part of the quick suite that `gradsoak bench` runs unless all are asked for.
+        restart: the app is stopped and started again in the middle of the run, and its users come back.
+        promises: promise → why it does not apply to this app; see `harness.promises`.
         profiles: the scenario's own settings, by profile name.
     """
 
@@ -67,6 +75,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     params: dict[str, str]
     expect: Expectation | None
+    patterns: list[int] = []
+    core: bool = False
+    restart: bool = False
+    promises: dict[str, str] = {}
     profiles: dict[str, dict[str, Any]]
 
 
@@ -153,6 +165,10 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
         description=settings.description,
         params={name: str(value) for name, value in settings.params.items()},
         expect=settings.expect,
+        patterns=settings.patterns,
+        core=settings.core,
+        restart=settings.restart,
+        promises=settings.promises,
         profiles=settings.profile,
     )
 

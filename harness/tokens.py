@@ -41,6 +41,11 @@ def session_id(worker: int, session: int) -> str:
     return f"s{worker}-{session}"
 
 
+def user_name(run: str, worker: int, person: int) -> str:
+    """Name of a person, unique over all runs against one app; a reload of the page keeps it."""
+    return f"u-{run}-{worker}-{person}"
+
+
 def mint(run: str, worker: int, session: int, sequence: int) -> str:
     """Make the token of one write."""
     body = f"t-{run}-{worker}-{session}-{sequence}"

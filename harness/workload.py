@@ -20,30 +20,102 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
-from harness.records import Effect, StateVariable
+from harness.records import ConcurrentUpdates, Effect, Model, Scope, StateVariable
 
 F = TypeVar("F", bound=Callable[..., None])
 
-_EFFECT_OF = {"counter": "increment", "list": "append", "register": "write"}
+_EFFECTS_OF: dict[Model, set[str]] = {
+    "counter": {"increment", "clear"},
+    "list": {"append", "offer", "clear"},
+    "register": {"write", "clear"},
+    "record": {"put", "clear"},
+    "assigned": set(),
+    "answer": {"ask"},
+    "chain": {"begin"},
+}
 
 
-def counter(initial: int = 0) -> StateVariable:
-    """A number that only this session's increments change."""
-    return StateVariable(model="counter", initial=initial)
+# --- models: what must be true of a variable ---
 
 
-def append_only_list() -> StateVariable:
-    """A list that only grows, by this session's appends. Elements are unique: use tokens."""
-    return StateVariable(model="list", initial=[])
+def counter(
+    initial: int = 0, *, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic"
+) -> StateVariable:
+    """A number that only its owner's increments change.
+
+    Args:
+        initial: where it starts.
+        scope: who owns it: the `session`, one `user` over all page loads, or `everyone`.
+        concurrent_updates: what the app promises for updates that overlap in time: `atomic` (none is lost), or
+            `last-wins` (each may overwrite those that it overlaps).
+    """
+    return StateVariable(model="counter", initial=initial, scope=scope, concurrent_updates=concurrent_updates)
 
 
-def register(initial: Any = None) -> StateVariable:
-    """A value that holds the last one this session wrote. Values are unique: make them from tokens."""
-    return StateVariable(model="register", initial=initial)
+def append_only_list(
+    *,
+    scope: Scope = "session",
+    concurrent_updates: ConcurrentUpdates = "atomic",
+    within_s: float = 0.0,
+    above: float | None = None,
+) -> StateVariable:
+    """A list that only grows, by its owner's appends. Elements are unique: use tokens.
+
+    Args:
+        scope: see `counter`.
+        concurrent_updates: see `counter`.
+        within_s: a write must be visible to reads that begin so many seconds after its completion; 0 is at once.
+        above: elements come as `offer(number, element)`, and only those whose number is greater are accepted.
+    """
+    return StateVariable(
+        model="list",
+        initial=[],
+        scope=scope,
+        concurrent_updates=concurrent_updates,
+        within_s=within_s,
+        above=above,
+    )
+
+
+def register(
+    initial: Any = None, *, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic"
+) -> StateVariable:
+    """A value that holds the last one its owner wrote. Values are unique: make them from tokens. Arguments as of `counter`."""
+    return StateVariable(
+        model="register", initial=initial, scope=scope, concurrent_updates=concurrent_updates
+    )
+
+
+def record(initial: Mapping[str, Any] | None = None, *, scope: Scope = "session") -> StateVariable:
+    """A dict each of whose keys holds the last value its owner put there. Values are unique: make them from tokens.
+
+    Args:
+        initial: what a new owner starts from; a key that is not in it reads as absent until something is put there.
+        scope: see `counter`.
+    """
+    return StateVariable(model="record", initial=dict(initial or {}), scope=scope)
+
+
+def assigned(*, scope: Scope = "session") -> StateVariable:
+    """A value that the app itself gives to each owner, such as the time when a page was loaded: never another's, never changed."""
+    return StateVariable(model="assigned", scope=scope)
+
+
+def answer() -> StateVariable:
+    """What the answer to an operation shows must be what that operation asked. Read a value, or a list of all that was shown."""
+    return StateVariable(model="answer")
+
+
+def chain() -> StateVariable:
+    """Every step of an operation must show what that same operation began with. Read a list, one value for each step."""
+    return StateVariable(model="chain")
+
+
+# --- effects: what an operation asks of a variable ---
 
 
 def increment(amount: int = 1) -> Effect:
@@ -62,9 +134,34 @@ def append(value: str) -> Effect:
     return Effect(op="append", value=value)
 
 
+def offer(number: float, element: str) -> Effect:
+    """Effect: add one unique element to a list that accepts only those whose number is above its threshold."""
+    return Effect(op="offer", value=[number, element])
+
+
 def write(value: Any) -> Effect:
     """Effect: replace the value of a register."""
     return Effect(op="write", value=value)
+
+
+def put(**values: Any) -> Effect:
+    """Effect: replace the values of these keys of a record."""
+    return Effect(op="put", value=values)
+
+
+def clear() -> Effect:
+    """Effect: back to the initial value."""
+    return Effect(op="clear", value=None)
+
+
+def ask(value: Any) -> Effect:
+    """Effect: the answer to this operation must show this value, and no other operation's."""
+    return Effect(op="ask", value=value)
+
+
+def begin(value: Any) -> Effect:
+    """Effect: each step of the chain that this operation sets off must show this value."""
+    return Effect(op="begin", value=value)
 
 
 class Page(Protocol):
@@ -138,8 +235,18 @@ class Session(Protocol):
     def params(self) -> Mapping[str, str]:
         """The scenario's adjustable values."""
 
+    @property
+    def user(self) -> str:
+        """The person's name: the same after a reload, and after a restart of the app; unlike any other person's."""
+
     def token(self) -> str:
         """A new value that names this session and no other write."""
+
+    def secret(self, text: str) -> None:
+        """From now on, no response of the server may hold this text."""
+
+    def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
+        """Do several actions at the same time, and wait for all."""
 
     def operation(self, name: str, effects: Mapping[str, Effect]) -> AbstractContextManager[dict[str, Any]]:
         """Record one operation: its invoke on entry, its completion on exit."""
@@ -202,6 +309,23 @@ class Workload:
         """A new value that names this session and no other write."""
         return self._session.token()
 
+    @property
+    def user(self) -> str:
+        """The person's name: the same after a reload, and after a restart of the app; unlike any other person's."""
+        return self._session.user
+
+    def secret(self, text: str) -> None:
+        """Declare a text that only the server's State holds: from now on, no response may show it."""
+        self._session.secret(text)
+
+    def at_once(self, *actions: Callable[[], None]) -> None:
+        """Do several things at the same time, as with a double click or with two buttons, and wait for all of them.
+
+        Args:
+            actions: methods of this workload, each with operations of its own; the same may stand there twice.
+        """
+        self._session.at_once(actions)
+
     @contextmanager
     def operation(self, name: str, **effects: Effect) -> Iterator[dict[str, Any]]:
         """Record one operation.
@@ -220,7 +344,7 @@ class Workload:
         self._declared(name, effects)
         for variable, effect in effects.items():
             model = self.state[variable].model
-            if effect.op != _EFFECT_OF[model]:
+            if effect.op not in _EFFECTS_OF[model]:
                 raise ValueError(
                     f"operation {name!r}: {effect.op} does not fit {variable!r}, which is a {model}"
                 )
@@ -237,6 +361,10 @@ class Workload:
 
     def arrive(self) -> None:
         """What everybody does first, and what gives the session its state. Default: nothing."""
+
+    def leave(self) -> Mapping[str, Effect]:
+        """What closing the tab asks of the state: state variable → effect. Default: nothing."""
+        return {}
 
     def act(self) -> None:
         """Do one of the actions, chosen by weight."""

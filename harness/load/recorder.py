@@ -73,7 +73,12 @@ class Recorder:
         self.from_intended = False
 
     def invoke(
-        self, session: str, action: str, effects: Mapping[str, Effect], intended_ns: int | None = None
+        self,
+        session: str,
+        action: str,
+        effects: Mapping[str, Effect],
+        intended_ns: int | None = None,
+        user: str = "",
     ) -> tuple[int, int]:
         """Record that an operation is about to be sent.
 
@@ -82,6 +87,7 @@ class Recorder:
             action: its name.
             effects: what it asks of the state.
             intended_ns: when it should have begun, None where nothing decided that.
+            user: the person, if the session begins with this operation.
 
         Returns:
             Its id, and the monotonic nanoseconds that its latency on display counts from.
@@ -97,6 +103,7 @@ class Recorder:
                 time_ns=now,
                 intended_ns=intended_ns,
                 effects=dict(effects),
+                user=user,
             )
         )
         return operation, intended_ns if self.from_intended and intended_ns is not None else now

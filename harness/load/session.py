@@ -31,6 +31,7 @@ class LoadSession:
         run_tag, worker, number: name of the session, see `harness.tokens`.
         rng: random numbers of this session.
         params: the scenario's adjustable values.
+        user: the person's name, which a reload keeps.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
 
     Attributes:
@@ -48,11 +49,13 @@ class LoadSession:
         number: int,
         rng: random.Random,
         params: Mapping[str, str],
+        user: str,
         on_request: Callable[[str, float, Exception | None], None],
     ) -> None:
         self.page = page
         self.random = rng
         self.params = params
+        self.user = user
         self.id = tokens.session_id(worker, number)
         self._recorder = recorder
         self._run_tag = run_tag
@@ -117,7 +120,11 @@ class LoadSession:
         self.operations += 1
         intended_ns, self.intended_ns = self.intended_ns, None
         operation, since_ns = self._recorder.invoke(
-            self.id, name, effects, None if name == "close" else intended_ns
+            self.id,
+            name,
+            effects,
+            None if name == "close" else intended_ns,
+            user=self.user if name in ("open", "reload") else "",
         )
         reads: dict[str, Any] = {}
         self.page.span = type(self.page.span)()

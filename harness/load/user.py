@@ -20,6 +20,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import WorkerRunner
 
+from harness import tokens
 from harness.errors import StorageError
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
@@ -74,12 +75,14 @@ class GradioUser(User):  # type: ignore[misc]
 
     _recorders: ClassVar[dict[Path, Recorder]] = {}
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
+    _people: ClassVar[itertools.count[int]] = itertools.count(1)
     _run_tag: ClassVar[str] = secrets.token_hex(2)
 
     page_class: ClassVar[type[GradioPage] | type[StockPage]] = GradioPage
 
     session: LoadSession
     _browser: Browser
+    _person: int
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -120,9 +123,13 @@ class GradioUser(User):  # type: ignore[misc]
             SessionRetired: it could not be opened.
         """
         if action == "open":
-            self._browser = Browser()  # somebody else
+            self._become_somebody_else()
         self.session = self.make_session()
         self.session.open(action)
+
+    def _become_somebody_else(self) -> None:
+        self._browser = Browser()
+        self._person = next(GradioUser._people)
 
     def make_session(self) -> LoadSession:
         """A session whose page is not open yet."""
@@ -164,6 +171,7 @@ class GradioUser(User):  # type: ignore[misc]
             number=number,
             rng=rng,
             params=params,
+            user=tokens.user_name(run_tag, worker, self._person),
             on_request=self._report,
         )
 
@@ -390,7 +398,7 @@ class ScenarioUser(GradioUser):
 
     def _arrive(self, intended_ns: int | None = None) -> Workload:
         if self._action == "open":
-            self._browser = Browser()
+            self._become_somebody_else()
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True

@@ -5,13 +5,16 @@ from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
     ClockAnchor,
+    ConcurrentUpdates,
     Driver,
     ExternalApp,
     GradioLimits,
     Machine,
+    Model,
     PlateauPlan,
     Profile,
     RunManifest,
+    Scope,
     StateVariable,
 )
 from harness.records.operation import (
@@ -28,6 +31,7 @@ from harness.records.operation import (
     Invoke,
     Ok,
     Operation,
+    Sighting,
 )
 from harness.records.samples import GeneratorSample, LoadStatus, Plateau, ProbeSample, ProcessSample
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
@@ -45,6 +49,7 @@ __all__ = [
     "Check",
     "Checks",
     "ClockAnchor",
+    "ConcurrentUpdates",
     "Driver",
     "Effect",
     "Error",
@@ -58,6 +63,7 @@ __all__ = [
     "Invoke",
     "LoadStatus",
     "Machine",
+    "Model",
     "Ok",
     "Operation",
     "Plateau",
@@ -67,8 +73,10 @@ __all__ = [
     "Profile",
     "RunEvent",
     "RunManifest",
+    "Scope",
     "Seal",
     "ShardSeal",
+    "Sighting",
     "StateVariable",
     "Verdict",
     "WitnessOperation",

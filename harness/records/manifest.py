@@ -64,17 +64,38 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return "closed" if self.arrival_rate is None else "open"
 
 
-class StateVariable(msgspec.Struct, frozen=True, kw_only=True):
+# What one state variable may do, and what must then be true of it: `harness.checkers`.
+Model = Literal["counter", "list", "register", "record", "assigned", "answer", "chain"]
+# Whose state it is: each page load's own, one person's over all page loads, or the whole app's.
+Scope = Literal["session", "user", "everyone"]
+# What becomes of updates of one owner that overlap in time.
+ConcurrentUpdates = Literal["atomic", "last-wins"]
+
+
+class StateVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One piece of state that a workload writes and reads, and the model that it must follow.
 
     Attributes:
-        model: `counter` (starts at `initial`, grows by its increments), `list` (append-only, unique
-            elements), or `register` (holds the last value written).
-        initial: value that a new session starts from.
+        model: `counter` (starts at `initial`, grows by its increments), `list` (append-only, unique elements),
+            `register` (holds the last value written), `record` (a dict; each key is a register), `assigned` (a value that
+            the app itself gives each owner: unique, and never changed), `answer` (no state: what an operation shows must
+            be what that same operation asked), or `chain` (no state: every step of an operation must show what that same
+            operation began with).
+        initial: value that a new owner starts from.
+        scope: who owns it. `session`: every page load has its own. `user`: one person's, over reloads and restarts of the
+            app. `everyone`: shared by all, on purpose.
+        concurrent_updates: what the app promises for updates of one owner that overlap in time: `atomic` (none is lost), or
+            `last-wins` (each may overwrite those that it overlaps; updates one after another are never lost).
+        within_s: a write must be visible to reads that begin so many seconds after its completion; 0 is at once.
+        above: of a list: an element is only accepted if the number offered with it is greater; None accepts all.
     """
 
-    model: Literal["counter", "list", "register"]
+    model: Model
     initial: Any = None
+    scope: Scope = "session"
+    concurrent_updates: ConcurrentUpdates = "atomic"
+    within_s: float = 0.0
+    above: float | None = None
 
 
 class ClockAnchor(msgspec.Struct, frozen=True, kw_only=True):

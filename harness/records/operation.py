@@ -27,13 +27,30 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation asks one state variable to do.
 
     Attributes:
-        op: `increment` (add value to a counter), `append` (add value to the end of a list), or
-            `write` (replace a register).
-        value: the amount, or the unique value written.
+        op: `increment` (add value to a counter), `append` (add value to the end of a list), `offer` (value is
+            `[number, element]`; a list with a threshold takes the element only if the number is above it), `write` (replace a
+            register), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
+            answer to this operation must show value, and nothing else), or `begin` (every step of this operation must).
+        value: the amount, or the unique value written; None for `clear`.
     """
 
-    op: Literal["increment", "append", "write"]
+    op: Literal["increment", "append", "offer", "write", "put", "clear", "ask", "begin"]
     value: Any
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a response held and must not, whatever the app does.
+
+    Attributes:
+        kind: `foreign-token` (a token of another session), `state-on-the-wire` (a value where Gradio sends null instead of
+            State), or `secret` (a text of which the workload said that it stays on the server).
+        value: what was seen, cut to a readable length.
+        where: in which response, and where in it, for people.
+    """
+
+    kind: Literal["foreign-token", "state-on-the-wire", "secret"]
+    value: str
+    where: str
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +78,8 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
         intended_ns: when it should have begun: under the open model the time of the arrival that it answers, under the
             closed one the end of the user's think time. None where nothing decided that, as for `close`.
         effects: state variable → what the operation asks of it.
+        user: the person whose session begins with this operation (`open` or `reload`); a reload keeps it. Empty for all
+            later operations of the session.
     """
 
     id: int
@@ -69,6 +88,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     phase: str
     time_ns: int
     intended_ns: int | None = None
+    user: str = ""
     effects: dict[str, Effect] = {}
 
 
@@ -83,6 +103,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         first_output_ns: when the first partial output arrived; None if there was none, as for every function that is not
             a generator. What the page showed first is then its completion.
         event_ids: Gradio's names of the events that it caused.
+        looked: how many responses and messages of the server were searched for what must not be in them.
+        sightings: what was found there.
         reads: state variable → the value observed.
     """
 
@@ -92,6 +114,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
+    looked: int = 0
+    sightings: list[Sighting] = []
     reads: dict[str, Any] = {}
 
 
@@ -105,6 +129,8 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
+    looked: int = 0
+    sightings: list[Sighting] = []
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=True):
@@ -117,6 +143,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
+    looked: int = 0
+    sightings: list[Sighting] = []
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -130,8 +158,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         outcome: `ok`, `fail`, `info`, or `pending` (no completion was recorded: nobody knows).
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
-        intended_ns: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids: see `Ok`.
+        intended_ns, user: see `Invoke`.
+        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings: see `Ok`.
     """
 
     worker: str
@@ -147,6 +175,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
+    user: str = ""
+    looked: int = 0
+    sightings: list[Sighting] = []
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

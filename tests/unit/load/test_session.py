@@ -46,6 +46,7 @@ class Bench:
             number=7,
             rng=random.Random(1),
             params={},
+            user="u-abcd-0-1",
             on_request=lambda name, _latency, error: self.reported.append((name, error is None)),
         )
 
