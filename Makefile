@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 install: $(STAMP) ## Make .venv with everything that was tested together (idempotent)
 
 .PHONY: bench
-bench: install ## Run all scenarios and make one report about them (BENCH_ARGS="--profile full")
+bench: install ## Run the core scenarios and make one report about them (BENCH_ARGS="--all", "--profile full": every one)
 	@$(BIN)/gradsoak bench $(BENCH_ARGS)
 
 .PHONY: test

@@ -12,18 +12,51 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, rebuild
+from harness import __version__, rebuild, scenario
 from harness.analysis import Analysis
 from harness.analysis.fit import Line
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
 from harness.plan import RunOptions
-from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval, Verdict
+from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval, Suite, Verdict
 from harness.results import RunDir, write_atomically
 from harness.run import Progress, execute
 from harness.scenario import Expectation, Scenario
 
 BENCH = "bench.json"
 INDEX = "index.html"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bench is to run.
+
+    Attributes:
+        suite, left_out: see `harness.records.Bench`.
+    """
+
+    scenarios: list[Scenario]
+    suite: Suite
+    left_out: int = 0
+
+
+def select(targets: Sequence[str], *, everything: bool) -> Selection:
+    """The scenarios to run: those that are named, or else all that are bundled or the core of them.
+
+    Args:
+        targets: names and paths; they always run.
+        everything: without targets, all instead of the core.
+
+    Raises:
+        UsageError: there is no such scenario, or two have the same name.
+    """
+    if targets:
+        named = [scenario.find(target) for target in targets]
+        check_names(named)
+        return Selection(scenarios=named, suite="named")
+    bundled = scenario.bundled()
+    if everything:
+        return Selection(scenarios=bundled, suite="all")
+    core = [s for s in bundled if s.core]
+    return Selection(scenarios=core, suite="core", left_out=len(bundled) - len(core))
 
 
 def check_names(scenarios: Sequence[Scenario]) -> None:
@@ -69,6 +102,7 @@ def create_folder(path: Path) -> Path:
 def execute_all(
     plans: Sequence[RunOptions],
     folder: Path,
+    selection: Selection,
     on_begin: Callable[[RunOptions], None],
     on_progress: Callable[[Progress], None],
     on_row: Callable[[BenchRow], None],
@@ -78,6 +112,7 @@ def execute_all(
     Args:
         plans: what to run, at least one.
         folder: the bench folder.
+        selection: where the plans come from.
         on_begin: called before each run.
         on_progress: called several times a second during it.
         on_row: called with its outcome.
@@ -96,6 +131,8 @@ def execute_all(
         python_version=interpreter.version,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         profile=plans[0].profile.name,
+        suite=selection.suite,
+        left_out=selection.left_out,
         started_wall_ns=time.time_ns(),
         duration_s=0.0,
         ended="completed",
@@ -168,6 +205,7 @@ def _row(
         scenario=scenario.name,
         title=scenario.title,
         description=scenario.description,
+        patterns=scenario.patterns,
         run=scenario.name,
         verdict=checks.verdict,
         expected=str(expected),

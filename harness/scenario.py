@@ -94,6 +94,11 @@ def bundled() -> list[Scenario]:
     return [load(folder) for folder in sorted(bundled_folder().iterdir()) if (folder / APP).is_file()]
 
 
+def core() -> list[Scenario]:
+    """The bundled scenarios of the quick suite, by name."""
+    return [scenario for scenario in bundled() if scenario.core]
+
+
 def find(target: str, needs_app: bool = True) -> Scenario:
     """Find a scenario by the name of a bundled one, or by the path of a folder.
 

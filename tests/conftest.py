@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from harness import scenario
 from tests.integration.cli import gradsoak
 
 # Two workers share two cores with real servers: a deadline per example would measure them, not the code.
@@ -41,11 +42,10 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bench(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bench of all bundled scenarios, run once. Tests that use it belong to the group `bench`."""
+    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`."""
     folder = tmp_path_factory.mktemp("bench")
-    names = sorted(settings.parent.name for settings in scenarios.glob("*/scenario.toml"))
     done = gradsoak(
-        "bench", *(scenarios / name for name in names), "--out", "bench", "--seed", "7", cwd=folder
+        "bench", *(scenarios / s.name for s in scenario.core()), "--out", "bench", "--seed", "7", cwd=folder
     )
     (folder / "bench" / "stdout").write_text(done.out)
     assert done.code == 0, done.err

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import bench as benches
-from harness import profiles, scenario
+from harness import profiles
 from harness.cli import options, summary
 from harness.cli.progress import ProgressDisplay
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.plan import RunOptions, command_line, random_seed
 from harness.records import Bench, BenchRow
 from harness.report import units
@@ -26,9 +26,16 @@ from harness.target import inspect_interpreter
 def bench(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Scenarios to run. Default: all that are bundled.", show_default=False),
+        typer.Argument(
+            help="Scenarios to run, by name or path. Default: the core of those that are bundled.",
+            show_default=False,
+        ),
     ] = None,
     profile: options.ProfileName = "quick",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Run all bundled scenarios; --profile full does, too."),
+    ] = False,
     users: options.Users = None,
     spawn_rate: options.SpawnRate = None,
     duration: options.Duration = None,
@@ -44,7 +51,7 @@ def bench(
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Run all scenarios, those with a planted fault included, and make one page about them.
+    """Run many scenarios, those with a planted fault included, and make one page about them.
 
     Exits with 0 when every scenario gave what it declares: the clean ones pass, the faulty ones are caught.
     """
@@ -59,8 +66,13 @@ def bench(
         levels=levels,
         sessions_per_level=sessions_per_level,
     )
-    found = [scenario.find(target) for target in targets] if targets else scenario.bundled()
-    benches.check_names(found)
+    if targets and everything:
+        raise UsageError(
+            "Scenarios were named, and --all means all that are bundled.", "Leave out --all, or the names."
+        )
+    selection = benches.select(targets or [], everything=everything or profile == "full")
+    if selection.left_out:
+        _print_selection(selection)
     interpreter = inspect_interpreter(python)
     chosen_seed = random_seed() if seed is None else seed
     plans = [
@@ -73,7 +85,7 @@ def bench(
             ready_timeout_s=profiles.parse_duration(ready_timeout),
             argv=command_line(),
         )
-        for s in found
+        for s in selection.scenarios
     ]
     folder = benches.create_folder(out or Path("reports") / "bench" / benches.new_bench_id())
     display: ProgressDisplay | None = None
@@ -93,7 +105,7 @@ def bench(
         _print_row(done)
 
     try:
-        result = benches.execute_all(plans, folder, begin, progress, row)
+        result = benches.execute_all(plans, folder, selection, begin, progress, row)
     finally:
         if display is not None:
             display.__exit__(None, None, None)
@@ -105,6 +117,15 @@ def bench(
     else:
         _print_table(result, folder)
     raise typer.Exit(int(code))
+
+
+def _print_selection(selection: benches.Selection) -> None:
+    chosen = len(selection.scenarios)
+    Console(stderr=True, highlight=False).print(
+        f"The core suite: {chosen} of {chosen + selection.left_out} scenarios. "
+        "All of them: gradsoak bench --all, or --profile full for long runs.",
+        soft_wrap=True,
+    )
 
 
 def _print_row(row: BenchRow) -> None:

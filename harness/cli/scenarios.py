@@ -2,32 +2,86 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from harness import scenario
 from harness.cli import options, summary
+from harness.scenario import Expectation, Scenario
+
+# Of a line in a pipe, where nobody tells how wide it may be.
+_WIDTH = 100
+_HEAD = ("scenario", "patterns", "what it is", "expected")
+_GAP = "  "
 
 
 def scenarios(json: options.Json = False) -> None:
-    """List the bundled scenarios, with what each is expected to show."""
+    """List the bundled scenarios, with the patterns that each shows and what it is expected to give."""
     found = scenario.bundled()
     if json:
-        rows = [
-            {
-                "name": s.name,
-                "title": s.title,
-                "description": s.description,
-                "expect": msgspec.to_builtins(s.expect),
-            }
-            for s in found
-        ]
-        summary.print_json(msgspec.json.encode(rows).decode())
+        summary.print_json(msgspec.json.encode([_as_json(s) for s in found]).decode())
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("scenario", "what it is", "expected"):
-        table.add_column(column, no_wrap=column == "scenario")
-    for s in found:
-        table.add_row(s.name, s.description or s.title, str(s.expect) if s.expect else "–")
-    Console(highlight=False).print(table)
+    width = Console().width if sys.stdout.isatty() else _WIDTH
+    for line in lines(found, width):
+        sys.stdout.write(line + "\n")
+
+
+def lines(found: Sequence[Scenario], width: int) -> list[str]:
+    """The list, one line for each scenario: those that show a pattern first, then the planted faults, each in columns.
+
+    Args:
+        found: what to list.
+        width: columns of the terminal. Descriptions that do not fit give way to titles, and those are cut; names and
+            expectations never are.
+    """
+    core = sum(s.core for s in found)
+    text = []
+    for group in ([s for s in found if s.patterns], [s for s in found if not s.patterns]):
+        if group:
+            text += [*_table(group, width), ""]
+    text.append(f"{len(found)} scenarios; gradsoak bench runs {core} of them (core), with --all every one.")
+    return text
+
+
+def _table(group: Sequence[Scenario], width: int) -> list[str]:
+    names = [s.name for s in group]
+    patterns = [", ".join(map(str, s.patterns)) or "–" for s in group]
+    expected = [str(_expected(s)) for s in group]
+    columns = [_width(names, _HEAD[0]), _width(patterns, _HEAD[1]), 0, _width(expected, _HEAD[3])]
+    room = max(width - sum(columns) - 3 * len(_GAP), len(_HEAD[2]))
+    what = [_what(s, room) for s in group]
+    columns[2] = _width(what, _HEAD[2])
+    rows = [_HEAD, *zip(names, patterns, what, expected, strict=True)]
+    return [
+        _GAP.join(cell.ljust(column) for cell, column in zip(row, columns, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _width(cells: Sequence[str], head: str) -> int:
+    return max(map(len, [head, *cells]))
+
+
+def _what(s: Scenario, room: int) -> str:
+    text = next((text for text in (s.description, s.title) if text and len(text) <= room), s.title)
+    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+
+
+def _expected(s: Scenario) -> Expectation:
+    """What is declared; whoever declares nothing expects a pass, as `gradsoak bench` does."""
+    return s.expect or Expectation()
+
+
+def _as_json(s: Scenario) -> dict[str, object]:
+    expected = _expected(s)
+    return {
+        "name": s.name,
+        "patterns": s.patterns,
+        "expect": {"verdict": expected.verdict, "kind": expected.kind},
+        "title": s.title,
+        "description": s.description,
+        "core": s.core,
+    }

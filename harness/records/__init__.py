@@ -1,6 +1,6 @@
 """L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
 
-from harness.records.bench import Bench, BenchRow, Interval
+from harness.records.bench import Bench, BenchRow, Interval, Suite
 from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
@@ -78,6 +78,7 @@ __all__ = [
     "ShardSeal",
     "Sighting",
     "StateVariable",
+    "Suite",
     "Verdict",
     "WitnessOperation",
     "WorkerVerdict",

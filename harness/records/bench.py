@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from harness.records.verdicts import Verdict
+
+Suite = Literal["core", "all", "named"]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +23,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario of a bench.
 
     Attributes:
+        patterns: numbers of the ways to keep state that it shows, none for a planted fault; see docs/scenarios.md.
         run: path of the run folder, relative to the bench folder.
         verdict: what the run concluded.
         expected: what the scenario declares, in words.
@@ -36,6 +41,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str
     title: str
     description: str
+    patterns: list[int] = []
     run: str
     verdict: Verdict
     expected: str
@@ -64,6 +70,8 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         profile: name of the profile that all scenarios ran under.
+        suite: what was to be run: the `core` of the bundled scenarios, `all` of them, or those that were `named`.
+        left_out: bundled scenarios that do not belong to it; 0 for those that were named.
         ended: `completed` or `interrupted`.
     """
 
@@ -74,6 +82,8 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     python_version: str
     machine: str
     profile: str
+    suite: Suite = "named"
+    left_out: int = 0
     started_wall_ns: int
     duration_s: float
     ended: str

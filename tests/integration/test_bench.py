@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from harness import scenario
 from tests.integration.cli import entered, gradsoak, interrupted
 
 
 @pytest.mark.xdist_group("bench")
 def test_a_bench_of_clean_and_faulty_scenarios_is_green(bench: Path) -> None:
-    assert "6 of 6 scenarios gave what they declare" in (bench / "stdout").read_text()
+    core = len(scenario.core())
+    assert core >= 6
+    assert f"{core} of {core} scenarios gave what they declare" in (bench / "stdout").read_text()
     rows = json.loads((bench / "bench.json").read_bytes())["rows"]
     assert {row["verdict"] for row in rows} == {"pass", "fail"}
     assert all(row["met"] for row in rows)

@@ -1,4 +1,7 @@
-"""Every bundled scenario on a real Gradio server under real Locust users: the clean ones pass, the planted faults are found."""
+"""The bundled scenarios on a real Gradio server under real Locust users: the clean ones pass, the planted faults are found.
+
+The core ones are run once for all tests; every one has a test of its own among the slow ones.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,25 @@ from harness.records import Invoke
 from harness.results import RunDir
 from tests.integration.cli import gradsoak
 
-NAMES = [s.name for s in scenario.bundled()]
+CORE = [s.name for s in scenario.core()]
+ALL = [s.name for s in scenario.bundled()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_every_scenario_gives_what_it_declares(name: str, scenarios: Path, tmp_path: Path) -> None:
+    declared = scenario.find(name).expect
+    assert declared is not None
+    done = gradsoak(
+        "run", scenarios / name, "--out", "run", "--seed", "7", "--json", cwd=tmp_path, timeout_s=600
+    )
+    checks = RunDir.open(tmp_path / "run").checks()
+    kinds = {check.name for check in checks.checks if check.anomalies_total}
+    assert declared.met_by(done.json()["verdict"], kinds), (str(declared), checks.reason, kinds, done.err)
 
 
 @pytest.mark.xdist_group("bench")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CORE)
 def test_a_scenario_gives_what_it_declares(name: str, bench: Path) -> None:
     declared = scenario.find(name).expect
     assert declared is not None

@@ -222,8 +222,8 @@ def bench_row(**changes: Any) -> BenchRow:
     return msgspec.structs.replace(made, **changes)
 
 
-def bench(*rows: BenchRow, ended: str = "completed") -> Bench:
-    return Bench(
+def bench(*rows: BenchRow, ended: str = "completed", **changes: Any) -> Bench:
+    made = Bench(
         schema_version=SCHEMA_VERSION,
         bench_id="bench-1",
         gradsoak_version="0.1.0",
@@ -236,3 +236,4 @@ def bench(*rows: BenchRow, ended: str = "completed") -> Bench:
         ended=ended,
         rows=list(rows),
     )
+    return msgspec.structs.replace(made, **changes)

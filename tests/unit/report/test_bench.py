@@ -104,3 +104,9 @@ def test_the_index_page_escapes_and_fetches_nothing() -> None:
     for _, name, value in html.attributes:
         if name in ("src", "href"):
             assert value.startswith(("javascript%3A", "data:,"))
+
+
+def test_a_bench_of_the_core_says_how_to_run_the_others() -> None:
+    text = flat(Page(render_bench(bench(bench_row(), suite="core", left_out=39))).text)
+    assert "39 more scenarios are bundled, and gradsoak bench --all runs them, too." in text
+    assert "--all" not in render_bench(bench(bench_row(), suite="all"))

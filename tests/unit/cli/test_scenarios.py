@@ -1,0 +1,56 @@
+"""The list of scenarios: one line each, whatever they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.cli.scenarios import lines
+from harness.scenario import Expectation, Scenario
+
+
+def made(name: str, description: str, expect: Expectation | None = None, patterns: list[int] | None = None):
+    return Scenario(
+        name=name,
+        folder=Path(name),
+        app=Path(name) / "app.py",
+        workload=Path(name) / "workload.py",
+        title=f"The title of {name}",
+        description=description,
+        params={},
+        expect=expect,
+        patterns=patterns or [],
+        profiles={},
+    )
+
+
+LONG = "A description that goes on and on, since whoever wrote it had much to say about very little, twice."
+CAUGHT = Expectation(verdict="fail", kind="misdelivered-response")
+
+
+@pytest.mark.parametrize("width", [100, 120, 200])
+def test_each_scenario_has_one_line_that_fits(width: int) -> None:
+    found = [made(f"scenario_{'x' * n}", LONG, CAUGHT, [1, 13, 22][: n % 4]) for n in range(12)]
+    text = lines(found, width)
+    assert max(map(len, text)) <= width
+    for s in found:
+        (line,) = [line for line in text if line.startswith(s.name + " ")]
+        assert line.endswith("fail (misdelivered-response)")
+
+
+def test_a_description_gives_way_to_the_title_and_is_never_wrapped() -> None:
+    text = "\n".join(lines([made("a", LONG, patterns=[3]), made("b", "Short.", patterns=[4, 5])], 80))
+    assert LONG not in text
+    assert "The title of a" in text
+    assert "Short." in text
+    assert "4, 5" in text
+
+
+def test_a_scenario_that_declares_nothing_is_expected_to_pass() -> None:
+    assert lines([made("a", "Short.")], 100)[1].split() == ["a", "–", "Short.", "pass"]
+
+
+def test_the_bundled_ones_fit() -> None:
+    assert max(map(len, lines(scenario.bundled(), 100))) <= 100
