@@ -327,7 +327,7 @@ class Workload:
         self._session.at_once(actions)
 
     @contextmanager
-    def operation(self, name: str, **effects: Effect) -> Iterator[dict[str, Any]]:
+    def operation(self, name: str, /, **effects: Effect) -> Iterator[dict[str, Any]]:
         """Record one operation.
 
         Args:

@@ -50,6 +50,16 @@ def test_operations_reach_the_session_with_effects_and_observations() -> None:
     assert session.recorded == [("click", {"n": increment(), "log": append("token-0")}, {"n": 1})]
 
 
+def test_a_variable_may_have_any_name() -> None:
+    class Guest(Workload):
+        state = {"name": register(), "self": register()}
+
+    session = FakeSession()
+    with Guest(session).operation("sign in", name=write("a"), self=write("b")):
+        pass
+    assert session.recorded == [("sign in", {"name": write("a"), "self": write("b")}, {})]
+
+
 def test_actions_are_chosen_by_weight_and_by_the_seed() -> None:
     def visit(seed: int) -> list[str]:
         session = FakeSession(seed)
