@@ -170,10 +170,15 @@ class Page(Protocol):
     A `name` is a label (or the text on a button), an `elem_id`, an id, or a type if there is only one of it.
     """
 
-    partials: list[Any]
+    @property
+    def partials(self) -> list[Any]:
+        """Every partial output of the `call` that ended last, in the form of its result."""
 
     def fill(self, name: str | int, value: Any) -> Any:
-        """Give a component a value, and wait until everything that this sets off is over. So do the others."""
+        """Give a component a value, and wait until everything that this sets off is over. So do the others.
+
+        The result has `value(name)`: what this very action brought for a component.
+        """
 
     def click(self, name: str | int, *, may_fail: bool = False) -> Any:
         """Click a button; with `may_fail`, an error of the app is an answer like any other."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import gevent
 
 from harness import tokens
 from harness.errors import StorageError
@@ -20,6 +22,14 @@ from harness.records import Effect, Error
 
 class SessionRetired(Exception):
     """An operation ended as `info`: what the server holds for this session is not known any more."""
+
+
+def _rank(error: BaseException) -> int:
+    """Which of several errors tells most: where one has retired the session, the others only met with that."""
+    order = (StorageError, PageMisuse)
+    return next(
+        (n for n, kind in enumerate(order) if isinstance(error, kind)), 2 + isinstance(error, SessionRetired)
+    )
 
 
 class LoadSession:
@@ -82,6 +92,36 @@ class LoadSession:
             self.page.open()
         if self.errors:
             raise SessionRetired(action)
+
+    def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
+        """Do several actions at the same time, each in a greenlet of its own, and wait until all have ended.
+
+        They begin in the order given; `intended_ns` belongs to the first of their operations.
+
+        Raises:
+            StorageError, PageMisuse, SessionRetired, or whatever the workload raised: by one of them. Of several, the
+                one that says most about why.
+        """
+        greenlets = [gevent.spawn(self._apart, action) for action in actions]
+        try:
+            gevent.joinall(greenlets)
+        finally:
+            # If the user is stopped in the middle, so is all that it does.
+            gevent.killall(greenlets)
+        errors = [error for greenlet in greenlets if (error := greenlet.value) is not None]
+        errors = [error for error in errors if not isinstance(error, gevent.GreenletExit)]
+        if errors:
+            raise min(errors, key=_rank)
+
+    def _apart(self, action: Callable[[], None]) -> BaseException | None:
+        with self.page.apart():
+            try:
+                action()
+            except gevent.GreenletExit:
+                raise
+            except BaseException as error:  # for whoever waits for it
+                return error
+        return None
 
     def close(self) -> None:
         """Close the tab, as an operation."""

@@ -12,7 +12,8 @@ import logging
 import mimetypes
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -61,6 +62,64 @@ class Timing(msgspec.Struct):
         self.event_ids = self.event_ids + later.event_ids
 
 
+class _Traces:
+    """What actions have left behind; see `Timed`."""
+
+    __slots__ = ("last", "partials", "span")
+
+    def __init__(self) -> None:
+        self.last = Timing()
+        self.span = Timing()
+        self.partials: list[Any] = []
+
+
+class Timed:
+    """What the actions of a page leave behind. Of actions that go on at the same time, each greenlet sees its own."""
+
+    def __init__(self) -> None:
+        self._common = _Traces()
+        self._apart: dict[Any, _Traces] = {}
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """From now on, what this greenlet's actions leave behind is not mixed with that of others."""
+        me = gevent.getcurrent()
+        self._apart[me] = _Traces()
+        try:
+            yield
+        finally:
+            del self._apart[me]
+
+    @property
+    def last(self) -> Timing:
+        """The stages of the action that ended last."""
+        return self._traces.last
+
+    @property
+    def span(self) -> Timing:
+        """The stages of all actions since it was last replaced, taken as one."""
+        return self._traces.span
+
+    @span.setter
+    def span(self, span: Timing) -> None:
+        self._traces.span = span
+
+    @property
+    def partials(self) -> list[Any]:
+        """Every partial output of the `call` that ended last, in the form of its result."""
+        return self._traces.partials
+
+    @property
+    def _traces(self) -> _Traces:
+        # Nearly always there is nobody else.
+        return self._apart.get(gevent.getcurrent(), self._common) if self._apart else self._common
+
+    def _time(self, timing: Timing) -> None:
+        traces = self._traces
+        traces.last = timing
+        traces.span.extend(timing)
+
+
 class Browser:
     """What a browser keeps when a page is closed or loaded again.
 
@@ -100,13 +159,13 @@ class Pending:
         """Wait for it, as if it had been waited for from the start."""
         error = self._greenlet.get()
         # Its times belong to whoever waits for it, not to what else was done when it ended.
-        self._page._time(self.activity)
+        self._page._time_of(self.activity)
         if error is not None:
             raise error
         return self._page._conclude(self.activity, self._may_fail)
 
 
-class GradioPage:
+class GradioPage(Timed):
     """One session: opened, acted in, closed.
 
     Args:
@@ -116,9 +175,6 @@ class GradioPage:
         browser: what the person's browser keeps; give the same one to their next page.
 
     Attributes:
-        last: the stages of the action that ended last.
-        span: the stages of all actions since it was last replaced, taken as one.
-        partials: every partial output of the `call` that ended last, in the form of its result.
         notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
     """
 
@@ -130,6 +186,7 @@ class GradioPage:
         auth: tuple[str, str] | None = None,
         browser: Browser | None = None,
     ) -> None:
+        super().__init__()
         self._url = url
         self._timeout_s = timeout_s
         self._auth = auth
@@ -140,9 +197,6 @@ class GradioPage:
         self._tab: Tab | None = None
         self._heartbeat: Heartbeat | None = None
         self._session_hash = ""
-        self.partials: list[Any] = []
-        self.last = Timing()
-        self.span = Timing()
 
     # --- the tab itself ---
 
@@ -203,7 +257,7 @@ class GradioPage:
             self._tab.load(activity)
             self._tab.settle(activity, self._timeout_s)
         finally:
-            self._time(activity)
+            self._time_of(activity)
         self._conclude(activity, may_fail=False)
 
     def _enter(self) -> Protocol:
@@ -416,7 +470,7 @@ class GradioPage:
         finally:
             timeout.close()
             activity.time(event)
-            self._time(activity)
+            self._time_of(activity)
         if result.kind == "broken":
             raise result.output
         if result.kind == "failed":
@@ -427,22 +481,22 @@ class GradioPage:
                 "protocol",
                 f"{api_name}: {len(outputs[-1])} outputs came, {len(endpoint.output_component_types)} were expected",
             )
-        *self.partials, last = (endpoint.process_predictions(*output) for output in outputs)
+        *self._traces.partials, last = (endpoint.process_predictions(*output) for output in outputs)
         return last
 
     # --- helpers ---
 
     def _act(self, act: Act, *, may_fail: bool = False) -> Activity:
-        tab, activity = self._opened(), Activity()
+        tab, activity = self._opened(), Activity(self._visible_to_us)
         try:
             act(tab, activity)
             tab.settle(activity, self._timeout_s)
         finally:
-            self._time(activity)
+            self._time_of(activity)
         return self._conclude(activity, may_fail)
 
     def _act_apart(self, act: Act, *, may_fail: bool) -> Pending:
-        tab, activity = self._opened(), Activity()
+        tab, activity = self._opened(), Activity(self._visible_to_us)
 
         def perform() -> Exception | None:
             try:
@@ -461,15 +515,16 @@ class GradioPage:
             raise activity.failures[0]
         return activity
 
-    def _time(self, activity: Activity) -> None:
-        self.last = Timing(
-            accepted_ns=activity.accepted_ns,
-            started_ns=activity.started_ns,
-            first_output_ns=activity.first_output_ns,
-            completed_ns=activity.completed_ns or time.monotonic_ns(),
-            event_ids=activity.event_ids,
+    def _time_of(self, activity: Activity) -> None:
+        self._time(
+            Timing(
+                accepted_ns=activity.accepted_ns,
+                started_ns=activity.started_ns,
+                first_output_ns=activity.first_output_ns,
+                completed_ns=activity.completed_ns or time.monotonic_ns(),
+                event_ids=activity.event_ids,
+            )
         )
-        self.span.extend(self.last)
 
     def _opened(self) -> Tab:
         if self._tab is None:

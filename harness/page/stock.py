@@ -15,7 +15,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError, ValidationError
 from gradio_client.utils import QueueError
 
-from harness.page.gradio_page import Browser, Timing
+from harness.page.gradio_page import Browser, Timed, Timing
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 
 _PAGE_ONLY = frozenset(
@@ -23,7 +23,7 @@ _PAGE_ONLY = frozenset(
 )
 
 
-class StockPage:
+class StockPage(Timed):
     """One session of an unmodified client. Takes and raises what `GradioPage` does, as far as it goes.
 
     Args:
@@ -41,13 +41,11 @@ class StockPage:
         auth: tuple[str, str] | None = None,
         browser: Browser | None = None,
     ) -> None:
+        super().__init__()
         self._url = url
         self._timeout_s = timeout_s
         self._auth = auth
         self._client: Client | None = None
-        self.partials: list[Any] = []
-        self.last = Timing()
-        self.span = Timing()
 
     @property
     def session_hash(self) -> str:
@@ -127,7 +125,7 @@ class StockPage:
             event_ids = [event_id] if event_id else []
             self._time(Timing(completed_ns=time.monotonic_ns(), event_ids=event_ids))
         # Of a generator, the last value came twice: as a partial output and as the result.
-        self.partials = job.outputs() if job.communicator and len(job.outputs()) > 1 else []
+        self._traces.partials = job.outputs() if job.communicator and len(job.outputs()) > 1 else []
         return result
 
     def close(self) -> None:
@@ -135,10 +133,6 @@ class StockPage:
         if self._client is not None:
             self._client.close()
             self._client = None
-
-    def _time(self, timing: Timing) -> None:
-        self.last = timing
-        self.span.extend(timing)
 
     def _opened(self) -> Client:
         if self._client is None:

@@ -64,13 +64,20 @@ class Activity:
     Attributes:
         steps: the events, in the order in which they began.
         toasts: what popped up.
-        skipped: events that did not begin since they were still running from an earlier action (`trigger_mode="once"`).
+        skipped: events that did not begin, since they were still running from an earlier action (`trigger_mode="once"`),
+            or since a later action took their place (`always_last`).
         accepted_ns, started_ns: of the first event, monotonic nanoseconds.
         first_output_ns: of the first partial output, None if there was none.
         completed_ns: of the event that ended last.
+        brought: component id → the last value that one of the events brought for it.
+
+    Args:
+        find: the component that a person means by a name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
+        self._find = find
+        self.brought: dict[int, Any] = {}
         self.steps: list[Step] = []
         self.toasts: list[Toast] = []
         self.skipped = 0
@@ -91,6 +98,33 @@ class Activity:
     def event_ids(self) -> list[str]:
         """Gradio's names for its events."""
         return [step.event_id for step in self.steps if step.event_id]
+
+    def value(self, name: str | int) -> Any:
+        """What this action brought for a component, whatever others that went on at the same time have put there since.
+
+        Args:
+            name: as for `GradioPage.fill`.
+
+        Raises:
+            OperationFailed: an event of it failed, or did not begin since it was under way already.
+            PageMisuse: it brought nothing for that component.
+        """
+        assert self._find is not None
+        component = self._find(name)
+        if component.id in self.brought:
+            return self.brought[component.id]
+        if self.failures:
+            raise self.failures[0]
+        if self.skipped:
+            raise OperationFailed(
+                "rejected",
+                "it was still running, and the app does not let it run several times at once (see its trigger_mode)",
+            )
+        raise PageMisuse(
+            f"This action brought nothing for {component}.",
+            f"It set off {', '.join(step.name for step in self.steps) or 'nothing'}. "
+            "Read what the page shows with page.value.",
+        )
 
     def time(self, event: Event) -> None:
         """Take over the times of an event that has ended."""
@@ -316,6 +350,7 @@ class Tab:
                 before = self._deferred.pop(dependency.id, None)
                 if before is not None:
                     before.activity.open -= 1
+                    before.activity.skipped += 1
                     before.activity.inbox.wake()
                 self._deferred[dependency.id] = run
                 activity.open += 1
@@ -512,8 +547,11 @@ class Tab:
             if component is None or component.type == "state":
                 continue
             if isinstance(value, dict) and value.get("__type__") == "update":
+                if "value" in value:
+                    activity.brought[id_] = value["value"]
                 self._update(component, value, activity)
             else:
+                activity.brought[id_] = value
                 self.put(component, value, activity)
 
     def _state_changed(self, output: dict[str, Any], activity: Activity) -> None:

@@ -4,6 +4,8 @@ import json
 import random
 from pathlib import Path
 
+import gevent
+import gevent.event
 import msgspec
 import pytest
 
@@ -11,16 +13,16 @@ from harness.errors import StorageError
 from harness.history import pair
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
-from harness.page.gradio_page import Timing
+from harness.page.gradio_page import Timed, Timing
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.records import HistoryRecord
 from harness.results import JsonLinesWriter
 from harness.workload import increment
 
 
-class FakePage:
+class FakePage(Timed):
     def __init__(self) -> None:
-        self.span = Timing()
+        super().__init__()
         self.closed = False
 
     def open(self) -> None:
@@ -223,3 +225,140 @@ def test_a_refusal_after_something_was_accepted_may_have_changed_state(
     assert operation.error is not None
     assert (operation.outcome, operation.error.kind) == ("fail", kind)
     assert operation.may_have_happened is may_have_happened
+
+
+# --- several at once ---
+
+
+def test_operations_of_one_session_overlap_and_each_has_its_own_stages(bench: Bench) -> None:
+    session = bench.session
+    second_has_begun, first_has_ended = gevent.event.Event(), gevent.event.Event()
+
+    def first() -> None:
+        with session.operation("first", {}) as seen:
+            second_has_begun.wait()
+            session.page.span.extend(Timing(accepted_ns=1, event_ids=["a"]))
+            seen["n"] = 1
+        first_has_ended.set()
+
+    def second() -> None:
+        with session.operation("second", {}) as seen:
+            session.page.span.extend(Timing(accepted_ns=2, event_ids=["b"]))
+            second_has_begun.set()
+            first_has_ended.wait()
+            seen["n"] = 2
+
+    session.intended_ns = 5
+    session.at_once([first, second])
+    lines = bench.lines()
+    assert [(line["type"], line["id"]) for line in lines] == [
+        ("invoke", 1),
+        ("invoke", 2),
+        ("ok", 1),
+        ("ok", 2),
+    ]
+    assert [line.get("intended_ns") for line in lines[:2]] == [5, None]
+    assert [(line["accepted_ns"], line["event_ids"], line["reads"]) for line in lines[2:]] == [
+        (1, ["a"], {"n": 1}),
+        (2, ["b"], {"n": 2}),
+    ]
+    # Nothing of them is left to the operation that comes next.
+    with session.operation("third", {}):
+        pass
+    assert "event_ids" not in bench.lines()[-1]
+
+
+def test_a_failure_of_one_of_several_is_its_own(bench: Bench) -> None:
+    def refused() -> None:
+        with bench.session.operation("refused", {}):
+            raise OperationFailed("app", "no")
+
+    def works() -> None:
+        with bench.session.operation("works", {}):
+            pass
+
+    bench.session.at_once([refused, works, refused])
+    assert sorted(line["type"] for line in bench.lines()) == [
+        "fail",
+        "fail",
+        "invoke",
+        "invoke",
+        "invoke",
+        "ok",
+    ]
+
+
+def test_when_one_of_several_retires_the_session_the_others_end_what_they_do_and_begin_nothing(
+    bench: Bench,
+) -> None:
+    session = bench.session
+    retired = gevent.event.Event()
+
+    def silence() -> None:
+        try:
+            with session.operation("silence", {}):
+                raise OperationUnknown("timeout", "silence")
+        finally:
+            retired.set()
+
+    def twice() -> None:
+        with session.operation("before", {}):
+            retired.wait()
+        with session.operation("after", {}):
+            pytest.fail("a retired session must not act")
+
+    with pytest.raises(SessionRetired):
+        session.at_once([twice, silence])
+    assert [(line["type"], line.get("action")) for line in bench.lines()] == [
+        ("invoke", "before"),
+        ("invoke", "silence"),
+        ("info", None),
+        ("ok", None),
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    "error", [PageMisuse("no such button"), KeyError("typo"), StorageError("disk full", "")]
+)
+def test_what_is_wrong_reaches_the_caller_rather_than_what_follows_from_it(
+    bench: Bench, error: Exception, order: int
+) -> None:
+    def wrong() -> None:
+        raise error
+
+    def retires() -> None:
+        raise SessionRetired("gone")
+
+    with pytest.raises(type(error)):
+        bench.session.at_once([wrong, retires][::order])
+
+
+def test_whoever_is_stopped_leaves_nobody_behind(bench: Bench) -> None:
+    session = bench.session
+    begun: list[gevent.Greenlet] = []
+    all_there = gevent.event.Event()
+
+    def endless() -> None:
+        with session.operation("endless", {}):
+            begun.append(gevent.getcurrent())
+            if len(begun) == 2:
+                all_there.set()
+            gevent.event.Event().wait()
+
+    user = gevent.spawn(session.at_once, [endless, endless])
+    all_there.wait()
+    user.kill()
+    assert all(greenlet.dead for greenlet in (user, *begun))
+    assert [line["type"] for line in bench.lines()] == ["invoke", "invoke"]
+    assert not session.page._apart
+
+
+def test_nobody_is_left_behind_if_one_runs_out_of_time(bench: Bench) -> None:
+    """A time-out of gevent's is no ordinary exception: it must not be taken for an end."""
+
+    def late() -> None:
+        raise gevent.Timeout(1)
+
+    with pytest.raises(gevent.Timeout):
+        bench.session.at_once([late])
