@@ -288,9 +288,12 @@ class Workload:
 
     Attributes:
         state: state variable → the model that it must follow.
+        shared: names of components in which tokens of any session may stand: what the app shows to everybody on purpose,
+            and `state` says nothing of. What is written to a variable of scope `everyone` may be seen anywhere.
     """
 
     state: ClassVar[dict[str, StateVariable]] = {}
+    shared: ClassVar[Sequence[str]] = ()
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -320,7 +323,11 @@ class Workload:
         return self._session.user
 
     def secret(self, text: str) -> None:
-        """Declare a text that only the server's State holds: from now on, no response may show it."""
+        """Declare a text that only the server's State holds: from now on, no response may show it, whoever gets it.
+
+        Raises:
+            ValueError: it is so short that it may stand anywhere. Make it from a token.
+        """
         self._session.secret(text)
 
     def at_once(self, *actions: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from harness.errors import StorageError
-from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, LoadStatus, Ok
+from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, LoadStatus, Ok, Sighting
 from harness.results import JsonLinesWriter
 
 _RECENT_NS = 5_000_000_000
@@ -45,6 +45,9 @@ class _NoStages:
 
 
 NO_STAGES: Stages = _NoStages()
+# How many responses were searched for what must not be in them, and what was found there.
+Looks = tuple[int, list[Sighting]]
+NO_LOOKS: Looks = (0, [])
 
 
 class Recorder:
@@ -114,6 +117,7 @@ class Recorder:
         since_ns: int,
         reads: dict[str, Any],
         stages: Stages = NO_STAGES,
+        looks: Looks = NO_LOOKS,
     ) -> int:
         """Record a completion; returns its latency in nanoseconds.
 
@@ -122,6 +126,7 @@ class Recorder:
             since_ns: what `invoke` returned with it.
             reads: what was seen.
             stages: when it came how far.
+            looks: what was looked at.
         """
         done = stages.completed_ns if stages.completed_ns is not None else time.monotonic_ns()
         self._append(
@@ -132,6 +137,8 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
+                looked=looks[0],
+                sightings=looks[1],
                 reads=reads,
             )
         )
@@ -139,15 +146,17 @@ class Recorder:
         self._recent.append((done, done - since_ns))
         return done - since_ns
 
-    def fail(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
+    def fail(self, operation: int, error: Error, stages: Stages = NO_STAGES, looks: Looks = NO_LOOKS) -> None:
         """Record that the server refused the operation, or its function raised."""
-        self._end_badly(Fail, operation, error, stages)
+        self._end_badly(Fail, operation, error, stages, looks)
 
-    def info(self, operation: int, error: Error, stages: Stages = NO_STAGES) -> None:
+    def info(self, operation: int, error: Error, stages: Stages = NO_STAGES, looks: Looks = NO_LOOKS) -> None:
         """Record that nobody knows whether the operation happened."""
-        self._end_badly(Info, operation, error, stages)
+        self._end_badly(Info, operation, error, stages, looks)
 
-    def _end_badly(self, kind: type[Fail | Info], operation: int, error: Error, stages: Stages) -> None:
+    def _end_badly(
+        self, kind: type[Fail | Info], operation: int, error: Error, stages: Stages, looks: Looks
+    ) -> None:
         self._append(
             kind(
                 id=operation,
@@ -157,6 +166,8 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
+                looked=looks[0],
+                sightings=looks[1],
             )
         )
         self.operations += 1

@@ -14,6 +14,7 @@ import gevent
 from harness import tokens
 from harness.errors import StorageError
 from harness.load.recorder import Recorder
+from harness.load.sightings import SessionWatch
 from harness.page.gradio_page import GradioPage
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.page.stock import StockPage
@@ -42,6 +43,7 @@ class LoadSession:
         rng: random numbers of this session.
         params: the scenario's adjustable values.
         user: the person's name, which a reload keeps.
+        watch: looks at what the server sends to the page.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
 
     Attributes:
@@ -60,6 +62,7 @@ class LoadSession:
         rng: random.Random,
         params: Mapping[str, str],
         user: str,
+        watch: SessionWatch,
         on_request: Callable[[str, float, Exception | None], None],
     ) -> None:
         self.page = page
@@ -68,6 +71,7 @@ class LoadSession:
         self.user = user
         self.id = tokens.session_id(worker, number)
         self._recorder = recorder
+        self._watch = watch
         self._run_tag = run_tag
         self._worker = worker
         self._number = number
@@ -81,6 +85,14 @@ class LoadSession:
     def token(self) -> str:
         """A new value that names this session and no other write."""
         return tokens.mint(self._run_tag, self._worker, self._number, next(self._writes))
+
+    def secret(self, text: str) -> None:
+        """From now on, no response of the server may hold this text.
+
+        Raises:
+            ValueError: it is so short that it may stand anywhere.
+        """
+        self._watch.secret(text)
 
     def open(self, action: str) -> None:
         """Open the page, as an operation of that name (`open` or `reload`).
@@ -139,7 +151,7 @@ class LoadSession:
         text = f"{type(error).__name__}: {error}"
         for where in traceback.extract_tb(error.__traceback__)[-1:]:
             text += f" ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-        self._recorder.info(operation, Error(kind="workload", message=text))
+        self._recorder.info(operation, Error(kind="workload", message=text), looks=self._watch.take())
         self._on_request(name, 0.0, error)
         traceback.print_exception(error)
 
@@ -158,6 +170,7 @@ class LoadSession:
                 f"session {self.id} is retired: an operation before {name!r} has an unknown outcome"
             )
         self.operations += 1
+        self._watch.wrote(effects)
         intended_ns, self.intended_ns = self.intended_ns, None
         operation, since_ns = self._recorder.invoke(
             self.id,
@@ -176,12 +189,13 @@ class LoadSession:
             # What was refused did not run; but another event of the same operation may have run before.
             begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
             kind: Any = "partly" if begun else error.kind
-            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span)
+            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watch.take())
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1
             self.retired = True
-            self._recorder.info(operation, Error(kind=error.kind, message=str(error)), self.page.span)
+            why = Error(kind=error.kind, message=str(error))
+            self._recorder.info(operation, why, self.page.span, self._watch.take())
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
@@ -197,5 +211,6 @@ class LoadSession:
             # The user was stopped in the middle: the invoke stays without a completion, which says just that.
             raise
         else:
-            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span)
+            looks = self._watch.take()
+            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span, looks)
             self._on_request(name, latency_ns / 1e6, None)

@@ -24,6 +24,7 @@ from harness import tokens
 from harness.errors import StorageError
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
+from harness.load.sightings import Registry, SessionWatch
 from harness.page.gradio_page import Browser, GradioPage
 from harness.page.outcomes import PageMisuse
 from harness.page.stock import StockPage
@@ -76,7 +77,7 @@ class GradioUser(User):  # type: ignore[misc]
     _recorders: ClassVar[dict[Path, Recorder]] = {}
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
     _people: ClassVar[itertools.count[int]] = itertools.count(1)
-    _run_tag: ClassVar[str] = secrets.token_hex(2)
+    _registry: ClassVar[Registry] = Registry(secrets.token_hex(2))
 
     page_class: ClassVar[type[GradioPage] | type[StockPage]] = GradioPage
 
@@ -142,7 +143,7 @@ class GradioUser(User):  # type: ignore[misc]
             cls._recorders[path] = Recorder(JsonLinesWriter(path))
         return self.session_with(
             cls._recorders[path],
-            run_tag=cls._run_tag,
+            cls._registry,
             worker=worker,
             number=next(cls._numbers),
             rng=random.Random(),
@@ -152,8 +153,8 @@ class GradioUser(User):  # type: ignore[misc]
     def session_with(
         self,
         recorder: Recorder,
+        registry: Registry,
         *,
-        run_tag: str,
         worker: int,
         number: int,
         rng: random.Random,
@@ -161,17 +162,20 @@ class GradioUser(User):  # type: ignore[misc]
         auth: tuple[str, str] | None = None,
     ) -> LoadSession:
         """Build a session that reports to Locust as this user; `auth` goes before the class's own."""
+        user = tokens.user_name(registry.run_tag, worker, self._person)
+        watch = SessionWatch(registry, worker=worker, number=number, user=user)
         return LoadSession(
             self.page_class(
                 self.host, timeout_s=self.timeout_s, auth=auth or self.auth, browser=self._browser
             ),
             recorder,
-            run_tag=run_tag,
+            run_tag=registry.run_tag,
             worker=worker,
             number=number,
             rng=rng,
             params=params,
-            user=tokens.user_name(run_tag, worker, self._person),
+            user=user,
+            watch=watch,
             on_request=self._report,
         )
 
@@ -222,8 +226,8 @@ class Director:
         self.auth = auth
         self.on_misuse = on_misuse
         self.recorder = recorder
+        self.registry = Registry(run_tag, workload.state, workload.shared)
         self.profile = profile
-        self.run_tag = run_tag
         self.worker = worker
         self.seed = seed
         self.params = params
@@ -283,7 +287,7 @@ class ScenarioUser(GradioUser):
         number = director.next_session_number()
         return self.session_with(
             director.recorder,
-            run_tag=director.run_tag,
+            director.registry,
             worker=director.worker,
             number=number,
             rng=self.rng,

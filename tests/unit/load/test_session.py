@@ -13,6 +13,7 @@ from harness.errors import StorageError
 from harness.history import pair
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
+from harness.load.sightings import Registry, SessionWatch
 from harness.page.gradio_page import Timed, Timing
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.records import HistoryRecord
@@ -49,6 +50,7 @@ class Bench:
             rng=random.Random(1),
             params={},
             user="u-abcd-0-1",
+            watch=SessionWatch(Registry("abcd"), worker=0, number=7, user="u-abcd-0-1"),
             on_request=lambda name, _latency, error: self.reported.append((name, error is None)),
         )
 

@@ -1,0 +1,345 @@
+"""What no response of the server may hold: tokens of other sessions, and secrets. Looks for both in raw bytes.
+
+Nearly all responses hold neither, so that the usual look is a few searches for fixed bytes. Base64 is no hiding place: a
+text within it shows as one of three fixed strings, by where it begins among the groups of three bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from harness import tokens
+from harness.page.watching import Finding, Kind
+from harness.records import Effect, Scope, Sighting, StateVariable
+
+MAX_SIGHTINGS = 8
+_MAX_SHOWN = 160
+# A shorter text would be found where nobody had put it.
+MIN_SECRET_LENGTH = 8
+# A workload declares few secrets per session, but there may be thousands of sessions. Of those that a token does not lead
+# to, every response is searched for the session's own and for so many of the others'.
+_OTHERS_SECRETS = 32
+# Beyond that, whose a token is will be found out from the history.
+_MAX_OWNERS = 200_000
+_MAX_TOLD = 512
+_MAX_HITS = 1000
+_MAX_PICTURE_BYTES = 8_000_000
+_MAX_TEXT_BYTES = 1_000_000
+
+_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_IN_BASE64 = b"iVBORw0KGgo"
+
+
+class _Secret(NamedTuple):
+    """A text that only the server's State may hold.
+
+    Attributes:
+        forms: how it looks in a response, whichever way it is written there.
+    """
+
+    text: str
+    forms: tuple[bytes, ...]
+
+
+class Registry:
+    """What the sessions of one worker must know of each other.
+
+    Args:
+        run_tag: the part of every token that names the run.
+        state: the variables of the workload: what is written to one that is not the session's own may be seen by others.
+        shared: names of components in which tokens of any session may stand.
+    """
+
+    def __init__(
+        self, run_tag: str, state: Mapping[str, StateVariable] | None = None, shared: Sequence[str] = ()
+    ) -> None:
+        self.run_tag = run_tag
+        self.shared = frozenset(shared)
+        self.prefix = f"t-{run_tag}-".encode()
+        self.token = re.compile(re.escape(self.prefix) + rb"\d+-\d+-\d+-[0-9a-f]{4}")
+        self.cores = tuple(_cores(self.prefix))
+        self.encoded = (*(core for core, _ in self.cores), _PNG_IN_BASE64)
+        self._scopes: dict[str, Scope] = {
+            name: variable.scope for name, variable in (state or {}).items() if variable.scope != "session"
+        }
+        # Token → who may see it: a person's name, or empty for everybody.
+        self._owners: dict[str, str] = {}
+        self._by_token: dict[str, list[_Secret]] = {}
+        self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
+
+    def wrote(self, user: str, effects: Mapping[str, Effect]) -> None:
+        """Take note of what is about to be written where others may see it."""
+        if not self._scopes:
+            return
+        for name, effect in effects.items():
+            scope = self._scopes.get(name)
+            if scope is None or len(self._owners) >= _MAX_OWNERS:
+                continue
+            for token in self.token.findall(msgspec.json.encode(effect.value)):
+                self._owners[token.decode()] = "" if scope == "everyone" else user
+
+    def may_see(self, user: str, token: str) -> bool:
+        """Whether a token was written to something that this person shares with its writer."""
+        return self._owners.get(token) in ("", user)
+
+    def keep(self, text: str) -> _Secret | None:
+        """Take note of a secret; returns it if no token of the run leads to it.
+
+        Raises:
+            ValueError: it is too short to be told from what stands there by chance.
+        """
+        if len(text) < MIN_SECRET_LENGTH:
+            raise ValueError(
+                f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
+            )
+        secret = _Secret(text, tuple(dict.fromkeys(_forms(text))))
+        names = self.token.findall(text.encode())
+        for name in names:
+            kept = self._by_token.setdefault(name.decode(), [])
+            if secret not in kept:
+                kept.append(secret)
+        if names:
+            return None
+        if secret not in self.loose:
+            self.loose.append(secret)
+        return secret
+
+    def secrets_with(self, token: str) -> Sequence[_Secret]:
+        """The secrets that a token leads to."""
+        return self._by_token.get(token, ())
+
+
+class SessionWatch:
+    """Looks at everything that the server sends to one session: a `harness.page.watching.Watcher`.
+
+    Args:
+        registry: of the worker.
+        worker, number: the session's.
+        user: the person's name.
+    """
+
+    __slots__ = (
+        "_looked",
+        "_loose",
+        "_number",
+        "_own",
+        "_registry",
+        "_secretive",
+        "_sightings",
+        "_told",
+        "_user",
+        "_worker",
+    )
+
+    def __init__(self, registry: Registry, *, worker: int, number: int, user: str) -> None:
+        self._registry = registry
+        self._worker = worker
+        self._number = number
+        self._user = user
+        self._own = registry.prefix + b"%d-%d-" % (worker, number)
+        self._looked = 0
+        self._secretive = False
+        self._sightings: list[Sighting] = []
+        # None of these for most sessions, of which there are thousands.
+        self._loose: list[_Secret] | None = None
+        self._told: set[str] | None = None
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Names of components in which tokens of any session may stand."""
+        return self._registry.shared
+
+    def secret(self, text: str) -> None:
+        """From now on, no response may hold this text.
+
+        Raises:
+            ValueError: it is too short.
+        """
+        secret = self._registry.keep(text)
+        self._secretive = True
+        if secret is not None:
+            self._loose = [*(self._loose or ()), secret]
+
+    def wrote(self, effects: Mapping[str, Effect]) -> None:
+        """Take note of what this session is about to write."""
+        self._registry.wrote(self._user, effects)
+
+    def look(self, content: bytes) -> Sequence[Finding]:
+        """Search a response; what is found is to be passed to `saw`, with where it stood."""
+        self._looked += 1
+        registry = self._registry
+        found: dict[tuple[Kind, str], Finding] = {}
+        if registry.prefix in content and (
+            # With nobody else's token in it, there is nothing to be read.
+            self._secretive or content.count(registry.prefix) != content.count(self._own)
+        ):
+            self._judge(content, content, None, found)
+        for needle in registry.encoded:
+            if needle in content:
+                self._decode(content, found)
+                break
+        if content.startswith(_PNG):
+            texts = _texts(content)
+            self._judge(texts, texts, None, found)
+        if self._loose or registry.loose:
+            for secret in dict.fromkeys([*(self._loose or ()), *registry.loose]):
+                if any(form in content for form in secret.forms):
+                    found["secret", secret.text] = Finding("secret", secret.text, secret.text)
+        return list(found.values()) if found else ()
+
+    def saw(self, kind: Kind, value: str, where: str) -> None:
+        """Something was seen that must not be there.
+
+        A foreign token is told once for each session, so that the first ones do not hide those that come later.
+        """
+        if kind == "foreign-token":
+            self._told = self._told if self._told is not None else set()
+            if value in self._told:
+                return
+            if len(self._told) < _MAX_TOLD and len(self._sightings) < MAX_SIGHTINGS:
+                self._told.add(value)
+        sighting = Sighting(kind=kind, value=_cut(value), where=_cut(where))
+        if len(self._sightings) < MAX_SIGHTINGS and sighting not in self._sightings:
+            self._sightings.append(sighting)
+
+    def take(self) -> tuple[int, list[Sighting]]:
+        """How many responses were searched since the last call, and what was seen in them."""
+        looked, self._looked = self._looked, 0
+        sightings, self._sightings = self._sightings, []
+        return looked, sightings
+
+    def _judge(
+        self, text: bytes, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]
+    ) -> None:
+        """Whether the tokens in a text may be seen here.
+
+        Args:
+            text: where they stand.
+            content: where the secrets would stand that they lead to.
+            literal: how the text looks in the response, None if as it is.
+        """
+        for name in dict.fromkeys(self._registry.token.findall(text)):
+            value = name.decode()
+            token = tokens.parse(value)
+            if token is None:
+                continue
+            for secret in self._registry.secrets_with(value):
+                if any(form in content for form in secret.forms):
+                    finding = Finding("secret", secret.text, literal or secret.text)
+                    found.setdefault(("secret", secret.text), finding)
+            own = token.worker == self._worker and token.session == self._number
+            if not own and not self._registry.may_see(self._user, value):
+                found.setdefault(("foreign-token", value), Finding("foreign-token", value, literal or value))
+
+    def _decode(self, content: bytes, found: dict[tuple[Kind, str], Finding]) -> None:
+        """Look into what is written in base64."""
+        for core, skipped in self._registry.cores:
+            for at in _places(content, core):
+                begin = max(0, at - skipped)
+                self._judge(_decoded(content[begin : begin + 128]), content, _literal(content, at), found)
+        for at in _places(content, _PNG_IN_BASE64):
+            texts = _texts(_decoded(content[at : at + _MAX_PICTURE_BYTES]))
+            self._judge(texts, texts, _literal(content, at), found)
+
+
+def _literal(content: bytes, at: int) -> str:
+    return content[at : at + 24].decode("ascii", "replace")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+
+
+def _places(content: bytes, needle: bytes) -> Iterator[int]:
+    at = content.find(needle)
+    for _ in range(_MAX_HITS):
+        if at < 0:
+            return
+        yield at
+        at = content.find(needle, at + 1)
+
+
+# --- encodings ---
+
+
+def _forms(text: str) -> Iterator[bytes]:
+    """The bytes that a text may have become in a response: JSON, a URL, HTML, base64."""
+    for plain in (
+        text,
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        json.dumps(text)[1:-1],
+        quote(text),
+        html.escape(text),
+    ):
+        yield plain.encode()
+    for core, _ in _cores(text.encode()):
+        yield core
+
+
+def _cores(text: bytes) -> Iterator[tuple[bytes, int]]:
+    """What base64 of anything that holds a text must hold, in both alphabets.
+
+    Base64 writes three bytes as four characters, so the text can begin at any of three places of a group. The characters that
+    share bits with its neighbours are left out.
+
+    Returns:
+        Each of them with the number of characters between the beginning of its group and its own.
+    """
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + text)
+        first = -(-before * 8 // 6)
+        core = encoded[first : (before + len(text)) * 8 // 6]
+        yield core, first
+        if (url_safe := core.translate(bytes.maketrans(b"+/", b"-_"))) != core:
+            yield url_safe, first
+
+
+def _decoded(content: bytes) -> bytes:
+    """The base64 at the beginning of some bytes, decoded as far as it goes."""
+    run = _BASE64_RUN.match(content)
+    assert run is not None  # it matches nothing, too
+    text = run.group().translate(_URL_SAFE)
+    if len(text) % 4 == 1:
+        text = text[:-1]
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4))
+    except binascii.Error:
+        return b""
+
+
+def _texts(picture: bytes) -> bytes:
+    """The compressed text that a PNG file carries along (zTXt, iTXt); what is not compressed can be read as it is."""
+    texts = []
+    at = len(_PNG)
+    while at + 12 <= len(picture):
+        length, kind = int.from_bytes(picture[at : at + 4], "big"), picture[at + 4 : at + 8]
+        data = picture[at + 8 : at + 8 + length]
+        if kind in (b"tEXt", b"zTXt", b"iTXt"):
+            texts.append(data)
+            _, _, rest = data.partition(b"\0")
+            if kind == b"zTXt":
+                texts.append(_inflated(rest[1:]))
+            elif kind == b"iTXt" and rest[:1] == b"\1":
+                texts.append(_inflated(rest[2:].split(b"\0", 2)[-1]))
+        at += 12 + length
+    return b"\n".join(texts)
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, _MAX_TEXT_BYTES)
+    except zlib.error:
+        return b""
