@@ -12,6 +12,7 @@ import pytest
 from harness.history import pair
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession
+from harness.load.sightings import Registry, SessionWatch
 from harness.page import GradioPage
 from harness.records import HistoryRecord, Operation
 from harness.results import JsonLinesWriter
@@ -89,6 +90,7 @@ class Visit:
             rng=random.Random(1),
             params={},
             user="u-abcd-0-1",
+            watch=SessionWatch(Registry("abcd"), worker=0, number=1, user="u-abcd-0-1"),
             on_request=lambda *_: None,
         )
         self.session.open("open")
