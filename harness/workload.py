@@ -353,6 +353,18 @@ class Workload:
             KeyError: an effect or an observation names a variable that `state` does not declare.
             ValueError: an effect does not fit the variable's model.
         """
+        self.check_effects(name, effects)
+        with self._session.operation(name, effects) as seen:
+            yield seen
+            self._declared(name, seen)
+
+    def check_effects(self, name: str, effects: Mapping[str, Effect]) -> None:
+        """Make sure that an operation may ask this of the state.
+
+        Raises:
+            KeyError: an effect names a variable that `state` does not declare.
+            ValueError: an effect does not fit the variable's model.
+        """
         self._declared(name, effects)
         for variable, effect in effects.items():
             model = self.state[variable].model
@@ -360,9 +372,6 @@ class Workload:
                 raise ValueError(
                     f"operation {name!r}: {effect.op} does not fit {variable!r}, which is a {model}"
                 )
-        with self._session.operation(name, effects) as seen:
-            yield seen
-            self._declared(name, seen)
 
     def _declared(self, name: str, variables: Mapping[str, Any]) -> None:
         if variables.keys() <= self.state.keys():
@@ -375,7 +384,11 @@ class Workload:
         """What everybody does first, and what gives the session its state. Default: nothing."""
 
     def leave(self) -> Mapping[str, Effect]:
-        """What closing the tab asks of the state: state variable → effect. Default: nothing."""
+        """What closing the tab asks of the state: state variable → effect. Default: nothing.
+
+        Called once for each session whose page was open, just before the tab is closed, however the visit went; the effects
+        stand on the `close` operation. Gradio tells nobody when an app's `unload` has run: that may be later.
+        """
         return {}
 
     def act(self) -> None:

@@ -19,10 +19,21 @@ from harness.page.gradio_page import GradioPage
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.page.stock import StockPage
 from harness.records import Effect, Error
+from harness.workload import Workload
+
+_NOTHING: Mapping[str, Effect] = {}
 
 
 class SessionRetired(Exception):
     """An operation ended as `info`: what the server holds for this session is not known any more."""
+
+
+def _asked_by_leaving(workload: Workload) -> Mapping[str, Effect]:
+    effects: Any = workload.leave()
+    if not isinstance(effects, Mapping):
+        raise TypeError(f"leave() returned {effects!r}, not the effects of closing the tab by state variable")
+    workload.check_effects("close", effects)
+    return effects
 
 
 def _rank(error: BaseException) -> int:
@@ -135,10 +146,34 @@ class LoadSession:
                 return error
         return None
 
-    def close(self) -> None:
-        """Close the tab, as an operation."""
-        with self.operation("close", {}):
+    def close(self, effects: Mapping[str, Effect] = _NOTHING) -> None:
+        """Close the tab, as an operation that asks this of the state."""
+        with self.operation("close", effects):
             self.page.close()
+
+    def leave(self, workload: Workload | None) -> None:
+        """Close the tab; what that asks of the state, the workload says. The tab is closed whatever it says.
+
+        Args:
+            workload: None if this session never had one.
+
+        Raises:
+            PageMisuse: the workload asks for what the page does not have.
+        """
+        effects = _NOTHING
+        misuse: PageMisuse | None = None
+        try:
+            if workload is not None:
+                effects = _asked_by_leaving(workload)
+        except (SessionRetired, StorageError):
+            pass  # told already, by the operation that raised it
+        except Exception as error:
+            self.workload_broke(error)
+            misuse = error if isinstance(error, PageMisuse) else None
+        finally:
+            self.close(effects)
+        if misuse is not None:
+            raise misuse
 
     def workload_broke(self, error: Exception) -> None:
         """Record that the scenario's own code raised between two operations, so that it cannot go unnoticed."""

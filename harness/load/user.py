@@ -270,6 +270,7 @@ class ScenarioUser(GradioUser):
     abstract = True
     director: ClassVar[Director]
     arrival_ns: int | None = None
+    _workload: Workload | None = None
 
     def on_start(self) -> None:
         """Nothing: sessions belong to visits."""
@@ -406,11 +407,12 @@ class ScenarioUser(GradioUser):
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True
+        self._workload = None
         try:
             self.session.intended_ns = intended_ns
-            self.session.open(self._action)
+            self._open()
             try:
-                workload = self.director.workload(self.session)
+                workload = self._workload = self.director.workload(self.session)
             except Exception as error:
                 self.session.workload_broke(error)
                 raise SessionRetired(str(error)) from error
@@ -419,6 +421,16 @@ class ScenarioUser(GradioUser):
             self._leave()
             raise
         return workload
+
+    def _open(self) -> None:
+        try:
+            self.session.open(self._action)
+        except SessionRetired:
+            if self.session.page.connected:
+                # The app knows of this session all the same, and will notice that it leaves.
+                with contextlib.suppress(Exception):
+                    self._workload = self.director.workload(self.session)
+            raise
 
     def _attempt(self, step: Callable[[], None], intended_ns: int | None = None) -> None:
         """Let the workload act; what its own code raises is written down, and retires the session.
@@ -449,7 +461,10 @@ class ScenarioUser(GradioUser):
         if getattr(self, "_opened", False):
             self._opened = False
             self.director.open_sessions -= 1
-            self.session.close()
+            try:
+                self.session.leave(self._workload)
+            except PageMisuse as error:
+                self.director.on_misuse(error)
 
     def _visit_length(self) -> int:
         """Actions of one visit: geometric with the profile's mean, as people leave at any moment."""

@@ -52,6 +52,21 @@ def sessions_of(run: Path) -> dict[str, set[str]]:
     }
 
 
+def assert_people_have_names_of_their_own(run: Path) -> None:
+    """Whoever opens a page is somebody new, whoever loads it again is not; on whichever worker, visitor or holder."""
+    people: list[str] = []
+    for worker, records in RunDir.open(run).history()[0].items():
+        begun = [r for r in records if isinstance(r, Invoke) and r.action in ("open", "reload")]
+        opened = [r.user for r in begun if r.action == "open"]
+        assert {r.phase for r in begun} >= {"staircase"}
+        assert all(user.split("-")[2] == worker for user in opened)
+        assert {r.user for r in begun if r.action == "reload"} <= set(opened)
+        assert not any(r.user for r in records if isinstance(r, Invoke) and r not in begun)
+        people += opened
+    assert len(people) == len(set(people))
+    assert all(people)
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -159,6 +174,7 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
         assert content
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl", "3.jsonl"]
+    assert_people_have_names_of_their_own(run)
     # Two users for three workers: one of them only holds sessions.
     assert {e["users"] for e in events(run, "steady")} == {2}
     assert verdicts(run)[1] == {"1": "pass", "2": "pass", "3": "pass"}

@@ -97,6 +97,7 @@ from harness.load import GradioUser
 
 class Visitor(GradioUser):
     wait_time = constant(0.01)
+    history_path = "history.jsonl"
 
     @task
     def go(self):
@@ -139,3 +140,6 @@ def test_a_user_whose_session_was_lost_comes_back(tmp_path: Path) -> None:
     assert stats["go"]["num_failures"] == 1
     assert stats["go"]["num_requests"] >= 6
     assert (stats["open"]["num_requests"], stats["reload"]["num_requests"]) == (1, 1)
+    records = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    begun = {r["action"]: r["user"] for r in records if r.get("user")}
+    assert begun["reload"] == begun["open"]  # the same person

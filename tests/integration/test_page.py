@@ -266,6 +266,7 @@ def test_a_plain_locustfile_can_use_the_user(shared_app: Target, tmp_path: Path)
     assert stats["greet"]["num_requests"] >= 12
     assert stats["greet"]["num_failures"] == 0
     records = [json.loads(line) for line in history.read_text().splitlines()]
+    assert len({r["user"] for r in records if r.get("action") == "open"}) == 2
     # Each session counts its own greetings: 1, 2, 3 …
     session_of = {r["id"]: r["session"] for r in records if r["type"] == "invoke" and r["action"] == "greet"}
     counts: dict[str, list[int]] = {}

@@ -58,8 +58,12 @@ def test_a_run_through_pages_says_what_they_cannot_do_and_keeps_what_a_browser_k
     # Whoever loads the page again is the same person with the same browser; whoever opens it is somebody else.
     kept = [float(line) for line in (tmp_path / "scenario" / "kept").read_text().split()]
     shard = (tmp_path / "run" / "history" / "0.jsonl").read_text().splitlines()
-    arrivals = [r["action"] for r in map(json.loads, shard) if r.get("action") in ("open", "reload")]
+    begun = [r for r in map(json.loads, shard) if r.get("action") in ("open", "reload")]
+    arrivals = [r["action"] for r in begun]
     assert arrivals.count("reload") > 0
+    people = [r["user"] for r in begun if r["action"] == "open"]
+    assert len(people) == len(set(people))
+    assert {r["user"] for r in begun if r["action"] == "reload"} < set(people)
     assert sum(visits > 0 for visits in kept) == arrivals.count("reload")
     assert sum(visits == 0 for visits in kept) == arrivals.count("open")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import gevent
 import gevent.event
@@ -18,7 +19,7 @@ from harness.page.gradio_page import Timed, Timing
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.records import HistoryRecord
 from harness.results import JsonLinesWriter
-from harness.workload import increment
+from harness.workload import Workload, append, counter, increment
 
 
 class FakePage(Timed):
@@ -364,3 +365,76 @@ def test_nobody_is_left_behind_if_one_runs_out_of_time(bench: Bench) -> None:
 
     with pytest.raises(gevent.Timeout):
         bench.session.at_once([late])
+
+
+# --- leaving ---
+
+
+class Leaver(Workload):
+    state = {"open": counter(scope="everyone")}
+    leaves: Any = {"open": increment()}
+
+    def leave(self) -> Any:
+        if isinstance(self.leaves, Exception):
+            raise self.leaves
+        return self.leaves
+
+
+def leaver(bench: Bench, leaves: Any) -> Leaver:
+    workload = Leaver(bench.session)  # type: ignore[arg-type]
+    workload.leaves = leaves
+    return workload
+
+
+def test_what_closing_asks_of_the_state_stands_on_the_close_operation(bench: Bench) -> None:
+    bench.session.leave(leaver(bench, {"open": increment()}))
+    close, done = bench.lines()
+    assert (close["action"], close["effects"]) == ("close", {"open": {"op": "increment", "value": 1}})
+    assert done["type"] == "ok"
+    assert bench.session.page.closed
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_session_without_a_workload_is_closed_and_asks_nothing(bench: Bench, retired: bool) -> None:
+    bench.session.retired = retired
+    bench.session.leave(None)
+    assert "effects" not in bench.lines()[0]
+    assert bench.session.page.closed
+
+
+def test_a_retired_session_says_too_what_closing_asks(bench: Bench) -> None:
+    bench.session.retired = True
+    bench.session.leave(leaver(bench, {"open": increment()}))
+    assert bench.lines()[0]["effects"] == {"open": {"op": "increment", "value": 1}}
+
+
+@pytest.mark.parametrize(
+    ("leaves", "said"),
+    [
+        (ValueError("typo"), "ValueError: typo"),
+        ({"opne": increment()}, "`state` declares open"),
+        ({"open": append("x")}, "append does not fit 'open'"),
+        (None, "leave() returned None"),
+    ],
+)
+def test_a_mistake_in_leave_is_written_down_and_the_tab_closed_all_the_same(
+    bench: Bench, leaves: Any, said: str
+) -> None:
+    bench.session.leave(leaver(bench, leaves))
+    lines = bench.lines()
+    assert [(line["type"], line.get("action")) for line in lines] == [
+        ("invoke", "workload"),
+        ("info", None),
+        ("invoke", "close"),
+        ("ok", None),
+    ]
+    assert lines[1]["error"]["kind"] == "workload"
+    assert said in lines[1]["error"]["message"]
+    assert "effects" not in lines[2]
+    assert bench.session.page.closed
+
+
+def test_what_no_session_can_do_in_leave_is_told_after_the_tab_was_closed(bench: Bench) -> None:
+    with pytest.raises(PageMisuse):
+        bench.session.leave(leaver(bench, PageMisuse("no component 'Totl'")))
+    assert bench.session.page.closed
