@@ -1,0 +1,17 @@
+"""Somebody who chooses the assistant's style, and talks; the assistant must remember this conversation only."""
+
+from harness.workload import Workload, action, append, append_only_list
+
+
+class Visitor(Workload):
+    state = {"memory": append_only_list()}
+
+    def arrive(self):
+        self.style = self.random.choice(["Formal", "Friendly"])
+        self.say()
+
+    @action
+    def say(self):
+        message = self.token()
+        with self.operation("say", memory=append(message)) as seen:
+            _, seen["memory"] = self.page.call("/chat", self.style, message)

@@ -1,0 +1,15 @@
+"""Somebody who likes what there is to see. The likes are everybody's, and each must count."""
+
+from harness.workload import Workload, action, counter, increment
+
+
+class Visitor(Workload):
+    state = {"likes": counter(scope="everyone")}
+
+    def arrive(self):
+        self.like()
+
+    @action
+    def like(self):
+        with self.operation("like", likes=increment()) as seen:
+            seen["likes"] = self.page.call("/like")
