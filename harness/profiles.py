@@ -28,7 +28,14 @@ BASES: dict[str, Profile] = {
         warmup_s=3.0,
         operation_timeout_s=30.0,
         sample_interval_s=0.25,
-        staircase=PlateauPlan(levels=5, sessions_per_level=8, settle_timeout_s=4.0),
+        staircase=PlateauPlan(
+            levels=5,
+            sessions_per_level=8,
+            settle_timeout_s=4.0,
+            request_batches=5,
+            requests_per_batch=20,
+            rounds=3,
+        ),
     ),
     "full": Profile(
         name="full",
@@ -41,12 +48,22 @@ BASES: dict[str, Profile] = {
         warmup_s=10.0,
         operation_timeout_s=60.0,
         sample_interval_s=0.25,
-        staircase=PlateauPlan(levels=8, sessions_per_level=25, settle_timeout_s=10.0),
+        staircase=PlateauPlan(
+            levels=8,
+            sessions_per_level=25,
+            settle_timeout_s=10.0,
+            request_batches=6,
+            requests_per_batch=200,
+            rounds=4,
+        ),
     ),
 }
 
 # With fewer plateaus the interval of the slope means nothing (see docs/methods/memory.md).
 MIN_LEVELS = 4
+# With fewer batches nobody can tell growth that goes on from growth that has stopped; 0 leaves them out.
+MIN_BATCHES = 5
+MIN_ROUNDS = 3
 MAX_USERS = 5000
 MAX_DURATION_S = 24 * 3600.0
 MAX_ARRIVAL_RATE = 10_000.0
@@ -209,6 +226,21 @@ def _check(profile: Profile) -> None:
             profile.staircase.sessions_per_level < 1,
             f"{profile.staircase.sessions_per_level} sessions per level",
             "sessions_per_level of 1 or more",
+        ),
+        (
+            profile.staircase.request_batches != 0 and profile.staircase.request_batches < MIN_BATCHES,
+            f"{profile.staircase.request_batches} batches of requests",
+            f"request_batches of {MIN_BATCHES} or more, or 0 for none",
+        ),
+        (
+            profile.staircase.request_batches > 0 and profile.staircase.requests_per_batch < 1,
+            f"{profile.staircase.requests_per_batch} requests per batch",
+            "requests_per_batch of 1 or more",
+        ),
+        (
+            profile.staircase.rounds != 0 and profile.staircase.rounds < MIN_ROUNDS,
+            f"{profile.staircase.rounds} rounds of sessions that come and go",
+            f"rounds of {MIN_ROUNDS} or more, or 0 for none",
         ),
         (
             not _positive(profile.staircase.settle_timeout_s),

@@ -19,6 +19,7 @@ import msgspec
 from harness.errors import StorageError, UsageError
 from harness.records import (
     SCHEMA_VERSION,
+    Census,
     Checks,
     GeneratorSample,
     HistoryRecord,
@@ -42,6 +43,7 @@ LOADGEN_SAMPLES = "samples/loadgen.jsonl"
 # One file per generator process, `samples/generator-<worker>.jsonl`.
 GENERATOR_SAMPLES = "samples/generator-"
 PLATEAUS = "samples/plateaus.jsonl"
+CENSUS = "samples/census.jsonl"
 TARGET_LOG = "logs/target.log"
 LOADGEN_LOG = "logs/loadgen.log"
 CHECKS = "derived/checks.json"
@@ -296,6 +298,10 @@ class RunDir:
     def plateaus(self) -> list[Plateau]:
         """Settled measurements."""
         return self._records(PLATEAUS, Plateau)
+
+    def censuses(self) -> list[Census]:
+        """What the app held at plateaus."""
+        return self._records(CENSUS, Census)
 
     def checks(self) -> Checks:
         """The derived verdicts."""

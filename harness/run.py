@@ -14,13 +14,25 @@ import msgspec
 from harness import profiles
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
-from harness.load.control import Command, Done, Drive, GeneratorConfig, Hold, Release
+from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release
 from harness.load.distribution import DistributedGenerator
 from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest
 from harness.processes import uninterrupted
-from harness.records import LoadStatus, Plateau, ProbeSample, ProcessSample, RunEvent, StateVariable
+from harness.records import (
+    REQUESTS_PHASE,
+    SECOND_ROUND_PHASE,
+    Census,
+    GradioLimits,
+    LoadStatus,
+    Plateau,
+    ProbeSample,
+    ProcessSample,
+    RunEvent,
+    StateVariable,
+)
 from harness.results import (
+    CENSUS,
     EVENTS,
     LOADGEN_LOG,
     LOADGEN_SAMPLES,
@@ -38,6 +50,16 @@ from harness.target import AppUnderTest, ExternalTarget, Target
 WORKER = "0"
 _WARMUP_USERS = 4
 _SETTLE_POLL_S = 0.25
+# Between the batches of one phase nothing is expected to go on by itself, so a shorter look will do.
+_BATCH_POLL_S = 0.1
+# Longest wait for the next page of which Gradio notices that it has closed; it does so at once unless it is very busy. It
+# never does of one that had no heartbeat, as in apps without State.
+_CLOSE_S = 0.7
+# Gradio looks once a second for State that has outlived its time (`_delete_state` in gradio/route_utils.py, 6.31).
+_SWEEP_S = 2.0
+# State that lives no longer than this after its session has closed is waited for.
+_SHORT_TTL_S = 10.0
+_FREED_POLL_S = 0.1
 # Two settled measurements in a row that differ by less than this share, or this much, are one plateau.
 _QUIET_SHARE = 0.001
 _QUIET_BYTES = 64 * 1024
@@ -119,6 +141,7 @@ class _Run:
         self._events = run_dir.writer(EVENTS)
         self._plateaus = _PlateauFiles(run_dir)
         self._target: AppUnderTest | None = None
+        self._done = Done(requests=0, sessions=0)
         self._load: LoadGenerator | None = None
         self._sampler = Sampler(
             options.profile.sample_interval_s,
@@ -190,6 +213,7 @@ class _Run:
         limits = target.limits()
         if limits is not None:
             self._event("limits", **msgspec.to_builtins(limits))
+        self._request_batches(held)
         self._enter("load", users=profile.users if profile.model == "closed" else 0)
         driven = self._perform(
             Drive(
@@ -205,7 +229,9 @@ class _Run:
         self._enter("drain")
         self._perform(Release(phase="drain"))
         self._enter("after-close")
+        self._wait_until_freed(limits)
         self._measure("after-close", 0)
+        self._second_round(limits)
         self._load.quit(self._tick)
         self._pass_on_notices()
 
@@ -270,11 +296,60 @@ class _Run:
             on_event=self._event,
         )
 
+    def _request_batches(self, held: int) -> None:
+        """Let the sessions that are held act, with a plateau after each batch: what grows with requests alone?"""
+        plan = self._options.profile.staircase
+        if not plan.request_batches or not held:
+            return
+        self._enter(REQUESTS_PHASE)
+        for _ in range(plan.request_batches):
+            self._perform(Act(requests=plan.requests_per_batch, phase=REQUESTS_PHASE))
+            self._measure("requests", held)
+
+    def _second_round(self, limits: GradioLimits | None) -> None:
+        """Let new sessions come and go, with a plateau after each batch: what does each of them leave behind?"""
+        plan = self._options.profile.staircase
+        if not plan.rounds:
+            return
+        self._enter(SECOND_ROUND_PHASE)
+        for _ in range(plan.rounds):
+            opened = self._perform(Hold(sessions=plan.sessions_per_level, phase=SECOND_ROUND_PHASE))
+            if not opened.held:
+                self._event(
+                    "warning", text="No session of the second round could be opened and given its state"
+                )
+                return
+            self._perform(Release(phase=SECOND_ROUND_PHASE))
+            self._wait_until_freed(limits)
+            self._measure("second-round", 0)
+
+    def _wait_until_freed(self, limits: GradioLimits | None) -> None:
+        """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
+        assert self._target is not None
+        ttl_s = limits.state_ttl_when_closed_s if limits is not None else None
+        short = ttl_s is not None and ttl_s <= _SHORT_TTL_S
+        patience_s = _CLOSE_S + ((ttl_s or 0.0) + _SWEEP_S if short else 0.0)
+        left, since = (-1, -1), time.monotonic()
+        while time.monotonic() - since < patience_s:
+            seen = self._target.measure()
+            now = (
+                (seen.open_sessions or 0, (seen.states or 0) if short else 0) if seen is not None else (0, 0)
+            )
+            if now == (0, 0):
+                return
+            if now != left:
+                left, since = now, time.monotonic()
+            self._pause(_FREED_POLL_S)
+
     def _measure(self, label: str, sessions: int) -> None:
-        """Put down a plateau, if the app's memory can be seen at all."""
+        """Put down a plateau, if the app's memory can be seen at all, and count what the app holds."""
+        assert self._target is not None
         plateau = self._settle(label, sessions)
         if plateau is not None:
-            self._plateaus.append(plateau)
+            number = self._plateaus.append(plateau)
+            census = self._target.census(number)
+            if census is not None:
+                self._plateaus.add(census)
 
     def _settle(self, label: str, sessions: int) -> Plateau | None:
         """Bring memory to rest until two measurements agree, or the profile's patience ends; None without a process to look at."""
@@ -283,12 +358,16 @@ class _Run:
         began = time.monotonic()
         deadline = began + self._options.profile.staircase.settle_timeout_s
         before: int | None = None
+        collect = True
+        poll_s = _BATCH_POLL_S if label in ("requests", "second-round") else _SETTLE_POLL_S
         while True:
             self._tick()
             pid = self._target.pid
             if pid is None:
                 return None
-            probe = self._target.settle()
+            # What was just collected need not be collected again to see whether something still moves.
+            probe = self._target.settle() if collect else self._target.measure()
+            collect = not collect
             process = measure_tree(pid)
             if process is None:
                 self._target.check_alive("while its memory was measured")
@@ -303,7 +382,7 @@ class _Run:
             if quiet or time.monotonic() > deadline:
                 break
             before = level
-            self._pause(_SETTLE_POLL_S)
+            self._pause(poll_s)
         generator = measure_tree(*self._load.pids) if self._load.watched else None
         return Plateau(
             label=label,
@@ -313,13 +392,17 @@ class _Run:
             loadgen_rss_bytes=generator.rss_bytes if generator else None,
             settle_s=time.monotonic() - began,
             quiet=quiet,
+            requests=self._done.requests,
+            sessions=self._done.sessions,
+            pid=pid,
         )
 
     def _perform(self, command: Command) -> Done:
         assert self._load is not None
-        return self._load.perform(
+        self._done = self._load.perform(
             command, self._tick, on_steady=lambda users: self._event("steady", users=users)
         )
+        return self._done
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -395,16 +478,24 @@ def _target(options: RunOptions, run_dir: RunDir) -> AppUnderTest:
 
 
 class _PlateauFiles:
-    """Writes plateaus, and what the probe said at them. Files appear with what they hold: an empty one looks like a loss."""
+    """Writes plateaus, and what the probe said and counted at them. Files appear with what they hold: an empty one looks like a loss."""
 
     def __init__(self, run_dir: RunDir) -> None:
         self._dir = run_dir
         self._open: dict[str, JsonLinesWriter] = {}
+        self._count = 0
 
-    def append(self, plateau: Plateau) -> None:
+    def append(self, plateau: Plateau) -> int:
+        """Write a plateau; returns its number."""
         if plateau.probe.live_bytes is not None or plateau.probe.sessions is not None:
             self._writer(PROBE_SAMPLES).append(plateau.probe)
         self._writer(PLATEAUS).append(plateau)
+        self._count += 1
+        return self._count - 1
+
+    def add(self, census: Census) -> None:
+        """Write what was counted at a plateau."""
+        self._writer(CENSUS).append(census)
 
     def close(self) -> None:
         for writer in self._open.values():

@@ -26,7 +26,7 @@ duration_s = 3.0
 think_s = 0.05
 actions_per_session = 4.0
 warmup_s = 0.5
-staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0 }
+staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0, requests_per_batch = 8 }
 """
 
 

@@ -97,6 +97,13 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
     phase: str
 
 
+class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
+    """Let the sessions that are held act so many times in all, in turn."""
+
+    requests: int
+    phase: str
+
+
 class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
     """Let this many users visit the app for a time, or, with a rate, people arrive at it.
 
@@ -125,7 +132,7 @@ class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
     """Finish what is under way, close the history, end."""
 
 
-Command = Hold | Drive | Release | Quit
+Command = Hold | Act | Drive | Release | Quit
 MasterCommand = Configure | Lost | Command
 
 
@@ -143,11 +150,15 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
         held: sessions held open now.
         failed: sessions that could not be opened or given their state.
         arrivals: what became of the arrivals, for a drive under the open model.
+        requests: operations begun so far, in the whole run, those of the tab itself not counted; None if nobody knows.
+        sessions: sessions begun so far, likewise.
     """
 
     held: int = 0
     failed: int = 0
     arrivals: ArrivalCounts | None = None
+    requests: int | None = None
+    sessions: int | None = None
 
 
 class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):

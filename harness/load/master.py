@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -425,6 +425,8 @@ class Master:
             )
             if arrivals
             else None,
+            requests=add_known(a.requests for a in answers) if len(answers) == len(self._workers) else None,
+            sessions=add_known(a.sessions for a in answers) if len(answers) == len(self._workers) else None,
         )
 
     def _tell_steady(self, workers: list[_Worker]) -> bool:
@@ -481,6 +483,12 @@ class Master:
             ]
             if known:
                 self.send(Status(status=add_up(known)))
+
+
+def add_known(parts: Iterable[int | None]) -> int | None:
+    """The sum, None if one of them is not known."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
 
 
 def add_up(parts: Sequence[tuple[LoadStatus, bool]]) -> LoadStatus:

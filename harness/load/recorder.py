@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from harness.errors import StorageError
-from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, LoadStatus, Ok, Sighting
+from harness.records import (
+    TAB_ACTIONS,
+    Effect,
+    Error,
+    Fail,
+    HistoryRecord,
+    Info,
+    Invoke,
+    LoadStatus,
+    Ok,
+    Sighting,
+)
 from harness.results import JsonLinesWriter
 
 _RECENT_NS = 5_000_000_000
@@ -61,6 +72,7 @@ class Recorder:
     Attributes:
         from_intended: whether latencies on display count from when an operation should have begun (the open model)
             instead of from when it did.
+        requests: operations begun, without those that are the tab's own.
     """
 
     def __init__(
@@ -71,6 +83,7 @@ class Recorder:
         self._ids = itertools.count(1)
         self._recent: deque[tuple[int, int]] = deque(maxlen=5000)
         self.operations = 0
+        self.requests = 0
         self.failures = 0
         self.phase = "start"
         self.from_intended = False
@@ -96,6 +109,7 @@ class Recorder:
             Its id, and the monotonic nanoseconds that its latency on display counts from.
         """
         operation = next(self._ids)
+        self.requests += action not in TAB_ACTIONS
         now = time.monotonic_ns()
         self._append(
             Invoke(

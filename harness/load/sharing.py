@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.load.control import Command, Drive, Hold
+from harness.load.control import Act, Command, Drive, Hold
 
 
 def split(total: int, parts: int) -> list[int]:
@@ -60,6 +60,9 @@ def share(command: Command, holding: Sequence[int]) -> list[Command]:
     workers = len(holding)
     if isinstance(command, Hold):
         return [msgspec.structs.replace(command, sessions=goal) for goal in top_up(holding, command.sessions)]
+    if isinstance(command, Act):
+        parts = split(command.requests, workers)
+        return [msgspec.structs.replace(command, requests=part) for part in parts]
     if isinstance(command, Drive):
         users = split(command.users, workers)
         # In proportion to the users, so that all workers have started theirs at the same moment.

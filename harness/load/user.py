@@ -204,7 +204,8 @@ class Director:
         turns: holders that may be at work at the same time; the others wait, so that thousands of them stay a bounded load.
         sessions: how many have begun.
         hold_failures: sessions of the current step that could not be opened or given their state.
-        unanswered: holders that acted once more at the end, since the last one that got an answer.
+        holders: those that hold a session with its state, in the order in which they began.
+        unanswered: holders that acted once more, since the last one that got an answer.
         idle: users with an open session that wait for an arrival, the longest waiting first.
         in_use: users that answer arrivals, idle or not.
     """
@@ -237,6 +238,7 @@ class Director:
         self.open_sessions = 0
         self.present: set[GradioUser] = set()
         self.holding = 0
+        self.holders: dict[ScenarioUser, Workload] = {}
         self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
         self.unanswered = 0
@@ -254,6 +256,15 @@ class Director:
         """Number of the next session of this worker."""
         self.sessions = next(self._numbers)
         return self.sessions
+
+    def act(self, times: int) -> None:
+        """Let the held sessions act so many times in all, in turn, and wait for it. One that is retired has had its last turn."""
+        while times > 0:
+            able = [(user, w) for user, w in self.holders.items() if not user.session.retired][:times]
+            if not able:
+                return
+            times -= len(able)
+            gevent.joinall([gevent.spawn(user.act_once, workload) for user, workload in able])
 
     def account(self, number: int) -> tuple[str, str] | None:
         """The login of a session: accounts are taken in turn. None if there are none."""
@@ -327,6 +338,7 @@ class ScenarioUser(GradioUser):
             self._leave()
             return
         director.holding += 1
+        director.holders[self] = workload
         try:
             director.releasing.wait()
             with director.turns:
@@ -338,7 +350,17 @@ class ScenarioUser(GradioUser):
             pass
         finally:
             director.holding -= 1
+            del director.holders[self]
             self._leave()
+
+    def act_once(self, workload: Workload) -> None:
+        """Act in the session that is held."""
+        director = self.director
+        with director.turns, contextlib.suppress(SessionRetired):
+            if director.unanswered < _GIVE_UP_AFTER:
+                director.unanswered += 1
+                self._attempt(workload.act)
+                director.unanswered = 0
 
     def _visit(self) -> None:
         profile = self.director.profile

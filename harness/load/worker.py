@@ -30,6 +30,7 @@ from locust.runners import Runner
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.load.arrivals import ArrivalCounts, dispatch, schedule, share_of_cap
 from harness.load.control import (
+    Act,
     Broken,
     Command,
     Done,
@@ -223,18 +224,35 @@ class Worker:
             wanted = max(0, command.sessions - director.holding)
             director.role = "hold"
             director.hold_failures = 0
+            director.releasing.clear()
+            director.unanswered = 0
             goal = director.holding + wanted
             self._start(wanted, _HOLD_SPAWN_RATE)
             while director.holding + director.hold_failures < goal:
                 gevent.sleep(_POLL_S)
-            self.send(Done(held=director.holding, failed=director.hold_failures))
+            self._done(failed=director.hold_failures)
+        elif isinstance(command, Act):
+            director.act(command.requests)
+            self._done()
         elif isinstance(command, Drive):
             arrivals = self._drive(command)
-            self.send(Done(held=director.holding, arrivals=arrivals))
+            self._done(arrivals=arrivals)
         elif isinstance(command, Release):
             director.releasing.set()
             self._wait_for_users(set())
-            self.send(Done())
+            self._done()
+
+    def _done(self, failed: int = 0, arrivals: ArrivalCounts | None = None) -> None:
+        director = self._director
+        self.send(
+            Done(
+                held=director.holding,
+                failed=failed,
+                arrivals=arrivals,
+                requests=self._recorder.requests,
+                sessions=director.sessions,
+            )
+        )
 
     def _drive(self, command: Drive) -> ArrivalCounts | None:
         director = self._director

@@ -44,11 +44,20 @@ def state_holders() -> list[object]:
     return [holder for holder in (ref() for ref in _holders) if holder is not None]
 
 
-def session_count() -> int | None:
-    """Sessions held by Gradio, open or not yet forgotten."""
-    counts = [_length(getattr(holder, "session_data", None)) for holder in state_holders()]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+def counts() -> dict[str, int | None]:
+    """Sessions held by Gradio, those whose page it has not seen close, and the State values that it keeps for all of them."""
+    found = [getattr(holder, "session_data", None) for holder in state_holders()]
+    held = [sessions for sessions in found if isinstance(sessions, dict)]
+    if not held:
+        return {"sessions": None, "open_sessions": None, "states": None}
+    sessions = [session for holder in held for session in list(holder.values())]
+    closed = [getattr(session, "is_closed", None) for session in sessions]
+    states = [_length(getattr(session, "state_data", None)) for session in sessions]
+    return {
+        "sessions": len(sessions),
+        "open_sessions": None if None in closed else closed.count(False),
+        "states": None if None in states else sum(number or 0 for number in states),
+    }
 
 
 def limits() -> dict[str, object]:

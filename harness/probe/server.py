@@ -1,7 +1,7 @@
 """The probe's door: a Unix socket, one JSON object per line each way.
 
 Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
-back, then measure). An unknown question is answered with an error; nothing that is asked can stop the app.
+back, then measure), `census` (what the app holds, by access path). An unknown question is answered with an error; nothing that is asked can stop the app.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import socket
 import threading
 import time
 
-from . import gradio_state, heap
+from . import census, gradio_state, heap
 from .boot import LaunchHook
+
+_census = census.Census()
 
 
 def start(path: str, hook: LaunchHook) -> None:
@@ -70,10 +72,12 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
                 "unreachable": unreachable,
                 "trimmed": trimmed,
             }
+        if question == "census":
+            return _census.take()
         return {"error": f"unknown question {question!r}"}
     except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _measure() -> dict[str, object]:
-    return {"sessions": gradio_state.session_count(), **heap.measure()}
+    return {**gradio_state.counts(), **heap.measure()}

@@ -21,6 +21,8 @@ from harness.records.operation import (
     DRAIN_PHASE,
     LOAD_PHASE,
     PHASES,
+    REQUESTS_PHASE,
+    SECOND_ROUND_PHASE,
     STAIRCASE_PHASE,
     TAB_ACTIONS,
     Effect,
@@ -33,23 +35,35 @@ from harness.records.operation import (
     Operation,
     Sighting,
 )
-from harness.records.samples import GeneratorSample, LoadStatus, Plateau, ProbeSample, ProcessSample
+from harness.records.samples import (
+    Census,
+    Container,
+    GeneratorSample,
+    LoadStatus,
+    Plateau,
+    ProbeSample,
+    ProcessSample,
+)
 from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
 
 __all__ = [
     "DRAIN_PHASE",
     "LOAD_PHASE",
     "PHASES",
+    "REQUESTS_PHASE",
     "SCHEMA_VERSION",
+    "SECOND_ROUND_PHASE",
     "STAIRCASE_PHASE",
     "TAB_ACTIONS",
     "Anomaly",
     "Bench",
     "BenchRow",
+    "Census",
     "Check",
     "Checks",
     "ClockAnchor",
     "ConcurrentUpdates",
+    "Container",
     "Driver",
     "Effect",
     "Error",

@@ -13,15 +13,21 @@ Driver = Literal["page", "stock"]
 
 
 class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The memory staircase: `levels` steps of `sessions_per_level` sessions each, after plateau 0.
+    """The memory experiment: `levels` steps of `sessions_per_level` sessions each, after plateau 0, then requests, then a second round.
 
     Attributes:
         settle_timeout_s: longest wait for memory to come to rest at one plateau, seconds.
+        request_batches: batches of requests in the sessions that are held after the last step, with a plateau after each.
+        requests_per_batch: times that one of these sessions acts, in each batch.
+        rounds: times that `sessions_per_level` new sessions come and go when all others have closed, with a plateau after each.
     """
 
     levels: int
     sessions_per_level: int
     settle_timeout_s: float
+    request_batches: int = 0
+    requests_per_batch: int = 0
+    rounds: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,13 +14,25 @@ import msgspec
 TAB_ACTIONS = ("open", "reload", "close")
 # The phase in which sessions are opened, given their state, and held open.
 STAIRCASE_PHASE = "staircase"
+# The phase in which the sessions that are held act, batch by batch, between two looks at memory.
+REQUESTS_PHASE = "requests"
 # The phase in which users visit the app; figures of time and the verdict rest on it.
 LOAD_PHASE = "load"
 # The phase in which sessions that were held open act once more.
 DRAIN_PHASE = "drain"
+# The phase in which new sessions are opened, given their state, and closed again, batch by batch.
+SECOND_ROUND_PHASE = "second-round"
 # Phases in which there are operations, in order. One begins when all workers have finished the one before, so what was
 # acknowledged in an earlier one came before whatever was invoked in a later one, on whichever machine.
-PHASES = ("start", "warm-up", STAIRCASE_PHASE, LOAD_PHASE, DRAIN_PHASE)
+PHASES = (
+    "start",
+    "warm-up",
+    STAIRCASE_PHASE,
+    REQUESTS_PHASE,
+    LOAD_PHASE,
+    DRAIN_PHASE,
+    SECOND_ROUND_PHASE,
+)
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

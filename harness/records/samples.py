@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -29,6 +31,8 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sessions: sessions held by Gradio's StateHolder (open ones and those not yet forgotten).
+        open_sessions: those of them whose page Gradio has not seen close.
+        states: State values that it holds, of all these sessions.
         live_bytes: bytes in use by the app's objects: `malloc_used + malloc_mmapped + pymalloc_used`.
         malloc_used_bytes: glibc `mallinfo2().uordblks`.
         malloc_mmapped_bytes: glibc `mallinfo2().hblkhd`.
@@ -38,6 +42,8 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
     time_ns: int
     wall_ns: int
     sessions: int | None = None
+    open_sessions: int | None = None
+    states: int | None = None
     live_bytes: int | None = None
     malloc_used_bytes: int | None = None
     malloc_mmapped_bytes: int | None = None
@@ -70,11 +76,16 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
     """Load held, memory settled, measured.
 
     Attributes:
-        label: `staircase` for a step that enters the fit, or `after-close`.
+        label: `staircase` for a step that enters the fit of bytes per session, `requests` after a batch of requests in the
+            sessions that are held, `after-close`, or `second-round` after a batch of sessions that came and went.
         open_sessions: sessions that the load generator holds open, each with its state.
         loadgen_rss_bytes: resident memory of the load generator at that moment.
         settle_s: how long the settling took, seconds.
         quiet: False if memory was still moving when the time limit for settling ended.
+        requests: operations begun in the app so far, in the whole run; those of the tab itself are not counted. None if
+            nobody knows, as after a worker was lost.
+        sessions: sessions begun so far, likewise.
+        pid: the app's process. Plateaus of different processes cannot be compared.
     """
 
     label: str
@@ -84,6 +95,53 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
     loadgen_rss_bytes: int | None
     settle_s: float
     quiet: bool
+    requests: int | None = None
+    sessions: int | None = None
+    pid: int | None = None
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All containers of the app at one access path, added up.
+
+    Attributes:
+        path: how they are reached, with whatever differs between the elements of one container folded to `[*]`.
+        owner: `app` (from the user's modules) or `gradio` (from Gradio's own objects).
+        kind: type of the first of them, for example `list`.
+        containers: how many there are.
+        length: entries in all of them together. Of a buffer (`bytearray`, `ndarray`, a text that a name stands for): its bytes.
+        cap: entries that they may hold at most (`maxlen` of a deque, `maxsize` of an lru_cache), None without a known limit.
+        pinned_bytes: what they and everything that is only reached through them occupy, roughly.
+    """
+
+    path: str
+    owner: Literal["app", "gradio"] = "app"
+    kind: str
+    containers: int = 1
+    length: int
+    cap: int | None = None
+    pinned_bytes: int
+
+
+class Census(msgspec.Struct, frozen=True, kw_only=True):
+    """What the app held at one plateau, by access path.
+
+    Attributes:
+        plateau: number of the plateau, from 0, in the order of `plateaus.jsonl`.
+        visited: objects that were looked into.
+        known_bytes: what everything that was found occupies, roughly.
+        opaque: objects of which nobody can tell what they occupy or hold, such as those of extension modules.
+        complete_depth: how deep containers are known in full; None if all were visited. Paths beyond may lack some.
+        pause_ms: how long the census took.
+    """
+
+    plateau: int
+    time_ns: int
+    containers: list[Container]
+    visited: int
+    known_bytes: int
+    opaque: int
+    complete_depth: int | None
+    pause_ms: float
 
 
 class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import psutil
 
 from harness.addresses import is_loopback
 from harness.errors import TargetError, UsageError
-from harness.records import ExternalApp, GradioLimits, ProbeSample
+from harness.records import Census, ExternalApp, GradioLimits, ProbeSample
 from harness.target.preflight import AppFacts, app_id
 
 _WATCH_INTERVAL_S = 1.0
@@ -69,6 +69,14 @@ class ExternalTarget:
         return {"pid": self._pid, "url": self._facts.url, "gradio_version": self._facts.gradio_version}
 
     def settle(self) -> ProbeSample | None:
+        """Nothing: there is no probe inside."""
+        return None
+
+    def measure(self) -> ProbeSample | None:
+        """Nothing: there is no probe inside."""
+        return None
+
+    def census(self, plateau: int) -> Census | None:
         """Nothing: there is no probe inside."""
         return None
 

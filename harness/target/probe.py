@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import TargetError
-from harness.records import GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample
 
 
 class ProbeClient:
@@ -65,6 +65,17 @@ class ProbeClient:
     def settle(self) -> ProbeSample:
         """Collect garbage, give free memory back to the system, then measure."""
         return _sample(self._ask("settle"))
+
+    def census(self, plateau: int) -> Census | None:
+        """What the app holds, by access path; None if the probe could not tell.
+
+        Args:
+            plateau: number of the plateau at which it is taken.
+        """
+        answer = self._ask("census")
+        if "error" in answer:
+            return None
+        return msgspec.convert({"plateau": plateau, "time_ns": time.monotonic_ns(), **answer}, Census)
 
     def close(self) -> None:
         """Hang up."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from harness.errors import TargetError, UsageError
 from harness.processes import Child, describe_exit
-from harness.records import GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample
 from harness.target.interpreter import Interpreter
 from harness.target.preflight import Account, inspect_url
 from harness.target.probe import ProbeClient
@@ -128,6 +128,14 @@ class Target:
     def settle(self) -> ProbeSample:
         """Collect garbage and trim inside the app, and measure."""
         return self._asked(self.probe.settle)
+
+    def measure(self) -> ProbeSample:
+        """Measure inside the app, as it is."""
+        return self._asked(self.probe.measure)
+
+    def census(self, plateau: int) -> Census | None:
+        """Count what the app holds."""
+        return self._asked(lambda: self.probe.census(plateau))
 
     def limits(self) -> GradioLimits:
         """Gradio's settings for sessions."""

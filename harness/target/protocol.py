@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from harness.records import GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample
 
 
 class AppUnderTest(Protocol):
@@ -32,6 +32,20 @@ class AppUnderTest(Protocol):
 
     def settle(self) -> ProbeSample | None:
         """Bring its memory to rest as far as that can be done, and measure from inside; None without a probe.
+
+        Raises:
+            TargetError: it should answer, and does not.
+        """
+
+    def measure(self) -> ProbeSample | None:
+        """Measure from inside, without bringing anything to rest; None without a probe.
+
+        Raises:
+            TargetError: it should answer, and does not.
+        """
+
+    def census(self, plateau: int) -> Census | None:
+        """Count what it holds, by access path; None without a probe, or if the probe could not.
 
         Raises:
             TargetError: it should answer, and does not.
