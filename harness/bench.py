@@ -215,6 +215,7 @@ def _row(
         reason=checks.reason,
         checks={check.name: check.verdict for check in checks.checks},
         anomalies=anomalies,
+        promises=checks.promises,
         operations=analysis.operations.total,
         sessions=analysis.sessions,
         live_bytes_per_session=_interval(memory.live),

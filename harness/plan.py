@@ -85,6 +85,7 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         params=options.params,
         driver=options.driver,
         expect=expect,
+        promises=scenario.promises,
         state={},
         checks=[checker.name for checker in CHECKERS],
         git_sha=_git_sha(scenario.folder),

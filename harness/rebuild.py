@@ -7,6 +7,7 @@ import msgspec
 from harness.analysis import Analysis, RunData, analyse, check_generator
 from harness.checkers import check_history, combine
 from harness.history import aligned, fleet, pair, phases
+from harness.promises import facts, judge
 from harness.records import Checks
 from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
 
@@ -59,6 +60,8 @@ def conclude(run_dir: RunDir) -> Derived:
     analysis = analyse(data)
     # Neither room knows the other: what the figures say about the generator joins what the history says about the app.
     checks = combine([*checks.checks, check_generator(analysis.generator)], checks.workers)
+    promises = judge(facts(data.manifest, checks.checks, data.history, data.events, data.plateaus))
+    checks = msgspec.structs.replace(checks, promises=promises)
     run_dir.write_json(CHECKS, checks)
     run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.profiles import BASES
+from harness.records import PROMISES
 
 APP = "app.py"
 WORKLOAD = "workload.py"
@@ -160,6 +161,12 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
         raise UsageError(
             f"{folder / SETTINGS} has settings for the profile {strange[0]!r}, which does not exist.",
             f"Profiles: {', '.join(BASES)}.",
+        )
+    unheard = sorted(set(settings.promises) - set(PROMISES))
+    if unheard:
+        raise UsageError(
+            f"{folder / SETTINGS} says why the promise {unheard[0]!r} does not apply; there is none of that name.",
+            f"Promises: {', '.join(PROMISES)}.",
         )
     return Scenario(
         name=folder.name,

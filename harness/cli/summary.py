@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from harness.errors import HarnessError
 from harness.rebuild import Derived
+from harness.records import Promise
 from harness.report import units
 from harness.results import REPORT
 
@@ -20,12 +22,13 @@ STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "i
 
 
 def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
-    """`{"run_dir", "verdict", "checks", "workers", "figures"}`, and `error` if the run ended early."""
+    """`{"run_dir", "verdict", "checks", "workers", "promises", "figures"}`, and `error` if the run ended early."""
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
         "verdict": derived.checks.verdict,
         "checks": {check.name: check.verdict for check in derived.checks.checks},
         "workers": msgspec.to_builtins(derived.checks.workers),
+        "promises": {promise.name: promise.standing for promise in derived.checks.promises},
         "figures": msgspec.to_builtins(derived.analysis),
     }
     if error is not None:
@@ -81,6 +84,8 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
                 f"  {worker.sessions} sessions" if worker.verdict == "pass" else f"  {worker.reason}",
             ),
         )
+    if checks.promises:
+        table.add_row("promises", promises_in_words(checks.promises))
     memory = analysis.memory.bytes_per_open_session
     if manifest.external is None:
         table.add_row(
@@ -131,6 +136,23 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
     if first is not None:
         console.print(Text.assemble(("for example  ", "dim"), first.explanation))
     console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+
+
+def promises_in_words(promises: Sequence[Promise]) -> Text:
+    """How many were kept, and which of the others are broken or unknown; all the rest is in the report."""
+    of = {
+        standing: [p.name for p in promises if p.standing == standing]
+        for standing in ("kept", "broken", "unknown", "does-not-apply")
+    }
+    parts = [Text(f"{len(of['kept'])} kept", style=STYLES["pass"] if of["kept"] else "")]
+    if of["broken"]:
+        parts.append(Text(f"broken: {', '.join(of['broken'])}", style=STYLES["fail"]))
+    if of["unknown"]:
+        parts.append(Text(f"unknown: {', '.join(of['unknown'])}", style=STYLES["unknown"]))
+    if of["does-not-apply"]:
+        verb = "does" if len(of["does-not-apply"]) == 1 else "do"
+        parts.append(Text(f"{len(of['does-not-apply'])} {verb} not apply"))
+    return Text("; ").join(parts)
 
 
 def print_error(error: HarnessError) -> None:

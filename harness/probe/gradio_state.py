@@ -10,6 +10,10 @@ import types
 import weakref
 
 _holders: list[weakref.ref[object]] = []
+# Enough to see what kinds of values there are, whatever the app holds: this is asked at every plateau.
+_MAX_SESSIONS = 1000
+_MAX_TYPES = 40
+_PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
 
 
 def remember_holders(module: types.ModuleType) -> None:
@@ -58,6 +62,39 @@ def counts() -> dict[str, int | None]:
         "open_sessions": None if None in closed else closed.count(False),
         "states": None if None in states else sum(number or 0 for number in states),
     }
+
+
+def state_types() -> dict[str, int] | None:
+    """Type of the values in gr.State → how many, over the sessions used last; of a container, with that of its first element."""
+    counts: dict[str, int] = {}
+    try:
+        for holder in state_holders():
+            sessions = list(getattr(holder, "session_data").values())  # noqa: B009
+            for session in sessions[-_MAX_SESSIONS:]:
+                for value in list(session.state_data.values()):
+                    name = _type_name(value)
+                    if name in counts or len(counts) < _MAX_TYPES:
+                        counts[name] = counts.get(name, 0) + 1
+    except (
+        AttributeError,
+        TypeError,
+        RuntimeError,
+    ):  # kept elsewhere by this release, or changed under our eyes
+        return None
+    return counts if _holders else None
+
+
+def _type_name(value: object) -> str:
+    first: object = None
+    if type(value) in (list, tuple, dict) and value:
+        first = next(iter(value.values() if isinstance(value, dict) else value))  # type: ignore[call-overload]
+    name = _name(type(value))
+    return name if type(first) in _PLAIN else f"{name} of {_name(type(first))}"
+
+
+def _name(kind: type) -> str:
+    module = getattr(kind, "__module__", "")
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
 
 
 def limits() -> dict[str, object]:

@@ -80,4 +80,4 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
 
 
 def _measure() -> dict[str, object]:
-    return {**gradio_state.counts(), **heap.measure()}
+    return {**gradio_state.counts(), "state_types": gradio_state.state_types(), **heap.measure()}

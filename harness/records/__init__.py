@@ -35,6 +35,7 @@ from harness.records.operation import (
     Operation,
     Sighting,
 )
+from harness.records.promises import PROMISES, Promise, PromiseName, Standing
 from harness.records.samples import (
     Census,
     Container,
@@ -50,6 +51,7 @@ __all__ = [
     "DRAIN_PHASE",
     "LOAD_PHASE",
     "PHASES",
+    "PROMISES",
     "REQUESTS_PHASE",
     "SCHEMA_VERSION",
     "SECOND_ROUND_PHASE",
@@ -85,12 +87,15 @@ __all__ = [
     "ProbeSample",
     "ProcessSample",
     "Profile",
+    "Promise",
+    "PromiseName",
     "RunEvent",
     "RunManifest",
     "Scope",
     "Seal",
     "ShardSeal",
     "Sighting",
+    "Standing",
     "StateVariable",
     "Suite",
     "Verdict",

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.records.promises import Promise
 from harness.records.verdicts import Verdict
 
 Suite = Literal["core", "all", "named"]
@@ -31,6 +32,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         error: what ended the run early, None if it was completed.
         exit_code: what `gradsoak run` would have ended with.
         anomalies: kind → how many.
+        promises: as in `checks.json`.
         live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
         slowest_action: the action with the highest p95, tab actions aside.
         p50_ms, p95_ms: its latency; None where there were too few operations.
@@ -51,6 +53,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     checks: dict[str, Verdict]
     anomalies: dict[str, int]
+    promises: list[Promise] = []
     operations: int
     sessions: int
     live_bytes_per_session: Interval | None

@@ -155,6 +155,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
         params: the app's adjustable values, passed as environment variables.
         driver: `page`, or `stock` for an unmodified gradio_client.
         expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
+        promises: promise → why it does not apply, as the scenario says.
         state: the variables that the workload reads and writes, with their models.
         packages: distribution → version, for the target's interpreter and for the harness.
         target_python, target_python_version: None for an app that gradsoak did not start.
@@ -174,6 +175,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     driver: Driver = "page"
     expect: dict[str, str] | None
+    promises: dict[str, str] = {}
     state: dict[str, StateVariable]
     checks: list[str]
     git_sha: str | None

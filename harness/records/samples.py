@@ -33,6 +33,8 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
         sessions: sessions held by Gradio's StateHolder (open ones and those not yet forgotten).
         open_sessions: those of them whose page Gradio has not seen close.
         states: State values that it holds, of all these sessions.
+        state_types: type of the values that are held in gr.State → how many, for example `{"int": 12, "list of Turn": 12}`;
+            of the 1,000 sessions used last.
         live_bytes: bytes in use by the app's objects: `malloc_used + malloc_mmapped + pymalloc_used`.
         malloc_used_bytes: glibc `mallinfo2().uordblks`.
         malloc_mmapped_bytes: glibc `mallinfo2().hblkhd`.
@@ -44,6 +46,7 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int | None = None
     open_sessions: int | None = None
     states: int | None = None
+    state_types: dict[str, int] | None = None
     live_bytes: int | None = None
     malloc_used_bytes: int | None = None
     malloc_mmapped_bytes: int | None = None

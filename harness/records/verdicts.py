@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.records.promises import Promise
+
 # `inconclusive`: nothing contradicts the promise, but the run cannot stand for what it was made for, since the
 # generator and not the app was what it measured.
 Verdict = Literal["pass", "fail", "unknown", "inconclusive"]
@@ -105,6 +107,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         workers: one for each worker, where several made the load; otherwise empty.
+        promises: what became of each, in the order of `harness.records.PROMISES`; empty before they were judged.
     """
 
     schema_version: int
@@ -112,3 +115,4 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     checks: list[Check]
     workers: list[WorkerVerdict] = []
+    promises: list[Promise] = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from harness.records import Bench, BenchRow
+from harness.records import PROMISES, Bench, BenchRow
 from harness.report import units
 from harness.report.page import render
+from harness.report.promises import matrix
 
 REPORT = "derived/report.html"
 
@@ -24,6 +25,8 @@ def render_bench(bench: Bench) -> str:
         met=met,
         answer=_answer(bench, met),
         rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _trouble(row)) for row in bench.rows],
+        matrix=matrix(bench.rows, REPORT),
+        promises=PROMISES,
         doubtful=any(row.latency_doubtful for row in bench.rows),
         warned=[row for row in bench.rows if row.warnings],
     )

@@ -15,6 +15,7 @@ from harness.report import units
 from harness.report.canvas import PALETTE
 from harness.report.page import render
 from harness.report.plots import Plot, doubt, ranked
+from harness.report.promises import ANCHOR, cells
 from harness.report.svg import inline
 from harness.scenario import Expectation
 
@@ -44,6 +45,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         plots: what `draw_all` returned; the page takes those it knows, by name.
     """
     manifest = data.manifest
+    expected = _expected(manifest.expect, checks)
     return render(
         "run.html.j2",
         manifest=manifest,
@@ -52,7 +54,11 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         analysis=analysis,
         answer=_answer(checks, analysis),
         because=_because(checks),
-        expected=_expected(manifest.expect, checks),
+        expected=expected,
+        promises=cells(
+            checks.promises, planted=expected is not None and expected.met and checks.verdict == "fail"
+        ),
+        promises_anchor=ANCHOR,
         ended_early=_ended_early(data.seal),
         checked=[_checked(check) for check in checks.checks],
         plateaus=_plateau_rows(data.plateaus),

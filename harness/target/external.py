@@ -65,8 +65,13 @@ class ExternalTarget:
         return self._facts.url
 
     def describe(self) -> dict[str, Any]:
-        """Address and version."""
-        return {"pid": self._pid, "url": self._facts.url, "gradio_version": self._facts.gradio_version}
+        """Address and version, and how many gr.State its page has."""
+        return {
+            "pid": self._pid,
+            "url": self._facts.url,
+            "gradio_version": self._facts.gradio_version,
+            "states": self._facts.states,
+        }
 
     def settle(self) -> ProbeSample | None:
         """Nothing: there is no probe inside."""

@@ -47,6 +47,7 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
         api_prefix: path of its API below the root, without slashes at its ends; empty before Gradio 5.
         app_id: a number that Gradio draws anew at each start, None if it tells none.
         asks_login: it answers only visitors who have logged in.
+        states: how many gr.State its page has; None if nobody looked.
     """
 
     url: str
@@ -55,6 +56,7 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
     api_prefix: str
     app_id: int | None
     asks_login: bool
+    states: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +171,15 @@ def look(url: str, accounts: Sequence[Account], timeout_s: float) -> AppFacts:
         api_prefix=str(config.get("api_prefix") or "").strip("/"),
         app_id=app_id if isinstance(app_id, int) else None,
         asks_login=asks_login,
+        states=_states(config),
     )
+
+
+def _states(config: Mapping[str, Any]) -> int | None:
+    components = config.get("components")
+    if not isinstance(components, list):
+        return None
+    return len([c for c in components if isinstance(c, dict) and c.get("type") == "state"])
 
 
 def check_protocol(version: str, protocol: str, who: str) -> None:

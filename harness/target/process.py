@@ -78,6 +78,7 @@ class Target:
             ) from error
         self.url = ""
         self.asks_login = False
+        self._states: int | None = None
 
     @property
     def pid(self) -> int:
@@ -110,7 +111,7 @@ class Target:
                     status = _request_status(int(port))
                     if status in (200, 401):
                         facts = inspect_url(f"http://127.0.0.1:{port}/", accounts=self._accounts)
-                        self.url, self.asks_login = facts.url, facts.asks_login
+                        self.url, self.asks_login, self._states = facts.url, facts.asks_login, facts.states
                         return self.url
                     last = "its port does not answer" if status is None else f"GET /config answers {status}"
             tick()
@@ -121,9 +122,14 @@ class Target:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Where it is, and which of its launch arguments were replaced."""
+        """Where it is, which of its launch arguments were replaced, and how many gr.State its page has."""
         hello = self.probe.hello()
-        return {"pid": self.pid, "url": self.url, "overridden": hello.get("overridden", {})}
+        return {
+            "pid": self.pid,
+            "url": self.url,
+            "overridden": hello.get("overridden", {}),
+            "states": self._states,
+        }
 
     def settle(self) -> ProbeSample:
         """Collect garbage and trim inside the app, and measure."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from harness.records import PROMISES, Promise, Standing
 from harness.report.bench import render_bench
 from tests.unit.report.builders import bench, bench_row
 from tests.unit.report.test_html import EVIL, Page, flat
@@ -110,3 +111,57 @@ def test_a_bench_of_the_core_says_how_to_run_the_others() -> None:
     text = flat(Page(render_bench(bench(bench_row(), suite="core", left_out=39))).text)
     assert "39 more scenarios are bundled, and gradsoak bench --all runs them, too." in text
     assert "--all" not in render_bench(bench(bench_row(), suite="all"))
+
+
+def promised(standing: Standing = "kept", **others: Standing) -> list[Promise]:
+    changed = {name.replace("_", "-"): value for name, value in others.items()}
+    return [
+        Promise(name=name, standing=changed.get(name, standing), reason=f"Why {name}, {EVIL}.")
+        for name in PROMISES
+    ]
+
+
+def marks(html: Page) -> list[str]:
+    return [value for _, name, value in html.attributes if name == "class" and value.startswith("mark ")]
+
+
+def test_the_matrix_has_a_mark_for_every_promise_and_broken_ones_lead_to_the_report() -> None:
+    clean = bench_row(patterns=[1], promises=promised(invisible="does-not-apply", memory_returns="unknown"))
+    fault = bench_row(
+        scenario="fault",
+        run="a fault",
+        verdict="fail",
+        expected="fail (lost-update)",
+        promises=promised(no_lost_update="broken"),
+    )
+    missed = bench_row(
+        scenario="missed", run="missed", met=False, verdict="fail", promises=promised(invisible="broken")
+    )
+    html = Page(render_bench(bench(clean, fault, missed)))
+    in_matrix = marks(html)[5:]  # after the legend
+    assert in_matrix.count("mark kept") == 9 * 3 - 4 + 2
+    assert in_matrix.count("mark does-not-apply") == in_matrix.count("mark unknown") == 1
+    assert in_matrix.count("mark broken planted") == 1
+    assert in_matrix.count("mark broken") == 2  # the promise, and that the row is not as declared
+    leads = [value for tag, name, value in html.attributes if tag == "a" and name == "href" and "#" in value]
+    assert leads.count("a%20fault/derived/report.html#promises") == 2
+    assert leads.count("missed/derived/report.html#promises") == 3
+    text = flat(html.text)
+    assert (
+        text.index("Patterns counters")
+        < text.index("Planted faults, and others fault")
+        < text.index("missed")
+    )
+
+
+def test_the_reasons_of_the_matrix_can_be_read_without_a_mouse() -> None:
+    html = Page(render_bench(bench(bench_row(promises=promised(invisible="broken")))))
+    text = flat(html.text)
+    for name in PROMISES:
+        assert f"Why {name}, {EVIL}." in text
+    assert "details" in html.tags
+    assert "script" not in html.tags
+
+
+def test_a_bench_without_promises_has_no_matrix() -> None:
+    assert "Promises" not in render_bench(bench(bench_row()))

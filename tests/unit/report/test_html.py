@@ -14,6 +14,7 @@ from harness.records import (
     Check,
     Checks,
     ExternalApp,
+    Promise,
     RunEvent,
     Seal,
     ShardSeal,
@@ -367,3 +368,20 @@ def test_an_app_that_nobody_can_look_into_gets_one_sentence_and_no_plots(
     figures = analyse(hidden).memory
     assert figures.not_measured is not None
     assert figures.bytes_per_open_session.live is None is figures.bytes_per_open_session.uss
+
+
+def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full: RunData) -> None:
+    promises = [
+        Promise(name="invisible", standing="does-not-apply", reason=f"No State, {EVIL}."),
+        Promise(name="no-lost-update", standing="broken", reason="It is gone.", broken_by=["lost-update"]),
+    ]
+    found = msgspec.structs.replace(failing([anomaly(0)]), promises=promises)
+    for expect, word in (
+        ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken, as declared It is gone."),
+        ({"verdict": "pass"}, "no-lost-update ✗\ufe0e broken It is gone."),
+    ):
+        data = msgspec.structs.replace(full, manifest=manifest(expect=expect))
+        html = Page(render_run(data, found, analyse(data), []))
+        assert word in flat(html.text)
+        assert f"invisible – does not apply No State, {EVIL}." in flat(html.text)
+        assert ("section", "aria-labelledby", "promises") in html.attributes

@@ -1,0 +1,317 @@
+"""From the verdicts and facts of a run to its promises: each kept, broken, unknown, or without meaning for this app. Pure.
+
+Nothing is kept for want of evidence. Whatever a scenario says does not apply is taken at its word only as long as no
+check found the opposite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.history import History
+from harness.records import (
+    PROMISES,
+    Check,
+    Operation,
+    Plateau,
+    Promise,
+    PromiseName,
+    RunEvent,
+    RunManifest,
+    StateVariable,
+)
+
+# Models of variables that the app keeps from one operation to the next, those that a workload writes among them, and
+# those that only tie an answer to its own question.
+_WRITTEN = ("counter", "list", "register", "record")
+_KEPT = (*_WRITTEN, "assigned")
+# Python types that JSON has as well; a State that holds nothing else says nothing about any other object.
+_JSON_TYPES = ("int", "float", "str", "bool", "NoneType", "list", "dict")
+# What else than these would a value be if the promise about any Python object did not hold: lost, or somebody else's.
+_CONTRADICTIONS = ("cross-session-read", "garbage-read", "lost-update", "reset")
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a promise is judged by.
+
+    Attributes:
+        state: the workload's variables, with their models.
+        declared: promise → why it does not apply, as the scenario says.
+        checks: by name.
+        states: how many gr.State the app's page has, None if nobody looked.
+        state_types: type of the values that State held → the most of them seen at one plateau; None without a probe.
+        reloaded: sessions that began with a reload of the page and then read state that is a session's own.
+    """
+
+    state: dict[str, StateVariable]
+    declared: dict[str, str]
+    checks: dict[str, Check]
+    states: int | None
+    state_types: dict[str, int] | None
+    reloaded: int
+
+
+def facts(
+    manifest: RunManifest,
+    checks: Sequence[Check],
+    history: History,
+    events: Sequence[RunEvent],
+    plateaus: Sequence[Plateau],
+) -> Facts:
+    """Collect what the promises of a run are judged by."""
+    own = {name for name, v in manifest.state.items() if v.scope == "session" and v.model in _KEPT}
+    ready: dict[str, Any] = next((event.detail for event in events if event.kind == "target_ready"), {})
+    return Facts(
+        state=manifest.state,
+        declared=manifest.promises,
+        checks={check.name: check for check in checks},
+        states=ready.get("states"),
+        state_types=_most(plateaus),
+        reloaded=sum(_reloaded_and_read(operations, own) for operations in history.by_session().values()),
+    )
+
+
+def _reloaded_and_read(operations: Sequence[Operation], own: set[str]) -> bool:
+    first = min(operations, key=lambda o: (o.invoke_ns, o.id))
+    return first.action == "reload" and any(own & o.reads.keys() for o in operations)
+
+
+def _most(plateaus: Sequence[Plateau]) -> dict[str, int] | None:
+    seen = [p.probe.state_types for p in plateaus if p.probe.state_types is not None]
+    most: dict[str, int] = {}
+    for types in seen:
+        for name, count in types.items():
+            most[name] = max(count, most.get(name, 0))
+    return most if seen else None
+
+
+def judge(found: Facts) -> list[Promise]:
+    """What became of each promise, in the order of `harness.records.PROMISES`."""
+    return [_judge(name, found) for name in PROMISES]
+
+
+def _judge(name: PromiseName, found: Facts) -> Promise:
+    judged = _JUDGES[name](found)
+    declared = found.declared.get(name)
+    if declared is None:
+        return judged
+    if judged.standing == "broken":
+        reason = f"{judged.reason} The scenario says that this does not apply: {_sentence(declared)}"
+        return msgspec.structs.replace(judged, reason=reason)
+    return Promise(name=name, standing="does-not-apply", reason=_sentence(declared))
+
+
+# --- what the checks say ---
+
+
+class _Decider(msgspec.Struct, frozen=True, kw_only=True):
+    """A check that decides a promise, and the models of those variables that it is about; empty for any."""
+
+    check: str
+    models: tuple[str, ...] = ()
+
+
+def _deciders(checks: Mapping[str, tuple[str, ...]]) -> list[_Decider]:
+    return [_Decider(check=check, models=models) for check, models in checks.items()]
+
+
+def _decide(name: PromiseName, found: Facts, deciders: Sequence[_Decider]) -> Promise:
+    """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at."""
+    broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and c.anomalies_total]
+    if broken:
+        return Promise(
+            name=name,
+            standing="broken",
+            reason=" ".join(_first(check.reason) for check in broken),
+            broken_by=[check.name for check in broken],
+            evidence=_evidence(broken),
+        )
+    models = {variable.model for variable in found.state.values()}
+    doubts = []
+    passed: list[Check] = []
+    for decider in deciders:
+        if decider.models and not models & set(decider.models):
+            continue  # no variable that it could be about
+        check = found.checks.get(decider.check)
+        if check is None:
+            doubts.append(f"The check {decider.check} was not made.")
+        elif check.verdict != "pass":
+            doubts.append(_first(check.reason))
+        else:
+            passed.append(check)
+    if doubts:
+        return Promise(name=name, standing="unknown", reason=" ".join(dict.fromkeys(doubts)))
+    looked = [check for check in passed if not check.evidence or any(check.evidence.values())]
+    if not looked:
+        return Promise(name=name, standing="unknown", reason="Nothing was there to look at.")
+    return Promise(
+        name=name,
+        standing="kept",
+        reason=" ".join(_first(check.reason) for check in looked),
+        evidence=_evidence(looked),
+    )
+
+
+def _evidence(checks: Sequence[Check]) -> dict[str, int]:
+    """Counts by name; where several checks count the same thing, what the one that saw most of it says."""
+    counts: dict[str, int] = {}
+    for check in checks:
+        for name, count in check.evidence.items():
+            counts[name] = max(count, counts.get(name, 0))
+    return counts
+
+
+def _first(reason: str) -> str:
+    """Without the traceback of a checker that failed."""
+    return reason.partition("\n")[0]
+
+
+def _sentence(text: str) -> str:
+    stripped = text.strip()
+    return stripped if stripped.endswith((".", "!", "?")) else f"{stripped}."
+
+
+def _not_applicable(name: PromiseName, reason: str) -> Promise:
+    return Promise(name=name, standing="does-not-apply", reason=reason)
+
+
+def _of_a_session(found: Facts, models: Sequence[str]) -> list[str]:
+    return [n for n, v in found.state.items() if v.scope == "session" and v.model in models]
+
+
+# --- the promises ---
+
+
+def _session_specific(found: Facts) -> Promise:
+    name: PromiseName = "session-specific"
+    decided = _decide(
+        name,
+        found,
+        _deciders({"cross-session-read": _KEPT, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}),
+    )
+    if found.state and all(v.scope == "everyone" for v in found.state.values()):
+        return _unless_broken(decided, "All that the workload reads is declared as shared by everyone.")
+    return decided
+
+
+def _reset_on_reload(found: Facts) -> Promise:
+    name: PromiseName = "reset-on-reload"
+    decided = _decide(name, found, _deciders({"resurrected-state": ()}))
+    if not _of_a_session(found, _KEPT):
+        return _unless_broken(decided, "The workload reads nothing that is a session's own.")
+    if decided.standing == "kept" and not found.reloaded:
+        return Promise(
+            name=name,
+            standing="unknown",
+            reason="No session that began with a reload of the page read any state.",
+        )
+    if decided.standing == "kept":
+        reason = f"{decided.reason} Sessions that began with a reload of the page and read state: {found.reloaded:,}."
+        return msgspec.structs.replace(
+            decided, reason=reason, evidence={**decided.evidence, "reloaded_sessions": found.reloaded}
+        )
+    return decided
+
+
+def _invisible(found: Facts) -> Promise:
+    name: PromiseName = "invisible"
+    decided = _decide(name, found, _deciders({"visible-state": ()}))
+    if found.states == 0 and not found.state_types:
+        return _unless_broken(decided, "The app has no gr.State.")
+    return decided
+
+
+def _any_python_object(found: Facts) -> Promise:
+    name: PromiseName = "any-python-object"
+    if found.states == 0 and not found.state_types:
+        return _not_applicable(name, "The app has no gr.State.")
+    if found.state_types is None:
+        return Promise(
+            name=name,
+            standing="unknown",
+            reason="Nobody could look at the values of State: there is no probe in the app.",
+        )
+    if not found.state_types:
+        return Promise(
+            name=name, standing="unknown", reason="No value of State was there when it was looked at."
+        )
+    others = [kind for kind in found.state_types if kind not in _JSON_TYPES]
+    if not others:
+        return _not_applicable(name, f"State held only {_and(sorted(found.state_types))}.")
+    held = f"State held {_and(sorted(others))}"
+    against = [n for n in _CONTRADICTIONS if n in found.checks and found.checks[n].anomalies_total]
+    if against:
+        return Promise(
+            name=name,
+            standing="unknown",
+            reason=f"{held}, but there were anomalies ({', '.join(against)}), and nobody can say whether for that reason.",
+        )
+    return Promise(
+        name=name,
+        standing="kept",
+        reason=f"{held}, and nothing of it was lost or anybody else's.",
+        evidence={kind: found.state_types[kind] for kind in others},
+    )
+
+
+def _guarantee(name: PromiseName, models: Sequence[str]) -> Callable[[Facts], Promise]:
+    """A session guarantee, which the check of its name decides."""
+
+    def judged(found: Facts) -> Promise:
+        decided = _decide(name, found, _deciders({name: ()}))
+        if found.state and not any(v.model in models for v in found.state.values()):
+            return _unless_broken(
+                decided, "The workload reads nothing that the app keeps from one event to the next."
+            )
+        return decided
+
+    return judged
+
+
+def _no_lost_update(found: Facts) -> Promise:
+    name: PromiseName = "no-lost-update"
+    decided = _decide(
+        name,
+        found,
+        _deciders(
+            {
+                "lost-update": _WRITTEN,
+                "reset": _WRITTEN,
+                "duplicate-effect": ("counter", "list"),
+                "cleared-state-returns": _WRITTEN,
+                "non-atomic-chain": ("chain",),
+            }
+        ),
+    )
+    if found.state and not any(v.model in (*_WRITTEN, "chain") for v in found.state.values()):
+        return _unless_broken(decided, "The workload writes nothing that the app keeps.")
+    return decided
+
+
+def _memory_returns(found: Facts) -> Promise:
+    return _decide("memory-returns", found, _deciders({"leak-per-request": (), "leak-per-session": ()}))
+
+
+def _unless_broken(decided: Promise, reason: str) -> Promise:
+    return decided if decided.standing == "broken" else _not_applicable(decided.name, reason)
+
+
+def _and(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+_JUDGES: dict[PromiseName, Callable[[Facts], Promise]] = {
+    "session-specific": _session_specific,
+    "reset-on-reload": _reset_on_reload,
+    "invisible": _invisible,
+    "any-python-object": _any_python_object,
+    "read-your-writes": _guarantee("read-your-writes", _WRITTEN),
+    "monotonic-reads": _guarantee("monotonic-reads", _KEPT),
+    "monotonic-writes": _guarantee("monotonic-writes", _WRITTEN),
+    "no-lost-update": _no_lost_update,
+    "memory-returns": _memory_returns,
+}
