@@ -75,12 +75,8 @@ def state_types() -> dict[str, int] | None:
                     name = _type_name(value)
                     if name in counts or len(counts) < _MAX_TYPES:
                         counts[name] = counts.get(name, 0) + 1
-    except (
-        AttributeError,
-        TypeError,
-        RuntimeError,
-    ):  # kept elsewhere by this release, or changed under our eyes
-        return None
+    except (AttributeError, TypeError, RuntimeError):
+        return None  # kept elsewhere by this release of Gradio, or changed under our eyes
     return counts if _holders else None
 
 
