@@ -30,6 +30,7 @@ class HistoryBuilder:
         action: str = "act",
         phase: str = "load",
         worker: str = "0",
+        user: str = "",
     ) -> HistoryBuilder:
         begin = self._now + 1 if begin is None else begin
         end = begin + 1 if end is None else end
@@ -46,6 +47,7 @@ class HistoryBuilder:
                 complete_ns=None if outcome == "pending" else end,
                 effects={name: Effect(op=op, value=value) for name, (op, value) in (effects or {}).items()},  # type: ignore[arg-type]
                 reads=reads or {},
+                user=user,
                 error=Error(kind=error, message="planted") if error else None,  # type: ignore[arg-type]
             )
         )
@@ -69,6 +71,30 @@ class HistoryBuilder:
         """A write to the register `r`, with what its answer showed."""
         reads = None if seen is None else {"r": seen}
         return self.add(session, effects={"r": ("write", value)}, reads=reads, **more)
+
+    def open(self, session: str, user: str, **more: Any) -> HistoryBuilder:
+        """The beginning of a session of one person."""
+        return self.add(session, action="open", user=user, **more)
+
+    def clear(self, session: str, variable: str = "log", seen: Any = ..., **more: Any) -> HistoryBuilder:
+        """A clear of a variable, with what its answer showed."""
+        reads = None if seen is ... else {variable: seen}
+        return self.add(session, effects={variable: ("clear", None)}, reads=reads, **more)
+
+    def put(
+        self, session: str, values: dict[str, Any], seen: dict[str, Any] | None = None, **more: Any
+    ) -> HistoryBuilder:
+        """A put into the record `form`, with what its answer showed."""
+        reads = None if seen is None else {"form": seen}
+        return self.add(session, effects={"form": ("put", values)}, reads=reads, **more)
+
+    def ask(self, session: str, value: Any, shown: Any, **more: Any) -> HistoryBuilder:
+        """A question, with all that was shown for an answer."""
+        return self.add(session, effects={"reply": ("ask", value)}, reads={"reply": shown}, **more)
+
+    def begin(self, session: str, value: Any, steps: list[Any], **more: Any) -> HistoryBuilder:
+        """A chain, with what each step showed."""
+        return self.add(session, effects={"steps": ("begin", value)}, reads={"steps": steps}, **more)
 
     def build(self, problems: list[str] | None = None, fleet: Fleet | None = None) -> History:
         """The history."""

@@ -9,10 +9,9 @@ from typing import Protocol
 import msgspec
 
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
-from harness.checkers.cross_session import CrossSessionRead, GarbageRead
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
-from harness.checkers.own_writes import LostUpdate, ReadYourWrites
+from harness.checkers.kinds import KINDS
 from harness.history import Fleet, History
 from harness.records import (
     SCHEMA_VERSION,
@@ -39,7 +38,7 @@ class Checker(Protocol):
         """Examine a history."""
 
 
-CHECKERS: tuple[Checker, ...] = (CrossSessionRead(), GarbageRead(), LostUpdate(), ReadYourWrites())
+CHECKERS: tuple[Checker, ...] = KINDS
 
 
 def check_history(

@@ -100,11 +100,67 @@ class Findings:
         return counts
 
     def anomalies(self) -> list[Anomaly]:
-        """Those kept, with their occurrences counted."""
-        return [
+        """Those kept, with their occurrences counted, by the time at which they were seen."""
+        kept = [
             msgspec.structs.replace(anomaly, occurrences=self._occurrences[place])
             for place, anomaly in self._found.items()
         ]
+        return sorted(kept, key=lambda anomaly: anomaly.witness[-1].invoke_s)
+
+
+class Found:
+    """What one look at a history gave: the anomalies of every kind, and how much there was to look at.
+
+    Args:
+        history: that is looked at.
+
+    Attributes:
+        evidence: kind → what was counted → how many.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._findings: dict[str, Findings] = {}
+        self.evidence: dict[str, dict[str, int]] = {}
+
+    def of(self, kind: str) -> Findings:
+        """The anomalies of one kind."""
+        if kind not in self._findings:
+            self._findings[kind] = Findings(kind, self._history)
+        return self._findings[kind]
+
+    def count(self, kind: str, what: str, number: int = 1) -> None:
+        """Count evidence for a kind."""
+        counted = self.evidence.setdefault(kind, {})
+        counted[what] = counted.get(what, 0) + number
+
+
+def involved(*operations: Operation) -> list[str]:
+    """The sessions of operations, each once, the last one's last."""
+    sessions = [operation.session for operation in operations]
+    return [*dict.fromkeys(s for s in sessions[:-1] if s != sessions[-1]), sessions[-1]]
+
+
+def acknowledged(operation: Operation) -> str:
+    """How a clause about a write ends."""
+    return ", acknowledged" if operation.outcome == "ok" else " (outcome unknown)"
+
+
+def wrote(operation: Operation, variable: str, name: str = "") -> str:
+    """A clause that says what an operation did to a variable, or to one key of a record."""
+    effect = operation.effects[variable]
+    if effect.op == "clear":
+        return f"cleared {variable}{acknowledged(operation)}"
+    if effect.op == "increment":
+        return f"incremented {variable}{acknowledged(operation)}"
+    if effect.op == "put":
+        return f"put {name} = {show(effect.value[name])} into {variable}{acknowledged(operation)}"
+    if effect.op in ("append", "offer"):
+        element = effect.value if effect.op == "append" else effect.value[1]
+        return f"appended {show(element)} to {variable}{acknowledged(operation)}"
+    verb = {"write": "wrote", "ask": "asked", "begin": "began"}[effect.op]
+    place = f" to {variable}" if effect.op == "write" else f" ({variable})"
+    return f"{verb} {show(effect.value)}{place}{acknowledged(operation)}"
 
 
 def show(value: Any, relevant: list[Any] | None = None) -> str:

@@ -1,122 +1,219 @@
-"""The history, arranged for questions about who wrote what, and what was read."""
+"""The history, arranged for questions about who owns what, who wrote what, and what was read."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Mapping
-from itertools import accumulate
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar, cast
 
 import msgspec
 
-from harness.history import Fleet, History
-from harness.records import PHASES, Operation, StateVariable
+from harness.checkers.timing import Clocks, Line, Sums, end_of
+from harness.history import History
+from harness.records import Effect, Operation, StateVariable
 
 T = TypeVar("T")
 
+# Models whose values say by themselves who wrote them.
+NAMED_VALUES = ("list", "register", "record")
+
 
 def key(value: Any) -> Any:
-    """A value as a dictionary key; JSON lists and objects by their encoding."""
-    return value if isinstance(value, (str, int, float, bool, type(None))) else msgspec.json.encode(value)
+    """A value as a dictionary key; JSON lists, objects and booleans by their encoding."""
+    return value if isinstance(value, (str, float)) or type(value) is int else msgspec.json.encode(value)
 
 
-class _Line:
-    """Increments whose times were read from one clock, by invoke time."""
-
-    def __init__(self, operations: list[Operation], variable: str) -> None:
-        self.operations = operations
-        self._times = [o.invoke_ns for o in operations]
-        self._sums = [0, *accumulate(int(o.effects[variable].value) for o in operations)]
-
-    def invoked_before(self, time_ns: int) -> int:
-        """How many were invoked before a time."""
-        return bisect.bisect_left(self._times, time_ns)
-
-    def sum_of(self, count: int) -> int:
-        """Sum of the first ones."""
-        return self._sums[count]
+def accepted(model: StateVariable, effect: Effect) -> bool:
+    """False only for an offer that the variable's threshold refuses."""
+    return effect.op != "offer" or model.above is None or effect.value[0] > model.above
 
 
-class Increments:
-    """All increments of one counter: how many can have happened until a read was complete?
+def written(effect: Effect) -> list[tuple[str, Any]]:
+    """What an effect puts into the state: (key of a record, value); the key is empty for all other models."""
+    if effect.op == "put":
+        return list(effect.value.items())
+    if effect.op == "offer":
+        return [("", effect.value[1])]
+    return [] if effect.op in ("clear", "increment") else [("", effect.value)]
 
-    Times of different clocks are never compared: an increment by a worker with another clock than the reader's may have
-    happened before, unless it belongs to a later phase of the run.
 
-    Args:
-        operations: ordered by invoke time.
-        variable: the counter.
-        fleet: whose clocks they were recorded by.
+class Ledger:
+    """What one owner did with one variable.
+
+    Attributes:
+        owner: see `Index.owner_of`.
+        writes: operations with an effect on it that may have happened, clears included, by invoke.
+        reads: operations that read it, by completion.
+        clears: of the writes, those that clear it.
+        by_value: (key of a record, key of a value) → writes that put it there.
+        one_clock: all times may be compared with each other.
+        own_ids: identities of the writes.
     """
 
-    def __init__(self, operations: list[Operation], variable: str, fleet: Fleet) -> None:
-        self._fleet = fleet
-        lines: dict[str, list[Operation]] = {}
-        for o in operations:
-            if variable in o.effects and o.effects[variable].op == "increment" and o.may_have_happened:
-                lines.setdefault(fleet.clock(o.worker), []).append(o)
-        self._lines = {clock: _Line(found, variable) for clock, found in lines.items()}
-        self._by_phase = {clock: _by_phase(found, variable) for clock, found in lines.items()}
+    def __init__(self, variable: str, model: StateVariable, owner: str, clocks: Clocks) -> None:
+        self.variable = variable
+        self.model = model
+        self.owner = owner
+        self.clocks = clocks
+        self.writes: list[Operation] = []
+        self.reads: list[Operation] = []
+        self.clears: list[Operation] = []
+        self.by_value: dict[tuple[str, Any], list[Operation]] = {}
+        self.one_clock = True
+        self.own_ids: set[int] = set()
+        self.within_ns = model.within_s * 1e9
+
+    def arrange(self) -> None:
+        """Put in order what was collected, by invoke until then."""
+        self.reads.sort(key=lambda o: (o.complete_ns or 0, o.id))
+        self.own_ids = {id(write) for write in self.writes}
+        self.one_clock = len({self.clocks.line(o)[0] for o in (*self.writes, *self.reads)}) < 2
+        self._lines: dict[Line, tuple[list[float], list[Operation]]] = {}
+        for line, writes in self._by_line(self.writes).items():
+            ended = sorted(((end_of(w), n, w) for n, w in enumerate(writes) if w.outcome == "ok"))
+            self._lines[line] = [e for e, _, _ in ended], [w for _, _, w in ended]
+        self._overlapped = _overlapping(self.writes) if self.model.concurrent_updates == "last-wins" else None
+        self._clear_begins = [c.invoke_ns for c in self.clears]
+        self._clear_ends = list(accumulate((end_of(c) for c in self.clears), max))
+        # Another update may bring back what a clear that it overlaps had removed, where the app promises no more.
+        sure = sorted((end_of(c), c.invoke_ns) for c in self.clears if c.outcome == "ok" and self.settled(c))
+        self._sure_clear_ends = [end for end, _ in sure]
+        self._sure_clear_begins = list(accumulate((begin for _, begin in sure), max))
+
+    def _by_line(self, operations: list[Operation]) -> dict[Line, list[Operation]]:
+        lines: dict[Line, list[Operation]] = {}
+        for operation in operations:
+            lines.setdefault(self.clocks.line(operation), []).append(operation)
+        return lines
+
+    def settled(self, write: Operation) -> bool:
+        """Whether no other update can have overwritten this one without having seen it."""
+        if self._overlapped is None:
+            return True
+        return self.one_clock and id(write) not in self._overlapped
+
+    def acknowledged_before(self, read: Operation) -> Iterator[list[Operation]]:
+        """Writes that surely took effect before a read, by completion: a list for each line. The read's own is not among them."""
+        for line, (ends, writes) in self._lines.items():
+            count = bisect.bisect_right(ends, self.clocks.on(line, read).begin - self.within_ns)
+            yield writes[:count]
+
+    def maybe_cleared_at(self, read: Operation) -> float:
+        """A read need not show what began before this time: a clear may have removed it. -inf if there can be none."""
+        if not self.clears:
+            return -math.inf
+        if not self.one_clock:
+            return math.inf
+        return self._cleared_until(_until(read))
+
+    def _cleared_until(self, time: float) -> float:
+        """When the last of the clears that began before a time was over."""
+        count = bisect.bisect_left(self._clear_begins, time)
+        return self._clear_ends[count - 1] if count else -math.inf
+
+    def clear_meanwhile(self, operation: Operation) -> bool:
+        """Whether a clear may have taken effect while an operation was under way; itself is not meant."""
+        return any(c is not operation for c in self.clears) and (
+            not self.one_clock or self._cleared_until(end_of(operation)) > operation.invoke_ns
+        )
+
+    def surely_cleared_at(self, read: Operation) -> float:
+        """A read must not show what had ended by this time: a clear had surely removed it. -inf if there was none."""
+        if not self.clears or not self.one_clock:
+            return -math.inf
+        count = bisect.bisect_right(self._sure_clear_ends, read.invoke_ns - self.within_ns)
+        cleared = self._sure_clear_begins[count - 1] if count else -math.inf
+        own = read.effects.get(self.variable)
+        if own is not None and own.op == "clear" and not self.within_ns and self.settled(read):
+            cleared = max(cleared, read.invoke_ns)
+        return cleared
+
+    def clear_between(self, earlier: Operation, later: Operation) -> bool:
+        """Whether a clear may have taken effect after a read and before the end of a later one of the same clock."""
+        if not self.clears:
+            return False
+        return not self.one_clock or self.maybe_cleared_at(later) > earlier.invoke_ns
+
+    def update_between(self, earlier: Operation, later: Operation) -> bool:
+        """Whether any write may have taken effect in between; quadratic at worst, so only for apps whose last update wins."""
+        if not self.one_clock:
+            return True
+        return any(
+            w.invoke_ns < _until(later) and end_of(w) > earlier.invoke_ns
+            for w in self.writes
+            if w is not earlier
+        )
+
+
+def _until(read: Operation) -> float:
+    return math.inf if read.complete_ns is None else read.complete_ns
+
+
+def _overlapping(writes: list[Operation]) -> set[int]:
+    """Identities of the writes that overlap another in time; they are given by invoke."""
+    found = set()
+    latest: Operation | None = None
+    for write in writes:
+        if latest is not None and end_of(latest) > write.invoke_ns:
+            found |= {id(latest), id(write)}
+        if latest is None or end_of(write) > end_of(latest):
+            latest = write
+    # The one before may end early and still reach into this one, though another reaches further.
+    for one, other in pairwise(writes):
+        if end_of(one) > other.invoke_ns:
+            found |= {id(one), id(other)}
+    return found
+
+
+class Tally:
+    """All increments of one counter, whoever made them: how many can have happened until a read was complete?
+
+    Args:
+        increments: operations that may have happened, by invoke, with their amounts.
+        clocks: to compare their times.
+    """
+
+    def __init__(self, increments: list[tuple[Operation, int]], clocks: Clocks) -> None:
+        self._clocks = clocks
+        lines: dict[Line, list[tuple[Operation, int]]] = {}
+        for operation, amount in increments:
+            lines.setdefault(clocks.line(operation), []).append((operation, amount))
+        self.lines = {line: Sums(found) for line, found in lines.items()}
+        self._operations = {line: [o for o, _ in found] for line, found in lines.items()}
+        self._begins = {line: [o.invoke_ns for o, _ in found] for line, found in lines.items()}
 
     def possible_before(self, read: Operation) -> int:
-        """The largest sum of increments that a read can have seen."""
-        total = 0
-        for clock, line in self._lines.items():
-            if clock == self._fleet.clock(read.worker):
-                total += line.sum_of(line.invoked_before(read.complete_ns or 0))
-            else:
-                total += sum(
-                    amount
-                    for increment, amount in self._by_phase[clock]
-                    if not earlier_phase(self._fleet, read, increment)
-                )
-        return total
+        """The largest sum that a read can have seen."""
+        return sum(sums.possible(self._clocks.on(line, read).end) for line, sums in self.lines.items())
 
-    def foreign_before(self, read: Operation) -> Operation | None:
-        """The increment of another session that best explains what a read saw.
+    def sure_before(self, read: Operation, within_ns: float = 0.0) -> int:
+        """The sum that had surely been reached before a read began."""
+        return sum(
+            sums.sure(self._clocks.on(line, read).begin - within_ns) for line, sums in self.lines.items()
+        )
+
+    def latest_before(self, read: Operation, suits: Callable[[Operation], bool]) -> Operation | None:
+        """The increment that best explains what a read saw, of those that suit.
 
         That is the latest one acknowledged before the read began, since nobody can doubt its order; failing that, the
         latest one invoked before the read was complete; failing that, one by a worker with another clock.
         """
-        fallback = None
-        line = self._lines.get(self._fleet.clock(read.worker))
-        if line is not None:
-            for position in range(line.invoked_before(read.complete_ns or 0) - 1, -1, -1):
-                operation = line.operations[position]
-                if operation.session == read.session:
+        mine = self._clocks.line(read)[0]
+        for line in sorted(self.lines, key=lambda line: (line[0] != mine, not line[1])):
+            span = self._clocks.on(line, read)
+            fallback = None
+            for position in range(bisect.bisect_left(self._begins[line], span.end) - 1, -1, -1):
+                operation = self._operations[line][position]
+                if not suits(operation):
                     continue
                 fallback = fallback or operation
-                if operation.outcome == "ok" and (operation.complete_ns or 0) <= read.invoke_ns:
+                if end_of(operation) <= span.begin:
                     return operation
-        if fallback is not None:
-            return fallback
-        for clock, other in self._lines.items():
-            if clock != self._fleet.clock(read.worker):
-                for operation in other.operations:
-                    if not earlier_phase(self._fleet, read, operation):
-                        return operation
+            if fallback is not None:
+                return fallback
         return None
-
-
-def _by_phase(operations: list[Operation], variable: str) -> list[tuple[Operation, int]]:
-    """One operation for each phase and worker, with the sum of the increments that it stands for."""
-    sums: dict[tuple[str, str], tuple[Operation, int]] = {}
-    for operation in operations:
-        first, amount = sums.get((operation.worker, operation.phase), (operation, 0))
-        sums[operation.worker, operation.phase] = (first, amount + int(operation.effects[variable].value))
-    return list(sums.values())
-
-
-def earlier_phase(fleet: Fleet, one: Operation, other: Operation) -> bool:
-    """Whether the phase of one operation was over before that of the other began, on whichever machines.
-
-    No phase waits for a worker that is lost, so with those there is no order; nor is there with phases that nobody knows.
-    """
-    if fleet.lost(one.worker) or fleet.lost(other.worker):
-        return False
-    return (
-        one.phase in PHASES and other.phase in PHASES and PHASES.index(one.phase) < PHASES.index(other.phase)
-    )
 
 
 class Index:
@@ -127,64 +224,118 @@ class Index:
         state: state variable → model.
 
     Attributes:
+        clocks: compares times.
         sessions: session → its operations, ordered by invoke time.
+        user_of: session → the person whose session it is; only those of whom it is known.
+        ledgers: variable → owner → what the owner did with it.
         reads: variable → the completed operations that read it, ordered by completion.
-        writers: variable → key of a value → operations that wrote or appended it.
-        own_values: variable → session → keys of the values that it wrote or appended itself.
+        writers: variable → (key of a record, key of a value) → operations that wrote, appended, asked or began it.
+        refused: variable → key of an element → the operation that offered it at or below the threshold.
         increments: variable → all increments.
-        own_increments: variable → session → its increments.
     """
 
     def __init__(self, history: History, state: Mapping[str, StateVariable]) -> None:
         self.history = history
         self.state = state
+        self.clocks = Clocks(history)
         self.sessions = history.by_session()
         self._remembered: dict[str, Any] = {}
-        self.reads: dict[str, list[Operation]] = {}
-        self.writers: dict[str, dict[Any, list[Operation]]] = {}
-        self.own_values: dict[str, dict[str, set[Any]]] = {}
-        self.increments: dict[str, Increments] = {}
-        self.own_increments: dict[str, dict[str, Increments]] = {}
-        for variable, model in state.items():
-            self.reads[variable] = sorted(
-                (o for o in history.operations if variable in o.reads),
-                key=lambda o: (o.complete_ns or 0, o.id),
-            )
-            if model.model == "counter":
-                self.increments[variable] = Increments(history.operations, variable, history.fleet)
-                self.own_increments[variable] = {
-                    session: Increments(operations, variable, history.fleet)
-                    for session, operations in self.sessions.items()
-                }
+        self.user_of = {o.session: o.user for o in history.operations if o.user}
+        self._began = {session: operations[0] for session, operations in self.sessions.items()}
+        self.ledgers: dict[str, dict[str, Ledger]] = {variable: {} for variable in state}
+        self.reads: dict[str, list[Operation]] = {variable: [] for variable in state}
+        self.writers: dict[str, dict[tuple[str, Any], list[Operation]]] = {v: {} for v in state}
+        self.refused: dict[str, dict[Any, Operation]] = {variable: {} for variable in state}
+        increments: dict[str, list[tuple[Operation, int]]] = {variable: [] for variable in state}
+        for operation in history.operations:
+            for variable in operation.reads:
+                if variable in state:
+                    self.reads[variable].append(operation)
+                    self.ledger(variable, operation.session).reads.append(operation)
+            if not operation.effects or not operation.may_have_happened:
                 continue
-            writers: dict[Any, list[Operation]] = {}
-            for operation in history.operations:
-                effect = operation.effects.get(variable)
-                if effect is not None and operation.may_have_happened:
-                    writers.setdefault(key(effect.value), []).append(operation)
-            self.writers[variable] = writers
-            own: dict[str, set[Any]] = {}
-            for value, wrote in writers.items():
-                for operation in wrote:
-                    own.setdefault(operation.session, set()).add(value)
-            self.own_values[variable] = own
+            for variable, effect in operation.effects.items():
+                if variable not in state:
+                    continue
+                if not accepted(state[variable], effect):
+                    self.refused[variable][key(effect.value[1])] = operation
+                    continue
+                ledger = self.ledger(variable, operation.session)
+                ledger.writes.append(operation)
+                if effect.op == "increment":
+                    increments[variable].append((operation, int(effect.value)))
+                elif effect.op == "clear":
+                    ledger.clears.append(operation)
+                for name, value in written(effect):
+                    place = name, key(value)
+                    self.writers[variable].setdefault(place, []).append(operation)
+                    ledger.by_value.setdefault(place, []).append(operation)
+        for variable in state:
+            self.reads[variable].sort(key=lambda o: (o.complete_ns or 0, o.id))
+            for ledger in self.ledgers[variable].values():
+                ledger.arrange()
+        self.increments = {variable: Tally(found, self.clocks) for variable, found in increments.items()}
 
-    def session_reads(self, variable: str) -> dict[str, list[Operation]]:
-        """Session → its completed reads of a variable, ordered by completion."""
-        by_session: dict[str, list[Operation]] = {}
-        for read in self.reads[variable]:
-            by_session.setdefault(read.session, []).append(read)
-        return by_session
+    def owner_of(self, variable: str, session: str) -> str:
+        """Whose state a session deals with in a variable: its own, its user's, or everybody's (the empty string)."""
+        scope = self.state[variable].scope
+        if scope == "everyone":
+            return ""
+        if scope == "user" and session in self.user_of:
+            return f"user {self.user_of[session]}"
+        return f"session {session}"
 
-    def acknowledged_before(self, read: Operation, variable: str) -> list[Operation]:
-        """The session's own writes that a read must reflect: acknowledged before it was invoked, and its own."""
-        return [
-            o
-            for o in self.sessions[read.session]
-            if variable in o.effects
-            and o.outcome == "ok"
-            and (o is read or (o.complete_ns is not None and o.complete_ns <= read.invoke_ns))
-        ]
+    def ledger(self, variable: str, session: str) -> Ledger:
+        """What the owner of a session's state did with a variable."""
+        owner = self.owner_of(variable, session)
+        ledgers = self.ledgers[variable]
+        if owner not in ledgers:
+            ledgers[owner] = Ledger(variable, self.state[variable], owner, self.clocks)
+        return ledgers[owner]
+
+    def earlier_session(self, session: str, other: str) -> bool:
+        """Whether the other session is an earlier one of the same person."""
+        user = self.user_of.get(session)
+        if user is None or self.user_of.get(other) != user or other == session:
+            return False
+        one, two = self._began[other], self._began[session]
+        return self.clocks.line(one)[0] == self.clocks.line(two)[0] and one.invoke_ns < two.invoke_ns
+
+    @property
+    def sessions_of(self) -> dict[str, list[str]]:
+        """Person → the sessions of whom it is known that they were that person's, in order of their beginning."""
+        return self.once("sessions_of", self._find_sessions_of)
+
+    def _find_sessions_of(self) -> dict[str, list[str]]:
+        by_user: dict[str, list[str]] = {}
+        for session in sorted(self.user_of, key=lambda session: self._began[session].invoke_ns):
+            by_user.setdefault(self.user_of[session], []).append(session)
+        return by_user
+
+    @property
+    def returned(self) -> set[str]:
+        """Sessions of people who had an earlier one."""
+        return self.once(
+            "returned",
+            lambda: {
+                session
+                for sessions in self.sessions_of.values()
+                for session in sessions[1:]
+                if self.earlier_session(session, sessions[0])
+            },
+        )
+
+    @property
+    def incomplete(self) -> set[str]:
+        """Workers whose records are not known to be all there."""
+        return self.once("incomplete", lambda: {facts.name for facts in self.history.fleet.unknown})
+
+    @property
+    def missing(self) -> set[str]:
+        """Workers whose records are not all there."""
+        return self.once(
+            "missing", lambda: {f.name for f in self.history.fleet.unknown if f.missing is not None}
+        )
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """What several checkers need and one look at the history gives: computed at the first call, then remembered."""

@@ -1,246 +1,460 @@
-"""Lost updates and read-your-writes: does a session find what it wrote itself?
+"""Does an owner find what it wrote: everything, once, in order, and nothing that it cleared?
 
-Every read must reflect the session's own writes that were acknowledged before it began, and its own effect (Terry et
-al., "Session guarantees for weakly consistent replicated data", 1994). A missing write that shows up in a later read was
-stale for a while: a read-your-writes violation. One that never shows up again is a lost update.
+Every read must reflect the owner's own writes that were acknowledged before it began, and its own effect. What becomes of
+a write that is missing is told in `harness.checkers.gaps`.
 """
 
 from __future__ import annotations
 
+import bisect
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from harness.checkers.findings import Findings, show
-from harness.checkers.index import Index, key
-from harness.records import Check, Operation, Verdict
+from harness.checkers.findings import Found, involved, show, wrote
+from harness.checkers.gaps import (
+    LOST_UPDATE,
+    MONOTONIC_READS,
+    MONOTONIC_WRITES,
+    READ_YOUR_WRITES,
+    RESET,
+    Gap,
+    Gaps,
+    report_all,
+)
+from harness.checkers.index import Index, Ledger, key, written
+from harness.checkers.timing import end_of
+from harness.records import Operation
+
+DUPLICATE_EFFECT = "duplicate-effect"
+CLEARED_STATE_RETURNS = "cleared-state-returns"
+# What a read of a record shows at a key that is not there.
+ABSENT = None
 
 
-class Miss(NamedTuple):
-    """An acknowledged write that a read of the same session does not show.
+def examine_own_writes(index: Index, found: Found) -> None:
+    """Look at every read of a list, register or record, and at what its owner had written before."""
+    for variable, model in index.state.items():
+        for ledger in index.ledgers[variable].values():
+            if model.model == "list":
+                _List(index, variable, ledger, found).examine()
+            elif model.model in ("register", "record"):
+                gaps = [
+                    gap
+                    for cell in _cells(ledger)
+                    for gap in _Cell(index, variable, ledger, cell, found).examine()
+                ]
+                report_all(variable, gaps, found)
 
-    Attributes:
-        recovered: a later read that shows it again, None if there is none.
-        clause: what the write did.
-        expected: what the read had to show.
+
+class Before:
+    """For each read, the last one before it that was over when it began: of the same session, or of the same owner.
+
+    What everyone shares is promised to be monotonic to each session only.
+
+    Args:
+        ledger: whose reads they are.
     """
 
-    variable: str
-    write: Operation
-    read: Operation
-    recovered: Operation | None
-    clause: str
-    expected: str
-    relevant: list[Any]
+    def __init__(self, ledger: Ledger) -> None:
+        self._by_session = ledger.model.scope == "everyone" or ledger.within_ns > 0
+        self._reads: dict[str, tuple[list[int], list[Operation]]] = {}
+
+    def add(self, read: Operation) -> Operation | None:
+        """Take note of a read, in order of completion, and return the one before it."""
+        group = read.session if self._by_session else ""
+        ends, reads = self._reads.setdefault(group, ([], []))
+        count = bisect.bisect_right(ends, read.invoke_ns)
+        before = reads[count - 1] if count else None
+        ends.append(read.complete_ns or 0)
+        reads.append(read)
+        return before
 
 
-class LostUpdate:
-    """An acknowledged write of a session is gone for good."""
+class _List:
+    """Reads of a list by one owner, against the owner's appends."""
 
-    name = "lost-update"
-
-    def check(self, index: Index) -> Check:
-        """Look at every read that follows a write of the same session."""
-        findings = Findings(self.name, index.history)
-        misses, pairs = index.once("misses", lambda: find_misses(index))
-        for miss in misses:
-            if miss.recovered is None and findings.first(miss.variable, [miss.read.session]):
-                own = " itself" if miss.write is miss.read else ""
-                findings.describe(
-                    variable=miss.variable,
-                    sessions=[miss.read.session],
-                    witness=_witness(miss),
-                    conclusion=(
-                        f"The read{own} had to show {miss.expected}, but it does not, and no later read of {miss.read.session} does: "
-                        "the update is lost."
-                    ),
-                    relevant=miss.relevant,
-                )
-        return _conclude(self.name, index, findings, pairs, "an acknowledged write was lost")
-
-
-class ReadYourWrites:
-    """A read missed an own write for a while."""
-
-    name = "read-your-writes"
-
-    def check(self, index: Index) -> Check:
-        """Look at every read that follows a write of the same session."""
-        findings = Findings(self.name, index.history)
-        misses, pairs = index.once("misses", lambda: find_misses(index))
-        for miss in misses:
-            if miss.recovered is not None and findings.first(miss.variable, [miss.read.session]):
-                letter = "B" if miss.write is miss.read else "C"
-                findings.describe(
-                    variable=miss.variable,
-                    sessions=[miss.read.session],
-                    witness=[
-                        *_witness(miss),
-                        (
-                            miss.recovered,
-                            f"read {miss.variable} = {show(miss.recovered.reads[miss.variable], miss.relevant)}",
-                        ),
-                    ],
-                    conclusion=(
-                        f"The write was acknowledged before the read, so the read had to show {miss.expected}; "
-                        f"only {letter} shows it again: the read was stale."
-                    ),
-                    relevant=miss.relevant,
-                )
-        return _conclude(
-            self.name, index, findings, pairs, "a read missed a write that its session had made before"
-        )
-
-
-def find_misses(index: Index) -> tuple[list[Miss], int]:
-    """All own writes that reads do not show, each once, and how many pairs of write and later read were examined."""
-    misses: list[Miss] = []
-    pairs = 0
-    for variable, model in index.state.items():
-        finder = {"list": _list_misses, "counter": _counter_misses, "register": _register_misses}[model.model]
-        for reads in index.session_reads(variable).values():
-            found, examined = finder(index, variable, reads)
-            misses += found
-            pairs += examined
-    return misses, pairs
-
-
-def _list_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    misses = _Episodes(variable)
-    pairs = 0
-    for read in reads:
-        content = _members(read.reads[variable])
-        for write in index.acknowledged_before(read, variable):
-            pairs += 1
-            element = write.effects[variable].value
-            if key(element) in content:
-                misses.shown(write, read)
-            else:
-                misses.missing(
-                    write,
-                    read,
-                    f"appended {show(element)} to {variable}, acknowledged",
-                    show(element),
-                    [element],
-                )
-    return misses.all(), pairs
-
-
-def _members(value: Any) -> set[Any]:
-    return {v if type(v) is str else key(v) for v in value} if isinstance(value, list) else set()
-
-
-def _counter_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    # Counts carry no names, so the first acknowledged increment stands for the one that is missing.
-    misses = _Episodes(variable)
-    pairs = 0
-    initial = index.state[variable].initial or 0
-    for read in reads:
-        writes = [
-            w for w in index.acknowledged_before(read, variable) if w.effects[variable].op == "increment"
-        ]
-        pairs += len(writes)
-        value = read.reads[variable]
-        if not writes or isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        required = initial + sum(int(w.effects[variable].value) for w in writes)
-        if value >= required:
-            misses.shown(writes[0], read)
-        else:
-            last = next((w for w in reversed(writes) if w is not read), read)
-            clause = f"incremented {variable}, acknowledged, the last of {len(writes)}"
-            misses.missing(writes[0], read, clause, f"at least {required}", [], witness=last)
-    return misses.all(), pairs
-
-
-def _register_misses(index: Index, variable: str, reads: list[Operation]) -> tuple[list[Miss], int]:
-    misses = _Episodes(variable)
-    pairs = 0
-    for read in reads:
-        acknowledged = index.acknowledged_before(read, variable)
-        if not acknowledged:
-            continue
-        pairs += 1
-        write = read if variable in read.effects else max(acknowledged, key=lambda o: o.complete_ns or 0)
-        value = key(read.reads[variable])
-        wanted = write.effects[variable].value
-        if value == key(wanted):
-            misses.shown(write, read)
-            continue
-        writers = index.writers[variable].get(value, [])
-        if any(w.session != read.session for w in writers):
-            continue  # somebody else's value: a cross-session read, and reported as such
-        if any(_concurrent(w, write) or _concurrent(w, read) for w in writers if w is not write):
-            continue  # its own other write, with no order between them
-        misses.missing(
-            write, read, f"wrote {show(wanted)} to {variable}, acknowledged", show(wanted), [wanted]
-        )
-    return misses.all(), pairs
-
-
-class _Episodes:
-    """Follows each write through the reads of its session, in order: missing and back is stale, missing to the end is lost."""
-
-    def __init__(self, variable: str) -> None:
+    def __init__(self, index: Index, variable: str, ledger: Ledger, found: Found) -> None:
+        self._index = index
         self._variable = variable
-        self._open: dict[int, Miss] = {}
-        self._stale: dict[int, Miss] = {}
+        self._ledger = ledger
+        self._found = found
+        self._gaps = Gaps()
 
-    def missing(
-        self,
-        write: Operation,
-        read: Operation,
-        clause: str,
-        expected: str,
-        relevant: list[Any],
-        witness: Operation | None = None,
-    ) -> None:
-        """A read does not show a write."""
-        if write.id not in self._open:
-            self._open[write.id] = Miss(
-                self._variable, witness or write, read, None, clause, expected, relevant
+    def examine(self) -> None:
+        """Look at the reads in order of completion."""
+        before = Before(self._ledger)
+        for read in self._ledger.reads:
+            if not isinstance(read.reads[self._variable], list):
+                continue
+            shown = self._shown(read)
+            self._order(read, shown)
+            self._cleared(read, shown)
+            for write in shown.values():
+                self._gaps.shown(write, read)
+            self._missing(read, shown)
+            earlier = before.add(read)
+            if earlier is not None:
+                self._found.count(MONOTONIC_READS, "pairs_of_reads")
+                self._vanished(earlier, read, shown)
+        report_all(self._variable, self._gaps.all(), self._found)
+
+    def _shown(self, read: Operation) -> dict[int, Operation]:
+        """The owner's writes that a read shows, by identity, in the order in which it shows them."""
+        shown: dict[int, Operation] = {}
+        times: dict[Any, int] = {}
+        by_value = self._ledger.by_value
+        for value in read.reads[self._variable]:
+            place = ("", key(value))
+            own = by_value.get(place)
+            if not own:
+                continue
+            count = times.get(place, 0)
+            times[place] = count + 1
+            if count < len(own):
+                shown[id(own[count])] = own[count]
+            elif self._found.of(DUPLICATE_EFFECT).first(self._variable, [read.session]):
+                self._twice(read, value, own[0])
+        if shown:
+            self._found.count(DUPLICATE_EFFECT, "own_values_shown", len(shown))
+        return shown
+
+    def _twice(self, read: Operation, value: Any, write: Operation) -> None:
+        seen = f"read {self._variable} = {show(read.reads[self._variable], [value])}"
+        self._found.of(DUPLICATE_EFFECT).describe(
+            variable=self._variable,
+            sessions=[read.session],
+            witness=[(write, wrote(write, self._variable)), (read, seen)]
+            if write is not read
+            else [(read, f"{wrote(write, self._variable)}, and {seen}")],
+            conclusion=f"{show(value)} was appended once, but the read shows it more than once: the effect was duplicated.",
+            relevant=[value],
+        )
+
+    def _order(self, read: Operation, shown: dict[int, Operation]) -> None:
+        """Appends that were made one after another must stand in that order."""
+        if len(shown) < 2:
+            return
+        self._found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", len(shown) - 1)
+        latest: dict[Any, Operation] = {}
+        for write in shown.values():
+            line = self._index.clocks.line(write)
+            other = latest.get(line)
+            if other is None or write.invoke_ns > other.invoke_ns:
+                latest[line] = write
+            elif end_of(write) <= other.invoke_ns:
+                sessions = involved(write, read)
+                if not self._found.of(MONOTONIC_WRITES).first(self._variable, sessions):
+                    return
+                values = [_element(w, self._variable) for w in (write, other)]
+                witness = [(write, wrote(write, self._variable))]
+                seen = f"read {self._variable} = {show(read.reads[self._variable], values)}"
+                if other is read:
+                    witness.append((read, f"then {wrote(other, self._variable)}, and {seen}"))
+                else:
+                    witness += [(other, f"then {wrote(other, self._variable)}"), (read, seen)]
+                self._found.of(MONOTONIC_WRITES).describe(
+                    variable=self._variable,
+                    sessions=sessions,
+                    witness=witness,
+                    conclusion=(
+                        f"{show(values[0])} was appended before {show(values[1])} was, but the read shows it after: "
+                        "the writes took effect in another order than they were made."
+                    ),
+                    relevant=values,
+                )
+                return
+
+    def _cleared(self, read: Operation, shown: dict[int, Operation]) -> None:
+        """What was cleared must not be there."""
+        cleared_ns = self._ledger.surely_cleared_at(read)
+        if cleared_ns == -math.inf:
+            return
+        self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear")
+        for write in shown.values():
+            if end_of(write) <= cleared_ns:
+                value = _element(write, self._variable)
+                report_cleared(self._ledger, write, read, cleared_ns, value, "", self._found)
+
+    def _missing(self, read: Operation, shown: dict[int, Operation]) -> None:
+        """What was acknowledged must be there."""
+        ledger = self._ledger
+        maybe_cleared_ns = ledger.maybe_cleared_at(read)
+        required = 0
+        facts: tuple[Operation | None, float] | None = None
+        for write in _required(ledger, read):
+            if write.effects[self._variable].op == "clear" or write.invoke_ns < maybe_cleared_ns:
+                continue
+            required += 1
+            if id(write) in shown:
+                continue
+            if facts is None:
+                newest = max(shown.values(), key=lambda w: w.invoke_ns, default=None)
+                oldest_end_ns = min((end_of(w) for w in shown.values()), default=math.inf)
+                facts = newest, oldest_end_ns
+            newest, oldest_end_ns = facts
+            overtaken = newest is not None and self._index.clocks.before(write, newest)
+            self._gaps.missing(
+                write,
+                read,
+                _element(write, self._variable),
+                overtaken_by=newest if overtaken else None,
+                oldest_end_ns=oldest_end_ns if ledger.one_clock or oldest_end_ns == math.inf else -math.inf,
+            )
+        count_pairs(self._found, required)
+        if required and shown:
+            self._found.count(
+                RESET, "reads_of_what_had_been_seen_before", int(bool(shown.keys() - {id(read)}))
             )
 
-    def shown(self, write: Operation, read: Operation) -> None:
-        """A read shows a write."""
-        miss = self._open.pop(write.id, None)
-        if miss is not None:
-            self._stale.setdefault(write.id, miss._replace(recovered=read))
-
-    def all(self) -> list[Miss]:
-        """Every write that was stale, and every one that is lost; a write can be both."""
-        return [*self._stale.values(), *self._open.values()]
-
-
-def _concurrent(one: Operation, other: Operation) -> bool:
-    """Neither was complete before the other began."""
-    one_end = one.complete_ns if one.complete_ns is not None and one.outcome == "ok" else None
-    other_end = other.complete_ns if other.complete_ns is not None and other.outcome == "ok" else None
-    return (one_end is None or one_end > other.invoke_ns) and (other_end is None or other_end > one.invoke_ns)
-
-
-def _witness(miss: Miss) -> list[tuple[Operation, str]]:
-    seen = show(miss.read.reads[miss.variable], miss.relevant)
-    if miss.write is miss.read:
-        return [(miss.read, f"{miss.clause}, with {miss.variable} = {seen} in the answer")]
-    return [(miss.write, miss.clause), (miss.read, f"then read {miss.variable} = {seen}")]
+    def _vanished(self, earlier: Operation, read: Operation, shown: dict[int, Operation]) -> None:
+        """What an earlier read had shown must still be there, acknowledged or not, unless it may have been cleared."""
+        old, new = earlier.reads[self._variable], read.reads[self._variable]
+        if new[: len(old)] == old or self._ledger.clear_between(earlier, read):
+            return
+        if self._ledger.model.concurrent_updates == "last-wins" and self._ledger.update_between(
+            earlier, read
+        ):
+            return
+        for value in old:
+            own = self._ledger.by_value.get(("", key(value)))
+            if not own or len(own) > 1 or id(own[0]) in shown or self._gaps.is_open(own[0]):
+                continue
+            cleared_ns = self._ledger.surely_cleared_at(earlier)
+            if end_of(own[0]) <= cleared_ns:
+                continue  # it must not have been there
+            report_went_back(self._variable, own[0], earlier, read, value, "", self._found)
 
 
-def _conclude(name: str, index: Index, findings: Findings, pairs: int, what: str) -> Check:
-    verdict: Verdict
-    if findings.total:
-        verdict, reason = "fail", f"In {findings.sufferers} of {len(index.sessions)} sessions {what}."
-    elif not pairs:
-        verdict, reason = "unknown", "No session read what it had written before."
-    else:
-        verdict, reason = (
-            "pass",
-            f"In none of {pairs:,} pairs of a write and a later read by the same session {what}.",
+class _Values(NamedTuple):
+    """A register, or one key of a record: what was written to it and what was read.
+
+    Attributes:
+        name: the key, empty for a register.
+        writes: by invoke, each with the value that it leaves there.
+        reads: by completion, each with the value that it shows.
+    """
+
+    name: str
+    initial: Any
+    writes: list[tuple[Operation, Any]]
+    reads: list[tuple[Operation, Any]]
+
+
+def _cells(ledger: Ledger) -> list[_Values]:
+    variable, initial = ledger.variable, ledger.model.initial
+    if ledger.model.model == "register":
+        return [
+            _Values(
+                "",
+                initial,
+                [
+                    (w, initial if (e := w.effects[variable]).op == "clear" else e.value)
+                    for w in ledger.writes
+                ],
+                [(r, r.reads[variable]) for r in ledger.reads],
+            )
+        ]
+    initial = initial or {}
+    reads = [
+        (r, r.reads[variable] or {})
+        for r in ledger.reads
+        if r.reads[variable] is None or isinstance(r.reads[variable], dict)
+    ]
+    names = dict.fromkeys([*initial, *(n for w in ledger.writes for n, _ in written(w.effects[variable]))])
+    cells = []
+    for name in names:
+        writes = []
+        for write in ledger.writes:
+            effect = write.effects[variable]
+            if effect.op == "clear":
+                writes.append((write, initial.get(name, ABSENT)))
+            elif name in effect.value:
+                writes.append((write, effect.value[name]))
+        cells.append(
+            _Values(
+                name, initial.get(name, ABSENT), writes, [(r, value.get(name, ABSENT)) for r, value in reads]
+            )
         )
-    return Check(
-        name=name,
-        verdict=verdict,
-        reason=reason,
-        evidence={"write_read_pairs": pairs},
-        anomalies=findings.anomalies(),
-        anomalies_total=findings.total,
-        suffered=findings.suffered(),
+    return cells
+
+
+class _Cell:
+    """Reads of a register or of one key of a record by one owner, against the owner's writes."""
+
+    def __init__(self, index: Index, variable: str, ledger: Ledger, cell: _Values, found: Found) -> None:
+        self._index = index
+        self._variable = variable
+        self._ledger = ledger
+        self._cell = cell
+        self._found = found
+        self._gaps = Gaps(cell.name)
+        self._value_of = {id(write): value for write, value in cell.writes}
+        self._writers: dict[Any, list[Operation]] = {}
+        for write, value in cell.writes:
+            self._writers.setdefault(key(value), []).append(write)
+        self._latest = _latest(ledger, [w for w, _ in cell.writes if w.outcome == "ok"])
+
+    def examine(self) -> list[Gap]:
+        """Look at the reads in order of completion; returns the writes that were missing."""
+        before = Before(self._ledger)
+        seen: dict[int, Operation] = {}
+        initial_key = key(self._cell.initial)
+        for read, value in self._cell.reads:
+            latest = self._required(read)
+            writers = self._writers.get(key(value), [])
+            possible = [w for w in writers if w.invoke_ns < _until(read) or not self._ledger.one_clock]
+            current = [w for w in possible if not any(self._superseded(w, by) for by in latest)]
+            newest = max(latest, key=lambda w: w.invoke_ns, default=None)
+            cleared_ns = self._ledger.surely_cleared_at(read)
+            self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", int(cleared_ns > -math.inf))
+            count_pairs(self._found, len(latest))
+            if newest is not None and newest is not read:
+                self._found.count(RESET, "reads_of_what_had_been_seen_before")
+            if current:
+                shown = newest if any(w is newest for w in current) else current[-1]
+                assert shown is not None
+                seen[id(read)] = shown
+                self._gaps.shown(shown, read)
+            elif key(value) == initial_key and not latest:
+                pass
+            elif not writers and key(value) != initial_key:
+                before.add(read)
+                continue  # not the owner's value: foreign, or garbage, and reported as such
+            elif not possible and key(value) != initial_key:
+                before.add(read)
+                continue  # the owner wrote it later: garbage
+            elif key(value) != initial_key and all(end_of(w) <= cleared_ns for w in possible):
+                report_cleared(
+                    self._ledger, possible[-1], read, cleared_ns, value, self._cell.name, self._found
+                )
+            elif newest is not None:
+                self._gaps.missing(
+                    newest,
+                    read,
+                    self._value_of[id(newest)],
+                    overtaken_by=None,
+                    oldest_end_ns=math.inf if key(value) == initial_key else -math.inf,
+                )
+            earlier = before.add(read)
+            if earlier is not None:
+                self._found.count(MONOTONIC_READS, "pairs_of_reads")
+                earlier_shown = seen.get(id(earlier))
+                if earlier_shown is not None and (current or not latest):
+                    self._went_back(earlier, earlier_shown, read, current)
+        return self._gaps.all()
+
+    def _required(self, read: Operation) -> list[Operation]:
+        """For each line of writes the latest that a read had to show, or one that overlaps it: its own, if it writes."""
+        if id(read) in self._value_of and not self._ledger.within_ns:
+            return [read]
+        return self._latest(read)
+
+    def _superseded(self, write: Operation, by: Operation) -> bool:
+        return (
+            write is not by
+            and self._index.clocks.line(write) == self._index.clocks.line(by)
+            and end_of(write) <= by.invoke_ns
+        )
+
+    def _went_back(
+        self, earlier: Operation, shown: Operation, read: Operation, current: list[Operation]
+    ) -> None:
+        """A read must not show what had been replaced before an earlier read, though nobody knows whether that was acknowledged."""
+        if any(w is shown or not self._superseded(w, shown) for w in current):
+            return
+        if not current and (self._ledger.clear_between(earlier, read) or not self._ledger.one_clock):
+            return
+        if self._ledger.one_clock:
+            expected = self._value_of[id(shown)]
+            report_went_back(self._variable, shown, earlier, read, expected, self._cell.name, self._found)
+
+
+def _latest(ledger: Ledger, writes: list[Operation]) -> Callable[[Operation], list[Operation]]:
+    """A function from a read to the write, of each line, that began last of those surely over before it."""
+    lines: dict[Any, tuple[list[float], list[Operation]]] = {}
+    for write in sorted(writes, key=lambda w: (end_of(w), w.id)):
+        ends, best = lines.setdefault(ledger.clocks.line(write), ([], []))
+        ends.append(end_of(write))
+        best.append(write if not best or write.invoke_ns > best[-1].invoke_ns else best[-1])
+
+    def latest(read: Operation) -> list[Operation]:
+        found = []
+        for line, (ends, best) in lines.items():
+            count = bisect.bisect_right(ends, ledger.clocks.on(line, read).begin - ledger.within_ns)
+            if count:
+                found.append(best[count - 1])
+        return found
+
+    return latest
+
+
+def _required(ledger: Ledger, read: Operation) -> list[Operation]:
+    """Writes that a read must show: acknowledged before it, and its own."""
+    required = [w for writes in ledger.acknowledged_before(read) for w in writes if ledger.settled(w)]
+    own = read.effects.get(ledger.variable)
+    if own is not None and not ledger.within_ns and ledger.settled(read) and id(read) in ledger.own_ids:
+        required.append(read)
+    return required
+
+
+def count_pairs(found: Found, pairs: int) -> None:
+    """Count pairs of a write and a later read of the same owner, in which the write could have been missing."""
+    found.count(LOST_UPDATE, "write_read_pairs", pairs)
+    found.count(READ_YOUR_WRITES, "write_read_pairs", pairs)
+
+
+def report_cleared(
+    ledger: Ledger, write: Operation, read: Operation, cleared_ns: float, value: Any, name: str, found: Found
+) -> None:
+    """A read shows what was cleared before."""
+    variable = ledger.variable
+    if not found.of(CLEARED_STATE_RETURNS).first(variable, [read.session]):
+        return
+    clear = next(c for c in ledger.clears if c.invoke_ns == cleared_ns)
+    seen = f"read {variable} = {show(read.reads[variable], [value])}"
+    witness = [(write, wrote(write, variable, name))]
+    if clear is read:
+        witness.append((read, f"then {wrote(clear, variable)}, and {seen}"))
+    else:
+        witness += [(clear, f"then {wrote(clear, variable)}"), (read, seen)]
+    found.of(CLEARED_STATE_RETURNS).describe(
+        variable=variable,
+        sessions=[read.session],
+        witness=witness,
+        conclusion=f"B removed {show(value)}, and nobody wrote it again, but the read shows it: what was cleared came back.",
+        relevant=[value],
     )
+
+
+def report_went_back(
+    variable: str, write: Operation, earlier: Operation, read: Operation, value: Any, name: str, found: Found
+) -> None:
+    """A read does not show what an earlier one had shown, though nobody knows whether the write was accepted."""
+    if not found.of(MONOTONIC_READS).first(variable, [read.session]):
+        return
+    first = [] if write is earlier else [(write, wrote(write, variable, name))]
+    letters = "ABC"[len(first) :]
+    found.of(MONOTONIC_READS).describe(
+        variable=variable,
+        sessions=[read.session],
+        witness=[
+            *first,
+            (earlier, f"read {variable} = {show(earlier.reads[variable], [value])}"),
+            (read, f"then read {variable} = {show(read.reads[variable], [value])}"),
+        ],
+        conclusion=(
+            f"{letters[0]} had shown {show(value)}, so {letters[1]}, which began later, had to show it or what came after: "
+            "what was read went back."
+        ),
+        relevant=[value],
+    )
+
+
+def _element(write: Operation, variable: str) -> Any:
+    effect = write.effects[variable]
+    return effect.value[1] if effect.op == "offer" else effect.value
+
+
+def _until(read: Operation) -> float:
+    return math.inf if read.complete_ns is None else read.complete_ns

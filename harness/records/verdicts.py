@@ -76,6 +76,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         anomalies: at most `harness.checkers.MAX_ANOMALIES`, ordered by time.
         anomalies_total: how many there were.
         suffered: worker → how many of its sessions suffered from one.
+        applies: False if it could not happen here, so that a verdict of `pass` says nothing: no variable of such a model, or
+            no occasion for it in the whole run. The reason says which.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     anomalies: list[Anomaly] = []
     anomalies_total: int = 0
     suffered: dict[str, int] = {}
+    applies: bool = True
 
 
 class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,7 +128,8 @@ def test_clocks_that_disagree_hide_nothing(steps: list[tuple[str, str]], skew: d
 
 def test_comparing_times_of_different_clocks_would_have_been_wrong() -> None:
     """The same history, of a worker whose clock is ahead: taken for one clock, and for two."""
-    operations = play([("s2-1", "click"), ("s1-1", "click"), ("s1-1", "read")], shared=True, skew={2: 1000})
+    steps = [("s2-1", "click"), ("s2-1", "click"), ("s1-1", "click"), ("s1-1", "read")]
+    operations = play(steps, shared=True, skew={2: 1000})
     assert "garbage-read" in failed(check(operations, clock=SAME_CLOCK))
     assert failed(check(operations, clock=OWN_CLOCKS)) == {"cross-session-read"}
 

@@ -1,0 +1,299 @@
+"""Whose value is it? Every value that was read must come from somewhere, and from the reader's own side.
+
+A value that another owner wrote is a cross-session read, or, if that was an earlier session of the same person,
+resurrected state. A value that nobody wrote, or that was refused, is a garbage read. Unique values (tokens) prove where a
+list element, a register or an entry of a record came from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from harness import tokens
+from harness.checkers.findings import Found, show, wrote
+from harness.checkers.index import NAMED_VALUES, Index, Ledger, key
+from harness.checkers.timing import end_of
+from harness.records import Operation, StateVariable
+
+CROSS_SESSION_READ = "cross-session-read"
+GARBAGE_READ = "garbage-read"
+RESURRECTED_STATE = "resurrected-state"
+RESET = "reset"
+
+
+def examine_values(index: Index, found: Found) -> None:
+    """Look at every value that was read, but for counts, which carry no names."""
+    for variable, model in index.state.items():
+        if model.model in NAMED_VALUES:
+            for read in index.reads[variable]:
+                found.count(GARBAGE_READ, "values_read")
+                _values(index, variable, model, read, found)
+        elif model.model == "assigned":
+            _assigned(index, variable, found)
+    for variable, model in index.state.items():
+        if model.model in ("answer", "chain") or model.scope != "session":
+            continue
+        for read in index.reads[variable]:
+            if read.session in index.returned:
+                found.count(RESURRECTED_STATE, "reads_after_an_earlier_session")
+
+
+def exposed(index: Index, variable: str) -> int:
+    """Reads that began after another owner's write to the variable was acknowledged: only these can show a leak.
+
+    Where the app assigns the values, reading is what shows that one was given.
+    """
+    model = index.state[variable]
+    if model.scope == "everyone" or model.model == "answer":
+        return 0
+    first: dict[str, Operation] = {}
+    for operation in index.reads[variable] if model.model == "assigned" else index.history.operations:
+        if operation.outcome != "ok" or operation.complete_ns is None:
+            continue
+        if model.model != "assigned" and variable not in operation.effects:
+            continue
+        owner = index.owner_of(variable, operation.session)
+        before = first.get(owner)
+        if before is None or end_of(operation) < end_of(before):
+            first[owner] = operation
+    # Of two owners at least one is not the reader.
+    by_line: dict[tuple[str, bool], list[tuple[float, str]]] = {}
+    for owner, write in first.items():
+        by_line.setdefault(index.clocks.line(write), []).append((end_of(write), owner))
+    earliest = {line: sorted(ends)[:2] for line, ends in by_line.items()}
+    count = 0
+    for read in index.reads[variable]:
+        owner = index.owner_of(variable, read.session)
+        count += any(
+            end <= index.clocks.on(line, read).begin and writer != owner
+            for line, ends in earliest.items()
+            for end, writer in ends
+        )
+    return count
+
+
+def _values(index: Index, variable: str, model: StateVariable, read: Operation, found: Found) -> None:
+    observed = read.reads[variable]
+    initial = model.initial
+    if observed == initial or (observed is None and model.model == "record"):
+        return
+    shape = {"list": list, "record": dict}.get(model.model)
+    if shape is not None and not isinstance(observed, shape):
+        _garbage(variable, read, observed, found, f"which is no {model.model}")
+        return
+    ledger = index.ledger(variable, read.session)
+    places: list[tuple[str, Any]]
+    if isinstance(observed, list) and model.model == "list":
+        places = [("", value) for value in observed]
+    else:
+        places = list(observed.items()) if model.model == "record" else [("", observed)]
+    for name, value in places:
+        own = ledger.by_value.get((name, key(value)))
+        if own:
+            _not_yet(index, variable, read, value, own, found)
+        elif _is_default(model, name, value):
+            continue
+        else:
+            _unowned(index, variable, ledger, read, name, value, found)
+
+
+def _is_default(model: StateVariable, name: str, value: Any) -> bool:
+    """Whether a new owner starts with this element of a list, or this entry of a record."""
+    if not model.initial:
+        return False
+    if model.model == "record":
+        return name in model.initial and bool(model.initial[name] == value)
+    return model.model == "list" and value in model.initial
+
+
+def _not_yet(
+    index: Index, variable: str, read: Operation, value: Any, own: list[Operation], found: Found
+) -> None:
+    """An own value that the owner only wrote after it was read."""
+    done = math.inf if read.complete_ns is None else read.complete_ns
+    line = index.clocks.line(read)
+    if any(w.invoke_ns < done or index.clocks.line(w) != line for w in own):
+        return
+    if found.of(GARBAGE_READ).first(variable, [read.session]):
+        found.of(GARBAGE_READ).describe(
+            variable=variable,
+            sessions=[read.session],
+            witness=[
+                (read, f"read {variable} = {show(read.reads[variable], [value])}"),
+                (own[0], f"then {wrote(own[0], variable, _name(own[0], variable, value))}"),
+            ],
+            conclusion=f"A saw {show(value)} before B, the first to write it, had begun.",
+            relevant=[value],
+        )
+
+
+def _unowned(
+    index: Index, variable: str, ledger: Ledger, read: Operation, name: str, value: Any, found: Found
+) -> None:
+    """A value that its owner did not write."""
+    refused = index.refused[variable].get(key(value))
+    if refused is not None:
+        if found.of(GARBAGE_READ).first(variable, [read.session]):
+            number, _ = refused.effects[variable].value
+            found.of(GARBAGE_READ).describe(
+                variable=variable,
+                sessions=[read.session],
+                witness=[
+                    (refused, f"offered {show(value)} to {variable} with the number {number}"),
+                    (read, f"read {variable} = {show(read.reads[variable], [value])}"),
+                ],
+                conclusion=(
+                    f"Only what is above {ledger.model.above:g} is accepted, so {show(value)} must not be there, but B saw it."
+                ),
+                relevant=[value],
+            )
+        return
+    writers = index.writers[variable].get((name, key(value)), [])
+    if not writers:
+        if not _by_its_token(index, variable, read, value, found):
+            why = f"which no recorded operation can have written{f' to {name}' if name else ''}"
+            _garbage(variable, read, value, found, why)
+        return
+    earlier = [w for w in writers if index.earlier_session(read.session, w.session)]
+    writer = earlier[0] if earlier else writers[0]
+    sessions = [writer.session, read.session]
+    kind = RESURRECTED_STATE if earlier else CROSS_SESSION_READ
+    if not found.of(kind).first(variable, sessions):
+        return
+    if earlier:
+        conclusion = (
+            f"{read.session} is a later session of the same person, and starts anew; but B saw {show(value)}, "
+            f"which only {writer.session} ever wrote: its state was resurrected."
+        )
+    else:
+        conclusion = (
+            f"B saw {show(value)}, which only {writer.session} ever wrote: "
+            f"state crossed from {writer.session} to {read.session}."
+        )
+    found.of(kind).describe(
+        variable=variable,
+        sessions=sessions,
+        witness=[
+            (writer, wrote(writer, variable, name)),
+            (read, f"read {variable} = {show(read.reads[variable], [value])}"),
+        ],
+        conclusion=conclusion,
+        relevant=[value],
+    )
+
+
+def _name(write: Operation, variable: str, value: Any) -> str:
+    """The key of a record under which an operation put a value."""
+    effect = write.effects[variable]
+    return next((n for n, v in effect.value.items() if v == value), "") if effect.op == "put" else ""
+
+
+def _garbage(variable: str, read: Operation, value: Any, found: Found, why: str) -> None:
+    if found.of(GARBAGE_READ).first(variable, [read.session]):
+        found.of(GARBAGE_READ).describe(
+            variable=variable,
+            sessions=[read.session],
+            witness=[(read, f"read {variable} = {show(read.reads[variable], [value])}")],
+            conclusion=f"A saw {show(value)}, {why}.",
+            relevant=[value],
+        )
+
+
+def _by_its_token(index: Index, variable: str, read: Operation, value: Any, found: Found) -> bool:
+    """A value that no record explains, but whose token names a session whose records may be incomplete.
+
+    Returns:
+        Whether a token says who wrote it, though the record of that is not there.
+    """
+    named = writers_by_token(index, value)
+    if index.state[variable].scope == "everyone":
+        return bool(named)
+    for session, worker in named:
+        if session == read.session or index.owner_of(variable, session) == index.owner_of(
+            variable, read.session
+        ):
+            continue
+        sessions = [session, read.session]
+        if not found.of(CROSS_SESSION_READ).first(variable, sessions):
+            continue
+        found.of(CROSS_SESSION_READ).describe(
+            variable=variable,
+            sessions=sessions,
+            witness=[(read, f"read {variable} = {show(read.reads[variable], [value])}")],
+            conclusion=(
+                f"A saw {show(value)}, whose token names {session} as its writer: state crossed from {session} to "
+                f"{read.session}. The write itself is not on record, since the records of worker {worker} are incomplete."
+            ),
+            relevant=[value],
+        )
+    return bool(named)
+
+
+def writers_by_token(index: Index, value: Any) -> list[tuple[str, str]]:
+    """Sessions, with their workers, that tokens in a value name as writers, and whose records may be incomplete."""
+    incomplete = index.incomplete
+    if not incomplete:
+        return []
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    named: dict[tuple[str, str], None] = {}
+    for name in tokens.find(text):
+        token = tokens.parse(name)
+        if token is not None and token.run == index.history.fleet.run_tag and str(token.worker) in incomplete:
+            named[token.session_id, str(token.worker)] = None
+    return list(named)
+
+
+def _assigned(index: Index, variable: str, found: Found) -> None:
+    """Values that the app gives: each owner has one of its own, and keeps it. None stands for not yet."""
+    given: dict[Any, Operation] = {}
+    kept: dict[str, Operation] = {}
+    for read in index.reads[variable]:
+        value = read.reads[variable]
+        if value is None:
+            continue
+        owner = index.owner_of(variable, read.session)
+        first = given.setdefault(key(value), read)
+        if index.owner_of(variable, first.session) != owner:
+            kind = (
+                RESURRECTED_STATE
+                if index.earlier_session(read.session, first.session)
+                else CROSS_SESSION_READ
+            )
+            sessions = [first.session, read.session]
+            if found.of(kind).first(variable, sessions):
+                what = (
+                    f"the earlier session {first.session} of the same person had been given: it was resurrected"
+                    if kind == RESURRECTED_STATE
+                    else f"{first.session} had been given: state crossed from {first.session} to {read.session}"
+                )
+                found.of(kind).describe(
+                    variable=variable,
+                    sessions=sessions,
+                    witness=[
+                        (first, f"read {variable} = {show(value)}, the first to do so"),
+                        (read, f"read {variable} = {show(value)}"),
+                    ],
+                    conclusion=f"The app gives each a value of its own, but B saw the one that {what}.",
+                )
+            continue
+        mine = kept.setdefault(owner, read)
+        if mine is not read:
+            found.count(RESET, "reads_of_what_had_been_seen_before")
+        before = mine.reads[variable]
+        if key(before) == key(value):
+            continue
+        if found.of(RESET).first(variable, [read.session]):
+            found.of(RESET).describe(
+                variable=variable,
+                sessions=[read.session],
+                witness=[
+                    (mine, f"read {variable} = {show(before)}"),
+                    (read, f"read {variable} = {show(value)}"),
+                ],
+                conclusion=(
+                    f"The app gives {variable} once and never changes it, so B had to show {show(before)}: it was given anew."
+                ),
+            )

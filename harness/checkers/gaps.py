@@ -1,0 +1,207 @@
+"""Writes that reads had to show and did not: what became of each decides what the anomaly is called.
+
+    missing in a read              | a later operation had shown it before         | none had
+    -------------------------------|-----------------------------------------------|--------------------------------------
+    a later read shows it again    | monotonic-reads                               | read-your-writes; monotonic-writes if
+                                   |                                               | a later write is there meanwhile
+    no later read does             | reset, if the state is back where it began;   | lost-update
+                                   | lost-update; monotonic-reads, if that is the  |
+                                   | last read and nobody looked again             |
+
+So one fault is one kind of anomaly; what is missing beside it in the same read goes by the same name. The session guarantees are those of Terry et al., "Session guarantees for weakly
+consistent replicated data" (1994).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from harness.checkers.findings import Found, involved, show, wrote
+from harness.records import Operation
+
+LOST_UPDATE = "lost-update"
+READ_YOUR_WRITES = "read-your-writes"
+MONOTONIC_READS = "monotonic-reads"
+MONOTONIC_WRITES = "monotonic-writes"
+RESET = "reset"
+
+
+class Gap(msgspec.Struct, kw_only=True):
+    """An acknowledged write that a read of its owner does not show.
+
+    Attributes:
+        read: the first that does not.
+        shown_by: another operation that had shown it before, None if there is none.
+        overtaken_by: a later write of the owner that the read does show, None if there is none.
+        back_at_start: the read shows nothing that is older than what `shown_by` had shown.
+        again: a later read that shows it, None if there is none.
+        looked_again: later reads that do not show it either.
+        name: of a record, the key that was put.
+        expected: what the read had to show.
+        count: of a counter, how many acknowledged increments there were, of which `write` is the last.
+    """
+
+    write: Operation
+    read: Operation
+    shown_by: Operation | None
+    overtaken_by: Operation | None
+    back_at_start: bool
+    again: Operation | None = None
+    looked_again: int = 0
+    name: str = ""
+    expected: Any
+    count: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What the anomaly is called; see the table above."""
+        if self.again is not None:
+            if self.shown_by is not None:
+                return MONOTONIC_READS
+            return MONOTONIC_WRITES if self.overtaken_by is not None else READ_YOUR_WRITES
+        if self.shown_by is None:
+            return LOST_UPDATE
+        if self.back_at_start:
+            return RESET
+        return LOST_UPDATE if self.looked_again else MONOTONIC_READS
+
+
+class Gaps:
+    """Follows each write of one owner through the owner's reads, in order.
+
+    Args:
+        name: the key of a record that it is about; empty for other models.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        self._open: dict[int, Gap] = {}
+        self._closed: list[Gap] = []
+        self._shown: dict[int, Operation] = {}
+
+    def shown(self, write: Operation, read: Operation) -> None:
+        """A read shows a write."""
+        gap = self._open.pop(id(write), None)
+        if gap is not None:
+            gap.again = read
+            self._closed.append(gap)
+        if read is not write:
+            self._shown[id(write)] = read
+
+    def missing(
+        self,
+        write: Operation,
+        read: Operation,
+        expected: Any,
+        *,
+        overtaken_by: Operation | None,
+        oldest_end_ns: float,
+    ) -> None:
+        """A read does not show a write.
+
+        Args:
+            write: the owner's.
+            read: that had to show it.
+            expected: what it had to show.
+            overtaken_by: the latest of the owner's writes that it does show and that began after this one, if any.
+            oldest_end_ns: when the oldest of the writes that it does show was over; infinite if there is none.
+        """
+        gap = self._open.get(id(write))
+        if gap is not None:
+            gap.looked_again += 1
+            return
+        shown_by = self._shown.get(id(write))
+        self._open[id(write)] = Gap(
+            write=write,
+            read=read,
+            shown_by=shown_by,
+            overtaken_by=overtaken_by,
+            back_at_start=shown_by is not None and oldest_end_ns > shown_by.invoke_ns,
+            name=self._name,
+            expected=expected,
+        )
+
+    def is_open(self, write: Operation) -> bool:
+        """Whether a write is missing at present."""
+        return id(write) in self._open
+
+    def all(self) -> list[Gap]:
+        """Every write that was missing for a while, and every one that is missing to the end; a write can be both."""
+        return [*self._closed, *self._open.values()]
+
+
+# What is said of a write that no later operation had shown yet, if others that had been shown are missing too.
+_PART_OF = {LOST_UPDATE: RESET, READ_YOUR_WRITES: MONOTONIC_READS}
+
+
+def report_all(variable: str, gaps: list[Gap], found: Found) -> None:
+    """Report the gaps of one owner's variable in the order in which they were first missing, each fault under one name."""
+    kinds = {(id(gap.read), gap.kind) for gap in gaps}
+    for gap in sorted(gaps, key=lambda g: (g.read.complete_ns or 0, g.write.invoke_ns)):
+        if (id(gap.read), _PART_OF.get(gap.kind)) not in kinds:
+            report(variable, gap, found)
+
+
+def report(variable: str, gap: Gap, found: Found) -> None:
+    """Describe one gap, under the name that it deserves."""
+    kind = gap.kind
+    sessions = involved(gap.write, gap.read)
+    if not found.of(kind).first(variable, sessions):
+        return
+    expected, relevant = show(gap.expected), [gap.expected]
+    seen = show(gap.read.reads[variable], relevant)
+    clause = wrote(gap.write, variable, gap.name) + (f", the last of {gap.count}" if gap.count else "")
+    own = gap.write is gap.read
+    missing = (
+        gap.read,
+        f"{clause}, with {variable} = {seen} in the answer" if own else f"then read {variable} = {seen}",
+    )
+    witness = [missing] if own else [(gap.write, clause), missing]
+    after = (
+        [(gap.again, f"read {variable} = {show(gap.again.reads[variable], relevant)}")] if gap.again else []
+    )
+    before = (
+        [(gap.shown_by, f"read {variable} = {show(gap.shown_by.reads[variable], relevant)}")]
+        if gap.shown_by
+        else []
+    )
+    if kind == LOST_UPDATE:
+        itself = " itself" if own else ""
+        conclusion = (
+            f"The read{itself} had to show {expected}, but it does not, and no later read of {gap.read.session} does: "
+            "the update is lost."
+        )
+    elif kind == READ_YOUR_WRITES:
+        witness += after
+        conclusion = (
+            f"The write was acknowledged before the read, so the read had to show {expected}; "
+            f"only {_letter(len(witness))} shows it again: the read was stale."
+        )
+    elif kind == MONOTONIC_WRITES:
+        assert gap.overtaken_by is not None
+        later = gap.overtaken_by
+        if later is not gap.read:
+            witness.insert(len(witness) - 1, (later, f"then {wrote(later, variable, gap.name)}"))
+        witness += after
+        conclusion = (
+            f"{expected} was written before a later value was, but the read shows the later one without it, and only "
+            f"{_letter(len(witness))} shows it: the writes took effect in another order than they were made."
+        )
+    elif kind == MONOTONIC_READS:
+        witness = [(gap.write, clause), *before, (gap.read, f"then read {variable} = {seen}"), *after]
+        conclusion = (
+            f"B had shown {expected}, so C, which began later, had to show it: what was read went back"
+        )
+        conclusion += " for a while." if after else "."
+    else:
+        witness = [(gap.write, clause), *before, (gap.read, f"then read {variable} = {seen}")]
+        conclusion = f"B had shown that {expected} persisted, but C shows nothing of what had been there: the state was reset."
+    found.of(kind).describe(
+        variable=variable, sessions=sessions, witness=witness, conclusion=conclusion, relevant=relevant
+    )
+
+
+def _letter(count: int) -> str:
+    return chr(ord("A") + count - 1)

@@ -1,0 +1,373 @@
+"""Each kind of anomaly by hand, for each model to which it can happen, beside what looks alike and is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checkers import check_history
+from harness.records import Anomaly, Check, Checks, StateVariable
+from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
+from tests.builders import COMPLETED, HistoryBuilder
+
+STATE = {
+    "log": append_only_list(),
+    "n": counter(),
+    "r": register(),
+    "form": record(),
+    "start": assigned(),
+    "reply": answer(),
+    "steps": chain(),
+}
+
+
+def judge(builder: HistoryBuilder, **state: StateVariable) -> Checks:
+    """Judge by the variables that the history uses, with other models where they are given."""
+    history = builder.build()
+    used = {name for o in history.operations for name in (*o.effects, *o.reads)}
+    return check_history(
+        history, {name: model for name, model in {**STATE, **state}.items() if name in used}, COMPLETED
+    )
+
+
+def named(checks: Checks, name: str) -> Check:
+    return next(check for check in checks.checks if check.name == name)
+
+
+def kinds(builder: HistoryBuilder, **state: StateVariable) -> set[str]:
+    checks = judge(builder, **state)
+    assert not any("Traceback" in check.reason for check in checks.checks), checks.reason
+    return {check.name for check in checks.checks if check.verdict == "fail"}
+
+
+def only(builder: HistoryBuilder, kind: str, **state: StateVariable) -> Anomaly:
+    """The only anomaly that there is."""
+    assert kinds(builder, **state) == {kind}
+    (anomaly,) = named(judge(builder, **state), kind).anomalies
+    return anomaly
+
+
+def history() -> HistoryBuilder:
+    return HistoryBuilder()
+
+
+# --- monotonic reads ---
+
+
+def test_a_list_that_goes_back_for_a_while() -> None:
+    went_back = history().append("a", "x", ["x"]).read("a", ["x"]).read("a", []).read("a", ["x"])
+    anomaly = only(went_back, "monotonic-reads")
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3", "0:4"]
+    assert anomaly.explanation == (
+        "Let A = session a appended x to log, acknowledged. Let B = session a read log = [x]. "
+        "Let C = session a then read log = []. Let D = session a read log = [x]. "
+        "B had shown x, so C, which began later, had to show it: what was read went back for a while."
+    )
+
+
+def test_what_was_never_acknowledged_must_stay_once_it_was_seen() -> None:
+    unknown = history().append("a", "x", outcome="info", error="timeout")
+    assert kinds(unknown.read("a", ["x"]).read("a", [])) == {"monotonic-reads"}
+    unknown = history().append("a", "x", outcome="info", error="timeout")
+    assert kinds(unknown.read("a", []).read("a", ["x"])) == set()
+    unknown = history().append("a", "x", outcome="info", error="timeout")
+    assert kinds(unknown.read("a", ["x"], begin=10, end=20).read("a", [], begin=15, end=25)) == set()
+
+
+def test_counts_and_registers_go_back_too() -> None:
+    counted = history().click("a", outcome="info", error="timeout").read("a", 1, "n").read("a", 0, "n")
+    assert only(counted, "monotonic-reads").explanation.endswith(
+        "Nothing brings a count down, so B had to show at least what A had: what was read went back."
+    )
+    stale = history().click("a", 1).click("a", 2).click("a", 3).read("a", 1, "n").read("a", 3, "n")
+    assert kinds(stale) == {"monotonic-reads"}
+    written = history().write("a", "x", "x").write("a", "y", outcome="info", error="timeout")
+    assert kinds(written.read("a", "y", "r").read("a", "x", "r")) == {"monotonic-reads"}
+    written = history().write("a", "x", "x").write("a", "y", outcome="info", error="timeout")
+    assert kinds(written.read("a", "x", "r").read("a", "y", "r")) == set()
+    filled = history().put("a", {"name": "x"}, {"name": "x"}).put("a", {"name": "y"}, {"name": "y"})
+    filled.read("a", {"name": "y"}, "form").read("a", {"name": "x"}, "form").read("a", {"name": "y"}, "form")
+    assert kinds(filled) == {"monotonic-reads"}
+
+
+# --- monotonic writes ---
+
+
+def test_appends_that_stand_in_another_order_than_they_were_made() -> None:
+    anomaly = only(history().append("a", "x").append("a", "y", ["y", "x"]), "monotonic-writes")
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2"]
+    assert "x was appended before y was, but the read shows it after" in anomaly.explanation
+
+
+def test_overlapping_appends_may_stand_in_any_order() -> None:
+    for seen in (["x", "y"], ["y", "x"]):
+        both = history().append("a", "x", begin=1, end=9).append("a", "y", begin=2, end=8)
+        assert kinds(both.read("a", seen)) == set()
+
+
+def test_a_write_that_comes_after_a_later_one() -> None:
+    late = history().append("a", "x").append("a", "y", ["y"]).read("a", ["x", "y"])
+    anomaly = only(late, "monotonic-writes")
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
+
+
+# --- duplicates ---
+
+
+def test_an_effect_that_took_place_twice() -> None:
+    anomaly = only(history().append("a", "x", ["x", "x"]), "duplicate-effect")
+    assert "more than once" in anomaly.explanation
+    assert kinds(history().click("a", 2).click("a", 4)) == {"duplicate-effect"}
+    assert kinds(history().click("b", 1).click("a", 1).click("a", 3)) == {"duplicate-effect"}
+
+
+# --- reset ---
+
+
+def test_a_state_that_is_back_where_it_began() -> None:
+    log = history().append("a", "x", ["x"]).append("a", "y", ["x", "y"]).append("a", "z", ["z"])
+    anomaly = only(log.read("a", ["z"]), "reset")
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
+    assert anomaly.explanation.endswith(
+        "B had shown that x persisted, but C shows nothing of what had been there: the state was reset."
+    )
+    assert kinds(history().click("a", 1).click("a", 2).click("a", 1).click("a", 2)) == {"reset"}
+    assert kinds(history().write("a", "x", "x").read("a", "x", "r").read("a", None, "r")) == {"reset"}
+    form = history().put("a", {"name": "x"}, {"name": "x"}).put("a", {"age": "7"}, {"name": "x", "age": "7"})
+    assert kinds(form.read("a", {}, "form")) == {"reset"}
+    start = history().read("a", "09:00", "start").read("a", "09:05", "start").read("a", "09:05", "start")
+    assert only(start, "reset").occurrences == 2
+
+
+def test_what_no_later_operation_ever_showed_was_lost_and_not_reset() -> None:
+    assert kinds(history().append("a", "x", ["x"]).append("a", "y", ["y"]).append("a", "z", ["z"])) == {
+        "lost-update"
+    }
+    assert kinds(history().click("a", 1).click("a", 1).click("a", 1)) == {"lost-update"}
+    part = history().append("a", "x", ["x"]).append("a", "y", ["x", "y"]).append("a", "z", ["x", "z"])
+    assert kinds(part.read("a", ["x", "z"])) == {"lost-update"}
+
+
+# --- whose state it is ---
+
+
+def returning() -> HistoryBuilder:
+    return history().open("s1", "ann").open("t1", "bob")
+
+
+def test_the_state_of_an_earlier_session_of_the_same_person() -> None:
+    log = returning().append("s1", "x", ["x"]).open("s2", "ann").append("s2", "y", ["x", "y"])
+    anomaly = only(log, "resurrected-state")
+    assert anomaly.sessions == ["s1", "s2"]
+    assert anomaly.explanation.endswith(
+        "s2 is a later session of the same person, and starts anew; but B saw x, which only s1 ever wrote: "
+        "its state was resurrected."
+    )
+    count = returning().click("t1", 1).click("s1", 1).click("s1", 2).open("s2", "ann").click("s2", 3)
+    assert only(count, "resurrected-state").sessions == ["s1", "s2"]
+    start = returning().read("s1", "09:00", "start").read("t1", "09:01", "start").open("s2", "ann")
+    assert kinds(start.read("s2", "09:00", "start")) == {"resurrected-state"}
+    other = returning().append("s1", "x", ["x"]).append("t1", "y", ["x", "y"])
+    assert kinds(other) == {"cross-session-read"}
+
+
+def test_what_belongs_to_a_user_outlives_the_session() -> None:
+    mine = append_only_list(scope="user")
+    log = returning().append("s1", "x", ["x"]).open("s2", "ann").append("s2", "y", ["x", "y"])
+    assert kinds(log, log=mine) == set()
+    lost = returning().append("s1", "x", ["x"]).open("s2", "ann").append("s2", "y", ["y"]).read("s2", ["y"])
+    anomaly = only(lost, "lost-update", log=mine)
+    assert anomaly.sessions == ["s1", "s2"]
+    crossed = returning().append("s1", "x", ["x"]).append("t1", "y", ["x", "y"])
+    assert kinds(crossed, log=mine) == {"cross-session-read"}
+    count = returning().click("s1", 1).open("s2", "ann").click("s2", 2).click("t1", 1)
+    assert kinds(count, n=counter(scope="user")) == set()
+    start = returning().read("s1", "09:00", "start").open("s2", "ann").read("s2", "09:00", "start")
+    assert kinds(start, start=assigned(scope="user")) == set()
+
+
+def test_what_everyone_shares_is_nobody_elses() -> None:
+    shared = append_only_list(scope="everyone")
+    log = history().append("a", "x", ["x"]).append("b", "y", ["x", "y"]).read("a", ["x", "y"])
+    checks = judge(log, log=shared)
+    assert checks.verdict == "pass"
+    assert not named(checks, "cross-session-read").applies
+    lost = history().append("a", "x", ["x"]).append("b", "y", ["y"]).read("a", ["y"])
+    assert kinds(lost, log=shared) == {"lost-update"}
+    count = counter(scope="everyone")
+    assert kinds(history().click("a", 1).click("b", 2).click("a", 3), n=count) == set()
+    assert kinds(history().click("a", 1).click("b", 1).click("a", 2), n=count) == {"lost-update"}
+    assert kinds(history().click("a", 1).click("b", 5), n=count) == {"garbage-read"}
+
+
+def test_an_assigned_value_that_somebody_else_has() -> None:
+    start = history().read("a", "09:00", "start").read("b", "09:00", "start")
+    anomaly = only(start, "cross-session-read")
+    assert anomaly.sessions == ["a", "b"]
+    assert (
+        kinds(history().read("a", None, "start").read("a", "09:00", "start").read("b", "09:01", "start"))
+        == set()
+    )
+
+
+# --- clearing ---
+
+
+def test_what_was_cleared_and_came_back() -> None:
+    log = history().append("a", "x", ["x"]).clear("a", "log", []).append("a", "y", ["x", "y"])
+    anomaly = only(log, "cleared-state-returns")
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
+    assert anomaly.explanation.endswith(
+        "B removed x, and nobody wrote it again, but the read shows it: what was cleared came back."
+    )
+    at_once = history().append("a", "x", ["x"]).clear("a", "log", ["x"])
+    assert kinds(at_once) == {"cleared-state-returns"}
+    count = history().click("a", 1).click("a", 2).clear("a", "n", 0).click("a", 3)
+    assert kinds(count) == {"cleared-state-returns"}
+    written = history().write("a", "x", "x").clear("a", "r", None).read("a", "x", "r")
+    assert kinds(written) == {"cleared-state-returns"}
+    form = (
+        history()
+        .put("a", {"name": "x"}, {"name": "x"})
+        .clear("a", "form", {})
+        .read("a", {"name": "x"}, "form")
+    )
+    assert kinds(form) == {"cleared-state-returns"}
+
+
+def test_what_was_cleared_is_gone_and_what_came_since_is_there() -> None:
+    log = history().append("a", "x", ["x"]).clear("a", "log", []).append("a", "y", ["y"]).read("a", ["y"])
+    assert kinds(log) == set()
+    assert kinds(history().click("a", 1).clear("a", "n", 0).click("a", 1).click("a", 2)) == set()
+    assert kinds(history().click("a", 1).clear("a", "n", 0).click("a", 1).click("a", 1)) == {"lost-update"}
+    assert kinds(history().write("a", "x", "x").clear("a", "r", None).write("a", "y", "y")) == set()
+    form = (
+        history()
+        .put("a", {"name": "x"}, {"name": "x"})
+        .clear("a", "form", {})
+        .put("a", {"age": "7"}, {"age": "7"})
+    )
+    assert kinds(form) == set()
+    perhaps = history().append("a", "x", ["x"]).clear("a", "log", outcome="info", error="timeout")
+    assert kinds(perhaps.read("a", ["x"]).read("a", [])) == set()
+    meanwhile = history().append("a", "x", ["x"]).clear("a", "log", begin=10, end=20)
+    assert kinds(meanwhile.append("a", "y", ["x", "y"], begin=11, end=19).read("a", [])) == set()
+
+
+# --- weaker promises ---
+
+
+def test_overlapping_updates_may_overwrite_each_other_where_the_app_says_so() -> None:
+    def double(*later: int) -> HistoryBuilder:
+        built = history().click("a", 1).click("a", 2, begin=10, end=20).click("a", 2, begin=11, end=19)
+        for count in later:
+            built.click("a", count)
+        return built
+
+    weak = counter(concurrent_updates="last-wins")
+    assert kinds(double(3, 4), n=weak) == set()
+    assert kinds(double(4, 5), n=weak) == set()
+    assert kinds(double(3, 4)) == {"lost-update"}
+    assert kinds(double(2, 3), n=weak) == {"lost-update"}
+    log = (
+        history()
+        .append("a", "x", begin=1, end=9)
+        .append("a", "y", begin=2, end=8)
+        .append("a", "z", ["y", "z"])
+    )
+    assert kinds(log, log=append_only_list(concurrent_updates="last-wins")) == set()
+    log.append("a", "w", ["y", "w"]).read("a", ["y", "w"])
+    assert kinds(log, log=append_only_list(concurrent_updates="last-wins")) == {"lost-update"}
+
+
+def test_a_write_may_take_as_long_to_show_as_the_app_says() -> None:
+    late = append_only_list(within_s=10e-9)
+    log = history().append("a", "x", [], begin=1, end=2).read("a", [], begin=5, end=6)
+    assert kinds(log.read("a", ["x"], begin=20), log=late) == set()
+    log = history().append("a", "x", [], begin=1, end=2).read("a", [], begin=13, end=14)
+    assert kinds(log.read("a", ["x"], begin=20), log=late) == {"read-your-writes"}
+    assert kinds(history().append("a", "x", []).read("a", ["x", "x"]), log=late) == {"duplicate-effect"}
+
+
+def test_only_what_is_above_the_threshold_is_accepted() -> None:
+    bounded = append_only_list(above=5)
+
+    def offers(*seen: str) -> HistoryBuilder:
+        built = history().add("a", effects={"log": ("offer", [7, "high"])}, reads={"log": ["high"]})
+        return built.add("a", effects={"log": ("offer", [5, "low"])}, reads={"log": list(seen)}).read(
+            "a", list(seen)
+        )
+
+    assert kinds(offers("high"), log=bounded) == set()
+    assert kinds(offers("high", "low"), log=bounded) == {"garbage-read"}
+    anomaly = only(offers("high", "low"), "garbage-read", log=bounded)
+    assert "Only what is above 5 is accepted" in anomaly.explanation
+    assert kinds(offers(), log=bounded) == {"lost-update"}
+
+
+# --- answers and chains ---
+
+
+def test_an_answer_that_belongs_to_another_operation() -> None:
+    assert kinds(history().ask("a", "x", "x").ask("b", "y", ["y", "y"])) == set()
+    crossed = history().ask("a", "x", ["x"]).ask("b", "y", ["y", "x", "y"])
+    anomaly = only(crossed, "misdelivered-response")
+    assert anomaly.sessions == ["a", "b"]
+    assert [w.operation for w in anomaly.witness] == ["0:1", "0:2"]
+    assert anomaly.explanation == (
+        "Let A = session a asked x (reply), acknowledged. Let B = session b asked y, and was shown [y, x, y] (reply). "
+        "B was answered with x, which a, another session, had asked: the response was misdelivered."
+    )
+    own = only(history().ask("a", "x", "x").ask("a", "y", "x"), "misdelivered-response")
+    assert own.sessions == ["a"]
+    assert kinds(history().ask("a", "x", "x").ask("a", "y", "z")) == {"garbage-read"}
+
+
+def test_a_step_that_saw_what_another_operation_began_with() -> None:
+    assert kinds(history().begin("a", "x", ["x", "x"]).begin("b", "y", ["y", "y"])) == set()
+    mixed = history().begin("a", "x", ["x", "y"], begin=1, end=9).begin("a", "y", ["y", "y"], begin=2, end=8)
+    anomaly = only(mixed, "non-atomic-chain")
+    assert anomaly.explanation.endswith(
+        "A step of B worked on y, which A had begun with: the chains of a were mixed."
+    )
+    assert kinds(history().begin("a", "x", ["x", "x"]).begin("b", "y", ["y", "x"])) == {"cross-session-read"}
+    assert kinds(history().begin("a", "x", ["x", "z"])) >= {"garbage-read"}
+    assert kinds(history().begin("a", "x", ["x", None])) >= {"lost-update"}
+
+
+# --- records ---
+
+
+def test_the_entries_of_a_record_are_checked_one_by_one() -> None:
+    good = history().put("a", {"name": "x"}, {"name": "x"}).put("a", {"age": "7"}, {"name": "x", "age": "7"})
+    assert kinds(good) == set()
+    assert kinds(history().put("a", {"name": "x"}, None).put("a", {"age": "7"}, {"age": "7"})) == {
+        "lost-update"
+    }
+    crossed = history().put("a", {"name": "x"}, {"name": "x"}).put("b", {"name": "y"}, {"name": "x"})
+    assert kinds(crossed) == {"cross-session-read"}
+    swapped = history().put("a", {"name": "x", "age": "7"}, {"name": "7", "age": "x"})
+    assert kinds(swapped) >= {"garbage-read"}
+    begun = record({"step": "start"})
+    assert kinds(history().read("a", {"step": "start"}, "form").put("b", {"x": "y"}), form=begun) == set()
+
+
+# --- what says nothing ---
+
+
+def test_a_check_that_cannot_find_anything_says_so_and_does_not_spoil_the_verdict() -> None:
+    checks = judge(history().click("a", 1).click("b", 1).click("a", 2))
+    assert checks.verdict == "pass"
+    for name in ("monotonic-writes", "misdelivered-response", "non-atomic-chain"):
+        check = named(checks, name)
+        assert (check.verdict, check.applies) == ("pass", False)
+        assert check.reason == "Does not apply: no declared variable is one to which this could happen."
+    cleared = named(checks, "cleared-state-returns")
+    assert (cleared.verdict, cleared.applies) == ("pass", False)
+    assert cleared.reason == "Does not apply: nothing was read after it had been cleared."
+    assert named(checks, "monotonic-reads").applies
+
+
+@pytest.mark.parametrize("kind", ["misdelivered-response", "non-atomic-chain"])
+def test_answers_and_chains_that_were_never_shown_are_unknown(kind: str) -> None:
+    silent = history().add("a", effects={"reply": ("ask", "x")}).add("a", effects={"steps": ("begin", "y")})
+    assert named(judge(silent), kind).verdict == "unknown"
