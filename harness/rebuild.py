@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse, check_generator
+from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
 from harness.checkers import check_history, combine
 from harness.history import aligned, fleet, pair, phases
 from harness.promises import facts, judge
@@ -48,6 +48,7 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
+        census=run_dir.censuses(),
         generator=aligned(run_dir.generator_samples(), workers),
     )
     return data, problems
@@ -58,8 +59,15 @@ def conclude(run_dir: RunDir) -> Derived:
     data, problems = load(run_dir)
     checks = check_history(data.history, data.manifest.state, data.seal, problems)
     analysis = analyse(data)
-    # Neither room knows the other: what the figures say about the generator joins what the history says about the app.
-    checks = combine([*checks.checks, check_generator(analysis.generator)], checks.workers)
+    # Neither room knows the other: what the figures say about memory and the generator joins what the history says about the app.
+    checks = combine(
+        [
+            *checks.checks,
+            *check_growth(analysis.growth, analysis.growth_basis),
+            check_generator(analysis.generator),
+        ],
+        checks.workers,
+    )
     promises = judge(facts(data.manifest, checks.checks, data.history, data.events, data.plateaus))
     checks = msgspec.structs.replace(checks, promises=promises)
     run_dir.write_json(CHECKS, checks)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from harness.analysis.data import RunData
+from harness.analysis.growth import Growth, GrowthBasis, check_growth, growth_figures
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
 from harness.analysis.time import (
     ArrivalFigures,
@@ -29,7 +30,7 @@ from harness.analysis.validity import GeneratorWatch, check_generator, generator
 from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION
 
-__all__ = ["Analysis", "RunData", "analyse", "check_generator"]
+__all__ = ["Analysis", "RunData", "analyse", "check_generator", "check_growth"]
 
 # Above this share of one core the generator comes near to where it would be the bottleneck (see `validity.BUSY`).
 BUSY_GENERATOR = 0.8
@@ -76,6 +77,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         throughput_per_s: completed actions per second in it, None if the run never came to it.
         timed_window_s: its length.
         generator: whether the load generator kept up.
+        growth: what grew, the worst first.
+        growth_basis: what that rests on.
         sessions: sessions opened in the whole run.
         warnings: what makes some of these figures doubtful, one sentence each.
     """
@@ -88,6 +91,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     throughput_per_s: float | None
     timed_window_s: float | None
     memory: MemoryFigures
+    growth: list[Growth]
+    growth_basis: GrowthBasis
     loadgen: LoadgenFigures
     generator: GeneratorWatch
     server: ServerFigures
@@ -108,6 +113,7 @@ def analyse(data: RunData) -> Analysis:
     arrivals = arrival_figures(data)
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
+    growth, growth_basis = growth_figures(data)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
     outcomes = {
         kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")
@@ -125,6 +131,8 @@ def analyse(data: RunData) -> Analysis:
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
         memory=memory_figures(data.plateaus, data.manifest.external),
+        growth=growth,
+        growth_basis=growth_basis,
         loadgen=loadgen,
         generator=generator,
         server=server_figures(data),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.history import History, PhaseSpan
-from harness.records import GeneratorSample, Plateau, ProcessSample, RunEvent, RunManifest, Seal
+from harness.records import Census, GeneratorSample, Plateau, ProcessSample, RunEvent, RunManifest, Seal
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
         loadgen: samples of the load generator's.
         generator: what each generator process wrote about itself: worker → samples.
         plateaus: settled measurements.
+        census: what the app held at them.
     """
 
     manifest: RunManifest
@@ -28,6 +29,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     loadgen: list[ProcessSample]
     plateaus: list[Plateau]
     generator: dict[str, list[GeneratorSample]] = {}
+    census: list[Census] = []
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""

@@ -388,11 +388,14 @@ class _Walk:
         for part in gc.get_referents(thing):
             if isinstance(part, types.FunctionType):
                 self._found(path, ".__wrapped__", part)
-            elif type(part) is dict and part is not _attributes_of(thing):
+            elif type(part) is dict:
+                # Its table: what it remembers stands there, or, if it has a limit, in links that the collector sees through.
                 path.bytes += _size(part)
-                for key, value in _copy(part):
-                    self._found(path, "[*]", key)
+                for key, value in _copy(part) if info.maxsize is None else ():
+                    self._found(path, ".keys()[*]", key)
                     self._found(path, "[*]", value)
+            elif not isinstance(part, type):
+                self._found(path, "[*]", part)
 
     def _array(self, path: Path, thing: Any) -> None:
         if thing.base is None:

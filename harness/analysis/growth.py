@@ -1,0 +1,751 @@
+"""What grew, and why: with each request, with each session, up to a bound, or only while sessions lasted.
+
+The experiment varies one thing at a time. Batches of requests in sessions that are held show what a request leaves behind;
+sessions that come and go, after all others have closed, show what a session does. Between the two lies the timed phase, with
+many more requests than the batches: what is a leak has gone on growing there, what is a cache that was filling has stopped.
+Counts are exact, so `+1 per request` is a statement and no estimate. See docs/methods/memory.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.data import RunData
+from harness.analysis.fit import Line, theil_sen
+from harness.records import (
+    TAB_ACTIONS,
+    Anomaly,
+    Census,
+    Check,
+    Container,
+    Operation,
+    Plateau,
+    StateVariable,
+    Verdict,
+)
+
+PER_REQUEST: Literal["leak-per-request"] = "leak-per-request"
+PER_SESSION: Literal["leak-per-session"] = "leak-per-session"
+
+# With fewer batches nobody can tell growth that goes on from growth that has stopped.
+MIN_BATCHES = 5
+MIN_ROUNDS = 3
+# Growth goes on if its later half is at least so large, compared with its first half: a leak grows alike, a cache that
+# fills grows less and less.
+GOES_ON = 0.5
+# Of the growth that the batches foretell for the timed phase, so much must have come.
+CAME = 0.5
+# Live bytes that no container accounts for: below this per request they are what any server gathers while it warms up.
+UNNAMED_BYTES_PER_REQUEST = 8192
+# Containers to which entries are only added, unless somebody takes care. Of others a growth of less than one entry per
+# request is what a cache does whose keys repeat.
+_APPENDED = {"list", "deque", "bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array"}
+_BYTES = {"bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array", "memoryview"}
+LIVE_HEAP = "live heap"
+
+GrowthVerdict = Literal[
+    "leak-per-request",
+    "leak-per-session",
+    "bounded",
+    "retained-until-ttl",
+    "framework-floor",
+    "transient",
+    "declared",
+    "inconclusive",
+]
+_ORDER: tuple[GrowthVerdict, ...] = (
+    "leak-per-request",
+    "leak-per-session",
+    "inconclusive",
+    "bounded",
+    "declared",
+    "transient",
+    "retained-until-ttl",
+    "framework-floor",
+)
+# What Gradio itself holds, and how long. Source: gradio/state_holder.py and gradio/queueing.py, 6.31.
+_GRADIO: tuple[tuple[str, GrowthVerdict, str], ...] = (
+    (
+        "gradio.StateHolder.session_data[*].state_data",
+        "retained-until-ttl",
+        "Gradio keeps the State of a session while its page is open, and until its time to live is over (an hour, by default) after that",
+    ),
+    (
+        "gradio.StateHolder",
+        "framework-floor",
+        "Gradio keeps an account of each session until more sessions have come than its capacity (10,000, by default)",
+    ),
+    (
+        "gradio.Queue.event_analytics",
+        "bounded",
+        "Gradio keeps figures of the last 10,000 events",
+    ),
+    (
+        "gradio.Queue.pending_messages_per_session",
+        "framework-floor",
+        "Gradio keeps a queue of messages for each of the last 2,000 sessions",
+    ),
+    (
+        "gradio.Queue.pending_event_ids_session",
+        "framework-floor",
+        "Gradio keeps a set of pending events for each session",
+    ),
+)
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """A container, or everything at one access path, that held more at some later plateau than at plateau 0.
+
+    Attributes:
+        path: how it is reached; `live heap` for bytes that no container accounts for.
+        kind: its type.
+        owner: `app` or `gradio`.
+        per_request: entries (of a buffer: bytes) per request over the batches; None without batches.
+        per_action: the one action whose every operation adds the same, if not all do.
+        per_session: entries per session that came and went; None without a second round.
+        exact: whether every batch, or round, grew by the very same number for each request, or session.
+        length: entries at the last plateau.
+        cap: entries that it may hold at most, None without a known limit.
+        pinned_bytes: what it and everything below occupy at the last plateau, roughly.
+        bytes_per_request, bytes_per_session: how these grow.
+        within: the container inside which it stands, if the verdict is about that one.
+        verdict: `leak-per-request`, `leak-per-session`, `bounded`, `retained-until-ttl` (Gradio lets go of it later),
+            `framework-floor` (Gradio's own cost of a session), `transient` (it went when the sessions closed), `declared` (the
+            workload says that this state is meant to stay), or `inconclusive`.
+        reason: why, in one sentence.
+    """
+
+    path: str
+    kind: str
+    owner: Literal["app", "gradio"]
+    verdict: GrowthVerdict
+    per_request: float | None
+    per_action: str | None = None
+    per_session: float | None
+    exact: bool
+    length: int
+    cap: int | None
+    pinned_bytes: int
+    bytes_per_request: float | None = None
+    bytes_per_session: float | None = None
+    within: str | None = None
+    reason: str
+
+
+class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judgement on growth rests on.
+
+    Attributes:
+        batches, requests: of the requests phase; 0 where nothing can be said of requests.
+        rounds, sessions: of the second round, likewise.
+        paths: access paths that were counted.
+        live_bytes_per_request: of the live heap over the batches, with everything that is no leak.
+        unnamed_bytes_per_request: of that what no container accounts for.
+        not_judged: check → why nothing can be said; empty where something can.
+        not_applicable: those of these checks that this run was not asked, or could not be.
+    """
+
+    batches: int = 0
+    requests: int = 0
+    rounds: int = 0
+    sessions: int = 0
+    paths: int = 0
+    live_bytes_per_request: Line | None = None
+    unnamed_bytes_per_request: Line | None = None
+    not_judged: dict[str, str] = {}
+    not_applicable: list[str] = []
+
+
+class _Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """A plateau with its census, and what had happened until then."""
+
+    plateau: Plateau
+    lengths: Mapping[str, Container]
+    census: Census
+    requests: int
+    sessions: int
+    actions: Counter[str]
+    declared: Counter[str]
+
+    def length(self, path: str) -> int:
+        container = self.lengths.get(path)
+        return container.length if container is not None else 0
+
+    def pinned(self, path: str) -> int:
+        container = self.lengths.get(path)
+        return container.pinned_bytes if container is not None else 0
+
+    @property
+    def unnamed_bytes(self) -> int | None:
+        live = self.plateau.probe.live_bytes
+        return None if live is None else live - self.census.known_bytes
+
+
+class _Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """The plateaus by what they are for; all of one process of the app."""
+
+    start: _Moment
+    batches: list[_Moment]
+    after: _Moment | None
+    rounds: list[_Moment]
+
+    @property
+    def last(self) -> _Moment:
+        tail = [self.after] if self.after is not None else []
+        return [self.start, *self.batches, *tail, *self.rounds[1:]][-1]
+
+    @property
+    def everything(self) -> list[_Moment]:
+        return [self.start, *self.batches, *([self.after] if self.after else []), *self.rounds[1:]]
+
+
+def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
+    """Judge everything that grew: the worst first, and what that rests on."""
+    experiment = _experiment(data)
+    missing, inapplicable = _missing(data, experiment)
+    if experiment is None or len(missing) == 2:
+        return [], GrowthBasis(not_judged=missing, not_applicable=inapplicable)
+    paths = sorted({path for moment in experiment.everything for path in moment.lengths})
+    grown = [_judge(path, experiment) for path in paths]
+    growth = _nested([found for found in grown if found is not None])
+    batches, rounds = experiment.batches, experiment.rounds
+    unnamed = _line(batches, lambda m: m.unnamed_bytes)
+    if not any(found.verdict == PER_REQUEST for found in growth):
+        growth += _unnamed(experiment, unnamed)
+    growth.sort(key=lambda g: (_ORDER.index(g.verdict), g.within is not None, g.owner, g.path))
+    return growth, GrowthBasis(
+        batches=max(0, len(batches) - 1),
+        requests=batches[-1].requests - batches[0].requests if batches else 0,
+        rounds=max(0, len(rounds) - 1),
+        sessions=rounds[-1].sessions - rounds[0].sessions if rounds else 0,
+        paths=len(paths),
+        live_bytes_per_request=_line(batches, lambda m: m.plateau.probe.live_bytes),
+        unnamed_bytes_per_request=unnamed,
+        not_judged=missing,
+        not_applicable=inapplicable,
+    )
+
+
+# --- what there is to go by ---
+
+
+def _missing(data: RunData, experiment: _Experiment | None) -> tuple[dict[str, str], list[str]]:
+    """Check → why it cannot be answered, and those of them that this run was not asked, or could not be."""
+    both = (PER_REQUEST, PER_SESSION)
+    plan = data.manifest.profile.staircase
+    if data.manifest.external is not None:
+        why = (
+            "the app was not started by gradsoak, so there is no probe in it that could count what it holds."
+        )
+        return dict.fromkeys(both, f"Does not apply: {why}"), list(both)
+    found: dict[str, str] = {}
+    unasked: list[str] = []
+    batches = len(experiment.batches) - 1 if experiment is not None and experiment.batches else 0
+    rounds = len(experiment.rounds) - 1 if experiment is not None and experiment.rounds else 0
+    for name, planned, seen, least, what in (
+        (PER_REQUEST, plan.request_batches, batches, MIN_BATCHES, "batches of requests"),
+        (PER_SESSION, plan.rounds, rounds, MIN_ROUNDS, "rounds of sessions that came and went"),
+    ):
+        if not planned:
+            found[name] = f"Does not apply: the profile asks for no {what}."
+            unasked.append(name)
+        elif seen < least:
+            found[name] = f"What the app holds was counted after {seen} {what}, and it takes {least}."
+        elif experiment is None or experiment.after is None:
+            found[name] = "What the app holds was not counted after all sessions had closed."
+    return found, unasked
+
+
+def _experiment(data: RunData) -> _Experiment | None:
+    by_number = {census.plateau: census for census in data.census}
+    operations = sorted(data.history.operations, key=lambda o: o.invoke_ns)
+    moments: list[_Moment] = []
+    actions: Counter[str] = Counter()
+    declared: Counter[str] = Counter()
+    users: set[str] = set()
+    done = 0
+    for number, plateau in enumerate(data.plateaus):
+        while done < len(operations) and operations[done].invoke_ns <= plateau.process.time_ns:
+            operation = operations[done]
+            done += 1
+            if operation.action not in TAB_ACTIONS:
+                actions[operation.action] += 1
+            _declare(operation, data.manifest.state, declared, users)
+        census = by_number.get(number)
+        if census is None or plateau.requests is None or plateau.sessions is None:
+            continue
+        moments.append(
+            _Moment(
+                plateau=plateau,
+                lengths={container.path: container for container in census.containers},
+                census=census,
+                requests=plateau.requests,
+                sessions=plateau.sessions,
+                actions=Counter(actions),
+                declared=Counter(declared),
+            )
+        )
+    stairs = [m for m in moments if m.plateau.label == "staircase"]
+    if not stairs:
+        return None
+    first = stairs[0]
+    moments = [m for m in moments if m.plateau.pid == first.plateau.pid]
+    batches = [m for m in moments if m.plateau.label == "requests"]
+    after = next((m for m in moments if m.plateau.label == "after-close"), None)
+    rounds = [m for m in moments if m.plateau.label == "second-round"]
+    return _Experiment(
+        start=first,
+        batches=[stairs[-1], *batches] if batches else [],
+        after=after,
+        rounds=[after, *rounds] if after is not None and rounds else [],
+    )
+
+
+def _declare(
+    operation: Operation, state: Mapping[str, StateVariable], declared: Counter[str], users: set[str]
+) -> None:
+    """Add what an operation puts, by declaration, into state that outlives sessions: variable → entries."""
+    for name, effect in operation.effects.items():
+        variable = state.get(name)
+        if variable is None or variable.scope == "session":
+            continue
+        if effect.op in ("append", "offer", "write"):
+            declared[name] += 1
+        elif effect.op == "put" and isinstance(effect.value, dict):
+            declared[name] += len(effect.value)
+    if operation.user and operation.user not in users:
+        users.add(operation.user)
+        for name, variable in state.items():
+            if variable.scope == "user":
+                declared[f"a user of {name}"] += 1
+
+
+# --- one path ---
+
+
+def _judge(path: str, experiment: _Experiment) -> Growth | None:
+    base = experiment.start.length(path)
+    if max(m.length(path) for m in experiment.everything) <= base:
+        return None
+    sample = next(m.lengths[path] for m in experiment.everything if path in m.lengths)
+    cap = (
+        max((m.lengths[path].cap or 0 for m in experiment.everything if path in m.lengths), default=0) or None
+    )
+    requests = _over_requests(path, experiment)
+    sessions = _over_sessions(path, experiment, requests)
+    common = _Common(path, sample, cap, experiment, requests, sessions)
+    for prefix, verdict, reason in _GRADIO:
+        if path == prefix or (path.startswith(prefix) and path[len(prefix)] in ".["):
+            return common.growth(verdict, reason + ".")
+    steady = requests is not None and requests.steady
+    if cap is not None and (steady or (sessions is not None and sessions.steady)):
+        return common.growth("bounded", f"It may hold {cap:,} entries at most.")
+    if requests is not None and steady:
+        return common.judged_by_request(requests)
+    if sessions is not None and sessions.steady and sessions.kept:
+        return common.judged_by_session(sessions)
+    if experiment.after is not None and experiment.after.length(path) <= base:
+        return common.growth("transient", "It was back at its first length when all sessions had closed.")
+    return common.growth("bounded", _stopped(path, experiment))
+
+
+def _stopped(path: str, experiment: _Experiment) -> str:
+    longest = max(m.length(path) for m in experiment.everything)
+    return (
+        f"It grew, and did not go on growing with requests or sessions: it never held more than {longest:,}."
+    )
+
+
+class _OverRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """How a path grew over the batches of requests.
+
+    Attributes:
+        rate: entries per request, or per operation of `action`.
+        steady: it grew in every batch, and not less and less.
+        kept: it had grown on under load, as much as the rate foretells, when all sessions had closed; None if nobody looked.
+        went: entries that were gone again then, of what the batches had added.
+        declared: the variable of the workload to which exactly these entries were added on purpose.
+    """
+
+    rate: Fraction
+    action: str | None
+    exact: bool
+    steady: bool
+    kept: bool | None
+    went: int
+    declared: str | None
+
+
+def _over_requests(path: str, experiment: _Experiment) -> _OverRequests | None:
+    batches = experiment.batches
+    if len(batches) <= MIN_BATCHES:
+        return None
+    grew = _steps(batches, lambda m: m.length(path))
+    asked = _steps(batches, lambda m: m.requests)
+    if not sum(asked):
+        return None
+    rate, action, exact, weights = Fraction(sum(grew), sum(asked)), None, _proportional(grew, asked), asked
+    names = sorted(set(batches[-1].actions))
+    by_action = {name: _steps(batches, lambda m, name=name: m.actions[name]) for name in names}  # type: ignore[misc]
+    # What the history says must be what the generator counted, or it says nothing about batches.
+    complete = [sum(step) for step in zip(*by_action.values(), strict=True)] == asked
+    if not exact and complete:
+        for name, counts in by_action.items():
+            if sum(1 for count in counts if count) >= MIN_ROUNDS and _proportional(grew, counts):
+                rate, action, exact, weights = Fraction(sum(grew), sum(counts)), name, True, counts
+    steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and _goes_on(grew, weights)
+    kept, went = None, 0
+    if experiment.after is not None:
+        before, after = batches[-1], experiment.after
+        more = after.actions[action] - before.actions[action] if action else after.requests - before.requests
+        came = after.length(path) - before.length(path)
+        kept = came >= CAME * rate * more if more > 0 else came >= 0
+        went = max(0, -came)
+    return _OverRequests(
+        rate=rate,
+        action=action,
+        exact=exact,
+        steady=steady,
+        kept=kept,
+        went=went,
+        declared=_declared(grew, batches),
+    )
+
+
+class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a path grew over sessions that came and went.
+
+    Attributes:
+        rate: entries per session.
+        steady: it grew in every round, not less and less, and had grown alike when the first sessions were opened.
+        kept: what the first sessions had added was still there when they had closed.
+        declared: see `_OverRequests`.
+    """
+
+    rate: Fraction
+    exact: bool
+    steady: bool
+    kept: bool
+    declared: str | None
+
+
+def _over_sessions(
+    path: str, experiment: _Experiment, requests: _OverRequests | None
+) -> _OverSessions | None:
+    rounds, after = experiment.rounds, experiment.after
+    if len(rounds) <= MIN_ROUNDS or after is None:
+        return None
+    came = _steps(rounds, lambda m: m.sessions)
+    grew = [Fraction(step) for step in _steps(rounds, lambda m: m.length(path))]
+    if not sum(came):
+        return None
+    first = rounds[0] if experiment.batches == [] else experiment.batches[0]
+    opened = first.sessions - experiment.start.sessions
+    opened_grew = Fraction(first.length(path) - experiment.start.length(path))
+    if requests is not None and requests.rate > 0 and requests.action is None:
+        # What their requests add is not the sessions' own.
+        asked = _steps(rounds, lambda m: m.requests)
+        grew = [step - requests.rate * n for step, n in zip(grew, asked, strict=True)]
+        opened_grew -= requests.rate * (first.requests - experiment.start.requests)
+    rate = Fraction(sum(grew)) / sum(came)
+    alike = opened > 0 and opened_grew >= CAME * rate * opened
+    all_opened = after.sessions - experiment.start.sessions
+    left = after.length(path) - experiment.start.length(path)
+    return _OverSessions(
+        rate=rate,
+        exact=_proportional(grew, came),
+        steady=all(step > 0 for step in grew) and _goes_on(grew, came) and alike,
+        kept=left >= CAME * rate * all_opened,
+        declared=_declared(_steps(rounds, lambda m: m.length(path)), rounds),
+    )
+
+
+class _Common:
+    """What all verdicts on one path have in common."""
+
+    def __init__(
+        self,
+        path: str,
+        sample: Container,
+        cap: int | None,
+        experiment: _Experiment,
+        requests: _OverRequests | None,
+        sessions: _OverSessions | None,
+    ) -> None:
+        self._path, self._sample, self._cap = path, sample, cap
+        self._experiment, self._requests, self._sessions = experiment, requests, sessions
+
+    def growth(self, verdict: GrowthVerdict, reason: str) -> Growth:
+        last, requests, sessions = self._experiment.last, self._requests, self._sessions
+        exact = sessions.exact if verdict == PER_SESSION and sessions else bool(requests and requests.exact)
+        return Growth(
+            path=self._path,
+            kind=self._sample.kind,
+            owner=self._sample.owner,
+            verdict=verdict,
+            per_request=float(requests.rate) if requests else None,
+            per_action=requests.action if requests else None,
+            per_session=float(sessions.rate) if sessions else None,
+            exact=exact,
+            length=last.length(self._path),
+            cap=self._cap,
+            pinned_bytes=last.pinned(self._path),
+            bytes_per_request=self._bytes_per(self._experiment.batches, lambda m: m.requests),
+            bytes_per_session=self._bytes_per(self._experiment.rounds, lambda m: m.sessions),
+            reason=reason,
+        )
+
+    def judged_by_request(self, requests: _OverRequests) -> Growth:
+        """It grew in every batch of requests."""
+        per = f"`{requests.action}`" if requests.action else "request"
+        statement = self._statement(requests.rate, requests.exact, per)
+        if requests.declared is not None:
+            return self.growth(
+                "declared",
+                f"{statement}: as many as the workload adds to {requests.declared}, which is meant to stay.",
+            )
+        if requests.kept is None:
+            return self.growth(
+                "inconclusive", f"{statement}; nobody saw what became of it when all sessions had closed."
+            )
+        if not requests.kept and requests.went:
+            return self.growth(
+                "transient", f"{statement}, but {requests.went:,} were gone when all sessions had closed."
+            )
+        if not requests.kept:
+            return self.growth(
+                "bounded", f"{statement} at first, and then stopped: {_stopped(self._path, self._experiment)}"
+            )
+        if not requests.exact and requests.rate < 1 and self._sample.kind not in _APPENDED:
+            return self.growth(
+                "inconclusive",
+                f"{statement}, which may be a leak, or a cache whose keys repeat and that is not full yet. A longer run tells.",
+            )
+        return self.growth(
+            PER_REQUEST, f"{statement}, went on under load, and nothing went when all sessions had closed."
+        )
+
+    def judged_by_session(self, sessions: _OverSessions) -> Growth:
+        """It grew in every round of sessions, and what the first ones had added was kept."""
+        statement = self._statement(sessions.rate, sessions.exact, "session that came and went")
+        if self._sample.owner == "gradio":
+            return self.growth(
+                "framework-floor", f"{statement}: Gradio's own, whatever the app does with its sessions."
+            )
+        if sessions.declared is not None:
+            return self.growth(
+                "declared",
+                f"{statement}: as many as the workload adds to {sessions.declared}, which is meant to stay.",
+            )
+        if not sessions.exact and sessions.rate < 1 and self._sample.kind not in _APPENDED:
+            return self.growth(
+                "inconclusive",
+                f"{statement}, which may be a leak, or a cache whose keys repeat and that is not full yet. A longer run tells.",
+            )
+        return self.growth(PER_SESSION, f"{statement}, as it had grown with the first ones, and kept it all.")
+
+    def _statement(self, rate: Fraction, exact: bool, per: str) -> str:
+        number = f"{float(rate):,.2f}"
+        what = "bytes" if self._sample.kind in _BYTES else "entries"
+        return f"It grew by {'exactly' if exact else 'about'} {number} {what} per {per}"
+
+    def _bytes_per(self, moments: Sequence[_Moment], of: Callable[[_Moment], int]) -> float | None:
+        if len(moments) < 2 or of(moments[-1]) == of(moments[0]):
+            return None
+        more = moments[-1].pinned(self._path) - moments[0].pinned(self._path)
+        return more / (of(moments[-1]) - of(moments[0]))
+
+
+def _nested(growth: Sequence[Growth]) -> list[Growth]:
+    """What stands inside a container that is judged already shares its verdict: one leak is told once."""
+    deciding = {
+        g.path: g for g in growth if g.verdict in (PER_REQUEST, PER_SESSION, "declared", "inconclusive")
+    }
+    found = []
+    for g in growth:
+        outer = next((d for p, d in sorted(deciding.items()) if _inside(g.path, p)), None)
+        if outer is not None:
+            reason = f"It stands inside {outer.path}."
+            g = msgspec.structs.replace(g, verdict=outer.verdict, within=outer.path, reason=reason)
+        found.append(g)
+    return found
+
+
+def _inside(path: str, outer: str) -> bool:
+    return len(path) > len(outer) and path.startswith(outer) and path[len(outer)] in ".["
+
+
+# --- the live heap ---
+
+
+def _line(moments: Sequence[_Moment], measure: Callable[[_Moment], int | None]) -> Line | None:
+    values = [value for m in moments if (value := measure(m)) is not None]
+    if len(values) != len(moments):
+        return None
+    return theil_sen([m.requests for m in moments], values)
+
+
+def _unnamed(experiment: _Experiment, line: Line | None) -> list[Growth]:
+    """Growth of the live heap that no container accounts for, as of buffers that an extension module holds."""
+    batches, after = experiment.batches, experiment.after
+    if line is None or after is None or line.low < UNNAMED_BYTES_PER_REQUEST:
+        return []
+    values = [m.unnamed_bytes or 0 for m in batches]
+    asked = _steps(batches, lambda m: m.requests)
+    grew = [later - earlier for earlier, later in pairwise(values)]
+    more = after.requests - batches[-1].requests
+    came = (after.unnamed_bytes or 0) - values[-1]
+    if not all(step > 0 for step in grew) or not _goes_on(grew, asked) or came < CAME * line.low * more:
+        return []
+    hidden = _steps(batches, lambda m: m.census.opaque)
+    held = any(step > 0 for step in hidden)
+    statement = (
+        f"The live heap grew by {line.estimate:,.0f} bytes per request ({line.low:,.0f} to {line.high:,.0f}), in every batch and on "
+        "under load, and no container accounts for it"
+    )
+    return [
+        Growth(
+            path=LIVE_HEAP,
+            kind="bytes",
+            owner="app",
+            verdict="inconclusive" if held else PER_REQUEST,
+            per_request=line.estimate,
+            per_session=None,
+            exact=False,
+            length=values[-1],
+            cap=None,
+            pinned_bytes=max(0, (experiment.last.unnamed_bytes or 0) - (experiment.start.unnamed_bytes or 0)),
+            bytes_per_request=line.estimate,
+            reason=(
+                f"{statement}; objects of extension modules, which cannot be looked into, became more too."
+                if held
+                else f"{statement}: it is held outside of Python, or in a library."
+            ),
+        )
+    ]
+
+
+# --- arithmetic ---
+
+
+def _steps(moments: Sequence[_Moment], of: Callable[[_Moment], int]) -> list[int]:
+    return [of(later) - of(earlier) for earlier, later in pairwise(moments)]
+
+
+def _proportional(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
+    """Whether every step grew by the very same for each unit of its weight."""
+    rates = {Fraction(step) / weight for step, weight in zip(grew, weights, strict=True) if weight}
+    return len(rates) == 1 and all(not step for step, w in zip(grew, weights, strict=True) if not w)
+
+
+def _goes_on(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
+    """Whether the later half of the steps grew at least `GOES_ON` times as fast as the first half."""
+    half = len(grew) // 2
+    early, late = sum(weights[:half]), sum(weights[-half:])
+    if not early or not late:
+        return False
+    return Fraction(sum(grew[-half:])) / late >= GOES_ON * Fraction(sum(grew[:half])) / early
+
+
+def _declared(grew: Sequence[int], moments: Sequence[_Moment]) -> str | None:
+    """The variable to which exactly as many entries were added on purpose, in every step."""
+    for name in sorted(moments[-1].declared):
+        added = _steps(moments, lambda m, name=name: m.declared[name])  # type: ignore[misc]
+        if sum(added) and added == list(grew):
+            return name
+    return None
+
+
+# --- the verdict ---
+
+
+def check_growth(growth: Sequence[Growth], basis: GrowthBasis) -> list[Check]:
+    """The two checks on memory."""
+    return [_check(name, growth, basis) for name in (PER_REQUEST, PER_SESSION)]
+
+
+def _check(name: str, growth: Sequence[Growth], basis: GrowthBasis) -> Check:
+    evidence = (
+        {"batches": basis.batches, "requests": basis.requests}
+        if name == PER_REQUEST
+        else {"rounds": basis.rounds, "sessions": basis.sessions}
+    ) | {"paths": basis.paths, "grown": len(growth)}
+    if name in basis.not_judged:
+        applies = name not in basis.not_applicable
+        return Check(
+            name=name,
+            verdict="unknown" if applies else "pass",
+            applies=applies,
+            reason=basis.not_judged[name],
+            evidence={},
+        )
+    leaks = [g for g in growth if g.verdict == name and g.within is None]
+    per = "per_request" if name == PER_REQUEST else "per_session"
+    doubtful = [
+        g for g in growth if g.verdict == "inconclusive" and g.within is None and (getattr(g, per) or 0) > 0
+    ]
+    verdict: Verdict = "fail" if leaks else "inconclusive" if doubtful else "pass"
+    return Check(
+        name=name,
+        verdict=verdict,
+        reason=_reason(name, leaks, doubtful, basis),
+        evidence=evidence,
+        anomalies=[_anomaly(name, g, basis) for g in leaks],
+        anomalies_total=len(leaks),
+    )
+
+
+def _reason(name: str, leaks: Sequence[Growth], doubtful: Sequence[Growth], basis: GrowthBasis) -> str:
+    unit, number = ("request", basis.requests) if name == PER_REQUEST else ("session", basis.sessions)
+    if leaks:
+        named = ", ".join(g.path for g in leaks[:3]) + (" …" if len(leaks) > 3 else "")
+        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and nothing of it is let go."
+    reason = f"Nothing grew with each of {number:,} {unit}s and was kept."
+    if doubtful:
+        first = doubtful[0]
+        return f"{first.path} may leak with every {unit}, or not: {first.reason[0].lower()}{first.reason[1:]}"
+    return reason
+
+
+def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
+    if g.path == LIVE_HEAP:
+        return Anomaly(
+            kind=name,
+            sessions=[],
+            variable=g.path,
+            occurrences=basis.requests,
+            witness=[],
+            explanation=g.reason,
+        )
+    what = "bytes" if g.kind in _BYTES else "entries"
+    number = g.per_request if name == PER_REQUEST else g.per_session
+    pins = g.bytes_per_request if name == PER_REQUEST else g.bytes_per_session
+    unit = f"`{g.per_action}`" if name == PER_REQUEST and g.per_action else name.removeprefix("leak-per-")
+    over = (
+        f"{basis.batches} batches of {basis.requests // max(1, basis.batches)} requests"
+        if name == PER_REQUEST
+        else f"{basis.rounds} rounds of {basis.sessions // max(1, basis.rounds)} sessions that came and went"
+    )
+    end = (
+        "It went on growing under load, and nothing of it went when all sessions had closed."
+        if name == PER_REQUEST
+        else "It had grown alike with the first sessions, and nothing of that went when they had closed."
+    )
+    bytes_text = f" and pins about {max(0, pins or 0):,.0f} B per {name.removeprefix('leak-per-')}"
+    return Anomaly(
+        kind=name,
+        sessions=[],
+        variable=g.path,
+        occurrences=round((number or 0) * (basis.requests if name == PER_REQUEST else basis.sessions)),
+        witness=[],
+        explanation=(
+            f"{g.path} (a {g.kind}{'' if g.owner == 'app' else ' of Gradio’s own'}) grew by {'exactly' if g.exact else 'about'} "
+            f"{number:,.2f} {what} per {unit} over {over}{bytes_text}. {end} It holds {g.length:,} {what} now."
+        ),
+    )
