@@ -187,8 +187,8 @@ def shorten(value: Any, relevant: list[Any]) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return "[" + ", ".join(_text(v) for v in value) + "]"
-    return value if isinstance(value, str) else repr(value)
+        return "[" + ", ".join(repr(v) if isinstance(v, str) and "," in v else _text(v) for v in value) + "]"
+    return value if isinstance(value, str) and value and value.isprintable() else repr(value)
 
 
 def _witness(

@@ -22,6 +22,7 @@ CROSS_SESSION_READ = "cross-session-read"
 GARBAGE_READ = "garbage-read"
 RESURRECTED_STATE = "resurrected-state"
 RESET = "reset"
+MONOTONIC_READS = "monotonic-reads"
 
 
 def examine_values(index: Index, found: Found) -> None:
@@ -90,14 +91,21 @@ def _values(index: Index, variable: str, model: StateVariable, read: Operation, 
         places = [("", value) for value in observed]
     else:
         places = list(observed.items()) if model.model == "record" else [("", observed)]
+    unowned: list[tuple[str, Any]] = []
     for name, value in places:
         own = ledger.by_value.get((name, key(value)))
         if own:
             _not_yet(index, variable, read, value, own, found)
-        elif _is_default(model, name, value):
-            continue
-        else:
-            _unowned(index, variable, ledger, read, name, value, found)
+        elif not _is_default(model, name, value):
+            unowned.append((name, value))
+    if not unowned:
+        return
+    writers = index.writers[variable]
+    foreign = [(name, value, writers.get((name, key(value)), [])) for name, value in unowned]
+    # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
+    alone = all(any(index.earlier_session(read.session, w.session) for w in by) for _, _, by in foreign if by)
+    for name, value, by in foreign:
+        _unowned(index, variable, ledger, read, name, value, by, alone, found)
 
 
 def _is_default(model: StateVariable, name: str, value: Any) -> bool:
@@ -131,9 +139,17 @@ def _not_yet(
 
 
 def _unowned(
-    index: Index, variable: str, ledger: Ledger, read: Operation, name: str, value: Any, found: Found
+    index: Index,
+    variable: str,
+    ledger: Ledger,
+    read: Operation,
+    name: str,
+    value: Any,
+    writers: list[Operation],
+    alone: bool,
+    found: Found,
 ) -> None:
-    """A value that its owner did not write."""
+    """A value that its owner did not write; alone if nothing of other people's is there."""
     refused = index.refused[variable].get(key(value))
     if refused is not None:
         if found.of(GARBAGE_READ).first(variable, [read.session]):
@@ -151,13 +167,12 @@ def _unowned(
                 relevant=[value],
             )
         return
-    writers = index.writers[variable].get((name, key(value)), [])
     if not writers:
         if not _by_its_token(index, variable, read, value, found):
             why = f"which no recorded operation can have written{f' to {name}' if name else ''}"
             _garbage(variable, read, value, found, why)
         return
-    earlier = [w for w in writers if index.earlier_session(read.session, w.session)]
+    earlier = [w for w in writers if index.earlier_session(read.session, w.session)] if alone else []
     writer = earlier[0] if earlier else writers[0]
     sessions = [writer.session, read.session]
     kind = RESURRECTED_STATE if earlier else CROSS_SESSION_READ
@@ -203,45 +218,53 @@ def _garbage(variable: str, read: Operation, value: Any, found: Found, why: str)
 
 
 def _by_its_token(index: Index, variable: str, read: Operation, value: Any, found: Found) -> bool:
-    """A value that no record explains, but whose token names a session whose records may be incomplete.
+    """A value that no operation on record wrote to this variable, but whose token names a session.
 
     Returns:
-        Whether a token says who wrote it, though the record of that is not there.
+        Whether that says enough of where the value comes from: from a session of another owner, or from one whose records
+        may be incomplete.
     """
-    named = writers_by_token(index, value)
+    mine = index.owner_of(variable, read.session)
+    named = [
+        (session, worker)
+        for session, worker in sessions_named(index, value)
+        if worker in index.incomplete or (session in index.sessions and session != read.session)
+    ]
     if index.state[variable].scope == "everyone":
-        return bool(named)
+        return any(worker in index.incomplete for _, worker in named)
     for session, worker in named:
-        if session == read.session or index.owner_of(variable, session) == index.owner_of(
-            variable, read.session
-        ):
+        if session == read.session or index.owner_of(variable, session) == mine:
             continue
         sessions = [session, read.session]
         if not found.of(CROSS_SESSION_READ).first(variable, sessions):
             continue
+        why = (
+            f"The write itself is not on record, since the records of worker {worker} are incomplete."
+            if worker in index.incomplete
+            else f"{session} did not write it to {variable}, but elsewhere."
+        )
         found.of(CROSS_SESSION_READ).describe(
             variable=variable,
             sessions=sessions,
             witness=[(read, f"read {variable} = {show(read.reads[variable], [value])}")],
             conclusion=(
                 f"A saw {show(value)}, whose token names {session} as its writer: state crossed from {session} to "
-                f"{read.session}. The write itself is not on record, since the records of worker {worker} are incomplete."
+                f"{read.session}. {why}"
             ),
             relevant=[value],
         )
-    return bool(named)
+    return any(
+        worker in index.incomplete or index.owner_of(variable, session) != mine for session, worker in named
+    )
 
 
-def writers_by_token(index: Index, value: Any) -> list[tuple[str, str]]:
-    """Sessions, with their workers, that tokens in a value name as writers, and whose records may be incomplete."""
-    incomplete = index.incomplete
-    if not incomplete:
-        return []
+def sessions_named(index: Index, value: Any) -> list[tuple[str, str]]:
+    """Sessions of this run that tokens in a value name as writers, with their workers."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     named: dict[tuple[str, str], None] = {}
     for name in tokens.find(text):
         token = tokens.parse(name)
-        if token is not None and token.run == index.history.fleet.run_tag and str(token.worker) in incomplete:
+        if token is not None and token.run == index.history.fleet.run_tag:
             named[token.session_id, str(token.worker)] = None
     return list(named)
 
@@ -282,6 +305,7 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
         mine = kept.setdefault(owner, read)
         if mine is not read:
             found.count(RESET, "reads_of_what_had_been_seen_before")
+            found.count(MONOTONIC_READS, "pairs_of_reads")
         before = mine.reads[variable]
         if key(before) == key(value):
             continue

@@ -152,7 +152,7 @@ def report(variable: str, gap: Gap, found: Found) -> None:
         return
     expected, relevant = show(gap.expected), [gap.expected]
     seen = show(gap.read.reads[variable], relevant)
-    clause = wrote(gap.write, variable, gap.name) + (f", the last of {gap.count}" if gap.count else "")
+    clause = wrote(gap.write, variable, gap.name) + (f", the last of {gap.count}" if gap.count > 1 else "")
     own = gap.write is gap.read
     missing = (
         gap.read,
@@ -169,10 +169,7 @@ def report(variable: str, gap: Gap, found: Found) -> None:
     )
     if kind == LOST_UPDATE:
         itself = " itself" if own else ""
-        conclusion = (
-            f"The read{itself} had to show {expected}, but it does not, and no later read of {gap.read.session} does: "
-            "the update is lost."
-        )
+        conclusion = f"The read{itself} had to show {expected}, but it does not, and no later read does: the update is lost."
     elif kind == READ_YOUR_WRITES:
         witness += after
         conclusion = (
@@ -189,15 +186,22 @@ def report(variable: str, gap: Gap, found: Found) -> None:
             f"{expected} was written before a later value was, but the read shows the later one without it, and only "
             f"{_letter(len(witness))} shows it: the writes took effect in another order than they were made."
         )
-    elif kind == MONOTONIC_READS:
-        witness = [(gap.write, clause), *before, (gap.read, f"then read {variable} = {seen}"), *after]
-        conclusion = (
-            f"B had shown {expected}, so C, which began later, had to show it: what was read went back"
-        )
-        conclusion += " for a while." if after else "."
     else:
-        witness = [(gap.write, clause), *before, (gap.read, f"then read {variable} = {seen}")]
-        conclusion = f"B had shown that {expected} persisted, but C shows nothing of what had been there: the state was reset."
+        first = [] if gap.write is gap.shown_by else [(gap.write, clause)]
+        witness = [*first, *before, (gap.read, f"then read {variable} = {seen}")]
+        shown, missed = _letter(len(witness) - 1), _letter(len(witness))
+        if kind == MONOTONIC_READS:
+            witness += after
+            conclusion = (
+                f"{shown} had shown {'as much' if gap.count else expected}, so {missed}, which began later, had to show it: "
+                f"what was read went back{' for a while' if after else ''}."
+            )
+        else:
+            what = "that counts" if gap.count else f"that {expected}"
+            conclusion = (
+                f"{shown} had shown {what} persisted, but {missed} shows nothing of what had been there: "
+                "the state was reset."
+            )
     found.of(kind).describe(
         variable=variable, sessions=sessions, witness=witness, conclusion=conclusion, relevant=relevant
     )

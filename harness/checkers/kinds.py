@@ -143,7 +143,7 @@ KINDS = (
     ),
     Kind(
         name="monotonic-reads",
-        models=_STATE,
+        models=(*_STATE, "assigned"),
         evidence="pairs_of_reads",
         failed="a read went back behind an earlier one",
         passed="pairs of a read and a later one did the later go back",

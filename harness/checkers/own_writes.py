@@ -87,9 +87,9 @@ class _List:
         for read in self._ledger.reads:
             if not isinstance(read.reads[self._variable], list):
                 continue
-            shown = self._shown(read)
+            shown, mixed = self._shown(read)
             self._order(read, shown)
-            self._cleared(read, shown)
+            self._cleared(read, shown, mixed)
             for write in shown.values():
                 self._gaps.shown(write, read)
             self._missing(read, shown)
@@ -99,8 +99,9 @@ class _List:
                 self._vanished(earlier, read, shown)
         report_all(self._variable, self._gaps.all(), self._found)
 
-    def _shown(self, read: Operation) -> dict[int, Operation]:
-        """The owner's writes that a read shows, by identity, in the order in which it shows them."""
+    def _shown(self, read: Operation) -> tuple[dict[int, Operation], bool]:
+        """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too."""
+        mixed = False
         shown: dict[int, Operation] = {}
         times: dict[Any, int] = {}
         by_value = self._ledger.by_value
@@ -108,6 +109,7 @@ class _List:
             place = ("", key(value))
             own = by_value.get(place)
             if not own:
+                mixed = mixed or place in self._index.writers[self._variable]
                 continue
             count = times.get(place, 0)
             times[place] = count + 1
@@ -117,7 +119,7 @@ class _List:
                 self._twice(read, value, own[0])
         if shown:
             self._found.count(DUPLICATE_EFFECT, "own_values_shown", len(shown))
-        return shown
+        return shown, mixed
 
     def _twice(self, read: Operation, value: Any, write: Operation) -> None:
         seen = f"read {self._variable} = {show(read.reads[self._variable], [value])}"
@@ -165,14 +167,14 @@ class _List:
                 )
                 return
 
-    def _cleared(self, read: Operation, shown: dict[int, Operation]) -> None:
-        """What was cleared must not be there."""
+    def _cleared(self, read: Operation, shown: dict[int, Operation], mixed: bool) -> None:
+        """What was cleared must not be there. Amid other people's state it is a part of that, which is reported as such."""
         cleared_ns = self._ledger.surely_cleared_at(read)
         if cleared_ns == -math.inf:
             return
         self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear")
         for write in shown.values():
-            if end_of(write) <= cleared_ns:
+            if not mixed and end_of(write) <= cleared_ns:
                 value = _element(write, self._variable)
                 report_cleared(self._ledger, write, read, cleared_ns, value, "", self._found)
 

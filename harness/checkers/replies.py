@@ -6,7 +6,7 @@ import bisect
 from typing import Any
 
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.foreign import CROSS_SESSION_READ, GARBAGE_READ, writers_by_token
+from harness.checkers.foreign import CROSS_SESSION_READ, GARBAGE_READ, sessions_named
 from harness.checkers.gaps import LOST_UPDATE
 from harness.checkers.index import Index, key
 from harness.records import Operation
@@ -55,37 +55,45 @@ def _other(index: Index, variable: str, model: str, read: Operation, value: Any,
         _unknown(index, variable, model, read, value, seen, found)
         return
     same = writer.session == read.session
+    findings: list[tuple[str, str]] = []
     if model == "answer":
-        kind = MISDELIVERED_RESPONSE
         whose = f"A, another operation of {writer.session}" if same else f"{writer.session}, another session"
-        conclusion = (
-            f"B was answered with {show(value)}, which {whose}, had asked: the response was misdelivered."
+        findings.append(
+            (
+                MISDELIVERED_RESPONSE,
+                f"B was answered with {show(value)}, which {whose}, had asked: the response was misdelivered.",
+            )
         )
-    elif same:
-        kind = NON_ATOMIC_CHAIN
-        conclusion = f"A step of B worked on {show(value)}, which A had begun with: the chains of {read.session} were mixed."
     else:
-        kind = CROSS_SESSION_READ
-        conclusion = (
-            f"A step of B worked on {show(value)}, which only {writer.session} ever began with: "
-            f"state crossed from {writer.session} to {read.session}."
+        mixed = f"the chains of {read.session} were mixed" if same else "two chains were mixed"
+        findings.append(
+            (NON_ATOMIC_CHAIN, f"A step of B worked on {show(value)}, which A had begun with: {mixed}.")
         )
+        if not same:
+            findings.append(
+                (
+                    CROSS_SESSION_READ,
+                    f"A step of B worked on {show(value)}, which only {writer.session} ever began with: "
+                    f"state crossed from {writer.session} to {read.session}.",
+                )
+            )
     sessions = involved(writer, read)
-    if found.of(kind).first(variable, sessions):
-        found.of(kind).describe(
-            variable=variable,
-            sessions=sessions,
-            witness=[(writer, wrote(writer, variable)), (read, seen)],
-            conclusion=conclusion,
-            relevant=relevant,
-        )
+    for kind, conclusion in findings:
+        if found.of(kind).first(variable, sessions):
+            found.of(kind).describe(
+                variable=variable,
+                sessions=sessions,
+                witness=[(writer, wrote(writer, variable)), (read, seen)],
+                conclusion=conclusion,
+                relevant=relevant,
+            )
 
 
 def _unknown(
     index: Index, variable: str, model: str, read: Operation, value: Any, seen: str, found: Found
 ) -> None:
     """What was shown is nobody's on record."""
-    named = writers_by_token(index, value)
+    named = [(s, worker) for s, worker in sessions_named(index, value) if worker in index.incomplete]
     foreign = [(session, worker) for session, worker in named if session != read.session]
     if named and not foreign:
         return
