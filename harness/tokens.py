@@ -12,7 +12,8 @@ import re
 import zlib
 from typing import NamedTuple
 
-_TOKEN = re.compile(r"\bt-([0-9a-f]{4,})-(\d+)-(\d+)-(\d+)-([0-9a-f]{4})\b")
+# Whatever stands before and after: a token that was joined to other text is still one. The checksum tells.
+_TOKEN = re.compile(r"t-([0-9a-f]{4,})-(\d+)-(\d+)-(\d+)-([0-9a-f]{4})")
 
 
 class Token(NamedTuple):

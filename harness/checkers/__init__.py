@@ -12,6 +12,7 @@ from harness.checkers.completeness import check_completeness, sessions_by_worker
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.kinds import KINDS
+from harness.checkers.sightings import SIGHTINGS
 from harness.history import Fleet, History
 from harness.records import (
     SCHEMA_VERSION,
@@ -38,7 +39,7 @@ class Checker(Protocol):
         """Examine a history."""
 
 
-CHECKERS: tuple[Checker, ...] = KINDS
+CHECKERS: tuple[Checker, ...] = (*KINDS, *SIGHTINGS)
 
 
 def check_history(

@@ -116,6 +116,16 @@ class LoadSession:
         if self.errors:
             raise SessionRetired(action)
 
+    def look_around(self) -> None:
+        """Look at what the app says of itself after all that has happened, as an operation.
+
+        Raises:
+            SessionRetired: nobody knows what it says.
+        """
+        if isinstance(self.page, GradioPage):
+            with self.operation("look-around", {}):
+                self.page.look_around()
+
     def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
         """Do several actions at the same time, each in a greenlet of its own, and wait until all have ended.
 

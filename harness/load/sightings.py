@@ -36,6 +36,9 @@ _MAX_TOLD = 512
 _MAX_HITS = 1000
 _MAX_PICTURE_BYTES = 8_000_000
 _MAX_TEXT_BYTES = 1_000_000
+# Longer than any token.
+_TOKEN_LENGTH = 64
+_MAX_JOINT = 1000
 
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -79,6 +82,7 @@ class Registry:
         self._owners: dict[str, str] = {}
         self._by_token: dict[str, list[_Secret]] = {}
         self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
+        self.longest = _TOKEN_LENGTH
 
     def wrote(self, user: str, effects: Mapping[str, Effect]) -> None:
         """Take note of what is about to be written where others may see it."""
@@ -106,6 +110,7 @@ class Registry:
                 f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
             )
         secret = _Secret(text, tuple(dict.fromkeys(_forms(text))))
+        self.longest = min(_MAX_JOINT, max(self.longest, len(text)))
         names = self.token.findall(text.encode())
         for name in names:
             kept = self._by_token.setdefault(name.decode(), [])
@@ -162,6 +167,11 @@ class SessionWatch:
         """Names of components in which tokens of any session may stand."""
         return self._registry.shared
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest text that is looked for, in characters."""
+        return self._registry.longest
+
     def secret(self, text: str) -> None:
         """From now on, no response may hold this text.
 
@@ -180,6 +190,10 @@ class SessionWatch:
     def look(self, content: bytes) -> Sequence[Finding]:
         """Search a response; what is found is to be passed to `saw`, with where it stood."""
         self._looked += 1
+        return self.search(content)
+
+    def search(self, content: bytes) -> Sequence[Finding]:
+        """Search a part of a response that has been looked at."""
         registry = self._registry
         found: dict[tuple[Kind, str], Finding] = {}
         if registry.prefix in content and (
@@ -256,7 +270,9 @@ class SessionWatch:
 
 
 def _literal(content: bytes, at: int) -> str:
-    return content[at : at + 24].decode("ascii", "replace")
+    """The base64 at a place, so much of it as is enough to find it again."""
+    run = _BASE64_RUN.match(content, at, at + 24)
+    return run.group().decode() if run else ""
 
 
 def _cut(text: str) -> str:

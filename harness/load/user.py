@@ -28,7 +28,7 @@ from harness.load.sightings import Registry, SessionWatch
 from harness.page.gradio_page import Browser, GradioPage
 from harness.page.outcomes import PageMisuse
 from harness.page.stock import StockPage
-from harness.records import Driver, Profile
+from harness.records import DRAIN_PHASE, Driver, Profile
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
@@ -166,7 +166,11 @@ class GradioUser(User):  # type: ignore[misc]
         watch = SessionWatch(registry, worker=worker, number=number, user=user)
         return LoadSession(
             self.page_class(
-                self.host, timeout_s=self.timeout_s, auth=auth or self.auth, browser=self._browser
+                self.host,
+                timeout_s=self.timeout_s,
+                auth=auth or self.auth,
+                browser=self._browser,
+                watcher=watch,
             ),
             recorder,
             run_tag=registry.run_tag,
@@ -206,6 +210,7 @@ class Director:
         hold_failures: sessions of the current step that could not be opened or given their state.
         holders: those that hold a session with its state, in the order in which they began.
         unanswered: holders that acted once more, since the last one that got an answer.
+        looked_around: somebody has asked the app, after the load, what it says of itself.
         idle: users with an open session that wait for an arrival, the longest waiting first.
         in_use: users that answer arrivals, idle or not.
     """
@@ -242,6 +247,7 @@ class Director:
         self.turns = gevent.lock.BoundedSemaphore(_HOLDERS_AT_WORK)
         self.hold_failures = 0
         self.unanswered = 0
+        self.looked_around = False
         self.sessions = 0
         self.idle: deque[ScenarioUser] = deque()
         self.in_use = 0
@@ -346,6 +352,9 @@ class ScenarioUser(GradioUser):
                     director.unanswered += 1
                     self._attempt(workload.act)
                     director.unanswered = 0
+                    if director.recorder.phase == DRAIN_PHASE and not director.looked_around:
+                        director.looked_around = True
+                        self.session.look_around()
         except SessionRetired:
             pass
         finally:

@@ -6,7 +6,7 @@ A blueprint never changes, so that all tabs of an app share one. What `gr.render
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal
 
 import msgspec
@@ -61,6 +61,7 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
         queued: whether it goes through the queue.
         cancels: ids of the dependencies whose running events it ends.
         props_of: positions of the inputs that are sent with all their properties.
+        state_outputs: positions of the outputs that are State, of which the server sends nothing.
     """
 
     id: int
@@ -75,6 +76,7 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
     trigger_mode: TriggerMode
     cancels: list[int]
     props_of: list[int]
+    state_outputs: list[int]
     streaming: bool
     rendered_in: int | None
 
@@ -111,12 +113,13 @@ class Blueprint:
         self._raw_dependencies = list(dependencies)
         self._parents = parents
         self.then_after_failure = then_after_failure
-        self.components = {raw["id"]: _component(raw) for raw in self._raw_components}
+        self.components = {raw["id"]: component_of(raw) for raw in self._raw_components}
+        hidden = {component.id for component in self.components.values() if component.type == "state"}
         self.dependencies: dict[int, Dependency] = {}
         self._listeners: dict[tuple[int | None, str], list[Dependency]] = {}
         followers: dict[int, dict[str, list[int]]] = {}
         for place, raw in enumerate(self._raw_dependencies):
-            dependency = _dependency(raw, place)
+            dependency = _dependency(raw, place, hidden)
             self.dependencies[dependency.id] = dependency
             for target in dependency.targets:
                 self._listeners.setdefault(target, []).append(dependency)
@@ -233,7 +236,8 @@ class Blueprint:
         return f"It has {shown}{' …' if len(usable) > 20 else ''}." if usable else "It has none with a name."
 
 
-def _component(raw: Mapping[str, Any]) -> Component:
+def component_of(raw: Mapping[str, Any]) -> Component:
+    """A component as a config describes it."""
     props = raw.get("props") or {}
     name = props.get("label")
     if not name and raw["type"] in (
@@ -259,7 +263,7 @@ def _rendered_in(raw: Mapping[str, Any]) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _dependency(raw: Mapping[str, Any], place: int) -> Dependency:
+def _dependency(raw: Mapping[str, Any], place: int, hidden: Set[int]) -> Dependency:
     backend = bool(raw.get("backend_fn", True))
     # Where Python was translated for the page, the function is still there on the server, and does the same.
     source = raw.get("js")
@@ -282,6 +286,7 @@ def _dependency(raw: Mapping[str, Any], place: int) -> Dependency:
         trigger_mode=mode if mode in ("once", "multiple", "always_last") else "multiple",
         cancels=list(raw.get("cancels") or []),
         props_of=list(raw.get("component_prop_inputs") or []),
+        state_outputs=[n for n, output in enumerate(raw["outputs"]) if output in hidden],
         streaming=raw.get("connection") == "stream",
         rendered_in=raw.get("rendered_in"),
     )

@@ -7,7 +7,7 @@ the whole value for each diff, which makes a long chat quadratic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Edit = tuple[str, Sequence[int | str], Any]
@@ -25,6 +25,28 @@ def apply(value: Any, edits: Sequence[Edit]) -> Any:
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"the edit does not fit: {error!r}") from error
     return value
+
+
+def joints(value: Any, edits: Sequence[Edit], margin: int) -> Iterator[str]:
+    """The places where edits have appended something to a text: the text for so many characters before and after.
+
+    Args:
+        value: after the edits.
+        edits: those that made it.
+        margin: characters on either side.
+    """
+    for action, path, operand in edits:
+        if action != "append" or not isinstance(operand, str):
+            continue
+        text = value
+        try:
+            for name in path:
+                text = text[int(name) if isinstance(text, list) else name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue  # another edit has taken it away
+        if isinstance(text, str):
+            at = len(text) - len(operand)
+            yield text[max(0, at - margin) : at + margin]
 
 
 def _apply(target: Any, path: Sequence[int | str], action: str, operand: Any) -> Any:

@@ -19,6 +19,7 @@ from geventhttpclient.response import HTTPParseError
 from harness.page import diffs
 from harness.page.outcomes import OperationFailed, OperationUnknown
 from harness.page.transport import EventStream, Transport
+from harness.page.watching import Lookout
 
 NewsKind = Literal["partial", "completed", "failed", "broken", "log"]
 _SILENT = frozenset({"heartbeat", "estimation", "progress", "process_starts"})
@@ -29,6 +30,7 @@ class Event:
 
     Attributes:
         id: Gradio's name for it.
+        fn_index: number of the dependency that it belongs to.
         accepted_ns, started_ns, first_output_ns, completed_ns: monotonic nanoseconds: the server had queued it, had
             started to work on it, its first partial output and its end had arrived; None for what did not happen.
         cancelled: nobody wants to hear of it any more.
@@ -42,13 +44,15 @@ class Event:
         "completed_ns",
         "context",
         "first_output_ns",
+        "fn_index",
         "id",
         "inbox",
         "started_ns",
     )
 
-    def __init__(self, inbox: Inbox, context: Any) -> None:
+    def __init__(self, inbox: Inbox, fn_index: int, context: Any) -> None:
         self.inbox = inbox
+        self.fn_index = fn_index
         self.context = context
         self.id = ""
         self.accepted_ns: int | None = None
@@ -58,13 +62,22 @@ class Event:
         self.cancelled = False
         self._partial: list[Any] | None = None
 
-    def undiffed(self, data: list[Any]) -> list[Any]:
+    def undiffed(self, data: list[Any], lookout: Lookout) -> list[Any]:
         """The outputs of a message of which all but the first are diffs to the one before."""
         if self._partial is None:
             self._partial = data
         else:
             before = self._partial + [None] * (len(data) - len(self._partial))
             self._partial = [diffs.apply(old, edits) for old, edits in zip(before, data, strict=False)]
+            margin = lookout.watcher.longest
+            lookout.joints(
+                self.fn_index,
+                (
+                    (place, text)
+                    for place, (value, edits) in enumerate(zip(self._partial, data, strict=False))
+                    for text in diffs.joints(value, edits, margin)
+                ),
+            )
         return self._partial
 
 
@@ -118,6 +131,7 @@ class EventQueue:
         prefix: of the app's API, `gradio_api/` or empty.
         diffed: whether partial outputs come as diffs.
         on_strange: told of messages that no known Gradio sends.
+        lookout: looks at every message.
     """
 
     def __init__(
@@ -128,15 +142,17 @@ class EventQueue:
         *,
         diffed: bool,
         on_strange: Callable[[str], None],
+        lookout: Lookout,
     ) -> None:
         self._transport = transport
         self._join_path = f"{prefix}queue/join"
         self._stream_path = f"{prefix}queue/data?session_hash={session_hash}"
         self._diffed = diffed
         self._on_strange = on_strange
+        self._lookout = lookout
         self._stream: EventStream | None = None
         self._pending: dict[str, Event] = {}
-        self._early: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self._early: dict[str, list[tuple[int, bytes, dict[str, Any]]]] = {}
         self._joining = 0
         self._heard = 0
         self._reading = False
@@ -155,7 +171,7 @@ class EventQueue:
         """
         if self._pending:
             self._read_apart()
-        event = Event(inbox, context)
+        event = Event(inbox, body["fn_index"], context)
         self._joining += 1
         try:
             status, answer = self._transport.post(self._join_path, body)
@@ -173,8 +189,8 @@ class EventQueue:
             raise OperationUnknown("protocol", f"queue/join: {error}") from error
         self._pending[event.id] = event
         # A message can overtake the answer to the request that created its event.
-        for arrived_ns, message in early.pop(event.id, ()):
-            self._digest(event, arrived_ns, message)
+        for arrived_ns, line, message in early.pop(event.id, ()):
+            self._digest(event, arrived_ns, line, message)
         return event
 
     def wait(self, inbox: Inbox, done: Callable[[], bool]) -> None:
@@ -270,7 +286,7 @@ class EventQueue:
             OSError, HTTPParseError: the connection broke.
             OperationUnknown: the server says that something is wrong with the session, or itself.
         """
-        for arrived_ns, message in stream.messages():
+        for arrived_ns, line, message in stream.messages():
             kind = _kind(message)
             if kind == "close_stream":
                 stream.finish()
@@ -280,21 +296,26 @@ class EventQueue:
             if event_id is not None:
                 event = self._pending.get(event_id)
                 if event is not None:
-                    self._digest(event, arrived_ns, message)
+                    self._digest(event, arrived_ns, line, message)
                 elif self._joining:
-                    self._early.setdefault(event_id, []).append((arrived_ns, message))
+                    self._early.setdefault(event_id, []).append((arrived_ns, line, message))
+                else:
+                    self._lookout.message(None, line, message)
             elif kind == "unexpected_error":
+                self._lookout.message(None, line, message)
                 text = message.get("message") or "no reason given"
                 raise OperationUnknown("protocol", f"the server reports an unexpected error: {text}")
             elif kind not in _SILENT:
+                self._lookout.message(None, line, message)
                 self._on_strange(f"a message of the unknown kind {kind!r} without an event")
             if enough():
                 return True
         return False
 
-    def _digest(self, event: Event, arrived_ns: int, message: dict[str, Any]) -> None:
+    def _digest(self, event: Event, arrived_ns: int, line: bytes, message: dict[str, Any]) -> None:
         self._heard += 1
         kind = message["msg"]
+        self._lookout.message(event.fn_index, line, message)
         if kind == "process_starts":
             event.started_ns = arrived_ns
         elif kind == "process_completed":
@@ -304,6 +325,7 @@ class EventQueue:
             if not message.get("success", True) or "error" in output:
                 event.inbox.put(News(event, "failed", output.get("error")))
             else:
+                self._lookout.outputs(event.fn_index, output.get("data") or (), "the result")
                 event.inbox.put(News(event, "completed", output))
         elif kind in ("process_generating", "process_streaming"):
             if not message.get("success", True):
@@ -311,7 +333,8 @@ class EventQueue:
             output = _output(message)
             event.first_output_ns = event.first_output_ns or arrived_ns
             if self._diffed and kind == "process_generating":
-                output = {**output, "data": event.undiffed(output.get("data") or [])}
+                output = {**output, "data": event.undiffed(output.get("data") or [], self._lookout)}
+            self._lookout.outputs(event.fn_index, output.get("data") or (), "a partial output")
             event.inbox.put(News(event, "partial", output))
         elif kind == "log":
             event.inbox.put(News(event, "log", message))

@@ -30,6 +30,7 @@ from harness.page.outcomes import LoginRequired, OperationFailed, OperationUnkno
 from harness.page.protocol import Protocol, fetch, protocol_of
 from harness.page.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
 from harness.page.transport import Transport
+from harness.page.watching import NOBODY, Lookout, Watcher, state_described, state_held
 
 Act = Callable[[Tab, Activity], None]
 
@@ -173,6 +174,7 @@ class GradioPage(Timed):
         timeout_s: longest wait for everything that one action sets off.
         auth: name and password, for an app that asks for a login.
         browser: what the person's browser keeps; give the same one to their next page.
+        watcher: looks at everything that the server sends.
 
     Attributes:
         notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
@@ -185,13 +187,15 @@ class GradioPage(Timed):
         *,
         auth: tuple[str, str] | None = None,
         browser: Browser | None = None,
+        watcher: Watcher = NOBODY,
     ) -> None:
         super().__init__()
         self._url = url
         self._timeout_s = timeout_s
         self._auth = auth
         self._browser = browser or Browser()
-        self._transport = Transport(url, timeout_s, self._browser.cookies)
+        self._lookout = Lookout(watcher)
+        self._transport = Transport(url, timeout_s, self._browser.cookies, self._lookout)
         self._protocol: Protocol | None = None
         self._queue: EventQueue | None = None
         self._tab: Tab | None = None
@@ -224,6 +228,7 @@ class GradioPage(Timed):
         """
         protocol = self._protocol = self._enter()
         self._session_hash = str(uuid.uuid4())
+        self._lookout.components(protocol.state_held, "the app's config")
         prefix = protocol.api_prefix.lstrip("/")
         self._queue = EventQueue(
             self._transport,
@@ -231,6 +236,7 @@ class GradioPage(Timed):
             self._session_hash,
             diffed=protocol.protocol != "sse_v1",
             on_strange=self._notice,
+            lookout=self._lookout,
         )
         self._tab = Tab(
             protocol.blueprint,
@@ -240,6 +246,7 @@ class GradioPage(Timed):
             session_hash=self._session_hash,
             storage=self._browser.storage,
             notice=self._notice,
+            lookout=self._lookout,
         )
         if protocol.wants_heartbeat:
             status, socket = self._transport.lasting_stream(f"{prefix}heartbeat/{self._session_hash}")
@@ -271,6 +278,20 @@ class GradioPage(Timed):
                 raise
         self._log_in(*self._auth)
         return protocol_of(self._url, self._transport)
+
+    def look_around(self) -> None:
+        """Look at what the app says of itself now: its configuration, and the description of its endpoints.
+
+        A page fetches the one when it is opened, and the other never.
+
+        Raises:
+            OperationFailed, OperationUnknown: it does not say.
+        """
+        config = msgspec.json.decode(fetch(self._transport, "config"))
+        self._lookout.components(state_held(config["components"]), "the app's config")
+        info = msgspec.json.decode(fetch(self._transport, f"{self._prefix()}info"))
+        self._lookout.components(state_described(info), "the app's info")
+        self._time(Timing(completed_ns=time.monotonic_ns()))
 
     def reload(self) -> None:
         """Load the page again: a new session, in the same browser."""

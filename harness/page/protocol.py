@@ -14,6 +14,7 @@ from gradio_client import Client
 from harness.page.blueprint import Blueprint
 from harness.page.outcomes import LoginRequired, OperationFailed
 from harness.page.transport import Transport
+from harness.page.watching import state_held
 
 # The protocols whose events can be followed: one stream of messages per session. Gradio 4.0 and later speak them,
 # but for the first of them, `sse` of some releases before 4.11.
@@ -30,6 +31,7 @@ class Protocol(Client):  # type: ignore[misc]
         by_api_name: the endpoints that have a name, private ones included.
         beyond: what a simulated page leaves out of this app.
         notices: what has been said about the app at this address, so that it is said once.
+        state_held: State of which the configuration holds a value, each with that value.
     """
 
     def __init__(self, url: str, transport: Transport, config: bytes) -> None:
@@ -59,6 +61,7 @@ class Protocol(Client):  # type: ignore[misc]
             if _has_script(self.config.get(what))
         ]
         self.notices = _notices.setdefault(url, {})
+        self.state_held = state_held(self.config["components"])
 
     def _get_config(self) -> dict[str, Any]:
         config: dict[str, Any] = msgspec.json.decode(self._config)

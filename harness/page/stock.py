@@ -17,6 +17,7 @@ from gradio_client.utils import QueueError
 
 from harness.page.gradio_page import Browser, Timed, Timing
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.watching import NOBODY, Watcher
 
 _PAGE_ONLY = frozenset(
     {"begin", "click", "download", "fill", "prop", "reload", "select", "submit", "trigger", "upload", "value"}
@@ -31,6 +32,7 @@ class StockPage(Timed):
         timeout_s: longest wait for the result of a call.
         auth: name and password, for an app that asks for a login.
         browser: of no use to a client that is none.
+        watcher: told nothing: the client does not show what the server sends.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class StockPage(Timed):
         *,
         auth: tuple[str, str] | None = None,
         browser: Browser | None = None,
+        watcher: Watcher = NOBODY,
     ) -> None:
         super().__init__()
         self._url = url

@@ -18,6 +18,7 @@ from harness.page.blueprint import Blueprint, Component, Dependency
 from harness.page.event_queue import Event, EventQueue, Inbox, Invalid, News
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.page.transport import Transport
+from harness.page.watching import Lookout, state_held
 
 # Components that Gradio's page lets change as soon as they are there, if anything listens to that.
 _CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
@@ -165,6 +166,7 @@ class Tab:
         session_hash: Gradio's name for the session.
         storage: what the browser's local storage holds, for `gr.BrowserState`; outlives the page.
         notice: told, once per app, what this page cannot do.
+        lookout: looks at what comes in.
     """
 
     def __init__(
@@ -177,8 +179,10 @@ class Tab:
         session_hash: str,
         storage: dict[str, Any],
         notice: Callable[[str], None],
+        lookout: Lookout,
     ) -> None:
-        self.blueprint = blueprint
+        self.blueprint = lookout.blueprint = blueprint
+        self._lookout = lookout
         self._queue = queue
         self._transport = transport
         self._prefix = prefix
@@ -414,7 +418,8 @@ class Tab:
 
     def _send_at_once(self, run: _Run, body: dict[str, Any]) -> None:
         """An event with `queue=False`: the answer to the request is its result."""
-        status, answer = self._transport.post(f"{self._prefix}run/predict", body)
+        status, answer = self._transport.post(f"{self._prefix}run/predict", body, look=False)
+        self._lookout.answer(run.dependency.id, answer)
         run.activity.accepted_ns = run.activity.accepted_ns or time.monotonic_ns()
         run.activity.completed_ns = time.monotonic_ns()
         if status == 200:
@@ -423,6 +428,7 @@ class Tab:
             except msgspec.DecodeError as garbled:
                 raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
             output.pop("changed_state_ids", None)  # the page does not look at them here
+            self._lookout.outputs(run.dependency.id, output.get("data") or (), "the answer")
             self._completed(run, output)
             return
         text = answer.decode("utf-8", "replace")[:300]
@@ -560,7 +566,8 @@ class Tab:
 
     def _render(self, render: dict[str, Any], activity: Activity) -> None:
         before = self.blueprint
-        self.blueprint = before.rendered(render)
+        self.blueprint = self._lookout.blueprint = before.rendered(render)
+        self._lookout.components(state_held(render["components"]), "what gr.render made")
         for gone in before.components.keys() - self.blueprint.components.keys():
             self._props.pop(gone, None)
             timer = self._timers.pop(gone, None)

@@ -24,6 +24,7 @@ from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from harness import __version__
 from harness.page.outcomes import OperationFailed, OperationUnknown
+from harness.page.watching import Lookout
 
 # uvicorn closes idle connections after 5 s. A browser would notice and open another; we close them before.
 _IDLE_LIMIT_S = 3.0
@@ -85,6 +86,7 @@ class Transport:
         url: root of the app, `http://host:port/path/`.
         timeout_s: longest wait for the answer to a request.
         cookies: those that the browser has, by name; added to as servers set more.
+        lookout: looks at every answer.
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class Transport:
         "_address",
         "_cookies",
         "_head",
+        "_lookout",
         "_pool",
         "_root",
         "_streams",
@@ -99,13 +102,20 @@ class Transport:
         "_tls",
     )
 
-    def __init__(self, url: str, timeout_s: float, cookies: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float,
+        cookies: dict[str, str] | None = None,
+        lookout: Lookout | None = None,
+    ) -> None:
         parts = urlsplit(url)
         self._root = parts.path.rstrip("/") + "/"
         self._tls = parts.scheme == "https"
         self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._timeout_s = timeout_s
         self._cookies: dict[str, str] = {} if cookies is None else cookies
+        self._lookout = lookout or Lookout()
         self._pool: ConnectionPool | None = None
         self._streams: set[EventStream] = set()
         self._head = self._fixed_headers(parts.netloc.rpartition("@")[2])
@@ -116,9 +126,13 @@ class Transport:
         """GET a path below the app's root: status and body."""
         return self._request("GET", path, b"", "")
 
-    def post(self, path: str, body: Any) -> tuple[int, bytes]:
-        """POST a JSON body: status and body of the answer."""
-        return self._request("POST", path, msgspec.json.encode(body), "application/json")
+    def post(self, path: str, body: Any, *, look: bool = True) -> tuple[int, bytes]:
+        """POST a JSON body: status and body of the answer.
+
+        Args:
+            look: False where the caller knows more of the answer, and shows it to the lookout by itself.
+        """
+        return self._request("POST", path, msgspec.json.encode(body), "application/json", look=look)
 
     def post_form(self, path: str, fields: dict[str, str]) -> tuple[int, bytes]:
         """POST a form, as a login page does."""
@@ -170,7 +184,9 @@ class Transport:
 
     # --- one request ---
 
-    def _request(self, method: str, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+    def _request(
+        self, method: str, path: str, body: bytes, content_type: str, *, look: bool = True
+    ) -> tuple[int, bytes]:
         response = self._send(method, path, body, content_type, "")
         try:
             answer = response.status_code, bytes(response.read())
@@ -178,6 +194,8 @@ class Transport:
             raise _unknown(method, path, error, self._timeout_s) from error
         if (cookies := response.get("set-cookie")) is not None:
             self._keep_cookies(cookies)
+        if look:
+            self._lookout.response(method, path, answer[1])
         return answer
 
     def _send(
@@ -281,8 +299,8 @@ class EventStream:
         self.parked = False
         self.closed = False
 
-    def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The JSON of each `data:` line, with the monotonic nanoseconds at which it was read from the socket.
+    def messages(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+        """Each `data:` line and the JSON in it, after the monotonic nanoseconds at which it was read from the socket.
 
         Raises:
             OSError, HTTPParseError: the connection broke.
@@ -291,7 +309,8 @@ class EventStream:
         readline = self._response.readline
         while line := readline(b"\n"):
             if line.startswith(b"data:"):
-                yield time.monotonic_ns(), msgspec.json.decode(line[5:])
+                line = bytes(line)
+                yield time.monotonic_ns(), line, msgspec.json.decode(line[5:])
 
     def finish(self) -> None:
         """Read to the end that the server has announced, so that the connection can be used again."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 # What a tab does by itself, whatever the workload says.
-TAB_ACTIONS = ("open", "reload", "close")
+TAB_ACTIONS = ("open", "reload", "close", "look-around")
 # The phase in which sessions are opened, given their state, and held open.
 STAIRCASE_PHASE = "staircase"
 # The phase in which the sessions that are held act, batch by batch, between two looks at memory.
@@ -84,7 +84,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     Attributes:
         id: number of the operation, unique within its worker.
         session: id of the session that performs it.
-        action: name of the action, as in the latency tables (`open`, `reload`, `close` are the tab's own).
+        action: name of the action, as in the latency tables (`open`, `reload`, `close` and `look-around` are the tab's own).
         phase: phase of the run in which it was invoked.
         time_ns: when it really began, monotonic clock of the machine, nanoseconds.
         intended_ns: when it should have begun: under the open model the time of the arrival that it answers, under the

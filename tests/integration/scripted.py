@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import http.server
 import json
 import threading
@@ -17,6 +19,7 @@ Script = Callable[["ScriptedServer"], Iterable[Line]]
 CUT = b"CUT"
 
 
+@functools.cache
 def config() -> tuple[dict[str, Any], dict[str, Any]]:
     """Configuration and endpoint descriptions of a small app, as Gradio itself makes them."""
     with gr.Blocks() as demo:
@@ -31,18 +34,20 @@ class ScriptedServer:
 
     Attributes:
         joins: answers to `queue/join`, in order: a status with a body. Default: accepted, as e1, e2, …
+        files: contents by path.
         streams: what each `queue/data` stream says, in order; `CUT` closes the connection in the middle.
         requests: paths that were asked for, in order, with the bodies of POSTs.
         accepted: set when an event has been accepted.
     """
 
     def __init__(self, **changes: Any) -> None:
-        self._config, self._info = config()
+        self._config, self._info = copy.deepcopy(config())
         self._config.update({"connect_heartbeat": True, **changes})
         self.joins: deque[tuple[int, Any]] = deque()
         self.streams: deque[Script] = deque()
         self.requests: list[tuple[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.files: dict[str, bytes] = {}
         self.config_status = 200
         self.config_headers: dict[str, str] = {}
         self.closing = threading.Event()
@@ -63,6 +68,8 @@ class ScriptedServer:
             return self.config_status, self._config
         if path.startswith("/gradio_api/info"):
             return 200, self._info
+        if path.startswith("/gradio_api/file="):
+            return 200, self.files[path.removeprefix("/gradio_api/file=")]
         return 404, {"detail": "Not Found"}
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
@@ -118,7 +125,7 @@ def serve(server: ScriptedServer) -> Iterator[ScriptedServer]:
             self._answer(*server.post(self.path, parsed), {})
 
         def _answer(self, status: int, value: Any, headers: dict[str, str]) -> None:
-            body = json.dumps(value, default=str).encode()
+            body = value if isinstance(value, bytes) else json.dumps(value, default=str).encode()
             self.send_response(status)
             for name, text in headers.items():
                 self.send_header(name, text)

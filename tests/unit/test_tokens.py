@@ -32,10 +32,15 @@ def test_a_token_survives_json_urls_and_markdown() -> None:
     assert not set(token) & set("_*`<>&\"'")
 
 
+def test_a_token_is_found_in_the_text_that_it_was_joined_to() -> None:
+    token = tokens.mint("7f3a", 0, 17, 4)
+    assert tokens.find(f"user_{token}and漢{token}") == [token, token]
+
+
 def test_text_that_looks_alike_is_no_evidence() -> None:
     token = tokens.mint("7f3a", 0, 17, 4)
     forged = token[:-1] + ("0" if token[-1] != "0" else "1")
-    assert tokens.find(f"see {forged} and {token}x") == []
+    assert tokens.find(f"see {forged} and t-7f3a-0-17") == []
     assert tokens.parse(f"{token} ") is None
 
 
