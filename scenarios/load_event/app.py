@@ -17,7 +17,7 @@ def do(what, visit):
 
 
 with gr.Blocks(title="Visit") as demo:
-    # Not gr.State(begin()): that would run once, when the app starts, and give every visitor the same beginning.
+    # A value made here would be made once, when the app starts, and be the beginning of every visit.
     visit = gr.State()
     what = gr.Textbox(label="What do you do?")
     shown = gr.JSON(label="Visit")
