@@ -53,6 +53,7 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> None:
         raise_file_limit()
+        self._stopped = False
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD],
             stdin=subprocess.PIPE,
@@ -103,17 +104,19 @@ class Child:
             seen: descendants noticed earlier, as pid and creation time. A process that has died no longer tells which
                 children it had, and those in a session of their own are not in its group.
         """
-        family = [*self._descendants(), *_still_there(seen)]
+        family = [*([] if self._stopped else self._descendants()), *_still_there(seen)]
         if self.exit_status() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             self.wait(grace_s)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if not self._stopped:  # afterwards its number may be another's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         for process in family:  # also those that moved to a process group of their own
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
+        self._stopped = True
         self._release_guard()
 
     def _descendants(self) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ from harness.analysis import Analysis, RunData, analyse, check_generator, check_
 from harness.checkers import check_history, combine
 from harness.history import aligned, fleet, pair, phases
 from harness.promises import facts, judge
-from harness.records import Checks
+from harness.records import RETURN_PHASE, Checks
 from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
 
 
@@ -51,6 +51,10 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
         census=run_dir.censuses(),
         generator=aligned(run_dir.generator_samples(), workers),
     )
+    if any(event.kind == "target_restart" for event in events) and not any(
+        operation.phase == RETURN_PHASE for operation in data.history.operations
+    ):
+        problems.append("The app was restarted, and nobody came back to it.")
     return data, problems
 
 

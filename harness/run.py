@@ -14,13 +14,15 @@ import msgspec
 from harness import profiles
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
-from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release
+from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
 from harness.load.distribution import DistributedGenerator
 from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest
 from harness.processes import uninterrupted
 from harness.records import (
     REQUESTS_PHASE,
+    RESTART_PHASE,
+    RETURN_PHASE,
     SECOND_ROUND_PHASE,
     Census,
     GradioLimits,
@@ -232,6 +234,9 @@ class _Run:
         self._wait_until_freed(limits)
         self._measure("after-close", 0)
         self._second_round(limits)
+        if options.scenario.restart and options.external is None:
+            # Last, when nothing is open any more and memory has been measured: neither could be compared with what was before.
+            self._restart(target)
         self._load.quit(self._tick)
         self._pass_on_notices()
 
@@ -271,6 +276,11 @@ class _Run:
             found.append(
                 "A login was given (--auth or GRADSOAK_AUTH), but the app asks for none: no session logged in"
             )
+        if options.external is not None and options.scenario.restart:
+            found.append(
+                "The scenario asks for a restart of the app in the middle of the run, but gradsoak did not start this app: it is "
+                "not restarted, and what survives that was not seen"
+            )
         told = [
             f"{name}={value}"
             for name, value in options.params.items()
@@ -283,6 +293,32 @@ class _Run:
         return found
 
     # --- steps ---
+
+    def _restart(self, target: AppUnderTest) -> None:
+        """Stop the app, start it again, and let people of the load phase come back: is what it had acknowledged still there?"""
+        profile = self._options.profile
+        self._enter(RESTART_PHASE)
+        began, old_pid = time.monotonic(), target.pid
+        stopped = target.restart(
+            self._options.ready_timeout_s, self._show, seen=self._sampler.members("target")
+        )
+        self._event(
+            "target_restart",
+            old_pid=old_pid,
+            new_pid=target.pid,
+            stopped=stopped,
+            duration_s=round(time.monotonic() - began, 3),
+        )
+        if stopped.endswith("SIGKILL"):
+            self._event(
+                "warning",
+                text="The app did not end within 10 s of SIGTERM and was killed: what it wanted to write at its end is lost",
+            )
+        if target.pid is not None:
+            self._sampler.follow("target", target.pid)
+        self._enter(RETURN_PHASE)
+        people = profile.users if profile.model == "closed" else profile.max_in_flight
+        self._perform(Return(people=people, phase=RETURN_PHASE))
 
     def _make_generator(self) -> LoadGenerator:
         scenario, log = self._options.scenario, self._dir.path / LOADGEN_LOG

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.history import History, WorkerFacts
-from harness.records import DRAIN_PHASE, LOAD_PHASE, STAIRCASE_PHASE, TAB_ACTIONS, Check, Seal, StateVariable
+from harness.records import (
+    DRAIN_PHASE,
+    LOAD_PHASE,
+    RETURN_PHASE,
+    STAIRCASE_PHASE,
+    TAB_ACTIONS,
+    Check,
+    Seal,
+    StateVariable,
+)
 
 NAME = "completeness"
 # Above this share of failures, the few operations that succeeded stand for nothing.
@@ -135,5 +144,14 @@ def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list
     if again and gone > MOST * len(again):
         found.append(
             f"{gone} of {len(again)} sessions that were held open did not answer at the end: whether their state was still there was not seen."
+        )
+    came_back = [o for o in history.operations if o.phase == RETURN_PHASE]
+    after = [o for o in came_back if o.action not in TAB_ACTIONS]
+    if came_back and not any(o.reads for o in after):
+        found.append("Nobody who came back after the restart of the app read any state.")
+    lost = sum(1 for o in after if o.outcome != "ok")
+    if after and lost > MOST * len(after):
+        found.append(
+            f"{lost} of {len(after)} operations after the restart of the app failed: what was still there was hardly seen."
         )
     return found

@@ -128,11 +128,21 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
     phase: str
 
 
+class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return"):
+    """Let so many people of the load phase come back with the browsers that they had: the latest, as far as they are remembered.
+
+    Each loads the page again, arrives, acts twice, and leaves.
+    """
+
+    people: int
+    phase: str
+
+
 class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
     """Finish what is under way, close the history, end."""
 
 
-Command = Hold | Act | Drive | Release | Quit
+Command = Hold | Act | Drive | Release | Return | Quit
 MasterCommand = Configure | Lost | Command
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.load.control import Act, Command, Drive, Hold
+from harness.load.control import Act, Command, Drive, Hold, Return
 
 
 def split(total: int, parts: int) -> list[int]:
@@ -63,6 +63,8 @@ def share(command: Command, holding: Sequence[int]) -> list[Command]:
     if isinstance(command, Act):
         parts = split(command.requests, workers)
         return [msgspec.structs.replace(command, requests=part) for part in parts]
+    if isinstance(command, Return):
+        return [msgspec.structs.replace(command, people=part) for part in split(command.people, workers)]
     if isinstance(command, Drive):
         users = split(command.users, workers)
         # In proportion to the users, so that all workers have started theirs at the same moment.

@@ -22,18 +22,22 @@ from locust.runners import WorkerRunner
 
 from harness import tokens
 from harness.errors import StorageError
+from harness.load.people import People
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.load.sightings import Registry, SessionWatch
 from harness.page.gradio_page import Browser, GradioPage
 from harness.page.outcomes import PageMisuse
 from harness.page.stock import StockPage
-from harness.records import DRAIN_PHASE, Driver, Profile
+from harness.records import DRAIN_PHASE, LOAD_PHASE, Driver, Profile
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
 # Gradio answers most when few ask at once, and its queue breaks when more than 2,000 sessions do.
 _HOLDERS_AT_WORK = 8
+# Who comes back to an app after its restart does not think for long, whatever the profile says.
+_RETURN_THINK_S = 1.0
+_RETURN_ACTS = 2
 # So many in a row that got no answer at the end speak for all: thousands more would wait in vain, eight at a time.
 _GIVE_UP_AFTER = 3 * _HOLDERS_AT_WORK
 
@@ -200,7 +204,7 @@ class Director:
     Attributes:
         auth: user names and passwords, which sessions take in turn.
         on_misuse: told when the workload asks for what the page does not have, so that the run can end.
-        role: what a user that starts now will do: `hold` a session, `visit` again and again, or `answer` arrivals.
+        role: what a user that starts now will do: `hold` a session, `visit` again and again, `answer` arrivals, or `return`.
         leaving: set when visitors must finish.
         releasing: set when holders must close their sessions.
         present: users that have started and not ended, visitors and holders.
@@ -213,6 +217,7 @@ class Director:
         looked_around: somebody has asked the app, after the load, what it says of itself.
         idle: users with an open session that wait for an arrival, the longest waiting first.
         in_use: users that answer arrivals, idle or not.
+        people: those of the load phase who have left, and may come back.
     """
 
     def __init__(
@@ -251,6 +256,7 @@ class Director:
         self.sessions = 0
         self.idle: deque[ScenarioUser] = deque()
         self.in_use = 0
+        self.people = People()
         self._numbers = itertools.count(1)
         self._users = itertools.count(1)
 
@@ -272,9 +278,9 @@ class Director:
             times -= len(able)
             gevent.joinall([gevent.spawn(user.act_once, workload) for user, workload in able])
 
-    def account(self, number: int) -> tuple[str, str] | None:
-        """The login of a session: accounts are taken in turn. None if there are none."""
-        return self.auth[(number - 1) % len(self.auth)] if self.auth else None
+    def account(self, person: int) -> tuple[str, str] | None:
+        """The login of a person: accounts are taken in turn. None if there are none."""
+        return self.auth[(person - 1) % len(self.auth)] if self.auth else None
 
 
 class ScenarioUser(GradioUser):
@@ -287,6 +293,7 @@ class ScenarioUser(GradioUser):
     abstract = True
     director: ClassVar[Director]
     arrival_ns: int | None = None
+    _arrived = False
     _workload: Workload | None = None
 
     def on_start(self) -> None:
@@ -310,7 +317,7 @@ class ScenarioUser(GradioUser):
             number=number,
             rng=self.rng,
             params=director.params,
-            auth=director.account(number),
+            auth=director.account(self._person),
         )
 
     def live(self) -> None:
@@ -322,6 +329,8 @@ class ScenarioUser(GradioUser):
                 self._answer_arrivals()
             finally:
                 self.director.in_use -= 1
+        elif self.director.role == "return":
+            self._return()
         else:
             while not self.director.leaving.is_set():
                 self._visit()
@@ -419,6 +428,20 @@ class ScenarioUser(GradioUser):
                 return
             self._action, intended_ns = "reload", None
 
+    def _return(self) -> None:
+        """Come back to the app after its restart: load the page again in the browser of an earlier visit, and look around."""
+        director = self.director
+        self._person, self._browser = director.people.next()
+        self._action = "reload"
+        try:
+            workload = self._arrive()
+            for _ in range(_RETURN_ACTS):
+                self._attempt(workload.act, self._think(min(director.profile.think_s, _RETURN_THINK_S)))
+        except SessionRetired:
+            pass
+        finally:
+            self._leave()
+
     def _next_arrival(self) -> int | None:
         """Be idle until an arrival is handed to this user: when it was due. None at the end of the phase."""
         if self.director.leaving.is_set():
@@ -438,6 +461,7 @@ class ScenarioUser(GradioUser):
         self.session = self.make_session()
         self.director.open_sessions += 1
         self._opened = True
+        self._arrived = False
         self._workload = None
         try:
             self.session.intended_ns = intended_ns
@@ -451,6 +475,7 @@ class ScenarioUser(GradioUser):
         except BaseException:
             self._leave()
             raise
+        self._arrived = True
         return workload
 
     def _open(self) -> None:
@@ -492,6 +517,8 @@ class ScenarioUser(GradioUser):
         if getattr(self, "_opened", False):
             self._opened = False
             self.director.open_sessions -= 1
+            if self._arrived and self.director.recorder.phase == LOAD_PHASE:
+                self.director.people.leaves(self._person, self._browser)
             try:
                 self.session.leave(self._workload)
             except PageMisuse as error:

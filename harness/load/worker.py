@@ -41,6 +41,7 @@ from harness.load.control import (
     Ready,
     Release,
     Report,
+    Return,
     Status,
     Steady,
 )
@@ -241,6 +242,9 @@ class Worker:
             director.releasing.set()
             self._wait_for_users(set())
             self._done()
+        elif isinstance(command, Return):
+            self._return(command.people)
+            self._done()
 
     def _done(self, failed: int = 0, arrivals: ArrivalCounts | None = None) -> None:
         director = self._director
@@ -314,6 +318,16 @@ class Worker:
         self._wait_for_users(held)
         self._recorder.from_intended = False
         return counts
+
+    def _return(self, people: int) -> None:
+        """Let people of the load phase come back, and wait until they have left again."""
+        director = self._director
+        held = set(director.present)
+        director.leaving.clear()
+        director.role = "return"
+        self._start(director.people.call(people), _HOLD_SPAWN_RATE)
+        self._wait_for_users(held)
+        director.leaving.set()
 
     def _start(self, users: int, spawn_rate: float, deadline: float = math.inf) -> bool:
         """Start users one by one; False if the time was over before all had started.

@@ -206,9 +206,11 @@ class Tab:
         if name != "value":
             return component.props.get(name)
         if component.type == "browserstate":
-            return self._storage.get(
-                component.props.get("storage_key", ""), component.props.get("default_value")
-            )
+            kept = self._storage.get(component.props.get("storage_key", ""))
+            # Encrypted with a secret that the app may draw anew at each start; what cannot be read is not there.
+            if kept is not None and kept[0] == component.props.get("secret"):
+                return kept[1]
+            return component.props.get("default_value")
         return component.initial_value
 
     def visible(self, component: Component) -> bool:
@@ -267,7 +269,8 @@ class Tab:
             return False
         self._props.setdefault(component.id, {})["value"] = value
         if component.type == "browserstate" and value not in (None, "", 0, False):
-            self._storage[component.props.get("storage_key", "")] = value
+            props = component.props
+            self._storage[props.get("storage_key", "")] = (props.get("secret"), value)
         if component.type == "timer":
             self._restart_timer(component)
         return True

@@ -1,6 +1,6 @@
-"""Entry point in the target's interpreter: `python harness/probe/__main__.py SOCKET APP`.
+"""Entry point in the target's interpreter: `python harness/probe/__main__.py SOCKET APP [PORT]`.
 
-Opens the probe's socket, then runs the app's file as `python APP` would.
+Opens the probe's socket, then runs the app's file as `python APP` would, on the port if one is given.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def _load_package() -> None:
 
 def main() -> None:
     """Start the probe, then the app."""
-    _, socket_path, app_path = sys.argv
+    _, socket_path, app_path, *port = sys.argv
     _load_package()
     boot = importlib.import_module("_gradsoak_probe.boot")
     server = importlib.import_module("_gradsoak_probe.server")
-    launch = boot.LaunchHook()
+    launch = boot.LaunchHook(int(port[0]) if port else None)
     launch.install()
     state = importlib.import_module("_gradsoak_probe.gradio_state")
     sys.meta_path.insert(0, boot.AfterImport("gradio.state_holder", state.remember_holders))

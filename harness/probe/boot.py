@@ -9,11 +9,14 @@ import inspect
 import os
 import socket
 import sys
+import time
 import traceback
 import types
 from collections.abc import Callable, Sequence
 
 _PORT_TRIES = 5
+# A port that must be this one and no other may become free again.
+_PORT_PAUSE_S = 0.5
 
 
 class LaunchHook:
@@ -22,12 +25,16 @@ class LaunchHook:
     Gradio cannot report a port that it was told to choose itself (port 0), so a free port is picked just
     before the launch, and another one if somebody else was faster.
 
+    Args:
+        wanted: the port of the first launched app instead, for an app that comes back to where it was.
+
     Attributes:
         port: the port of the first launched app, None until then.
         overridden: launch arguments of the app that were replaced, for the record.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int | None = None) -> None:
+        self._wanted = wanted
         self.port: int | None = None
         self.overridden: dict[str, object] = {}
 
@@ -58,9 +65,9 @@ class LaunchHook:
                     bound.arguments[name] = value
             tries = _PORT_TRIES
             while True:
-                port = _free_port()
-                bound.arguments["server_port"] = port
                 first = hook.port is None
+                port = hook._wanted if first and hook._wanted is not None else _free_port()
+                bound.arguments["server_port"] = port
                 if first:
                     hook.port = port
                 try:
@@ -71,6 +78,8 @@ class LaunchHook:
                         raise
                     if first:
                         hook.port = None
+                        if port == hook._wanted:
+                            time.sleep(_PORT_PAUSE_S)
 
         blocks.launch = launch
 

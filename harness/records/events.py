@@ -13,6 +13,7 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: `phase` (detail: name, users), `steady` (all users are there), `arrivals` (detail: total, started, dropped),
             `target_exit`, `loadgen_exit`,
+            `target_restart` (detail: old_pid, new_pid, stopped, duration_s),
             `sampler_gap` (detail: process, gap_s), `warning`, `interrupted`, `error`.
     """
 

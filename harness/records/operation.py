@@ -22,6 +22,9 @@ LOAD_PHASE = "load"
 DRAIN_PHASE = "drain"
 # The phase in which new sessions are opened, given their state, and closed again, batch by batch.
 SECOND_ROUND_PHASE = "second-round"
+# The phase in which the app is stopped and started again, and the one in which people of the load phase come back to it.
+RESTART_PHASE = "restart"
+RETURN_PHASE = "after-restart"
 # Phases in which there are operations, in order. One begins when all workers have finished the one before, so what was
 # acknowledged in an earlier one came before whatever was invoked in a later one, on whichever machine.
 PHASES = (
@@ -32,6 +35,7 @@ PHASES = (
     LOAD_PHASE,
     DRAIN_PHASE,
     SECOND_ROUND_PHASE,
+    RETURN_PHASE,
 )
 
 

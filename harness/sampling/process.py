@@ -36,6 +36,10 @@ class ProcessTree:
             raise psutil.NoSuchProcess(pids[0] if pids else -1)
         self._cpu_by_member: dict[tuple[int, float], float] = {}
 
+    def follow(self, *pids: int) -> None:
+        """From now on these are the roots; what the former ones have used stays counted."""
+        self._roots = ProcessTree(*pids)._roots
+
     def members(self) -> list[tuple[int, float]]:
         """Every process that a sample has seen, as pid and creation time."""
         return list(self._cpu_by_member)
@@ -124,6 +128,14 @@ class Sampler:
         roots = [pids] if isinstance(pids, int) else pids
         with self._lock:
             self._trees[name] = (ProcessTree(*roots), writer)
+
+    def follow(self, name: str, pid: int) -> None:
+        """Go on with another process in the place of a tree's root, for an app that was started again. No gap is reported."""
+        with self._lock:
+            watched = self._trees.get(name)
+        if watched is not None:
+            self._last_at.pop(name, None)
+            watched[0].follow(pid)
 
     def members(self, name: str) -> list[tuple[int, float]]:
         """Every process ever seen in a tree, as pid and creation time; also those that left its process group."""

@@ -64,6 +64,18 @@ class ExternalTarget:
             self._watch.start()
         return self._facts.url
 
+    def restart(
+        self, timeout_s: float, tick: Callable[[], None], *, seen: Iterable[tuple[int, float]]
+    ) -> str:
+        """Refuse: it is not ours.
+
+        Raises:
+            TargetError: always.
+        """
+        raise TargetError(
+            "gradsoak did not start this app, and does not stop it.", "Leave out --url to let it."
+        )
+
     def describe(self) -> dict[str, Any]:
         """Address and version, and how many gr.State its page has."""
         return {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
+import socket
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from harness.errors import TargetError, UsageError
-from harness.processes import Child, describe_exit
+from harness.processes import Child, describe_exit, uninterrupted
 from harness.records import Census, GradioLimits, ProbeSample
 from harness.target.interpreter import Interpreter
 from harness.target.preflight import Account, inspect_url
@@ -21,6 +25,10 @@ from harness.target.probe import ProbeClient
 _PROBE_MAIN = Path(__file__).resolve().parent.parent / "probe" / "__main__.py"
 _POLL_S = 0.05
 _LOG_LINES = 15
+# The app's environment variable with a folder of its own, which outlives a restart and not the run.
+DATA_FOLDER = "GRADSOAK_DATA"
+# What `docker stop` leaves a program to end by itself.
+_RESTART_GRACE_S = 10.0
 T = TypeVar("T")
 
 
@@ -51,34 +59,47 @@ class Target:
         self._accounts = accounts
         # A Unix socket's path may have 107 characters, so the private folder is not inside the run folder.
         self._private = Path(tempfile.mkdtemp(prefix="gradsoak-"))
-        socket_path = self._private / "probe.sock"
-        self.probe = ProbeClient(socket_path)
-        environment = {
+        self._socket_path = self._private / "probe.sock"
+        self.probe = ProbeClient(self._socket_path)
+        data = self._private / "data"
+        data.mkdir()
+        self._environment = {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "GRADIO_ANALYTICS_ENABLED": "False",
             "HF_HUB_OFFLINE": "1",
             "GRADIO_TEMP_DIR": str(self._private / "files"),
             **(params or {}),
+            DATA_FOLDER: str(data),
         }
         # Ours, if the harness itself was started with one; the app's interpreter must not see it.
-        environment.pop("PYTHONPATH", None)
-        environment.pop("GRADSOAK_AUTH", None)
+        self._environment.pop("PYTHONPATH", None)
+        self._environment.pop("GRADSOAK_AUTH", None)
+        self._app = app
+        self._interpreter = interpreter
         try:
-            self._child = Child(
-                [interpreter.path, str(_PROBE_MAIN), str(socket_path), str(app)],
-                cwd=app.parent,
-                env=environment,
-                log=log,
-            )
-        except OSError as error:
+            self._child = self._launch()
+        except BaseException:
             shutil.rmtree(self._private, ignore_errors=True)
-            raise TargetError(
-                f"Cannot start {interpreter.path}: {error.strerror}.", "Check --python."
-            ) from error
+            raise
         self.url = ""
         self.asks_login = False
         self._states: int | None = None
+
+    def _launch(self, port: int | None = None) -> Child:
+        """Start the app, on this port or on any."""
+        arguments = [str(_PROBE_MAIN), str(self._socket_path), str(self._app)]
+        try:
+            return Child(
+                [self._interpreter.path, *arguments, *([] if port is None else [str(port)])],
+                cwd=self._app.parent,
+                env=self._environment,
+                log=self._log,
+            )
+        except OSError as error:
+            raise TargetError(
+                f"Cannot start {self._interpreter.path}: {error.strerror}.", "Check --python."
+            ) from error
 
     @property
     def pid(self) -> int:
@@ -120,6 +141,46 @@ class Target:
             f"The app was not ready after {timeout_s:g} s: {last}.{self._log_tail()}",
             "If it needs longer to load, give --ready-timeout; if it never launches, name its Blocks `demo` or call launch().",
         )
+
+    def restart(
+        self,
+        timeout_s: float,
+        tick: Callable[[], None] = lambda: None,
+        *,
+        grace_s: float = _RESTART_GRACE_S,
+        seen: Iterable[tuple[int, float]] = (),
+    ) -> str:
+        """Stop the app as whoever runs it would, SIGTERM first, and start it again on the same port.
+
+        Its environment, its private folder and its log stay the same.
+
+        Args:
+            timeout_s: longest wait until it answers again.
+            tick: called many times a second meanwhile.
+            grace_s: seconds for it to end by itself.
+            seen: its descendants noticed earlier, see `harness.processes.Child.stop`.
+
+        Returns:
+            How it ended, for people.
+
+        Raises:
+            TargetError: it did not come back.
+        """
+        port = urlsplit(self.url).port
+        assert port is not None  # it was ready before
+        self.probe.close()
+        self._child.stop(grace_s, seen)
+        status = self._child.exit_status()
+        assert status is not None
+        self._socket_path.unlink(missing_ok=True)
+        with _reserved(port):
+            with uninterrupted():  # between its start and our knowing of it, nobody could stop it
+                self._child = self._launch(port)
+            try:
+                self.wait_ready(timeout_s, tick)
+            except TargetError as error:
+                raise TargetError(f"After its restart: {error.message}", error.hint) from error
+        return describe_exit(status)
 
     def describe(self) -> dict[str, Any]:
         """Where it is, which of its launch arguments were replaced, and how many gr.State its page has."""
@@ -190,6 +251,21 @@ class Target:
             if lines
             else " Its log is empty."
         )
+
+
+@contextlib.contextmanager
+def _reserved(port: int) -> Iterator[None]:
+    """Keep a port of 127.0.0.1 from being given to anybody's outgoing connection until the app listens there again.
+
+    On Linux, two sockets that both allow reuse may be bound to one address as long as neither listens, and Gradio's does
+    allow it. Elsewhere the port is left to luck.
+    """
+    with socket.socket() as keeper:
+        if sys.platform == "linux":
+            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # somebody was faster: the app will say so
+                keeper.bind(("127.0.0.1", port))
+        yield
 
 
 def _request_status(port: int) -> int | None:

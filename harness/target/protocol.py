@@ -27,6 +27,15 @@ class AppUnderTest(Protocol):
             UsageError: it lets us in only with a login that it was not given, or speaks no protocol of ours.
         """
 
+    def restart(
+        self, timeout_s: float, tick: Callable[[], None], *, seen: Iterable[tuple[int, float]]
+    ) -> str:
+        """Stop it and start it again at the same address; how it ended. Only for what we started.
+
+        Raises:
+            TargetError: it did not come back, or it is not ours.
+        """
+
     def describe(self) -> dict[str, Any]:
         """What there is to say of it now that it is ready, for the record."""
 

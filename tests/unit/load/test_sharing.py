@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.arrivals import schedule, share_of_cap
-from harness.load.control import Drive, Hold, Quit, Release
+from harness.load.control import Drive, Hold, Quit, Release, Return
 from harness.load.sharing import share, split, top_up
 
 COUNTS = st.integers(0, 5000)
@@ -33,6 +33,13 @@ def test_nobody_gives_up_what_it_holds_and_the_rest_is_given_to_those_with_least
     if raised:
         # Whoever got something stands at the common level, and nobody is left below it.
         assert max(raised) - min(goals) <= 1
+
+
+@given(COUNTS, st.integers(1, 20))
+def test_people_who_come_back_are_divided(people: int, workers: int) -> None:
+    parts = share(Return(people=people, phase="after-restart"), [0] * workers)
+    assert sum(part.people for part in parts if isinstance(part, Return)) == people
+    assert len(parts) == workers
 
 
 @given(st.integers(0, 300), st.floats(0.1, 500), st.integers(1, 20))

@@ -119,3 +119,24 @@ def test_a_sampler_that_fails_in_another_way_says_so_too(
     assert sampler.failure is not None
     assert "AccessDenied" in sampler.failure.message
     sampler.stop()
+
+
+def test_an_app_that_was_started_again_is_followed_without_a_gap(
+    child: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    gaps: list[tuple[str, float]] = []
+    clock = Clock()
+    sampler = Sampler(1.0, on_gap=lambda name, gap_s: gaps.append((name, gap_s)), clock=clock)
+    sampler.watch("target", child.pid, JsonLinesWriter(tmp_path / "process.jsonl"))
+    sampler.sample_all()
+    child.communicate()
+    clock.now += 10.0
+    sampler.sample_all()  # nobody is there
+    sampler.follow("target", os.getpid())
+    sampler.sample_all()
+    sampler.stop()
+    before, after = read(tmp_path / "process.jsonl")
+    assert before.rss_bytes > 40_000_000
+    assert after.cpu_s >= before.cpu_s  # what the first one had used stays counted
+    assert gaps == []
+    assert {pid for pid, _ in sampler.members("target")} >= {child.pid, os.getpid()}

@@ -1,0 +1,182 @@
+"""A restart of the app in the middle of a run: what survives it, and what does not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.records import Invoke, Ok
+from harness.results import RunDir
+from tests.integration.cli import Done, Running, entered
+
+# Notes of each person, in an SQLite file. The browser keeps who somebody is; of a second thing that it keeps, the app
+# draws the secret anew at each start, as it does by default.
+APP = """
+import contextlib, os, sqlite3, uuid
+import gradio as gr
+
+print("folder", os.environ["GRADSOAK_DATA"])
+PATH = os.path.join(os.environ["GRADSOAK_DATA"], "notes.db")
+
+def query(statement, *values):
+    with contextlib.closing(sqlite3.connect(PATH, timeout=30)) as db, db:
+        return db.execute(statement, values).fetchall()
+
+query("create table if not exists notes (number integer primary key, person text, note text)")
+
+def store(person, note):
+    query("insert into notes (person, note) values (?, ?)", person, note)
+
+def stored(person):
+    return [note for (note,) in query("select note from notes where person = ? order by number", person)]
+#ROWS
+
+def arrive(person, forgetful):
+    print("arrives", person is not None, forgetful is not None, flush=True)
+    person = person or uuid.uuid4().hex
+    return person, person
+
+def add(person, note):
+    store(person, note)
+    return stored(person)
+
+with gr.Blocks() as demo:
+    person = gr.BrowserState(None, storage_key="person", secret="notes")
+    forgetful = gr.BrowserState(None, storage_key="forgetful")
+    note, notes = gr.Textbox(label="Note"), gr.JSON(label="Notes")
+    gr.Button("Add").click(add, [person, note], notes, concurrency_limit=None)
+    gr.Button("Show").click(stored, person, notes, concurrency_limit=None)
+    demo.load(arrive, [person, forgetful], [person, forgetful])
+
+demo.launch()
+"""
+
+WORKLOAD = """
+from harness.workload import Workload, action, append, append_only_list
+
+class Writer(Workload):
+    state = {"notes": append_only_list(scope="user")}
+
+    def arrive(self):
+        with self.operation("show") as seen:
+            self.page.click("Show")
+            seen["notes"] = self.page.value("Notes")
+        self.add()
+
+    @action
+    def add(self):
+        note = self.token()
+        with self.operation("add", notes=append(note)) as seen:
+            self.page.fill("Note", note)
+            self.page.click("Add")
+            seen["notes"] = self.page.value("Notes")
+"""
+
+SETTINGS = "restart = true\n"
+QUICKLY = ("--duration", "2s", "--out", "run", "--json")
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    return [event.detail for event in RunDir.open(run).events() if event.kind == kind]
+
+
+def run_of(scenario: Path, tmp_path: Path, *arguments: str) -> tuple[Done, Path]:
+    with Running("run", scenario, *QUICKLY, *arguments, cwd=tmp_path) as command:
+        done = command.end()
+        assert command.left() == []
+    return done, tmp_path / "run"
+
+
+def assert_people_came_back(run: Path) -> None:
+    """People of the load phase, with their names, and each found what was theirs."""
+    before: set[str] = set()
+    notes: dict[str, int] = {}
+    came_back: list[str] = []
+    for records in RunDir.open(run).history()[0].values():
+        begun = {r.session: r for r in records if isinstance(r, Invoke) and r.user}
+        session_of = {r.id: r.session for r in records if isinstance(r, Invoke)}
+        before |= {r.user for r in begun.values() if r.phase == "load"}
+        again = {session: r for session, r in begun.items() if r.phase == "after-restart"}
+        assert {r.action for r in again.values()} == {"reload"}
+        came_back += [r.user for r in again.values()]
+        for record in records:
+            if isinstance(record, Ok) and session_of[record.id] in again and record.reads:
+                user = again[session_of[record.id]].user
+                notes.setdefault(user, len(record.reads["notes"]))
+    assert len(came_back) == len(set(came_back)) == 4
+    assert set(came_back) <= before
+    assert set(notes) == set(came_back)
+    assert all(count > 0 for count in notes.values())
+
+
+def test_what_was_acknowledged_is_there_after_a_restart(make_scenario, tmp_path: Path) -> None:
+    done, run = run_of(make_scenario(APP, workload=WORKLOAD, settings=SETTINGS), tmp_path)
+    assert "verdict" in done.json(), done.err
+    (restart,) = events(run, "target_restart")
+    (ready,) = events(run, "target_ready")
+    assert restart["old_pid"] == ready["pid"] != restart["new_pid"]
+    assert restart["stopped"] == "was killed by SIGTERM"
+    assert restart["duration_s"] > 0
+    names = [phase["name"] for phase in events(run, "phase")]
+    assert names.index("after-close") < names.index("restart") < names.index("after-restart")
+    assert_people_came_back(run)
+    log = (run / "logs" / "target.log").read_text().splitlines()
+    # One folder for both, gone with the run; and one address, or nobody would have found the way back.
+    folders = [line.split()[1] for line in log if line.startswith("folder")]
+    assert len(folders) == 2
+    assert len(set(folders)) == 1
+    assert not Path(folders[0]).parent.exists()
+    # Who comes back is known. What the browser has kept under a secret that is forgotten is as good as lost.
+    second = len(log) - 1 - log[::-1].index(f"folder {folders[0]}")
+    assert "arrives True True" in log[:second]
+    assert log[second + 1 :].count("arrives True False") == 4
+    # Sampling goes on with the new process, and what the old one used stays counted.
+    samples = RunDir.open(run).process_samples()
+    ended = next(e.time_ns for e in RunDir.open(run).events() if e.kind == "target_restart")
+    assert any(sample.time_ns > ended for sample in samples)
+    assert [s.cpu_s for s in samples] == sorted(s.cpu_s for s in samples)
+
+
+@pytest.mark.slow
+def test_people_come_back_to_each_of_several_workers(make_scenario, tmp_path: Path) -> None:
+    scenario = make_scenario(APP, workload=WORKLOAD, settings=SETTINGS)
+    done, run = run_of(scenario, tmp_path, "--workers", "2")
+    assert "verdict" in done.json(), done.err
+    assert_people_came_back(run)
+
+
+@pytest.mark.slow
+def test_an_app_that_does_not_come_back_ends_the_run(make_scenario, tmp_path: Path) -> None:
+    app = APP.replace("#ROWS", 'assert not stored("marker"), "already used"\nstore("marker", "x")')
+    done, run = run_of(make_scenario(app, workload=WORKLOAD, settings=SETTINGS), tmp_path)
+    assert done.code == 4, done.err
+    assert "After its restart: The app ended by itself with exit status 1 before it was ready." in done.err
+    assert "already used" in done.err
+    seal = RunDir.open(run).sealed()
+    assert seal is not None
+    assert seal.ended == "target_failed"
+    assert not list(tmp_path.glob("gradsoak-*"))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_during_the_restart_leaves_nothing_behind(
+    make_scenario, tmp_path: Path
+) -> None:
+    app = APP.replace("#ROWS", 'import time\nif stored("marker"): time.sleep(600)\nstore("marker", "x")')
+    scenario, run = make_scenario(app, workload=WORKLOAD, settings=SETTINGS), tmp_path / "run"
+    with Running("run", scenario, *QUICKLY, cwd=tmp_path) as command:
+        command.until(entered(run, "restart"))
+        first = events(run, "target_ready")[0]["pid"]
+        command.until(lambda: not psutil.pid_exists(first))
+        command.look()
+        command.process.send_signal(signal.SIGINT)
+        command.end()
+        assert command.left() == []
+    seal = RunDir.open(run).sealed()
+    assert seal is not None
+    assert seal.ended == "interrupted"
+    assert not list(tmp_path.glob("gradsoak-*"))
