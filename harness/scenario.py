@@ -41,6 +41,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: str = ""
     description: str = ""
+    app: str = APP
     workload: str = WORKLOAD
     params: dict[str, str | int | float] = {}
     expect: Expectation | None = None
@@ -57,7 +58,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: the folder's name.
         folder: absolute path.
-        app: path of `app.py`; the file may be missing if it need not be started.
+        app: path of the app, which may stand elsewhere; the file may be missing if it need not be started.
         workload: path of the workload, which may belong to another scenario.
         params: adjustable values with their defaults; the app gets them as environment variables.
         expect: what is declared, None if nothing is.
@@ -137,14 +138,16 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
     Raises:
         UsageError: a file is missing or not valid.
     """
-    app = folder / APP
+    settings = _read_settings(folder / SETTINGS)
+    app = (folder / settings.app).resolve()
     if needs_app and not app.is_file():
         raise UsageError(
-            f"{folder} has no {APP}.",
+            f"{folder} has no {APP}."
+            if settings.app == APP
+            else f"{folder / SETTINGS} names the app {settings.app}, and {app} does not exist.",
             f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md. "
             "For an app that runs already, give its address with --url.",
         )
-    settings = _read_settings(folder / SETTINGS)
     workload = (folder / settings.workload).resolve()
     if not workload.is_file():
         raise UsageError(

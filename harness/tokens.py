@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Whatever stands before and after: a token that was joined to other text is still one. The checksum tells.
 _TOKEN = re.compile(r"t-([0-9a-f]{4,})-(\d+)-(\d+)-(\d+)-([0-9a-f]{4})")
@@ -56,6 +56,21 @@ def mint(run: str, worker: int, session: int, sequence: int) -> str:
 def find(text: str) -> list[str]:
     """All valid tokens in a text, in order of appearance."""
     return [m.group(0) for m in _TOKEN.finditer(text) if _valid(m)]
+
+
+def all_in(value: Any) -> list[str]:
+    """The tokens in whatever a component shows (texts, lists, dicts of them), each once, in order of appearance."""
+    found: dict[str, None] = {}
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            found |= dict.fromkeys(find(part))
+        elif isinstance(part, dict):
+            waiting += [*reversed(part.values())]
+        elif isinstance(part, (list, tuple)):
+            waiting += [*reversed(part)]
+    return list(found)
 
 
 def parse(text: str) -> Token | None:

@@ -220,6 +220,12 @@ class GradioPage(Timed):
         """What a simulated page cannot do for this app."""
         return list(self._opened_protocol().notices)
 
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What the app says its page is made of; `harness.page.blueprint.Blueprint.of` makes sense of it."""
+        config: Mapping[str, Any] = self._opened_protocol().config
+        return config
+
     def open(self) -> None:
         """Load the app's page as a browser does: configuration, heartbeat, and whatever the app does on `load`.
 

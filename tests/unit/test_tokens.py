@@ -48,3 +48,14 @@ def test_the_session_is_named_as_in_the_history() -> None:
     token = tokens.parse(tokens.mint("7f3a", 2, 17, 4))
     assert token is not None
     assert token.session_id == tokens.session_id(2, 17) == "s2-17"
+
+
+def test_tokens_are_found_in_whatever_a_component_shows_each_once_and_in_order() -> None:
+    one, two, three = (tokens.mint("7f3a", 0, 17, n) for n in (1, 2, 3))
+    shown = [
+        {"role": "user", "content": [{"text": f"hello\n{two}"}]},
+        f"said:\n{two}\t{one}",
+        (3, None, [three]),
+    ]
+    assert tokens.all_in(shown) == [two, one, three]
+    assert tokens.all_in(None) == tokens.all_in(3) == []

@@ -1,0 +1,152 @@
+"""`gradsoak init`: a scenario folder for an app of the user's own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from harness import profiles, scaffold
+from harness.cli import options
+from harness.errors import TargetError, UsageError
+from harness.processes import uninterrupted
+from harness.target import Target, inspect_interpreter
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="The scenario folder to make; it must not hold anything yet.")
+    ],
+    app: Annotated[Path, typer.Option("--app", help="The app's file.")],
+    python: options.Python = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="NAME=VALUE",
+            help="Something that the app is told in its environment. May be repeated.",
+        ),
+    ] = None,
+    auth: options.Auth = None,
+    ready_timeout: options.ReadyTimeout = "60s",
+) -> None:
+    """Write a scenario folder for your own app: start it, try what there is to do on its page, and propose a workload.
+
+    The trial clicks every button and fills in every field a few times, as a visitor would, in an app that is started for it and
+    stopped afterwards.
+    """
+    params = _params(param or [])
+    _check(folder, app)
+    interpreter = inspect_interpreter(python)
+    accounts = options.accounts(auth)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="gradsoak-init-") as private:
+        console.print(f"Starting {app}")
+        target = Target(app.resolve(), interpreter, Path(private) / "target.log", params, accounts)
+        try:
+            url = target.wait_ready(profiles.parse_duration(ready_timeout))
+            console.print("Trying what there is to do on its page")
+            draft = scaffold.draft(
+                url,
+                accounts if target.asks_login else [],
+                app=Path(os.path.relpath(app.resolve(), folder.resolve())),
+                params=params,
+                title=folder.resolve().name.replace("_", " ").replace("-", " ").capitalize(),
+            )
+            target.check_alive("during the trial")
+        except TargetError as error:
+            # The log goes away with the temporary folder; its end stands in the message.
+            raise TargetError(
+                error.message, f"Does it run by itself? {interpreter.path} {app}", error.exit_code
+            ) from error
+        finally:
+            with uninterrupted():
+                target.stop()
+    scaffold.write(draft, folder)
+    _report(draft, folder)
+
+
+def _params(given: list[str]) -> dict[str, str]:
+    params = {}
+    for assignment in given:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(
+                f"{assignment!r} is not NAME=VALUE.", "For example: --param MODEL_PATH=models/small."
+            )
+        if not name.isidentifier():
+            raise UsageError(
+                f"{name!r} is no name of a parameter.",
+                "Use letters, digits and underscores, as for LIST_ITEMS.",
+            )
+        params[name] = value
+    return params
+
+
+def _check(folder: Path, app: Path) -> None:
+    if app.is_dir():
+        raise UsageError(f"{app} is a folder.", f"Name the app's file: --app {app / 'app.py'}")
+    if not app.is_file():
+        raise UsageError(
+            f"{app} does not exist.", "Name the app's file with --app, for example --app app.py."
+        )
+    if app.suffix != ".py":
+        raise UsageError(
+            f"{app} is no Python file.", "Name the file that makes the Blocks, for example --app app.py."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file.", "Name a new folder.")
+    try:
+        full = folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}.", "Name another folder.") from error
+    if full:
+        raise UsageError(
+            f"{folder} is not empty.",
+            "Name a new folder; gradsoak never overwrites a scenario. The app stays where it is.",
+        )
+
+
+def _report(draft: scaffold.Draft, folder: Path) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    findings, gestures = draft.findings, draft.operations
+    if not gestures:
+        console.print(
+            "The app has no events that a person could set off: the workload only opens the page.",
+            style="yellow",
+        )
+    for gesture in gestures:
+        touched = [
+            f"{v.name} ({v.model})" for v in findings.variables if gesture.slug in (*v.effects, *v.readers)
+        ]
+        console.print(
+            Text.assemble(
+                (gesture.slug, "bold"), f"  {', '.join(touched) or 'nothing that could be checked'}"
+            )
+        )
+    for text in findings.unmodelled:
+        console.print(Text(f"not checked: {text}"))
+    for slug, error in findings.failed.items():
+        console.print(Text(f"left out: {slug} failed with: {error}", style="yellow"))
+    for text in draft.left_out:
+        console.print(Text(f"left out: {text}", style="yellow"))
+    if findings.alarms:
+        console.print()
+        console.print("ATTENTION: the trial saw one session's values in another one.", style="bold red")
+        for text in findings.alarms:
+            console.print(Text(text, style="red"))
+        console.print("A run will say so, too, unless workload.py declares that these are shared on purpose.")
+        console.print()
+    console.print(Text(f"Wrote {folder}: read workload.py, and adjust what it says the app means. Then:"))
+    console.print(Text(f"  gradsoak run {_as_path(folder)}", style="bold"))
+
+
+def _as_path(folder: Path) -> str:
+    """A path that is not taken for the name of a bundled scenario."""
+    text = str(folder)
+    return text if "/" in text else f"./{text}"

@@ -1,0 +1,92 @@
+"""A scenario folder for an app of the user's own, proposed from its page and from a short trial.
+
+Nobody but its author knows what an app means. So a proposal rests on what was seen: `gestures` finds what a person can do on
+the page, `trial` does it in three sessions, `models` compares what came back with the models that gradsoak has, and `text`
+writes that down as a workload that runs as it is. All but the trial is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.results import write_atomically
+from harness.scaffold import text
+from harness.scaffold.gestures import Gesture
+from harness.scaffold.models import Findings, conclude
+from harness.scaffold.trial import look_and_try
+from harness.scenario import SETTINGS, WORKLOAD
+from harness.target import Account
+
+__all__ = ["Draft", "draft", "write"]
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposed scenario.
+
+    Attributes:
+        workload, settings: the texts of its files.
+        operations: what the workload does.
+        findings: what they rest on.
+        left_out: what is not proposed, one sentence each.
+    """
+
+    workload: str
+    settings: str
+    operations: list[Gesture]
+    findings: Findings
+    left_out: list[str]
+
+
+def draft(
+    url: str,
+    accounts: Sequence[Account],
+    *,
+    app: Path,
+    params: Mapping[str, str],
+    title: str,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> Draft:
+    """Try an app that was started for this, and propose a scenario.
+
+    Args:
+        url: root of the app.
+        accounts: logins, if it asks for one.
+        app: path of its file, relative to the scenario's folder.
+        params: what it was told in its environment.
+        title: of the scenario.
+        on_step: told what is done next.
+
+    Raises:
+        TargetError: its page cannot be opened.
+    """
+    page, acts, skipped = look_and_try(url, accounts, on_step)
+    findings = conclude(page, acts)
+    tried = {act.gesture for act in acts}
+    page = msgspec.structs.replace(page, gestures=[g for g in page.gestures if g.slug in tried])
+    return Draft(
+        workload=text.workload(app.name, page, findings, skipped),
+        settings=text.settings(title, app.as_posix(), params),
+        operations=[g for g in page.gestures if g.slug not in findings.failed],
+        findings=findings,
+        left_out=[*page.left_out, *skipped],
+    )
+
+
+def write(made: Draft, folder: Path) -> None:
+    """Write the scenario's files into a new or empty folder.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / WORKLOAD, made.workload.encode())
+        write_atomically(folder / SETTINGS, made.settings.encode())
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write {folder}: {error.strerror or error}.", "Name a folder that you can write to."
+        ) from error

@@ -1,0 +1,401 @@
+"""What a person can do on a page: its buttons and fields, what each needs to be filled in before, and what it may change. Pure."""
+
+from __future__ import annotations
+
+import keyword
+import random
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness.page.blueprint import Blueprint, Component, Dependency
+from harness.page.outcomes import PageMisuse
+from harness.workload import Workload
+
+FillKind = Literal["text", "message", "number", "choice", "choices", "flag", "file", "picture"]
+GestureKind = Literal["click", "submit", "enter", "upload"]
+
+# The smallest PNG: one grey pixel.
+PICTURE_HEX = (
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c6360000000020001485eb6780000000049454e44ae426082"
+)
+_FILLS: dict[str, FillKind] = {
+    "textbox": "text",
+    "textarea": "text",
+    "code": "text",
+    "multimodaltextbox": "message",
+    "number": "number",
+    "slider": "number",
+    "dropdown": "choice",
+    "radio": "choice",
+    "checkboxgroup": "choices",
+    "checkbox": "flag",
+    "file": "file",
+    "uploadbutton": "file",
+    "image": "picture",
+}
+_TEXTS: tuple[FillKind, ...] = ("text", "message")
+_ENTERED = ("change", "input", "select", "release", "blur")
+_BUTTONS = ("button", "clearbutton")
+# Never read: what has no value, what never leaves the server, and files, whose content is elsewhere.
+_UNREADABLE = (
+    "state", "browserstate", "button", "clearbutton", "uploadbutton", "downloadbutton", "duplicatebutton", "loginbutton",
+    "row", "column", "group", "form", "tabs", "tabitem", "accordion", "sidebar", "timer", "dataset", "file", "image", "audio",
+    "video", "gallery", "plot", "draggable", "walkthrough", "step", "dialogue", "navbar",
+)  # fmt: skip
+_MAX_CHOICES = 12
+# A token has about so many characters; a field that takes fewer would cut it.
+_TOKEN_LENGTH = 32
+_RESERVED = {*dir(Workload), "self", "tokens", "json"}
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
+    """One field that is filled in before something is set off.
+
+    Attributes:
+        name: how to call the component.
+        low, high, step: of a number.
+        choices: of a choice, as shown.
+        suffix: of a file's name.
+    """
+
+    component: int
+    name: str | int
+    kind: FillKind
+    low: float = 1
+    high: float = 100
+    step: float = 1
+    choices: list[Any] = []
+    suffix: str = ".txt"
+
+
+class Gesture(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person does, and that the app answers.
+
+    Attributes:
+        slug: name of its operation and of its method.
+        kind: `click` a button, `submit` a field with Enter, `enter` a value into a field that listens to that, or `upload`.
+        component, name: what it is done to, and how to call that.
+        fills: what is filled in before; for the other kinds than `click`, the field itself as the last one, if it is filled.
+        outputs: ids of the components that it may change, and that can be read.
+    """
+
+    slug: str
+    kind: GestureKind
+    component: int
+    name: str | int
+    fills: list[Fill]
+    outputs: list[int]
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a token goes in."""
+        return any(fill.kind in (*_TEXTS, "file") for fill in self.fills)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to do on a page, and what can be read there.
+
+    Attributes:
+        names: readable component → how to call it.
+        labels: the same → what a person calls it.
+        left_out: what was found and is not proposed, with the reason, one sentence each.
+    """
+
+    gestures: list[Gesture]
+    names: dict[int, str | int]
+    labels: dict[int, str]
+    left_out: list[str]
+
+
+def find_gestures(blueprint: Blueprint, mode: str = "") -> Page:
+    """Everything that a person can set off.
+
+    Args:
+        blueprint: the app's page.
+        mode: `interface` for a `gr.Interface`, whose Flag button writes to the disk.
+    """
+    left_out: list[str] = []
+    triggers: dict[tuple[int, str], list[Dependency]] = {}
+    for dependency in blueprint.dependencies.values():
+        for target, event in dependency.targets:
+            if target is not None and _shown(blueprint, target):
+                triggers.setdefault((target, event), []).append(dependency)
+    found: list[tuple[Component, GestureKind, list[Dependency]]] = []
+    for (target, event), dependencies in triggers.items():
+        component = blueprint.components[target]
+        kind = _gesture_kind(component, event)
+        if kind is None or any(c.id == target and k == kind for c, k, _ in found):
+            continue
+        if mode == "interface" and component.name.startswith("Flag"):
+            left_out.append(f"The button {component.name!r}: it writes to the app's disk.")
+        elif not any(d.backend or d.js is not None for d in dependencies):
+            left_out.append(f"{_event_of(component, event)}: it runs nothing but JavaScript.")
+        else:
+            found.append((component, kind, dependencies))
+    slugs = _Names()
+    gestures = []
+    for component, kind, dependencies in _without_twins(found):
+        outputs = _outputs(blueprint, dependencies)
+        name = name_of(blueprint, component, {"click": "click", "submit": "submit"}.get(kind, ""))
+        verb = {"submit": "submit ", "enter": "enter ", "upload": "upload "}.get(kind, "")
+        gestures.append(
+            Gesture(
+                slug=slugs.new(verb + _label(component), fallback=f"{kind}_{component.id}"),
+                kind=kind,
+                component=component.id,
+                name=name,
+                fills=_fills(blueprint, component, kind, dependencies, outputs),
+                outputs=[o for o in outputs if _readable(blueprint, o)],
+            )
+        )
+    read = sorted({o for gesture in gestures for o in gesture.outputs})
+    return Page(
+        gestures=gestures,
+        names={o: name_of(blueprint, blueprint.components[o]) for o in read},
+        labels={o: _label(blueprint.components[o]) or blueprint.components[o].type for o in read},
+        left_out=left_out,
+    )
+
+
+def name_of(blueprint: Blueprint, component: Component, event: str = "") -> str | int:
+    """How to call a component: by its label, elem_id or type if that is enough, or else by its id."""
+    for name in (_label(component), component.elem_id, component.type):
+        if name and not name.isdigit() and _means(blueprint, name, event, component.id):
+            return name
+    return component.id
+
+
+def value_of(fill: Fill, token: str, rng: random.Random) -> Any:
+    """A value for a field, as the code of `code_of` makes it."""
+    match fill.kind:
+        case "text":
+            return token
+        case "message":
+            return {"text": token, "files": []}
+        case "number":
+            if _whole(fill):
+                return rng.randrange(int(fill.low), int(fill.high) + 1, int(fill.step))
+            return round(rng.uniform(fill.low, fill.high), _decimals(fill))
+        case "choice":
+            return rng.choice(fill.choices)
+        case "choices":
+            return rng.sample(fill.choices, 1)
+        case "flag":
+            return rng.random() < 0.5
+        case "file":
+            return (f"{token}{fill.suffix}", token.encode())
+        case "picture":
+            return ("picture.png", bytes.fromhex(PICTURE_HEX))
+
+
+def code_of(fill: Fill) -> str:
+    """The same as Python, in a method of a workload."""
+    match fill.kind:
+        case "text":
+            return "token"
+        case "message":
+            return '{"text": token, "files": []}'
+        case "number":
+            if not _whole(fill):
+                return f"round(self.random.uniform({fill.low:g}, {fill.high:g}), {_decimals(fill)})"
+            step = f", {int(fill.step)}" if fill.step != 1 else ""
+            return f"self.random.randrange({int(fill.low)}, {int(fill.high) + 1}{step})"
+        case "choice":
+            return f"self.random.choice({literal(fill.choices)})"
+        case "choices":
+            return f"self.random.sample({literal(fill.choices)}, 1)"
+        case "flag":
+            return "self.random.random() < 0.5"
+        case "file":
+            return f'(f"{{token}}{fill.suffix}", token.encode())'
+        case "picture":
+            return '("picture.png", PICTURE)'
+
+
+def literal(value: Any) -> str:
+    """Python for a text, a number or a list of those, with double quotes as everywhere here."""
+    if isinstance(value, str):
+        plain = '"' not in value and "\\" not in value and value.isprintable()
+        return f'"{value}"' if plain else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(literal(item) for item in value)}]"
+    return repr(value)
+
+
+# --- which gesture an event is ---
+
+
+def _gesture_kind(component: Component, event: str) -> GestureKind | None:
+    if event == "click":
+        return "click" if component.type in _BUTTONS else None
+    if event == "submit":
+        return "submit" if component.type in _FILLS else None
+    if event == "upload":
+        return "upload" if _FILLS.get(component.type) in ("file", "picture") else None
+    kind = _FILLS.get(component.type)
+    if event in _ENTERED and kind is not None and kind not in ("file", "picture"):
+        return "enter" if component.props.get("interactive") is not False else None
+    return None
+
+
+def _without_twins(
+    found: Sequence[tuple[Component, GestureKind, list[Dependency]]],
+) -> list[tuple[Component, GestureKind, list[Dependency]]]:
+    """Where a button and Enter, or several fields, set off the very same, one of them will do: the button, if there is one."""
+    order: dict[GestureKind, int] = {"click": 0, "submit": 1, "upload": 2, "enter": 3}
+    kept: list[tuple[Component, GestureKind, list[Dependency]]] = []
+    for one in sorted(found, key=lambda f: order[f[1]]):
+        mine = {d.id for d in one[2] if d.backend}
+        if not any(mine and mine <= {d.id for d in other[2]} for other in kept):
+            kept.append(one)
+    return sorted(kept, key=found.index)
+
+
+# --- what it needs, and what it may change ---
+
+
+def _fills(
+    blueprint: Blueprint,
+    component: Component,
+    kind: GestureKind,
+    dependencies: Sequence[Dependency],
+    outputs: Sequence[int],
+) -> list[Fill]:
+    wanted = list(dict.fromkeys(i for d in dependencies for i in d.inputs if _shown(blueprint, i)))
+    own = component.id
+    if kind in ("enter", "upload") and own not in wanted:
+        wanted.append(own)
+    if kind == "upload":
+        wanted = [own]
+    fills = [fill for i in wanted if (fill := _fill(blueprint, blueprint.components[i])) is not None]
+    texts = [f.component for f in fills if f.kind in _TEXTS]
+    # A text that comes back changed is what the app keeps there, unless it is the only one to write into.
+    fresh = [i for i in texts if i not in outputs] or [i for i in texts if i == own] or texts[:1]
+    fills = [f for f in fills if f.component not in texts or f.component in fresh or f.component == own]
+    fills = [f for f in fills if f.component not in outputs or f.kind in _TEXTS or f.component == own]
+    return sorted(fills, key=lambda f: f.component == own)
+
+
+def _fill(blueprint: Blueprint, component: Component) -> Fill | None:
+    """How to fill in a component; None for one that a person cannot fill in, or that we do not know how to."""
+    kind = _FILLS.get(component.type)
+    props = component.props
+    if kind is None or props.get("interactive") is False:
+        return None
+    fill = Fill(component=component.id, name=name_of(blueprint, component), kind=kind)
+    if kind == "text" and 0 < (props.get("max_length") or _TOKEN_LENGTH) < _TOKEN_LENGTH:
+        return None
+    if kind == "number":
+        low, high = props.get("minimum"), props.get("maximum")
+        low = float(low) if isinstance(low, (int, float)) else min(1.0, high - 1 if high is not None else 1.0)
+        high = float(high) if isinstance(high, (int, float)) else max(100.0, low + 99)
+        step = props.get("step")
+        step = float(step) if isinstance(step, (int, float)) and step > 0 else 1.0
+        return msgspec.structs.replace(fill, low=low, high=max(low, high), step=step)
+    if kind in ("choice", "choices"):
+        choices = [c[0] if isinstance(c, (list, tuple)) else c for c in props.get("choices") or []]
+        if not choices:
+            return None
+        several = kind == "choices" or bool(props.get("multiselect"))
+        if several:  # filled in by value, not chosen by what is shown
+            choices = [c[1] if isinstance(c, (list, tuple)) else c for c in props.get("choices") or []]
+        return msgspec.structs.replace(
+            fill, kind="choices" if several else "choice", choices=choices[:_MAX_CHOICES]
+        )
+    if kind == "file":
+        types = [t for t in props.get("file_types") or [] if isinstance(t, str)]
+        if types and "image" in types and "text" not in types and "file" not in types:
+            return msgspec.structs.replace(fill, kind="picture")
+        suffix = next((t for t in types if t.startswith(".")), ".txt")
+        return msgspec.structs.replace(fill, suffix=suffix)
+    return fill
+
+
+def _outputs(blueprint: Blueprint, dependencies: Iterable[Dependency]) -> list[int]:
+    """Components that these events may change, those that follow included."""
+    waiting = list(dependencies)
+    seen: dict[int, None] = {}
+    outputs: dict[int, None] = {}
+    while waiting:
+        dependency = waiting.pop(0)
+        if dependency.id in seen:
+            continue
+        seen[dependency.id] = None
+        after = blueprint.followers(dependency.id)
+        waiting += [
+            blueprint.dependencies[i]
+            for i in (*after.success, *after.failure, *after.always)
+            if i in blueprint.dependencies
+        ]
+        for output in dependency.outputs:
+            outputs[output] = None
+            waiting += blueprint.listeners(output, "change")
+    return list(outputs)
+
+
+def _shown(blueprint: Blueprint, component: int) -> bool:
+    if component not in blueprint.components:
+        return False
+    around = [blueprint.components[component], *blueprint.ancestors(component)]
+    return all(c.props.get("visible") not in (False, "hidden") for c in around)
+
+
+def _readable(blueprint: Blueprint, component: int) -> bool:
+    return _shown(blueprint, component) and blueprint.components[component].type not in _UNREADABLE
+
+
+# --- names ---
+
+
+class _Names:
+    """Names for methods and variables: each once, and none that means something already."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, text: str, fallback: str) -> str:
+        slug = slug_of(text) or fallback
+        name, number = slug, 2
+        while name in self._taken:
+            name, number = f"{slug}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+
+def slug_of(text: str) -> str:
+    """A Python name from a label; empty if there is nothing to make it from."""
+    words = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
+    if not words or not words.strip("0123456789_"):
+        return ""
+    if words[0].isdigit():
+        words = f"n_{words}"
+    return f"{words}_" if keyword.iskeyword(words) or words in _RESERVED else words
+
+
+def _label(component: Component) -> str:
+    """What a person calls it; a text that Gradio translates in the browser is no name."""
+    return "" if component.name.startswith("__i18n__") else component.name
+
+
+def _event_of(component: Component, event: str) -> str:
+    return f"{event!r} of {component}"
+
+
+def _means(blueprint: Blueprint, name: str, event: str, component: int) -> bool:
+    try:
+        return blueprint.find(name, event).id == component
+    except PageMisuse:
+        return False
+
+
+def _whole(fill: Fill) -> bool:
+    return all(float(v).is_integer() for v in (fill.low, fill.high, fill.step))
+
+
+def _decimals(fill: Fill) -> int:
+    text = f"{fill.step:f}".rstrip("0")
+    return min(len(text.partition(".")[2]), 6) or 1
