@@ -28,6 +28,10 @@ from harness.records import (
 # those that only tie an answer to its own question.
 _WRITTEN = ("counter", "list", "register", "record")
 _KEPT = (*_WRITTEN, "assigned")
+# Of these, the order in which writes took effect can be seen.
+_ORDERED = ("list",)
+# How the reason of a check begins that had nothing to look at, which of a promise is no more than not known.
+_NOT_APPLYING = "Does not apply: "
 # Python types that JSON has as well; a State that holds nothing else says nothing about any other object.
 _JSON_TYPES = ("int", "float", "str", "bool", "NoneType", "list", "dict")
 # What else than these would a value be if the promise about any Python object did not hold: lost, or somebody else's.
@@ -118,8 +122,17 @@ def _deciders(checks: Mapping[str, tuple[str, ...]]) -> list[_Decider]:
     return [_Decider(check=check, models=models) for check, models in checks.items()]
 
 
-def _decide(name: PromiseName, found: Facts, deciders: Sequence[_Decider]) -> Promise:
-    """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at."""
+def _decide(
+    name: PromiseName, found: Facts, deciders: Sequence[_Decider], *, all_needed: bool = False
+) -> Promise:
+    """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at.
+
+    Args:
+        name: the promise.
+        found: what it is judged by.
+        deciders: its checks.
+        all_needed: each of them must have had something to look at, not one of them.
+    """
     broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and c.anomalies_total]
     if broken:
         return Promise(
@@ -132,6 +145,7 @@ def _decide(name: PromiseName, found: Facts, deciders: Sequence[_Decider]) -> Pr
     models = {variable.model for variable in found.state.values()}
     doubts = []
     passed: list[Check] = []
+    idle: list[Check] = []
     for decider in deciders:
         if decider.models and not models & set(decider.models):
             continue  # no variable that it could be about
@@ -140,18 +154,21 @@ def _decide(name: PromiseName, found: Facts, deciders: Sequence[_Decider]) -> Pr
             doubts.append(f"The check {decider.check} was not made.")
         elif check.verdict != "pass":
             doubts.append(_first(check.reason))
-        else:
+        elif check.applies and (not check.evidence or any(check.evidence.values())):
             passed.append(check)
+        else:
+            idle.append(check)
+    if all_needed or not passed:
+        doubts += [_capital(_first(check.reason).removeprefix(_NOT_APPLYING)) for check in idle]
     if doubts:
         return Promise(name=name, standing="unknown", reason=" ".join(dict.fromkeys(doubts)))
-    looked = [check for check in passed if not check.evidence or any(check.evidence.values())]
-    if not looked:
+    if not passed:
         return Promise(name=name, standing="unknown", reason="Nothing was there to look at.")
     return Promise(
         name=name,
         standing="kept",
-        reason=" ".join(_first(check.reason) for check in looked),
-        evidence=_evidence(looked),
+        reason=" ".join(_first(check.reason) for check in passed),
+        evidence=_evidence(passed),
     )
 
 
@@ -167,6 +184,10 @@ def _evidence(checks: Sequence[Check]) -> dict[str, int]:
 def _first(reason: str) -> str:
     """Without the traceback of a checker that failed."""
     return reason.partition("\n")[0]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _sentence(text: str) -> str:
@@ -258,14 +279,12 @@ def _any_python_object(found: Facts) -> Promise:
 
 
 def _guarantee(name: PromiseName, models: Sequence[str]) -> Callable[[Facts], Promise]:
-    """A session guarantee, which the check of its name decides."""
+    """A session guarantee, which the check of its name decides, for variables of these models."""
 
     def judged(found: Facts) -> Promise:
         decided = _decide(name, found, _deciders({name: ()}))
         if found.state and not any(v.model in models for v in found.state.values()):
-            return _unless_broken(
-                decided, "The workload reads nothing that the app keeps from one event to the next."
-            )
+            return _unless_broken(decided, "The workload reads nothing to which this could happen.")
         return decided
 
     return judged
@@ -292,7 +311,8 @@ def _no_lost_update(found: Facts) -> Promise:
 
 
 def _memory_returns(found: Facts) -> Promise:
-    return _decide("memory-returns", found, _deciders({"leak-per-request": (), "leak-per-session": ()}))
+    deciders = _deciders({"leak-per-request": (), "leak-per-session": ()})
+    return _decide("memory-returns", found, deciders, all_needed=True)
 
 
 def _unless_broken(decided: Promise, reason: str) -> Promise:
@@ -311,7 +331,7 @@ _JUDGES: dict[PromiseName, Callable[[Facts], Promise]] = {
     "any-python-object": _any_python_object,
     "read-your-writes": _guarantee("read-your-writes", _WRITTEN),
     "monotonic-reads": _guarantee("monotonic-reads", _KEPT),
-    "monotonic-writes": _guarantee("monotonic-writes", _WRITTEN),
+    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED),
     "no-lost-update": _no_lost_update,
     "memory-returns": _memory_returns,
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.scaffold.gestures import PICTURE_HEX, Fill, Gesture, Page, code_of, literal
 from harness.scaffold.models import EffectName, Findings, Variable
 
-_WIDTH = 100
+_WIDTH = 88
 _MODELS = {"list": "append_only_list", "register": "register", "answer": "answer", "counter": "counter"}
 _EFFECTS: dict[EffectName, str] = {
     "append": "append(token)",
@@ -60,7 +60,7 @@ def workload(app: str, page: Page, findings: Findings, left_out: Sequence[str]) 
         body.append(_nothing_to_do())
     notes = _notes(findings, [*page.left_out, *left_out])
     text = "\n\n".join(
-        part for part in (_docstring(app), _imports(gestures, findings), notes, _constants(gestures)) if part
+        part for part in (_docstring(app), _imports(findings), notes, _constants(gestures)) if part
     )
     return f"{text}\n\n\n" + "\n".join(body)
 
@@ -108,15 +108,15 @@ def settings(title: str, app: str, params: Mapping[str, str]) -> str:
 
 def _docstring(app: str) -> str:
     return (
-        f'"""What people do in {app}, and what must be true of it.\n\n'
+        f'"""What people do in {_plain(app)}, and what must be true of it.\n\n'
         "Proposed by gradsoak init from the app's page and from a short trial. Nobody but you knows what the app means:\n"
         'read the comments, and adjust what is not so.\n"""'
     )
 
 
-def _imports(gestures: Sequence[Gesture], findings: Findings) -> str:
+def _imports(findings: Findings) -> str:
     variables = findings.variables
-    names = {"Workload"} | ({"action"} if gestures else set())
+    names = {"Workload", "action"}
     for variable in variables:
         names.add(_MODELS[variable.model])
         names |= {_EFFECTS[effect].partition("(")[0] for effect in variable.effects.values()}
@@ -274,26 +274,29 @@ def _filled(fill: Fill) -> str:
 
 
 def _described(gesture: Gesture) -> str:
-    name = f"{gesture.name}".replace("\\", "/").replace('"', "'").replace("\n", " ")
+    name = _plain(str(gesture.name))
     verb = {"click": "Click", "submit": "Press Enter in", "enter": "Change", "upload": "Choose a file in"}[
         gesture.kind
     ]
     return f"{verb} {name}."
 
 
+def _plain(text: str) -> str:
+    """Text that may stand in a docstring."""
+    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+
+
 def _nothing_to_do() -> str:
+    comment = _comment(
+        "That is all that a person can do in an app without events. Has it any that gr.render adds, or JavaScript of its "
+        "own? Then write here what a person does, with self.page.fill, self.page.click and self.page.value: "
+        "docs/write-a-scenario.md shows how. Until then the verdict of a run is unknown.",
+        8,
+    )
     return (
-        "    def arrive(self):\n"
-        + "\n".join(
-            _comment(text, 8)
-            for text in (
-                "The page has been opened, and that is all that a person can do in an app without events.",
-                "Has it any that gr.render adds, or JavaScript of its own? Then write an @action for what a person does:",
-                'self.page.fill("Label", self.token()), self.page.click("Button"), self.page.value("Label");',
-                "docs/write-a-scenario.md shows how.",
-            )
-        )
-        + "\n        return\n"
+        "    @action\n    def look(self):\n"
+        '        """Look at the page."""\n'
+        f'{comment}\n        with self.operation("look"):\n            pass\n'
     )
 
 

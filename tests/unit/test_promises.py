@@ -101,6 +101,37 @@ def test_without_evidence_nothing_is_kept(name: str) -> None:
     assert of(name, nothing).standing == "unknown"
 
 
+@pytest.mark.parametrize("name", DECIDING)
+def test_a_check_that_had_nothing_to_look_at_keeps_no_promise(name: str) -> None:
+    idle = {
+        kind: Check(
+            name=kind,
+            verdict="pass",
+            reason="Does not apply: nobody came back.",
+            evidence={"n": 3},
+            applies=False,
+        )
+        for kind in ALL_CHECKS
+    }
+    judged = of(name, found(checks=idle))
+    assert judged.standing == "unknown"
+    assert judged.reason == "Nobody came back."
+
+
+def test_what_one_of_several_checks_saw_is_enough_but_not_for_memory() -> None:
+    idle = Check(
+        name="", verdict="pass", reason="Does not apply: it was not asked.", evidence={}, applies=False
+    )
+    lost = with_checks(found(), msgspec.structs.replace(idle, name="reset"))
+    assert of("no-lost-update", lost).standing == "kept"
+    leak = of("memory-returns", with_checks(found(), msgspec.structs.replace(idle, name="leak-per-request")))
+    assert (leak.standing, leak.reason) == ("unknown", "It was not asked.")
+
+
+def test_the_order_of_writes_can_only_be_seen_in_lists() -> None:
+    assert of("monotonic-writes", found(state={"n": counter()})).standing == "does-not-apply"
+
+
 def test_a_check_of_models_that_the_workload_does_not_have_decides_nothing() -> None:
     absent = {
         n: c for n, c in found().checks.items() if n not in ("misdelivered-response", "non-atomic-chain")
