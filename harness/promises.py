@@ -112,10 +112,23 @@ def _judge(name: PromiseName, found: Facts) -> Promise:
 
 
 class _Decider(msgspec.Struct, frozen=True, kw_only=True):
-    """A check that decides a promise, and the models of those variables that it is about; empty for any."""
+    """A check that decides a promise.
+
+    Attributes:
+        models: those of the variables that it is about; empty for any.
+        kind: of its anomalies, those that break this promise; empty for all. A check with anomalies of several kinds can
+            only break a promise: that it found none does not say which of them could have been there.
+    """
 
     check: str
     models: tuple[str, ...] = ()
+    kind: str = ""
+
+    def breaks(self, check: Check) -> bool:
+        """Whether the check found what breaks the promise."""
+        if not self.kind:
+            return check.anomalies_total > 0
+        return any(anomaly.kind == self.kind for anomaly in check.anomalies)
 
 
 def _deciders(checks: Mapping[str, tuple[str, ...]]) -> list[_Decider]:
@@ -133,7 +146,7 @@ def _decide(
         deciders: its checks.
         all_needed: each of them must have had something to look at, not one of them.
     """
-    broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and c.anomalies_total]
+    broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.breaks(c)]
     if broken:
         return Promise(
             name=name,
@@ -150,6 +163,8 @@ def _decide(
         if decider.models and not models & set(decider.models):
             continue  # no variable that it could be about
         check = found.checks.get(decider.check)
+        if decider.kind:
+            continue
         if check is None:
             doubts.append(f"The check {decider.check} was not made.")
         elif check.verdict != "pass":
@@ -211,7 +226,12 @@ def _session_specific(found: Facts) -> Promise:
     decided = _decide(
         name,
         found,
-        _deciders({"cross-session-read": _KEPT, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}),
+        [
+            *_deciders(
+                {"cross-session-read": _KEPT, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}
+            ),
+            _Decider(check="canary", kind="cross-session-read"),
+        ],
     )
     if found.state and all(v.scope == "everyone" for v in found.state.values()):
         return _unless_broken(decided, "All that the workload reads is declared as shared by everyone.")
@@ -220,7 +240,11 @@ def _session_specific(found: Facts) -> Promise:
 
 def _reset_on_reload(found: Facts) -> Promise:
     name: PromiseName = "reset-on-reload"
-    decided = _decide(name, found, _deciders({"resurrected-state": ()}))
+    decided = _decide(
+        name,
+        found,
+        [_Decider(check="resurrected-state"), _Decider(check="canary", kind="resurrected-state")],
+    )
     if not _of_a_session(found, _KEPT):
         return _unless_broken(decided, "The workload reads nothing that is a session's own.")
     if decided.standing == "kept" and not found.reloaded:

@@ -10,6 +10,7 @@ import pytest
 from harness.promises import Facts, facts, judge
 from harness.records import (
     PROMISES,
+    Anomaly,
     Check,
     ProbeSample,
     Promise,
@@ -32,6 +33,7 @@ DECIDING = {
     "memory-returns": ["leak-per-request", "leak-per-session"],
 }
 ALL_CHECKS = [
+    "canary",
     *{name for names in DECIDING.values() for name in names},
     "misdelivered-response",
     "non-atomic-chain",
@@ -62,6 +64,10 @@ def found(**changes: Any) -> Facts:
 
 def of(name: str, made: Facts) -> Promise:
     return next(promise for promise in judge(made) if promise.name == name)
+
+
+def anomaly(kind: str) -> Anomaly:
+    return Anomaly(kind=kind, sessions=["a"], variable="x", occurrences=1, witness=[], explanation="")
 
 
 def with_checks(made: Facts, *checks: Check) -> Facts:
@@ -140,6 +146,17 @@ def test_a_check_of_models_that_the_workload_does_not_have_decides_nothing() -> 
     asking = found(checks=absent, state={"log": append_only_list(), "reply": answer(), "steps": chain()})
     assert of("session-specific", asking).standing == "unknown"
     assert of("no-lost-update", asking).standing == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"),
+    [("cross-session-read", "session-specific"), ("resurrected-state", "reset-on-reload")],
+)
+def test_a_token_in_a_foreign_response_breaks_the_promise_of_its_kind(kind: str, promise: str) -> None:
+    canary = msgspec.structs.replace(check("canary", "fail"), anomalies=[anomaly(kind)])
+    judged = judge(with_checks(found(), canary))
+    assert {p.name for p in judged if p.standing == "broken"} == {promise}
+    assert {p.standing for p in judged if p.name != promise} == {"kept"}
 
 
 # --- reset on reload ---
