@@ -109,7 +109,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
         per_request: entries (of a buffer: bytes) per request over the batches; None without batches.
         per_action: the one action whose every operation adds the same, if not all do.
         per_session: entries per session that came and went; None without a second round.
-        exact: whether every batch, or round, grew by the very same number for each request, or session.
+        exact: whether every batch, or round, grew by the very same whole number for each request, or session.
         length: entries at the last plateau.
         cap: entries that it may hold at most, None without a known limit.
         pinned_bytes: what it and everything below occupy at the last plateau, roughly.
@@ -191,6 +191,7 @@ class _Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """The plateaus by what they are for; all of one process of the app."""
 
     start: _Moment
+    stairs: list[_Moment]
     batches: list[_Moment]
     after: _Moment | None
     rounds: list[_Moment]
@@ -296,11 +297,13 @@ def _experiment(data: RunData) -> _Experiment | None:
         return None
     first = stairs[0]
     moments = [m for m in moments if m.plateau.pid == first.plateau.pid]
+    stairs = [m for m in moments if m.plateau.label == "staircase"]
     batches = [m for m in moments if m.plateau.label == "requests"]
     after = next((m for m in moments if m.plateau.label == "after-close"), None)
     rounds = [m for m in moments if m.plateau.label == "second-round"]
     return _Experiment(
         start=first,
+        stairs=stairs,
         batches=[stairs[-1], *batches] if batches else [],
         after=after,
         rounds=[after, *rounds] if after is not None and rounds else [],
@@ -390,14 +393,14 @@ def _over_requests(path: str, experiment: _Experiment) -> _OverRequests | None:
     asked = _steps(batches, lambda m: m.requests)
     if not sum(asked):
         return None
-    rate, action, exact, weights = Fraction(sum(grew), sum(asked)), None, _proportional(grew, asked), asked
+    rate, action, exact, weights = Fraction(sum(grew), sum(asked)), None, _exactly(grew, asked), asked
     names = sorted(set(batches[-1].actions))
     by_action = {name: _steps(batches, lambda m, name=name: m.actions[name]) for name in names}  # type: ignore[misc]
     # What the history says must be what the generator counted, or it says nothing about batches.
     complete = [sum(step) for step in zip(*by_action.values(), strict=True)] == asked
     if not exact and complete:
         for name, counts in by_action.items():
-            if sum(1 for count in counts if count) >= MIN_ROUNDS and _proportional(grew, counts):
+            if sum(1 for count in counts if count) >= MIN_ROUNDS and _exactly(grew, counts):
                 rate, action, exact, weights = Fraction(sum(grew), sum(counts)), name, True, counts
     steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and _goes_on(grew, weights)
     kept, went = None, 0
@@ -423,7 +426,8 @@ class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rate: entries per session.
-        steady: it grew in every round, not less and less, and had grown alike when the first sessions were opened.
+        steady: it grew in every round, not less and less; by the very same for each session, or about as much as with every step of
+            the stairs.
         kept: what the first sessions had added was still there when they had closed.
         declared: see `_OverRequests`.
     """
@@ -445,21 +449,30 @@ def _over_sessions(
     grew = [Fraction(step) for step in _steps(rounds, lambda m: m.length(path))]
     if not sum(came):
         return None
-    first = rounds[0] if experiment.batches == [] else experiment.batches[0]
-    opened = first.sessions - experiment.start.sessions
-    opened_grew = Fraction(first.length(path) - experiment.start.length(path))
+    stairs = [Fraction(step) for step in _steps(experiment.stairs, lambda m: m.length(path))]
     if requests is not None and requests.rate > 0 and requests.action is None:
         # What their requests add is not the sessions' own.
-        asked = _steps(rounds, lambda m: m.requests)
-        grew = [step - requests.rate * n for step, n in zip(grew, asked, strict=True)]
-        opened_grew -= requests.rate * (first.requests - experiment.start.requests)
-    rate = Fraction(sum(grew)) / sum(came)
-    alike = opened > 0 and opened_grew >= CAME * rate * opened
+        grew = [
+            step - requests.rate * asked
+            for step, asked in zip(grew, _steps(rounds, lambda m: m.requests), strict=True)
+        ]
+        stairs = [
+            step - requests.rate * asked
+            for step, asked in zip(stairs, _steps(experiment.stairs, lambda m: m.requests), strict=True)
+        ]
+    rate, exact = Fraction(sum(grew)) / sum(came), _exactly(grew, came)
+    # What is added when a session closes does not show on the stairs. Then only the very same number each time is no chance.
+    opened = experiment.stairs[-1].sessions - experiment.start.sessions
+    alike = exact or (
+        opened > 0
+        and all(step > 0 for step in stairs)
+        and CAME * rate * opened <= sum(stairs) <= rate * opened / Fraction(CAME)
+    )
     all_opened = after.sessions - experiment.start.sessions
     left = after.length(path) - experiment.start.length(path)
     return _OverSessions(
         rate=rate,
-        exact=_proportional(grew, came),
+        exact=exact,
         steady=all(step > 0 for step in grew) and _goes_on(grew, came) and alike,
         kept=left >= CAME * rate * all_opened,
         declared=_declared(_steps(rounds, lambda m: m.length(path)), rounds),
@@ -548,7 +561,7 @@ class _Common:
                 "inconclusive",
                 f"{statement}, which may be a leak, or a cache whose keys repeat and that is not full yet. A longer run tells.",
             )
-        return self.growth(PER_SESSION, f"{statement}, as it had grown with the first ones, and kept it all.")
+        return self.growth(PER_SESSION, f"{statement}, and what earlier ones had added was kept.")
 
     def _statement(self, rate: Fraction, exact: bool, per: str) -> str:
         number = f"{float(rate):,.2f}"
@@ -638,10 +651,11 @@ def _steps(moments: Sequence[_Moment], of: Callable[[_Moment], int]) -> list[int
     return [of(later) - of(earlier) for earlier, later in pairwise(moments)]
 
 
-def _proportional(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
-    """Whether every step grew by the very same for each unit of its weight."""
+def _exactly(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
+    """Whether every step grew by the very same whole number for each unit of its weight."""
     rates = {Fraction(step) / weight for step, weight in zip(grew, weights, strict=True) if weight}
-    return len(rates) == 1 and all(not step for step, w in zip(grew, weights, strict=True) if not w)
+    whole = len(rates) == 1 and next(iter(rates)).denominator == 1
+    return whole and all(not step for step, weight in zip(grew, weights, strict=True) if not weight)
 
 
 def _goes_on(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
@@ -735,7 +749,7 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
     end = (
         "It went on growing under load, and nothing of it went when all sessions had closed."
         if name == PER_REQUEST
-        else "It had grown alike with the first sessions, and nothing of that went when they had closed."
+        else "What earlier sessions had added was still there when they had closed."
     )
     bytes_text = f" and pins about {max(0, pins or 0):,.0f} B per {name.removeprefix('leak-per-')}"
     return Anomaly(

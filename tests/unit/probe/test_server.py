@@ -162,8 +162,12 @@ def test_the_probe_runs_on_other_python_versions(start) -> None:
     if not pythons:
         pytest.skip("no other Python from 3.9 on is installed here")
     for python in pythons:
-        process, client, _ = start("import gradio\ngradio.Blocks().launch()\n", python)
+        process, client, _ = start("import gradio\nLOG = [[1], [2, 3]]\ngradio.Blocks().launch()\n", python)
         assert json.loads(process.stdout.readline())["server_name"] == "127.0.0.1", python
         sample = client.settle()
         assert sample.live_bytes is None or sample.live_bytes > 10**5
+        census = client.census(3)
+        assert census is not None, python
+        assert census.plateau == 3
+        assert {c.path: c.length for c in census.containers} == {"app.LOG": 2, "app.LOG[*]": 3}
         client.close()

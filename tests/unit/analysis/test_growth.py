@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from harness.analysis import RunData, analyse
+from harness.analysis.growth import Growth, check_growth, growth_figures
+from harness.profiles import BASES
+from harness.records import Check, ExternalApp, StateVariable
+from tests.builders import HistoryBuilder
+from tests.unit.analysis.memory_runs import LIVE, Lengths, Then, experiment, memory_run
+from tests.unit.analysis.test_figures import SECOND
+
+
+def judged(data: RunData) -> dict[str, Growth]:
+    return {growth.path: growth for growth in growth_figures(data)[0]}
+
+
+def checks(data: RunData) -> dict[str, Check]:
+    return {check.name: check for check in check_growth(*growth_figures(data))}
+
+
+def verdicts(data: RunData) -> tuple[str, str]:
+    found = checks(data)
+    return found["leak-per-request"].verdict, found["leak-per-session"].verdict
+
+
+def test_a_list_that_only_grows_is_a_leak_per_request_told_exactly() -> None:
+    data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
+    growth = judged(data)["app.LOG"]
+    assert (growth.verdict, growth.per_request, growth.exact, growth.bytes_per_request) == (
+        "leak-per-request",
+        1.0,
+        True,
+        100.0,
+    )
+    check = checks(data)["leak-per-request"]
+    assert verdicts(data) == ("fail", "pass")
+    assert check.evidence == {"batches": 5, "requests": 100, "paths": 1, "grown": 1}
+    assert [(a.kind, a.variable, a.occurrences) for a in check.anomalies] == [
+        ("leak-per-request", "app.LOG", 100)
+    ]
+    prose = check.anomalies[0].explanation
+    assert "app.LOG (a list) grew by exactly 1.00 entries per request over 5 batches of 20 requests" in prose
+    assert "pins about 100 B per request" in prose
+    assert "nothing of it went when all sessions had closed" in prose
+
+
+def test_a_dict_that_is_never_pruned_is_a_leak_per_session() -> None:
+    data = memory_run({"app.SEEN": lambda t: t.sessions})
+    growth = judged(data)["app.SEEN"]
+    assert (growth.verdict, growth.per_session, growth.per_request, growth.exact) == (
+        "leak-per-session",
+        1.0,
+        0.0,
+        True,
+    )
+    assert verdicts(data) == ("pass", "fail")
+    prose = checks(data)["leak-per-session"].anomalies[0].explanation
+    assert "exactly 1.00 entries per session over 3 rounds of 8 sessions that came and went" in prose
+
+
+def test_what_is_added_when_a_session_closes_is_a_leak_per_session_too() -> None:
+    data = memory_run({"app.ARCHIVE": lambda t: 2 * (t.sessions - t.open)})
+    growth = judged(data)["app.ARCHIVE"]
+    assert (growth.verdict, growth.per_session, growth.exact) == ("leak-per-session", 2.0, True)
+
+
+SMALL: dict[str, Callable[[Then], int]] = {
+    "full before the batches": lambda t: min(t.requests, 64),
+    "full in the midst of the batches": lambda t: min(t.requests, 150),
+    "full under load": lambda t: min(t.requests, 300),
+    "full of sessions": lambda t: min(t.sessions, 60),
+    "of one entry per session and action, all of which come up": lambda t: min(2 * t.sessions, 160),
+    "still filling, ever more slowly": lambda t: int(200 * (1 - 0.99**t.requests)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_cache_with_a_bound_is_no_leak_whether_its_bound_is_known_or_not(name: str) -> None:
+    unknown = memory_run({"app.CACHE": SMALL[name]})
+    known = memory_run({"app.CACHE": SMALL[name]}, facts={"app.CACHE": {"kind": "lru_cache", "cap": 10_000}})
+    for data in (unknown, known):
+        assert verdicts(data) == ("pass", "pass")
+        assert {g.verdict for g in judged(data).values()} <= {"bounded"}
+
+
+def test_a_known_bound_counts_before_it_is_reached() -> None:
+    data = memory_run(
+        {"app.CACHE": lambda t: t.requests}, facts={"app.CACHE": {"kind": "lru_cache", "cap": 5000}}
+    )
+    growth = judged(data)["app.CACHE"]
+    assert (growth.verdict, growth.cap) == ("bounded", 5000)
+    assert "5,000" in growth.reason
+    assert verdicts(data) == ("pass", "pass")
+
+
+def test_a_cache_whose_keys_repeat_is_not_decided_and_a_list_that_grows_as_slowly_is() -> None:
+    rng = random.Random(3)
+    hits = [sum(rng.random() < 0.4 for _ in range(n)) for n in (20,) * 5]
+
+    def slowly(t: Then) -> int:
+        batch = max(0, min(5, t.number - 5))
+        return 40 + sum(hits[:batch]) + (240 + 6 * (t.number - 11) if t.number > 10 else 0)
+
+    cache = memory_run({"app.CACHE": slowly})
+    assert judged(cache)["app.CACHE"].verdict == "inconclusive"
+    assert verdicts(cache)[0] == "inconclusive"
+    assert "A longer run tells" in checks(cache)["leak-per-request"].reason
+    log = memory_run({"app.LOG": slowly}, facts={"app.LOG": {"kind": "list"}})
+    assert verdicts(log)[0] == "fail"
+    assert "about 0." in checks(log)["leak-per-request"].anomalies[0].explanation
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        lambda t: t.open,
+        lambda t: 5 * t.open,
+        lambda t: 3 * t.requests if t.open else 0,
+        lambda t: 10**7 * (t.number == 8),
+    ],
+)
+def test_what_goes_when_sessions_close_is_no_leak(length: Callable[[Then], int]) -> None:
+    data = memory_run({"app.HELD": length})
+    assert judged(data)["app.HELD"].verdict == "transient"
+    assert verdicts(data) == ("pass", "pass")
+
+
+def test_state_that_gradio_lets_go_of_later_is_not_the_apps_leak() -> None:
+    lengths: Lengths = {
+        "gradio.StateHolder.session_data": lambda t: t.sessions,
+        "gradio.StateHolder.session_data[*].state_data": lambda t: 2 * t.sessions,
+        "gradio.StateHolder.session_data[*].state_data[*]": lambda t: t.requests,
+        "gradio.Queue.event_analytics": lambda t: t.requests,
+        "gradio.Queue.pending_event_ids_session": lambda t: t.sessions,
+        "gradio.Blocks.something_new": lambda t: t.sessions,
+    }
+    data = memory_run(lengths)
+    found = {path: growth.verdict for path, growth in judged(data).items()}
+    assert found == {
+        "gradio.StateHolder.session_data": "framework-floor",
+        "gradio.StateHolder.session_data[*].state_data": "retained-until-ttl",
+        "gradio.StateHolder.session_data[*].state_data[*]": "retained-until-ttl",
+        "gradio.Queue.event_analytics": "bounded",
+        "gradio.Queue.pending_event_ids_session": "framework-floor",
+        "gradio.Blocks.something_new": "framework-floor",
+    }
+    assert verdicts(data) == ("pass", "pass")
+
+
+def test_what_gradio_keeps_of_every_request_is_a_leak_that_says_whose_it_is() -> None:
+    data = memory_run({"gradio.Queue.event_ids_to_events": lambda t: t.requests})
+    assert verdicts(data) == ("fail", "pass")
+    assert "a dict of Gradio’s own" in checks(data)["leak-per-request"].anomalies[0].explanation
+
+
+def test_one_leak_is_told_once_by_its_outermost_container() -> None:
+    lengths: Lengths = {
+        "app.HISTORIES": lambda t: t.sessions,
+        "app.HISTORIES[*]": lambda t: t.requests,
+        "app.HISTORIES[*][*]": lambda t: 3 * t.requests,
+        "app.HISTORIES_OLD": lambda t: t.requests,
+    }
+    data = memory_run(lengths, facts={"app.HISTORIES_OLD": {"kind": "list"}})
+    found = judged(data)
+    assert found["app.HISTORIES[*]"].verdict == found["app.HISTORIES[*][*]"].verdict == "leak-per-session"
+    assert found["app.HISTORIES[*][*]"].within == "app.HISTORIES"
+    assert found["app.HISTORIES_OLD"].within is None
+    assert [a.variable for a in checks(data)["leak-per-session"].anomalies] == ["app.HISTORIES"]
+    assert [a.variable for a in checks(data)["leak-per-request"].anomalies] == ["app.HISTORIES_OLD"]
+
+
+def history_of(
+    moments: list[Then], actions: Callable[[int], str], effects: dict[str, tuple[str, object]] | None = None
+) -> HistoryBuilder:
+    """So many requests before each plateau, each by an action that its number decides."""
+    history = HistoryBuilder()
+    done = 0
+    for then in moments:
+        for number in range(done, then.requests):
+            at = (then.number - 1) * SECOND + number
+            history.add("s0-1", action=actions(number), begin=at, end=at + 1, effects=effects)
+        done = then.requests
+    return history
+
+
+def test_growth_with_one_action_alone_is_told_of_that_action() -> None:
+    moments = experiment()
+    rng = random.Random(5)
+    kinds = ["save" if rng.random() < 0.3 else "look" for _ in range(2000)]
+
+    def saved(t: Then) -> int:
+        return kinds[: t.requests].count("save")
+
+    data = memory_run({"app.SAVED": saved}, moments=moments, history=history_of(moments, lambda n: kinds[n]))
+    growth = judged(data)["app.SAVED"]
+    assert (growth.verdict, growth.per_action, growth.per_request, growth.exact) == (
+        "leak-per-request",
+        "save",
+        1.0,
+        True,
+    )
+    assert "exactly 1.00 entries per `save`" in checks(data)["leak-per-request"].anomalies[0].explanation
+
+
+@pytest.mark.parametrize(
+    ("scope", "verdict"), [("everyone", "declared"), ("user", "declared"), ("session", "leak-per-request")]
+)
+def test_state_that_is_meant_to_stay_is_no_leak(scope: str, verdict: str) -> None:
+    moments = experiment()
+    history = history_of(moments, lambda _: "sign", {"guests": ("append", "t-1")})
+    state = {"guests": StateVariable(model="list", initial=[], scope=scope)}  # type: ignore[arg-type]
+    data = memory_run({"app.GUESTS": lambda t: t.requests}, moments=moments, history=history, state=state)
+    assert judged(data)["app.GUESTS"].verdict == verdict
+    twice = memory_run(
+        {"app.GUESTS": lambda t: 2 * t.requests}, moments=moments, history=history, state=state
+    )
+    assert judged(twice)["app.GUESTS"].verdict == "leak-per-request"
+
+
+# --- the live heap ---
+
+
+def warming_up(t: Then) -> int:
+    return LIVE + int(400_000 * (1 - 0.98**t.requests)) + 1200 * t.requests + 10_000 * t.sessions
+
+
+def test_a_heap_that_warms_up_or_swings_is_no_leak() -> None:
+    assert verdicts(memory_run({}, live=warming_up)) == ("pass", "pass")
+    assert verdicts(memory_run({}, live=lambda t: LIVE + (50_000_000 if t.open else 0))) == ("pass", "pass")
+    assert verdicts(memory_run({}, live=lambda t: LIVE + (10**8 if t.number == 8 else 0))) == ("pass", "pass")
+
+
+def test_bytes_that_no_container_accounts_for_are_a_leak_without_a_name() -> None:
+    data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * t.requests)
+    assert verdicts(data) == ("fail", "pass")
+    anomaly = checks(data)["leak-per-request"].anomalies[0]
+    assert anomaly.variable == "live heap"
+    assert "no container accounts for it" in anomaly.explanation
+
+
+def test_bytes_that_a_container_accounts_for_are_told_with_it() -> None:
+    facts = {"app.LOG": {"kind": "list"}}
+    data = memory_run(
+        {"app.LOG": lambda t: t.requests}, facts=facts, live=lambda t: warming_up(t) + 100 * t.requests
+    )
+    assert [a.variable for a in checks(data)["leak-per-request"].anomalies] == ["app.LOG"]
+
+
+def test_bytes_that_objects_of_extension_modules_may_hold_are_not_decided() -> None:
+    data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * t.requests, opaque=lambda t: t.requests)
+    assert verdicts(data) == ("inconclusive", "pass")
+
+
+def test_bytes_that_the_timed_phase_does_not_add_to_are_no_leak() -> None:
+    data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * min(t.requests, 200))
+    assert verdicts(data) == ("pass", "pass")
+
+
+def test_where_the_heap_cannot_be_asked_containers_are_judged_all_the_same() -> None:
+    data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
+    blind = [
+        msgspec.structs.replace(p, probe=msgspec.structs.replace(p.probe, live_bytes=None))
+        for p in data.plateaus
+    ]
+    assert verdicts(msgspec.structs.replace(data, plateaus=blind)) == ("fail", "pass")
+
+
+# --- what cannot be judged ---
+
+
+def test_an_app_without_a_probe_in_it_is_not_held_to_this() -> None:
+    external = ExternalApp(url="http://x/", protocol="sse_v3", pid=7, process="python", not_sampled="")
+    data = msgspec.structs.replace(memory_run({}, external=external), census=[])
+    for check in checks(data).values():
+        assert (check.verdict, check.applies) == ("pass", False)
+        assert check.reason.startswith("Does not apply: the app was not started by gradsoak")
+
+
+def test_what_the_profile_leaves_out_does_not_apply() -> None:
+    plan = msgspec.structs.replace(BASES["quick"].staircase, request_batches=0)
+    moments = experiment(batches=0)
+    found = checks(memory_run({"app.SEEN": lambda t: t.sessions}, moments=moments, plan=plan))
+    assert (found["leak-per-request"].verdict, found["leak-per-request"].applies) == ("pass", False)
+    assert (found["leak-per-session"].verdict, found["leak-per-session"].applies) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        memory_run({}, moments=experiment()[:8]),  # interrupted
+        memory_run({}, moments=[]),
+        msgspec.structs.replace(memory_run({}), census=[]),  # the probe could not
+        memory_run({}, pid=lambda t: 1 if t.number < 8 else 2),  # another process
+    ],
+)
+def test_too_little_evidence_is_unknown(data: RunData) -> None:
+    for check in checks(data).values():
+        assert (check.verdict, check.applies, check.evidence) == ("unknown", True, {})
+
+
+def test_a_lost_worker_leaves_requests_uncounted() -> None:
+    data = memory_run({"app.LOG": lambda t: t.requests})
+    lost = [
+        msgspec.structs.replace(p, requests=None, sessions=None) if number > 7 else p
+        for number, p in enumerate(data.plateaus)
+    ]
+    assert verdicts(msgspec.structs.replace(data, plateaus=lost)) == ("unknown", "unknown")
+
+
+def test_the_figures_hold_what_grew_the_worst_first() -> None:
+    data = memory_run({"app.A": lambda t: t.open, "app.B": lambda t: t.requests, "app.C": lambda _: 5})
+    analysis = analyse(data)
+    assert [(g.path, g.verdict) for g in analysis.growth] == [
+        ("app.B", "leak-per-request"),
+        ("app.A", "transient"),
+    ]
+    assert (analysis.growth_basis.batches, analysis.growth_basis.rounds) == (5, 3)
