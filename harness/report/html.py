@@ -10,6 +10,7 @@ import markupsafe
 import msgspec
 
 from harness.analysis import Analysis, RunData
+from harness.analysis.growth import Growth
 from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
 from harness.report import units
 from harness.report.canvas import PALETTE
@@ -25,6 +26,7 @@ _MAX_VALUE = 240
 _MAX_EXPLANATION = 1500
 _MAX_REASONS = 3
 
+_OF_MEMORY = {"leak-per-request", "leak-per-session"}
 _ENDED = {
     "interrupted": "The run was interrupted.",
     "target_failed": "The app stopped during the run.",
@@ -62,6 +64,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         ended_early=_ended_early(data.seal),
         checked=[_checked(check) for check in checks.checks],
         plateaus=_plateau_rows(data.plateaus),
+        grown=[_grown(growth) for growth in analysis.growth if growth.within is None and _is_news(growth)],
         latency=[(action, figures, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
         stages=[
             (action, analysis.stages_ms[action])
@@ -107,11 +110,15 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
             return f"No session saw another session’s state, in {seen}."
         return f"No anomaly was found, in {seen}."
     if checks.verdict == "inconclusive":
+        if _deciding(checks) <= _OF_MEMORY:
+            return "No anomaly was found, but whether the app gives back all the memory that it takes is not decided."
         return (
             "No anomaly was found, but the load generator was the bottleneck: the times below are its own rather than the app’s, "
             "and the app may not have been under the load that was meant."
         )
     if checks.verdict == "fail":
+        if _deciding(checks) <= _OF_MEMORY:
+            return "The app does not give back the memory that it takes."
         crossed = any(
             check.name == "cross-session-read" and check.verdict == "fail" for check in checks.checks
         )
@@ -121,6 +128,11 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
             else "The app does not keep what its sessions write."
         )
     return "This run does not tell whether the app keeps its sessions apart."
+
+
+def _deciding(checks: Checks) -> set[str]:
+    """Names of the checks that the verdict rests on."""
+    return {check.name for check in checks.checks if check.verdict == checks.verdict}
 
 
 def _because(checks: Checks) -> list[str]:
@@ -222,6 +234,44 @@ def _value(value: Any) -> str:
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, OverflowError):
         return repr(value)
+
+
+class _Grown(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of what grew: `verdict` is the word for its colour."""
+
+    path: str
+    kind: str
+    word: str
+    verdict: str
+    per_request: str
+    per_session: str
+    pinned_bytes: int
+    reason: str
+
+
+def _is_news(growth: Growth) -> bool:
+    """Gradio's own account of its sessions is the same in every app."""
+    return growth.owner == "app" or growth.verdict in (*_OF_MEMORY, "inconclusive")
+
+
+def _grown(growth: Growth) -> _Grown:
+    colour = (
+        "fail" if growth.verdict in _OF_MEMORY else "unknown" if growth.verdict == "inconclusive" else "pass"
+    )
+    return _Grown(
+        path=growth.path,
+        kind=growth.kind,
+        word=growth.verdict.replace("-", " "),
+        verdict=colour,
+        per_request=_rate(growth.per_request),
+        per_session=_rate(growth.per_session),
+        pinned_bytes=growth.pinned_bytes,
+        reason=growth.reason,
+    )
+
+
+def _rate(entries: float | None) -> str:
+    return units.MISSING if entries is None else f"{entries:+,.2f}" if entries else "0"
 
 
 class _PlateauRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,5 +48,17 @@ def test_many_held_sessions_are_a_bounded_load(make_scenario: Callable[..., Path
     assert done.code == 0, done.err
     stairs = [plateau.open_sessions for plateau in RunDir(run).plateaus() if plateau.label == "staircase"]
     assert stairs == [0, 10, 20, 30, 40]
+    # What happened between two plateaus is known exactly: so many acts, so many sessions, and State that Gradio still keeps.
+    by_label = {
+        label: [p for p in RunDir(run).plateaus() if p.label == label]
+        for label in ("requests", "second-round")
+    }
+    batches, rounds = by_label["requests"], by_label["second-round"]
+    assert [p.requests - batches[0].requests for p in batches] == [0, 8, 16, 24, 32]
+    assert {(p.open_sessions, p.sessions - batches[0].sessions) for p in batches} == {(40, 0)}
+    assert [p.sessions - rounds[0].sessions for p in rounds] == [0, 10, 20]
+    assert {(p.open_sessions, p.probe.open_sessions) for p in rounds} == {(0, 0)}
+    assert [p.probe.states - rounds[0].probe.states for p in rounds] == [0, 20, 40]
+    assert done.json()["checks"]["leak-per-request"] == done.json()["checks"]["leak-per-session"] == "pass"
     # Forty sessions act at the end; more than eight at a time would be a burst that no staircase is meant to be.
     assert 2 <= int((scenario / "most").read_text()) <= 8

@@ -35,7 +35,7 @@ def test_noise_is_no_leak() -> None:
             wander.append(at)
         series[f"app.W{number}"] = wander
     found = leaks(series)
-    assert len(found) <= 2, found  # one in two thousand; an app has some dozens of containers
+    assert len(found) <= 5, found  # one in a thousand; an app has some dozens of containers
 
 
 def test_a_noisy_heap_is_no_leak() -> None:

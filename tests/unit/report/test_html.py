@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse, check_generator
+from harness.analysis import RunData, analyse, check_generator, check_growth
 from harness.checkers import combine
 from harness.records import (
     SCHEMA_VERSION,
@@ -22,6 +22,7 @@ from harness.records import (
 )
 from harness.report.html import MAX_OPEN, MAX_SHOWN, render_run
 from harness.report.plots import draw_all
+from tests.unit.analysis.memory_runs import memory_run
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
 
 EVIL = "<script>alert('x')</script>"
@@ -385,3 +386,26 @@ def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full:
         assert word in flat(html.text)
         assert f"invisible – does not apply No State, {EVIL}." in flat(html.text)
         assert ("section", "aria-labelledby", "promises") in html.attributes
+
+
+def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
+    leak = {"app.LOG": lambda t: t.requests, "app.LOG[*]": lambda t: 3 * t.requests}
+    made = memory_run(
+        {**leak, "gradio.StateHolder.session_data": lambda t: t.sessions}, facts={"app.LOG": {"kind": "list"}}
+    )
+    data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
+    analysis = analyse(data)
+    checks = combine(check_growth(analysis.growth, analysis.growth_basis))
+    text = Page(render_run(data, checks, analysis, [])).text
+    assert "The app does not give back the memory that it takes." in text
+    assert "What grew" in text
+    assert "app.LOG list leak per request +1.00 0" in " ".join(text.split())
+    assert "exactly 1.00 entries per request" in text
+    assert "app.LOG[*]" not in text
+    assert "StateHolder.session_data" not in text
+
+
+def test_where_nothing_grew_the_page_says_so(full: RunData, passed: Checks) -> None:
+    made = memory_run({"app.LOG": lambda _: 5})
+    data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
+    assert "None of the 1 that were counted." in Page(render_run(data, passed, analyse(data), [])).text
