@@ -1,4 +1,4 @@
-"""The click counter on a server that keeps the state of two sessions at most: whoever clicked longest ago begins again at 0."""
+"""The click counter on a server that keeps the state of six sessions at most: whoever clicked longest ago begins again at 0."""
 
 import gradio as gr
 
@@ -21,4 +21,4 @@ with gr.Blocks(title="Click counter") as demo:
 
 if __name__ == "__main__":
     # Set to save memory. An open tab does not protect its state, and nobody is told when it goes.
-    demo.launch(state_session_capacity=2)
+    demo.launch(state_session_capacity=6)

@@ -80,9 +80,17 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
             "    replies = queue.Queue()\n    questions.put((question, replies))\n",
         ),
     ],
-    "fault_small_capacity": [("state_session_capacity=2", "state_session_capacity=10_000")],
+    "fault_small_capacity": [("state_session_capacity=6", "state_session_capacity=10_000")],
     "fault_stale_cache": [("    return list(cache)\n", "    return list(notes)\n")],
-    "fault_survives_reload": [("CARTS.setdefault(name, [])", "CARTS[name] = []")],
+    "fault_survives_reload": [
+        ("CARTS = {}\n", ""),
+        ("    cart = CARTS.setdefault(name, [])\n    return name, cart\n", "    return [], []\n"),
+        (
+            "def add(item, name):\n    CARTS[name].append(item)\n",
+            "def add(item, cart):\n    cart.append(item)\n",
+        ),
+        ("    return CARTS[name]\n", "    return cart\n"),
+    ],
     "fault_temporary_file": [('"report.txt"', 'f"report-{subject}.txt"')],
     "fault_unsafe_counter": [
         ("import gradio as gr\n", "import threading\n\nimport gradio as gr\n\nLOCK = threading.Lock()\n"),
@@ -90,6 +98,9 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
         ("    return LIKES\n", "    LOCK.release()\n    return likes + 1\n"),
     ],
 }
+
+# A board for everybody that is kept in memory grows with what is posted, with the mistake and without it.
+BOARDS = {"fault_lagging_replica", "fault_stale_cache"}
 
 
 def test_every_planted_fault_has_a_clean_twin() -> None:
@@ -112,4 +123,8 @@ def test_a_corrected_fault_passes(name: str, scenarios: Path, tmp_path: Path) ->
     (folder / "app.py").write_text(app)
     done = gradsoak("run", folder, "--out", "run", "--seed", "7", "--json", cwd=tmp_path, timeout_s=600)
     checks = RunDir.open(tmp_path / "run").checks()
-    assert done.json()["verdict"] == "pass", (checks.reason, done.err)
+    failed = {check.name for check in checks.checks if check.verdict == "fail"}
+    if name in BOARDS and failed:
+        assert failed == {"leak-per-request"}, checks.reason
+    else:
+        assert done.json()["verdict"] == "pass", (checks.reason, done.err)
