@@ -1,0 +1,74 @@
+"""Seats that are held for a moment, and drafts that last as long as the page: what happens when State ends.
+
+What Gradio 6 does, as far as an app depends on it:
+
+- Once a second it deletes each value whose time is over. `time_to_live` counts from the last write, and a page that is open
+  does not prolong it: the next function gets the default again.
+- When the page is closed, `unload` runs at once, and every State of that session is given an hour from its last write,
+  whatever its own time_to_live is. For tests, GRADIO_IS_E2E_TEST=1 makes that a second.
+- `delete_callback` gets the value that is deleted. One that was replaced gets no callback, nor does a default that was only
+  read, and that one is not deleted either. The callback runs in the event loop: while it works, everybody waits; and if it
+  raises, nothing is deleted any more, of nobody.
+"""
+
+import os
+
+import gradio as gr
+
+SEAT_S = float(os.environ.get("SEAT_S", "2"))
+
+# What happened, for everybody to see. A real app would free what it had reserved, and delete files.
+left = []
+discarded = []
+freed = []
+visitors = {}
+
+
+def enter(name, request: gr.Request):
+    visitors[request.session_hash] = name
+    return name
+
+
+def leave(request: gr.Request):
+    name = visitors.pop(request.session_hash, None)
+    if name is not None:
+        left.append(name)
+
+
+def reserve(seat):
+    return seat, seat
+
+
+def write(text):
+    return text, text
+
+
+def look(draft):
+    return draft, left, discarded, freed
+
+
+with gr.Blocks(title="Box office") as demo:
+    seat = gr.State("", time_to_live=SEAT_S, delete_callback=freed.append)
+    draft = gr.State("", delete_callback=discarded.append)
+    name = gr.Textbox(label="Your name")
+    enter_button = gr.Button("Enter")
+    welcome = gr.Textbox(label="Signed in as", interactive=False)
+    wanted = gr.Textbox(label="Seat")
+    reserve_button = gr.Button("Reserve")
+    held = gr.Textbox(label="Held for you", interactive=False)
+    text = gr.Textbox(label="Message to the box office")
+    write_button = gr.Button("Keep as draft")
+    shown_draft = gr.Textbox(label="Draft", interactive=False)
+    look_button = gr.Button("Look around")
+    shown_left = gr.JSON(label="Visitors who left")
+    shown_discarded = gr.JSON(label="Drafts discarded")
+    shown_freed = gr.JSON(label="Seats freed")
+
+    enter_button.click(enter, name, welcome)
+    reserve_button.click(reserve, wanted, [seat, held])
+    write_button.click(write, text, [draft, shown_draft])
+    look_button.click(look, draft, [shown_draft, shown_left, shown_discarded, shown_freed])
+    demo.unload(leave)
+
+if __name__ == "__main__":
+    demo.launch()
