@@ -12,16 +12,34 @@ What Gradio 6 does, as far as an app depends on it:
 """
 
 import os
+from pathlib import Path
 
 import gradio as gr
 
 SEAT_S = float(os.environ.get("SEAT_S", "2"))
 
-# What happened, for everybody to see. A real app would free what it had reserved, and delete files.
-left = []
-discarded = []
-freed = []
+# What was cleaned up is written down in files, for everybody to see: a list in memory would grow with every visitor, and so
+# be the leak that all of this is there to avoid. A real app would cancel the reservation, and delete what the visitor uploaded.
+LOGS = Path(os.environ.get("GRADSOAK_DATA", "."))
 visitors = {}
+
+
+def log(what, name):
+    with open(LOGS / f"{what}.log", "a") as file:
+        file.write(f"{name}\n")
+
+
+def logged(what):
+    file = LOGS / f"{what}.log"
+    return file.read_text().split() if file.exists() else []
+
+
+def free(seat):
+    log("freed", seat)
+
+
+def discard(draft):
+    log("discarded", draft)
 
 
 def enter(name, request: gr.Request):
@@ -32,7 +50,7 @@ def enter(name, request: gr.Request):
 def leave(request: gr.Request):
     name = visitors.pop(request.session_hash, None)
     if name is not None:
-        left.append(name)
+        log("left", name)
 
 
 def reserve(seat):
@@ -44,12 +62,12 @@ def write(text):
 
 
 def look(draft):
-    return draft, left, discarded, freed
+    return draft, logged("left"), logged("discarded"), logged("freed")
 
 
 with gr.Blocks(title="Box office") as demo:
-    seat = gr.State("", time_to_live=SEAT_S, delete_callback=freed.append)
-    draft = gr.State("", delete_callback=discarded.append)
+    seat = gr.State("", time_to_live=SEAT_S, delete_callback=free)
+    draft = gr.State("", delete_callback=discard)
     name = gr.Textbox(label="Your name")
     enter_button = gr.Button("Enter")
     welcome = gr.Textbox(label="Signed in as", interactive=False)

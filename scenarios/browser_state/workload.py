@@ -1,0 +1,21 @@
+"""Somebody who keeps drafts, and finds them again after loading the page anew, and after the server was restarted."""
+
+from harness.workload import Workload, action, append, append_only_list
+
+
+class Visitor(Workload):
+    # Owned by the person: a browser is somebody's, whichever page it shows.
+    state = {"drafts": append_only_list(scope="user")}
+
+    def arrive(self):
+        with self.operation("look") as seen:
+            seen["drafts"] = self.page.value("Drafts")
+        self.keep()
+
+    @action
+    def keep(self):
+        draft = self.token()
+        with self.operation("keep", drafts=append(draft)) as seen:
+            self.page.fill("Draft", draft)
+            self.page.click("Keep")
+            seen["drafts"] = self.page.value("Drafts")
