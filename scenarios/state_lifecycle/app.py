@@ -6,9 +6,10 @@ What Gradio 6 does, as far as an app depends on it:
   does not prolong it: the next function gets the default again.
 - When the page is closed, `unload` runs at once, and every State of that session is given an hour from its last write,
   whatever its own time_to_live is. For tests, GRADIO_IS_E2E_TEST=1 makes that a second.
-- `delete_callback` gets the value that is deleted. One that was replaced gets no callback, nor does a default that was only
-  read, and that one is not deleted either. The callback runs in the event loop: while it works, everybody waits; and if it
-  raises, nothing is deleted any more, of nobody.
+- `delete_callback` gets the value that is deleted. One that was replaced gets no callback. A default that was only read
+  gets none either, and stays; but where a value was deleted before, it is deleted like that one, with a callback of its own.
+- The callback runs in the event loop: while it works, everybody waits; and if it raises, nothing is deleted any more, of
+  nobody, until the app is started again.
 """
 
 import os
