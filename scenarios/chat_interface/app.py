@@ -17,7 +17,12 @@ def reply(message, history):
 
 
 demo = gr.ChatInterface(
-    reply, title="Echo", chatbot=gr.Chatbot(label="Chat"), textbox=gr.Textbox(label="Message")
+    reply,
+    title="Echo",
+    chatbot=gr.Chatbot(label="Chat"),
+    textbox=gr.Textbox(label="Message"),
+    # By default one reply is written at a time, and everybody else waits; here they stream to all visitors at once.
+    concurrency_limit=None,
 )
 
 if __name__ == "__main__":
