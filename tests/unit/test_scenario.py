@@ -124,3 +124,15 @@ def test_why_a_promise_does_not_apply_is_read(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "scenario.toml").write_text("[promises]\nreset-on-reload = 'rows belong to users'\n")
     assert scenario.find(str(tmp_path)).promises == {"reset-on-reload": "rows belong to users"}
+
+
+def test_an_app_may_stand_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "scenario"
+    folder.mkdir()
+    (folder / "workload.py").touch()
+    (folder / "scenario.toml").write_text("app = '../apps/main.py'\n")
+    with pytest.raises(UsageError, match=r"names the app \.\./apps/main\.py"):
+        scenario.find(str(folder))
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "main.py").touch()
+    assert scenario.find(str(folder)).app == tmp_path / "apps" / "main.py"
