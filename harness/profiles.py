@@ -53,7 +53,8 @@ BASES: dict[str, Profile] = {
             sessions_per_level=25,
             settle_timeout_s=10.0,
             request_batches=6,
-            requests_per_batch=200,
+            requests_per_batch=100,
+            batch_timeout_s=10.0,
             rounds=4,
         ),
     ),
@@ -236,6 +237,11 @@ def _check(profile: Profile) -> None:
             profile.staircase.request_batches > 0 and profile.staircase.requests_per_batch < 1,
             f"{profile.staircase.requests_per_batch} requests per batch",
             "requests_per_batch of 1 or more",
+        ),
+        (
+            not _positive(profile.staircase.batch_timeout_s),
+            f"{profile.staircase.batch_timeout_s:g} s for a batch of requests",
+            "batch_timeout_s above 0",
         ),
         (
             profile.staircase.rounds != 0 and profile.staircase.rounds < MIN_ROUNDS,

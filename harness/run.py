@@ -339,7 +339,9 @@ class _Run:
             return
         self._enter(REQUESTS_PHASE)
         for _ in range(plan.request_batches):
-            self._perform(Act(requests=plan.requests_per_batch, phase=REQUESTS_PHASE))
+            self._perform(
+                Act(requests=plan.requests_per_batch, duration_s=plan.batch_timeout_s, phase=REQUESTS_PHASE)
+            )
             self._measure("requests", held)
 
     def _second_round(self, limits: GradioLimits | None) -> None:

@@ -98,9 +98,10 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
-    """Let the sessions that are held act so many times in all, in turn."""
+    """Let the sessions that are held act so many times in all, in turn; nobody begins after `duration_s`."""
 
     requests: int
+    duration_s: float
     phase: str
 
 

@@ -269,14 +269,20 @@ class Director:
         self.sessions = next(self._numbers)
         return self.sessions
 
-    def act(self, times: int) -> None:
-        """Let the held sessions act so many times in all, in turn, and wait for it. One that is retired has had its last turn."""
-        while times > 0:
+    def act(self, times: int, duration_s: float) -> None:
+        """Let the held sessions act so many times in all, in turn, and wait for it. One that is retired has had its last turn.
+
+        Args:
+            times: in all.
+            duration_s: nobody begins after that.
+        """
+        deadline = time.monotonic() + duration_s
+        while times > 0 and time.monotonic() < deadline:
             able = [(user, w) for user, w in self.holders.items() if not user.session.retired][:times]
             if not able:
                 return
             times -= len(able)
-            gevent.joinall([gevent.spawn(user.act_once, workload) for user, workload in able])
+            gevent.joinall([gevent.spawn(user.act_once, workload, deadline) for user, workload in able])
 
     def account(self, person: int) -> tuple[str, str] | None:
         """The login of a person: accounts are taken in turn. None if there are none."""
@@ -371,11 +377,11 @@ class ScenarioUser(GradioUser):
             del director.holders[self]
             self._leave()
 
-    def act_once(self, workload: Workload) -> None:
-        """Act in the session that is held."""
+    def act_once(self, workload: Workload, deadline: float) -> None:
+        """Act in the session that is held, unless it is that late when the turn comes."""
         director = self.director
         with director.turns, contextlib.suppress(SessionRetired):
-            if director.unanswered < _GIVE_UP_AFTER:
+            if director.unanswered < _GIVE_UP_AFTER and time.monotonic() < deadline:
                 director.unanswered += 1
                 self._attempt(workload.act)
                 director.unanswered = 0

@@ -233,7 +233,7 @@ class Worker:
                 gevent.sleep(_POLL_S)
             self._done(failed=director.hold_failures)
         elif isinstance(command, Act):
-            director.act(command.requests)
+            director.act(command.requests, command.duration_s)
             self._done()
         elif isinstance(command, Drive):
             arrivals = self._drive(command)

@@ -19,6 +19,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
         settle_timeout_s: longest wait for memory to come to rest at one plateau, seconds.
         request_batches: batches of requests in the sessions that are held after the last step, with a plateau after each.
         requests_per_batch: times that one of these sessions acts, in each batch.
+        batch_timeout_s: after this nobody begins to act in a batch, which then has fewer requests, seconds.
         rounds: times that `sessions_per_level` new sessions come and go when all others have closed, with a plateau after each.
     """
 
@@ -27,6 +28,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
     settle_timeout_s: float
     request_batches: int = 0
     requests_per_batch: int = 0
+    batch_timeout_s: float = 2.0
     rounds: int = 0
 
 

@@ -59,6 +59,9 @@ def test_many_held_sessions_are_a_bounded_load(make_scenario: Callable[..., Path
     assert [p.sessions - rounds[0].sessions for p in rounds] == [0, 10, 20]
     assert {(p.open_sessions, p.probe.open_sessions) for p in rounds} == {(0, 0)}
     assert [p.probe.states - rounds[0].probe.states for p in rounds] == [0, 20, 40]
+    held = {c.path: c.length for c in RunDir(run).censuses()[-1].containers}
+    assert held["gradio.StateHolder.session_data"] == rounds[-1].probe.sessions
+    assert "app.most" not in held  # a number is no container
     assert done.json()["checks"]["leak-per-request"] == done.json()["checks"]["leak-per-session"] == "pass"
     # Forty sessions act at the end; more than eight at a time would be a burst that no staircase is meant to be.
     assert 2 <= int((scenario / "most").read_text()) <= 8

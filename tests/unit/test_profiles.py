@@ -58,6 +58,10 @@ def test_a_scenario_may_write_durations_in_words() -> None:
         ({"arrival_rate": 5.0, "max_in_flight": 10**6}, "at most 1000000 sessions"),
         ({"staircase": {"levels": MIN_LEVELS - 1}}, "staircase of 3 levels"),
         ({"staircase": {"sessions_per_level": 0}}, "0 sessions per level"),
+        ({"staircase": {"request_batches": 4}}, "4 batches of requests"),
+        ({"staircase": {"requests_per_batch": 0}}, "0 requests per batch"),
+        ({"staircase": {"batch_timeout_s": 0}}, "0 s for a batch"),
+        ({"staircase": {"rounds": 2}}, "2 rounds of sessions"),
     ],
 )
 def test_impossible_profiles_are_refused_by_name(overrides: dict[str, object], names: str) -> None:

@@ -261,6 +261,13 @@ def test_bytes_that_the_timed_phase_does_not_add_to_are_no_leak() -> None:
     assert verdicts(data) == ("pass", "pass")
 
 
+def test_bytes_that_only_the_estimate_of_containers_loses_are_no_leak() -> None:
+    shrinking = {"app.HELD": {"kind": "list"}}
+    data = memory_run({"app.HELD": lambda t: 10**6 - 500 * t.requests}, facts=shrinking, live=warming_up)
+    assert growth_figures(data)[1].unnamed_bytes_per_request.low > 8192  # type: ignore[union-attr]
+    assert verdicts(data) == ("pass", "pass")
+
+
 def test_where_the_heap_cannot_be_asked_containers_are_judged_all_the_same() -> None:
     data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
     blind = [

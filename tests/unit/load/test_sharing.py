@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.arrivals import schedule, share_of_cap
-from harness.load.control import Drive, Hold, Quit, Release, Return
+from harness.load.control import Act, Drive, Hold, Quit, Release, Return
 from harness.load.sharing import share, split, top_up
 
 COUNTS = st.integers(0, 5000)
@@ -60,6 +60,15 @@ def test_users_and_spawn_rates_of_a_drive_sum_up(users: int, rate: float, worker
 def test_more_workers_than_users_leaves_some_without() -> None:
     parts = share(Drive(users=2, spawn_rate=1.0, duration_s=1.0, phase="load"), [0, 0, 0])
     assert [part.users for part in parts if isinstance(part, Drive)] == [1, 1, 0]
+
+
+def test_a_batch_of_requests_is_made_by_all_together() -> None:
+    parts = share(Act(requests=20, duration_s=2.0, phase="requests"), [5, 5, 5])
+    assert [(p.requests, p.duration_s, p.phase) for p in parts if isinstance(p, Act)] == [
+        (7, 2.0, "requests"),
+        (7, 2.0, "requests"),
+        (6, 2.0, "requests"),
+    ]
 
 
 def test_held_sessions_are_goals_for_each() -> None:
