@@ -28,6 +28,8 @@ actions_per_session = 4.0
 warmup_s = 0.5
 staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0, requests_per_batch = 8 }
 """
+# For tests that ask nothing of memory, which takes as long again as the rest.
+WITHOUT_GROWTH = SMALL_PROFILE.replace("requests_per_batch = 8", "request_batches = 0, rounds = 0")
 
 
 @pytest.fixture(scope="session")
@@ -54,14 +56,14 @@ def bench(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_scenario(tmp_path: Path, scenarios: Path):
-    """Make a scenario folder around the text of an app."""
+    """Make a scenario folder around the text of an app; with `growth`, memory is watched over requests and rounds of sessions."""
 
-    def make(app: str, *, workload: str | None = None, settings: str = "") -> Path:
+    def make(app: str, *, workload: str | None = None, settings: str = "", growth: bool = False) -> Path:
         folder = tmp_path / "scenario"
         folder.mkdir()
         (folder / "app.py").write_text(app)
         (folder / "workload.py").write_text(workload or (scenarios / "counters" / "workload.py").read_text())
-        (folder / "scenario.toml").write_text(settings + SMALL_PROFILE)
+        (folder / "scenario.toml").write_text(settings + (SMALL_PROFILE if growth else WITHOUT_GROWTH))
         return folder
 
     return make

@@ -39,7 +39,7 @@ demo.launch()
 
 
 def test_many_held_sessions_are_a_bounded_load(make_scenario: Callable[..., Path], tmp_path: Path) -> None:
-    scenario = make_scenario(APP)
+    scenario = make_scenario(APP, growth=True)
     run = tmp_path / "run"
     done = gradsoak(
         "run", scenario, "--levels", "4", "--sessions-per-level", "10", "--users", "2", "--duration", "1s",
