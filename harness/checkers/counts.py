@@ -76,7 +76,7 @@ class _Counter:
         self._everyone = ledger.model.scope == "everyone"
         self._tally = index.increments[variable] if self._everyone else Tally(self._increments, index.clocks)
         self._floor = (
-            _Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
+            Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
         )
 
     def examine(self) -> None:
@@ -386,7 +386,7 @@ class _Counter:
                 )
 
 
-class _Floor:
+class Floor:
     """The least that a counter can stand at, where the app promises no more than that the last of overlapping updates wins.
 
     An update reads the counter after it was invoked, adds its amount, and writes the sum. What is there at a time was
