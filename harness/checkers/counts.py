@@ -18,7 +18,13 @@ from harness.checkers.findings import Found, acknowledged
 from harness.checkers.foreign import CROSS_SESSION_READ, GARBAGE_READ, RESURRECTED_STATE
 from harness.checkers.gaps import MONOTONIC_READS, RESET, Gap, report
 from harness.checkers.index import Index, Ledger, Tally
-from harness.checkers.own_writes import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT, Before, count_pairs
+from harness.checkers.own_writes import (
+    CLEARED_STATE_RETURNS,
+    DUPLICATE_EFFECT,
+    Before,
+    count_pairs,
+    count_plain,
+)
 from harness.checkers.timing import end_of
 from harness.records import Operation
 
@@ -28,6 +34,10 @@ def examine_counts(index: Index, found: Found) -> None:
     for variable, model in index.state.items():
         if model.model == "counter":
             for ledger in index.ledgers[variable].values():
+                if ledger.plain:
+                    found.count(GARBAGE_READ, "values_read", len(ledger.reads))
+                    count_plain(ledger, found)
+                    continue
                 _Counter(index, variable, ledger, found).examine()
 
 
@@ -75,9 +85,7 @@ class _Counter:
         ]
         self._everyone = ledger.model.scope == "everyone"
         self._tally = index.increments[variable] if self._everyone else Tally(self._increments, index.clocks)
-        self._floor = (
-            Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
-        )
+        self._floor = Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
 
     def examine(self) -> None:
         """Look at the reads in order of completion."""

@@ -31,7 +31,9 @@ def examine_values(index: Index, found: Found) -> None:
         if model.model in NAMED_VALUES:
             for read in index.reads[variable]:
                 found.count(GARBAGE_READ, "values_read")
-                _values(index, variable, model, read, found)
+                ledger = index.ledger(variable, read.session)
+                if not ledger.plain:
+                    _values(index, variable, ledger, read, found)
         elif model.model == "assigned":
             _assigned(index, variable, found)
     for variable, model in index.state.items():
@@ -76,16 +78,15 @@ def exposed(index: Index, variable: str) -> int:
     return count
 
 
-def _values(index: Index, variable: str, model: StateVariable, read: Operation, found: Found) -> None:
+def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found: Found) -> None:
+    model = ledger.model
     observed = read.reads[variable]
-    initial = model.initial
-    if observed == initial or (observed is None and model.model == "record"):
+    if observed == model.initial or (observed is None and model.model == "record"):
         return
     shape = {"list": list, "record": dict}.get(model.model)
     if shape is not None and not isinstance(observed, shape):
         _garbage(variable, read, observed, found, f"which is no {model.model}")
         return
-    ledger = index.ledger(variable, read.session)
     places: list[tuple[str, Any]]
     if isinstance(observed, list) and model.model == "list":
         places = [("", value) for value in observed]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from harness.checkers.models import accepted, follows
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
@@ -18,16 +19,13 @@ T = TypeVar("T")
 
 # Models whose values say by themselves who wrote them.
 NAMED_VALUES = ("list", "register", "record")
+# Models of state that the app keeps and that only effects change.
+KEPT = ("counter", *NAMED_VALUES)
 
 
 def key(value: Any) -> Any:
     """A value as a dictionary key; JSON lists, objects and booleans by their encoding."""
     return value if isinstance(value, (str, float)) or type(value) is int else msgspec.json.encode(value)
-
-
-def accepted(model: StateVariable, effect: Effect) -> bool:
-    """False only for an offer that the variable's threshold refuses."""
-    return effect.op != "offer" or model.above is None or effect.value[0] > model.above
 
 
 def written(effect: Effect) -> list[tuple[str, Any]]:
@@ -44,12 +42,14 @@ class Ledger:
 
     Attributes:
         owner: see `Index.owner_of`.
-        writes: operations with an effect on it that may have happened, clears included, by invoke.
+        operations: that read it, or have an effect on it and may have happened, by invoke.
+        writes: of these, those with an effect on it, clears included, by invoke.
         reads: operations that read it, by completion.
         clears: of the writes, those that clear it.
         by_value: (key of a record, key of a value) → writes that put it there.
         one_clock: all times may be compared with each other.
         own_ids: identities of the writes.
+        plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
     """
 
     def __init__(self, variable: str, model: StateVariable, owner: str, clocks: Clocks) -> None:
@@ -57,19 +57,34 @@ class Ledger:
         self.model = model
         self.owner = owner
         self.clocks = clocks
+        self.operations: list[Operation] = []
         self.writes: list[Operation] = []
         self.reads: list[Operation] = []
         self.clears: list[Operation] = []
         self.by_value: dict[tuple[str, Any], list[Operation]] = {}
         self.one_clock = True
         self.own_ids: set[int] = set()
+        self.plain = False
         self.within_ns = model.within_s * 1e9
 
     def arrange(self) -> None:
         """Put in order what was collected, by invoke until then."""
         self.reads.sort(key=lambda o: (o.complete_ns or 0, o.id))
+        lines = {self.clocks.line(o) for o in self.operations} if self.clocks.several else {}
+        self.one_clock = len({clock for clock, _ in lines}) < 2
+        self.plain = (
+            self.one_clock
+            and self.model.scope != "everyone"
+            and not self.within_ns
+            and self.model.model in KEPT
+            and follows(self.variable, self.model, self.operations)
+        )
+        if not self.plain:
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Arrange what only matters where operations overlap, fail, or show something unexpected."""
         self.own_ids = {id(write) for write in self.writes}
-        self.one_clock = len({self.clocks.line(o)[0] for o in (*self.writes, *self.reads)}) < 2
         self._lines: dict[Line, tuple[list[float], list[Operation]]] = {}
         for line, writes in self._by_line(self.writes).items():
             ended = sorted(((end_of(w), n, w) for n, w in enumerate(writes) if w.outcome == "ok"))
@@ -251,7 +266,9 @@ class Index:
             for variable in operation.reads:
                 if variable in state:
                     self.reads[variable].append(operation)
-                    self.ledger(variable, operation.session).reads.append(operation)
+                    ledger = self.ledger(variable, operation.session)
+                    ledger.reads.append(operation)
+                    ledger.operations.append(operation)
             if not operation.effects or not operation.may_have_happened:
                 continue
             for variable, effect in operation.effects.items():
@@ -262,6 +279,8 @@ class Index:
                     continue
                 ledger = self.ledger(variable, operation.session)
                 ledger.writes.append(operation)
+                if variable not in operation.reads:
+                    ledger.operations.append(operation)
                 if effect.op == "increment":
                     increments[variable].append((operation, int(effect.value)))
                 elif effect.op == "clear":

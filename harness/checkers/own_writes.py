@@ -22,12 +22,14 @@ from harness.checkers.gaps import (
     Gaps,
     report_all,
 )
-from harness.checkers.index import Index, Ledger, key, written
+from harness.checkers.index import NAMED_VALUES, Index, Ledger, key, written
+from harness.checkers.models import accepted
 from harness.checkers.timing import end_of
 from harness.records import Operation
 
 DUPLICATE_EFFECT = "duplicate-effect"
 CLEARED_STATE_RETURNS = "cleared-state-returns"
+_SEEN_BEFORE = "reads_of_what_had_been_seen_before"
 # What a read of a record shows at a key that is not there.
 ABSENT = None
 
@@ -35,16 +37,78 @@ ABSENT = None
 def examine_own_writes(index: Index, found: Found) -> None:
     """Look at every read of a list, register or record, and at what its owner had written before."""
     for variable, model in index.state.items():
+        if model.model not in NAMED_VALUES:
+            continue
         for ledger in index.ledgers[variable].values():
-            if model.model == "list":
+            if ledger.plain:
+                count_plain(ledger, found)
+            elif model.model == "list":
                 _List(index, variable, ledger, found).examine()
-            elif model.model in ("register", "record"):
+            else:
                 gaps = [
                     gap
                     for cell in _cells(ledger)
                     for gap in _Cell(index, variable, ledger, cell, found).examine()
                 ]
                 report_all(variable, gaps, found)
+
+
+def count_plain(ledger: Ledger, found: Found) -> None:
+    """Count what there was to look at where nothing can be wrong, just as is done elsewhere."""
+    variable, model = ledger.variable, ledger.model.model
+    if model == "record":
+        _count_plain_record(ledger, found)
+        return
+    initial = int(ledger.model.initial or 0) if model == "counter" else 0
+    # What is there, what of it an earlier read had shown, and whether anything was cleared.
+    live, persisted, cleared, reads = 0, False, False, 0
+    for operation in ledger.operations:
+        effect = operation.effects.get(variable)
+        own = 0
+        if effect is not None and effect.op == "clear":
+            live, persisted, cleared = int(model == "register"), False, True
+            own = live
+        elif effect is not None and accepted(ledger.model, effect):
+            own = int(effect.value) if model == "counter" else 1
+            live = 1 if model == "register" else live + own
+        if variable not in operation.reads:
+            continue
+        reads += 1
+        found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", int(cleared))
+        count_pairs(found, live)
+        if model == "register":
+            found.count(RESET, _SEEN_BEFORE, int(live > own))
+            continue
+        if model == "list":
+            found.count(DUPLICATE_EFFECT, "own_values_shown", live)
+            found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", max(0, live - 1))
+            found.count(RESET, _SEEN_BEFORE, int(live > own))
+        else:
+            value = operation.reads[variable]
+            found.count(DUPLICATE_EFFECT, "own_values_shown", int(value > initial))
+            found.count(RESET, _SEEN_BEFORE, int(persisted))
+            persisted = persisted or live > own
+    found.count(MONOTONIC_READS, "pairs_of_reads", max(0, reads - 1))
+
+
+def _count_plain_record(ledger: Ledger, found: Found) -> None:
+    names = _names(ledger)
+    written_to: set[str] = set()
+    cleared, reads = False, 0
+    for operation in ledger.operations:
+        effect = operation.effects.get(ledger.variable)
+        own: set[str] = set()
+        if effect is not None and effect.op == "clear":
+            cleared, own = True, set(names)
+        elif effect is not None:
+            own = set(effect.value)
+        written_to |= own
+        if ledger.variable in operation.reads:
+            reads += 1
+            found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", len(names) * cleared)
+            count_pairs(found, len(written_to))
+            found.count(RESET, _SEEN_BEFORE, len(written_to - own))
+    found.count(MONOTONIC_READS, "pairs_of_reads", len(names) * max(0, reads - 1))
 
 
 class Before:
@@ -205,9 +269,7 @@ class _List:
             )
         count_pairs(self._found, required)
         if required and shown:
-            self._found.count(
-                RESET, "reads_of_what_had_been_seen_before", int(bool(shown.keys() - {id(read)}))
-            )
+            self._found.count(RESET, _SEEN_BEFORE, int(bool(shown.keys() - {id(read)})))
 
     def _vanished(self, earlier: Operation, read: Operation, shown: dict[int, Operation]) -> None:
         """What an earlier read had shown must still be there, acknowledged or not, unless it may have been cleared."""
@@ -263,9 +325,8 @@ def _cells(ledger: Ledger) -> list[_Values]:
         for r in ledger.reads
         if r.reads[variable] is None or isinstance(r.reads[variable], dict)
     ]
-    names = dict.fromkeys([*initial, *(n for w in ledger.writes for n, _ in written(w.effects[variable]))])
     cells = []
-    for name in names:
+    for name in _names(ledger):
         writes = []
         for write in ledger.writes:
             effect = write.effects[variable]
@@ -279,6 +340,12 @@ def _cells(ledger: Ledger) -> list[_Values]:
             )
         )
     return cells
+
+
+def _names(ledger: Ledger) -> list[str]:
+    """The keys of a record that its owner begins with or puts something at."""
+    own = (name for write in ledger.writes for name, _ in written(write.effects[ledger.variable]))
+    return list(dict.fromkeys([*(ledger.model.initial or {}), *own]))
 
 
 class _Cell:
@@ -312,7 +379,7 @@ class _Cell:
             self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", int(cleared_ns > -math.inf))
             count_pairs(self._found, len(latest))
             if newest is not None and newest is not read:
-                self._found.count(RESET, "reads_of_what_had_been_seen_before")
+                self._found.count(RESET, _SEEN_BEFORE)
             if current:
                 shown = newest if any(w is newest for w in current) else current[-1]
                 assert shown is not None

@@ -53,14 +53,17 @@ class Clocks:
 
     Args:
         history: whose operations are compared.
+
+    Attributes:
+        several: there is more than one clock.
     """
 
     def __init__(self, history: History) -> None:
         self._fleet = history.fleet
-        self._several = len({facts.clock for facts in history.fleet.workers.values()}) > 1
+        self.several = len({facts.clock for facts in history.fleet.workers.values()}) > 1
         # line → for each phase, when it or a later one began there
         self._begins: dict[Line, list[float]] = {}
-        if not self._several:
+        if not self.several:
             return
         for operation in history.operations:
             line = self.line(operation)
@@ -73,7 +76,7 @@ class Clocks:
 
     def line(self, operation: Operation) -> Line:
         """The line in which an operation stands."""
-        if not self._several:
+        if not self.several:
             return ("", True)
         placed = not self._fleet.lost(operation.worker) and operation.phase in PHASES
         return (self._fleet.clock(operation.worker), placed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,17 @@ def test_a_server_that_keeps_its_promise_is_never_accused_in_many_more_histories
     played: list[Step], scope: str, promise: str
 ) -> None:
     assert found_in(Server(scope, promise).play(played), models(scope, promise)) == set()
+
+
+@given(steps(overlap=0), st.sampled_from(["session", "user"]), PROMISES)
+def test_what_is_plain_is_judged_as_the_long_way_round_would(
+    played: list[Step], scope: str, promise: str
+) -> None:
+    """Whoever does one thing after another and finds what that must give is looked at no further; evidence counts all the same."""
+    history, state = Server(scope, promise).play(played).build(), models(scope, promise)
+    short = check_history(history, state, COMPLETED)
+    with mock.patch("harness.checkers.index.follows", return_value=False):
+        assert check_history(history, state, COMPLETED) == short
 
 
 # --- the bound where the last update wins ---

@@ -1,0 +1,76 @@
+"""What each model does: pure functions from a state and an effect to the state after it.
+
+This is all that a model means. Whoever does one thing after another must find exactly this (`follows`); what else may be
+found, where operations overlap, fail or are never answered, is derived in `harness.checkers.own_writes` and `counts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.records import Effect, Operation, StateVariable
+
+
+def start(variable: StateVariable) -> Any:
+    """The state that a new owner begins with."""
+    if variable.model == "counter":
+        return variable.initial or 0
+    if variable.model == "list":
+        return list(variable.initial or [])
+    if variable.model == "record":
+        return dict(variable.initial or {})
+    return variable.initial
+
+
+def step(variable: StateVariable, state: Any, effect: Effect) -> Any:
+    """The state after an effect; the one before is not changed.
+
+    Args:
+        variable: the model, with its initial value and its threshold.
+        state: of the same kind as `start` returns.
+        effect: one that fits the model.
+    """
+    if effect.op == "increment":
+        return state + effect.value
+    if effect.op == "append":
+        return [*state, effect.value]
+    if effect.op == "offer":
+        return [*state, effect.value[1]] if accepted(variable, effect) else state
+    if effect.op == "put":
+        return {**state, **effect.value}
+    if effect.op == "clear":
+        return start(variable)
+    return effect.value  # written, asked, or begun with
+
+
+def accepted(variable: StateVariable, effect: Effect) -> bool:
+    """False only for an offer that the variable's threshold refuses."""
+    return effect.op != "offer" or variable.above is None or effect.value[0] > variable.above
+
+
+def follows(name: str, variable: StateVariable, operations: Sequence[Operation]) -> bool:
+    """Whether an owner did one thing after another, all of it was acknowledged, and every read showed exactly what it must.
+
+    Then there is nothing else to find out about the owner's dealings with this variable. Where the answer is no, there
+    may still be nothing wrong.
+
+    Args:
+        name: of the variable.
+        variable: its model.
+        operations: all that may have changed it or that read it, by invoke, with times of one clock.
+    """
+    state = start(variable)
+    over_ns = 0
+    for operation in operations:
+        if operation.outcome != "ok" or operation.complete_ns is None or operation.invoke_ns < over_ns:
+            return False
+        over_ns = operation.complete_ns
+        effect = operation.effects.get(name)
+        if effect is not None:
+            state = step(variable, state, effect)
+        if name in operation.reads:
+            shown = operation.reads[name]
+            if type(shown) is not type(state) or shown != state:
+                return False
+    return True
