@@ -84,7 +84,7 @@ class _Counter:
             if w.effects[variable].op == "increment"
         ]
         self._everyone = ledger.model.scope == "everyone"
-        self._tally = index.increments[variable] if self._everyone else Tally(self._increments, index.clocks)
+        self._tally = index.increments(variable) if self._everyone else Tally(self._increments, index.clocks)
         self._floor = Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
 
     def examine(self) -> None:
@@ -165,7 +165,7 @@ class _Counter:
             return self._own_twice(count, before, rise)
         if 0 < count.excess <= self._earlier_sessions(read):
             return RESURRECTED_STATE
-        everyone = self._index.increments[self._variable]
+        everyone = self._index.increments(self._variable)
         foreign = everyone.possible_before(read) - self._tally.possible_before(read)
         window = foreign
         if before is not None:
@@ -252,7 +252,7 @@ class _Counter:
         read, variable = count.read, self._variable
         earlier = kind == RESURRECTED_STATE
         owner = self._ledger.owner
-        everyone = self._index.increments[variable]
+        everyone = self._index.increments(variable)
         writer = everyone.latest_before(
             read,
             (lambda o: self._index.earlier_session(read.session, o.session))

@@ -246,7 +246,6 @@ class Index:
         reads: variable → the completed operations that read it, ordered by completion.
         writers: variable → (key of a record, key of a value) → operations that wrote, appended, asked or began it.
         refused: variable → key of an element → the operation that offered it at or below the threshold.
-        increments: variable → all increments.
     """
 
     def __init__(self, history: History, state: Mapping[str, StateVariable]) -> None:
@@ -293,7 +292,11 @@ class Index:
             self.reads[variable].sort(key=lambda o: (o.complete_ns or 0, o.id))
             for ledger in self.ledgers[variable].values():
                 ledger.arrange()
-        self.increments = {variable: Tally(found, self.clocks) for variable, found in increments.items()}
+        self._increments = increments
+
+    def increments(self, variable: str) -> Tally:
+        """All increments of a counter."""
+        return self.once(f"increments of {variable}", lambda: Tally(self._increments[variable], self.clocks))
 
     def owner_of(self, variable: str, session: str) -> str:
         """Whose state a session deals with in a variable: its own, its user's, or everybody's (the empty string)."""

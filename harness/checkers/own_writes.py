@@ -59,9 +59,9 @@ def count_plain(ledger: Ledger, found: Found) -> None:
     if model == "record":
         _count_plain_record(ledger, found)
         return
-    initial = int(ledger.model.initial or 0) if model == "counter" else 0
     # What is there, what of it an earlier read had shown, and whether anything was cleared.
-    live, persisted, cleared, reads = 0, False, False, 0
+    live, persisted, cleared = 0, False, False
+    reads = pairs = after_clear = seen_before = shown = in_order = 0
     for operation in ledger.operations:
         effect = operation.effects.get(variable)
         own = 0
@@ -74,21 +74,24 @@ def count_plain(ledger: Ledger, found: Found) -> None:
         if variable not in operation.reads:
             continue
         reads += 1
-        found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", int(cleared))
-        count_pairs(found, live)
-        if model == "register":
-            found.count(RESET, _SEEN_BEFORE, int(live > own))
-            continue
-        if model == "list":
-            found.count(DUPLICATE_EFFECT, "own_values_shown", live)
-            found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", max(0, live - 1))
-            found.count(RESET, _SEEN_BEFORE, int(live > own))
-        else:
-            value = operation.reads[variable]
-            found.count(DUPLICATE_EFFECT, "own_values_shown", int(value > initial))
-            found.count(RESET, _SEEN_BEFORE, int(persisted))
+        pairs += live
+        after_clear += cleared
+        if model == "counter":
+            seen_before += persisted
+            shown += live > 0
             persisted = persisted or live > own
+        else:
+            seen_before += live > own
+            shown += live
+            in_order += max(0, live - 1)
+    found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", after_clear)
+    count_pairs(found, pairs)
+    found.count(RESET, _SEEN_BEFORE, seen_before)
     found.count(MONOTONIC_READS, "pairs_of_reads", max(0, reads - 1))
+    if model != "register":
+        found.count(DUPLICATE_EFFECT, "own_values_shown", shown)
+    if model == "list":
+        found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", in_order)
 
 
 def _count_plain_record(ledger: Ledger, found: Found) -> None:
