@@ -14,6 +14,8 @@ from harness.scenario import Expectation, Scenario
 
 # Of a line in a pipe, where nobody tells how wide it may be.
 _WIDTH = 100
+# The beginning of a description says more than a title, if it is as long as this.
+_READABLE = 48
 _HEAD = ("scenario", "patterns", "what it is", "expected")
 _GAP = "  "
 
@@ -34,8 +36,8 @@ def lines(found: Sequence[Scenario], width: int) -> list[str]:
 
     Args:
         found: what to list.
-        width: columns of the terminal. Descriptions that do not fit give way to titles, and those are cut; names and
-            expectations never are.
+        width: columns of the terminal. Descriptions that do not fit are cut, or give way to titles where little would be
+            left of them; names and expectations never do.
     """
     core = sum(s.core for s in found)
     text = []
@@ -66,8 +68,10 @@ def _width(cells: Sequence[str], head: str) -> int:
 
 
 def _what(s: Scenario, room: int) -> str:
-    text = next((text for text in (s.description, s.title) if text and len(text) <= room), s.title)
-    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+    text = s.description or s.title
+    if len(text) > room and room < _READABLE:
+        text = s.title
+    return text if len(text) <= room else text[: room - 1].rpartition(" ")[0].rstrip(" ,:;.") + "…"
 
 
 def _expected(s: Scenario) -> Expectation:

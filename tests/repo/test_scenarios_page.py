@@ -27,6 +27,7 @@ def test_every_pattern_names_the_scenarios_that_show_it() -> None:
     assert list(listed) == list(range(1, 23))
     served = {number: [s.name for s in scenario.bundled() if number in s.patterns] for number in listed}
     assert listed == served
+    assert all(served.values())
 
 
 def test_every_planted_fault_is_listed_with_what_it_must_give() -> None:

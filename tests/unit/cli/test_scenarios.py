@@ -40,8 +40,12 @@ def test_each_scenario_has_one_line_that_fits(width: int) -> None:
         assert line.endswith("fail (misdelivered-response)")
 
 
-def test_a_description_gives_way_to_the_title_and_is_never_wrapped() -> None:
-    text = "\n".join(lines([made("a", LONG, patterns=[3]), made("b", "Short.", patterns=[4, 5])], 80))
+def test_a_description_is_cut_or_gives_way_to_the_title_and_is_never_wrapped() -> None:
+    found = [made("a", LONG, patterns=[3]), made("b", "Short.", patterns=[4, 5])]
+    (cut,) = [line for line in lines(found, 78) if line.startswith("a ")]
+    assert "A description that goes on and on, since" in cut
+    assert "…" in cut
+    text = "\n".join(lines(found, 60))
     assert LONG not in text
     assert "The title of a" in text
     assert "Short." in text
