@@ -28,8 +28,8 @@ _MAX_SHOWN = 160
 # A shorter text would be found where nobody had put it.
 MIN_SECRET_LENGTH = 8
 # A workload declares few secrets per session, but there may be thousands of sessions. Of those that a token does not lead
-# to, every response is searched for the session's own and for so many of the others'.
-_OTHERS_SECRETS = 32
+# to, every response is searched for the session's own, and for so many of the others' as they are usually written.
+_OTHERS_SECRETS = 16
 # Beyond that, whose a token is will be found out from the history.
 _MAX_OWNERS = 200_000
 _MAX_TOLD = 512
@@ -51,10 +51,12 @@ class _Secret(NamedTuple):
 
     Attributes:
         forms: how it looks in a response, whichever way it is written there.
+        plain: how it usually does.
     """
 
     text: str
     forms: tuple[bytes, ...]
+    plain: bytes
 
 
 class Registry:
@@ -109,7 +111,8 @@ class Registry:
             raise ValueError(
                 f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
             )
-        secret = _Secret(text, tuple(dict.fromkeys(_forms(text))))
+        forms = tuple(dict.fromkeys(_forms(text)))
+        secret = _Secret(text, forms, json.dumps(text, ensure_ascii=False)[1:-1].encode())
         self.longest = min(_MAX_JOINT, max(self.longest, len(text)))
         names = self.token.findall(text.encode())
         for name in names:
@@ -208,8 +211,11 @@ class SessionWatch:
         if content.startswith(_PNG):
             texts = _texts(content)
             self._judge(texts, texts, None, found)
-        if self._loose or registry.loose:
-            for secret in dict.fromkeys([*(self._loose or ()), *registry.loose]):
+        if registry.loose:
+            for secret in registry.loose:
+                if secret.plain in content:
+                    found["secret", secret.text] = Finding("secret", secret.text, secret.text)
+            for secret in self._loose or ():
                 if any(form in content for form in secret.forms):
                     found["secret", secret.text] = Finding("secret", secret.text, secret.text)
         return list(found.values()) if found else ()
