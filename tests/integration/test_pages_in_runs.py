@@ -74,6 +74,10 @@ def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) 
     )
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"
+    checks = json.loads((tmp_path / "run" / "derived" / "checks.json").read_text())["checks"]
+    blind = [check for check in checks if check["name"] in ("canary", "visible-state")]
+    assert [(check["verdict"], check["applies"]) for check in blind] == [("pass", False)] * 2
+    assert all("no response was searched" in check["reason"] for check in blind)
 
 
 def test_the_stock_driver_is_refused_by_what_needs_a_page(scenarios: Path, tmp_path: Path) -> None:

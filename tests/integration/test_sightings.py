@@ -1,4 +1,7 @@
-"""What the server sends and must not, in every place where it can stand: planted by a server that says what it is told."""
+"""What the server sends and must not, in every place where it can stand: planted by a server that says what it is told.
+
+At the end, the mistakes that a real app makes by itself.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import copy
 import functools
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,6 +21,7 @@ from harness.load.sightings import Registry, SessionWatch
 from harness.page import GradioPage
 from harness.page.outcomes import OperationFailed
 from harness.records import Sighting
+from harness.target import Target, inspect_interpreter
 from tests.integration.scripted import CLOSE, Line, ScriptedServer, completed, serve, starts
 
 OURS = tokens.mint("7f3a", 0, 7, 1)
@@ -330,3 +335,71 @@ def test_refusals_are_looked_at(server: Server) -> None:
     with pytest.raises(OperationFailed):
         tab.page.call("/go", "x")
     assert tab.sightings() == foreign("POST gradio_api/queue/join, in detail")
+
+
+# --- a real app ---
+
+FAULTY = """
+import gradio as gr
+
+LAST = {"name": "nobody"}
+
+def greet(name, mine):
+    before, LAST["name"] = LAST["name"], name
+    return f"hello {name}", name, gr.update(info=f"before you: {before}")
+
+def crash(mine):
+    raise gr.Error(f"cannot do that for {mine}")
+
+def spell(mine):
+    shown = ""
+    for letter in mine:
+        shown += letter
+        yield shown
+    yield ""
+
+with gr.Blocks() as demo:
+    name, mine = gr.Textbox(label="Name"), gr.State("")
+    greeting, hint = gr.Textbox(label="Greeting"), gr.Textbox(label="Hint")
+    gr.Button("Greet").click(greet, [name, mine], [greeting, mine, hint])
+    gr.Button("Crash").click(crash, mine, None)
+    gr.Button("Spell").click(spell, mine, greeting)
+
+demo.launch()
+"""
+
+
+def test_the_mistakes_of_a_real_app_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FAULTY)
+    target = Target(tmp_path / "app.py", inspect_interpreter(), tmp_path / "log")
+    try:
+        target.wait_ready(60)
+        registry = Registry("7f3a")
+        ours, theirs = [
+            SessionWatch(registry, worker=0, number=number, user=f"u-7f3a-0-{number}") for number in (7, 8)
+        ]
+        pages = [GradioPage(target.url, timeout_s=30, watcher=watch) for watch in (ours, theirs)]
+        for page, token in zip(pages, (OURS, THEIRS), strict=True):
+            page.open()
+            page.fill("Name", token)
+            page.click("Greet")
+            page.look_around()
+        # The second one is told of the first by a module global; State itself was sent to nobody.
+        assert ours.take()[1] == []
+        (told,) = theirs.take()[1]
+        assert (told.kind, told.value) == ("foreign-token", OURS)
+        assert told.where.startswith("the result of /greet, in textbox 'Hint'")
+        ours.secret(OURS)
+        with pytest.raises(OperationFailed):
+            pages[0].click("Crash")
+        assert ours.take()[1] == [
+            Sighting(kind="secret", value=OURS, where="the error of /crash, in output.error")
+        ]
+        pages[0].click("Spell")  # letter by letter, and none of it is left in the end
+        (spelt,) = ours.take()[1]
+        assert (spelt.kind, spelt.value) == ("secret", OURS)
+        assert spelt.where.startswith("a partial output of /spell, in textbox 'Greeting'")
+        for page in pages:
+            page.close()
+    finally:
+        target.stop()
