@@ -1,13 +1,37 @@
-"""People who have left the app, and may come back to it."""
+"""People who leave the app: who loads its page again at once, and who may come back to it later."""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 from harness.page.gradio_page import Browser
 
 # Each costs the memory of a browser, and a run may see thousands of them.
 MOST = 50
+
+
+class Share:
+    """Says yes to a share of those who ask: to the first, and from then on at equal distances.
+
+    Drawing lots would do the same in the long run; in a short one, or with an app so slow that few visits end, nobody might be drawn.
+
+    Args:
+        share: from 0 to 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._asked = 0
+        self._granted = 0
+
+    def take(self) -> bool:
+        """Whether it is the turn of whoever asks."""
+        due = math.ceil(round((self._asked + 1) * self._share, 9))
+        self._asked += 1
+        granted = due > self._granted
+        self._granted = due
+        return granted
 
 
 class People:

@@ -22,7 +22,7 @@ from locust.runners import WorkerRunner
 
 from harness import tokens
 from harness.errors import StorageError
-from harness.load.people import People
+from harness.load.people import People, Share
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.load.sightings import Registry, SessionWatch
@@ -217,6 +217,7 @@ class Director:
         looked_around: somebody has asked the app, after the load, what it says of itself.
         idle: users with an open session that wait for an arrival, the longest waiting first.
         in_use: users that answer arrivals, idle or not.
+        reloads: says who of those that leave loads the page again.
         people: those of the load phase who have left, and may come back.
     """
 
@@ -256,6 +257,7 @@ class Director:
         self.sessions = 0
         self.idle: deque[ScenarioUser] = deque()
         self.in_use = 0
+        self.reloads = Share(profile.reload_share)
         self.people = People()
         self._numbers = itertools.count(1)
         self._users = itertools.count(1)
@@ -400,7 +402,7 @@ class ScenarioUser(GradioUser):
             # A server in trouble must not be hammered with new sessions.
             self._pause(max(profile.think_s, 0.5))
         else:
-            self._action = "reload" if self.rng.random() < profile.reload_share else "open"
+            self._action = "reload" if self.director.reloads.take() else "open"
         finally:
             self._leave()
 
@@ -430,7 +432,7 @@ class ScenarioUser(GradioUser):
                 return
             finally:
                 self._leave()
-            if director.leaving.is_set() or self.rng.random() >= director.profile.reload_share:
+            if director.leaving.is_set() or not director.reloads.take():
                 return
             self._action, intended_ns = "reload", None
 

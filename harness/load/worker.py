@@ -47,6 +47,7 @@ from harness.load.control import (
 )
 from harness.page.outcomes import PageMisuse
 from harness.page.protocol import notices
+from harness.load.people import Share
 from harness.load.recorder import Recorder
 from harness.load.user import DRIVERS, Director, GradioUser, ScenarioUser
 from harness.load.watch import Watch
@@ -263,6 +264,7 @@ class Worker:
         held = set(director.present)
         deadline = time.monotonic() + command.duration_s
         director.leaving.clear()
+        director.reloads = Share(director.profile.reload_share)
         if command.arrival_rate is not None:
             return self._drive_open(command, command.arrival_rate, held)
         director.role = "visit"

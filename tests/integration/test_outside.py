@@ -61,17 +61,18 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
     url, process = app
-    with (workload / "scenario.toml").open("a") as toml:
-        toml.write('\n[params]\nSIZE = "3"\n')
+    settings = workload / "scenario.toml"
+    settings.write_text(f'restart = true\n{settings.read_text()}\n[params]\nSIZE = "3"\n')
     done = gradsoak(
         "run", workload, "--url", f"{url}/?__theme=dark", "--param", "SIZE=4", "--auth", f"alice:{SECRETS[0]}",
         "--out", "run", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
-    # Neither has done what it looks like.
+    # None has done what it looks like.
     warnings = done.json()["figures"]["warnings"]
     assert any("the app asks for none" in text for text in warnings)
     assert any("SIZE=4 was told to the workload only" in text for text in warnings)
+    assert any("it is not restarted" in text for text in warnings)
     assert holds(tmp_path / "run", SECRETS[0]) == []
     assert process.poll() is None
     assert answers(url)

@@ -35,9 +35,10 @@ def stored(person):
     return [note for (note,) in query("select note from notes where person = ? order by number", person)]
 #ROWS
 
-def arrive(person, forgetful):
-    print("arrives", person is not None, forgetful is not None, flush=True)
+def arrive(person, forgetful, request: gr.Request):
+    print("arrives", person is not None, forgetful is not None)
     person = person or uuid.uuid4().hex
+    print("logged in", person, request.username)
     return person, person
 
 def add(person, note):
@@ -53,6 +54,16 @@ with gr.Blocks() as demo:
     demo.load(arrive, [person, forgetful], [person, forgetful])
 
 demo.launch()
+"""
+
+ROWS_IN_MEMORY = """
+rows = []
+
+def store(person, note):
+    rows.append((person, note))
+
+def stored(person):
+    return [note for who, note in rows if who == person]
 """
 
 WORKLOAD = """
@@ -115,7 +126,7 @@ def assert_people_came_back(run: Path) -> None:
 
 def test_what_was_acknowledged_is_there_after_a_restart(make_scenario, tmp_path: Path) -> None:
     done, run = run_of(make_scenario(APP, workload=WORKLOAD, settings=SETTINGS), tmp_path)
-    assert "verdict" in done.json(), done.err
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     (restart,) = events(run, "target_restart")
     (ready,) = events(run, "target_ready")
     assert restart["old_pid"] == ready["pid"] != restart["new_pid"]
@@ -142,10 +153,35 @@ def test_what_was_acknowledged_is_there_after_a_restart(make_scenario, tmp_path:
 
 
 @pytest.mark.slow
+def test_rows_in_memory_are_lost(make_scenario, tmp_path: Path) -> None:
+    app = APP.replace("#ROWS", ROWS_IN_MEMORY)
+    done, run = run_of(make_scenario(app, workload=WORKLOAD, settings=SETTINGS), tmp_path)
+    assert (done.json()["verdict"], done.code) == ("fail", 1), done.err
+    found = {check.name for check in RunDir.open(run).checks().checks if check.verdict == "fail"}
+    assert found & {"lost-update", "reset"}
+
+
+@pytest.mark.slow
+def test_whoever_comes_back_logs_in_as_before(make_scenario, tmp_path: Path) -> None:
+    """A login does not outlive the app: the cookie that the browser has kept is worth nothing any more."""
+    app = APP.replace("demo.launch()", "demo.launch(auth=lambda name, password: password == 'sesame')")
+    scenario = make_scenario(app, workload=WORKLOAD, settings=SETTINGS)
+    done, run = run_of(scenario, tmp_path, "--auth", "alice:sesame", "--auth", "bob:sesame")
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    assert_people_came_back(run)
+    logins: dict[str, list[str]] = {}
+    for line in (run / "logs" / "target.log").read_text().splitlines():
+        if line.startswith("logged in"):
+            logins.setdefault(line.split()[2], []).append(line.split()[3])
+    assert all(len(set(names)) == 1 for names in logins.values())
+    assert {names[0] for names in logins.values()} == {"alice", "bob"}
+
+
+@pytest.mark.slow
 def test_people_come_back_to_each_of_several_workers(make_scenario, tmp_path: Path) -> None:
     scenario = make_scenario(APP, workload=WORKLOAD, settings=SETTINGS)
     done, run = run_of(scenario, tmp_path, "--workers", "2")
-    assert "verdict" in done.json(), done.err
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     assert_people_came_back(run)
 
 
@@ -174,8 +210,9 @@ def test_a_run_that_is_interrupted_during_the_restart_leaves_nothing_behind(
         command.until(lambda: not psutil.pid_exists(first))
         command.look()
         command.process.send_signal(signal.SIGINT)
-        command.end()
+        done = command.end()
         assert command.left() == []
+    assert done.code == 3, done.err
     seal = RunDir.open(run).sealed()
     assert seal is not None
     assert seal.ended == "interrupted"

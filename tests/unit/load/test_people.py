@@ -1,10 +1,12 @@
-"""Who comes back: the latest to leave, each once, with the browser of their last visit."""
+"""Who loads the page again, and who comes back: the latest to leave, each once, with the browser of their last visit."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.load.people import People
+from harness.load.people import People, Share
 from harness.page.gradio_page import Browser
 
 
@@ -26,3 +28,29 @@ def test_nobody_comes_back_where_nobody_was() -> None:
     people = People()
     people.leaves(1, Browser())
     assert people.call(0) == 0
+
+
+@given(st.floats(0, 1), st.integers(1, 500))
+def test_a_share_is_kept_to_at_every_moment(share: float, number: int) -> None:
+    takes = Share(share)
+    granted = sum(takes.take() for _ in range(number))
+    assert share * number - 1e-6 <= granted < share * number + 1 + 1e-6
+
+
+def test_the_first_to_leave_loads_the_page_again() -> None:
+    takes = Share(0.3)
+    assert [takes.take() for _ in range(10)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert not any(Share(0).take() for _ in range(3))
+    takes = Share(1)
+    assert all(takes.take() for _ in range(5))
