@@ -123,7 +123,7 @@ class _Counter:
         cleared = 0
         if cleared_ns > -math.inf:
             self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear")
-            cleared = sum(sums.sure(cleared_ns) for sums in self._tally.lines.values())
+            cleared = sum(sums.sure(cleared_ns - ledger.within_ns) for sums in self._tally.lines.values())
         return _Count(
             read=read,
             value=value,
@@ -430,7 +430,7 @@ class Floor:
             effect = operation.effects.get(variable)
             if effect is not None and id(operation) in ledger.own_ids:
                 least = initial if effect.op == "clear" else least + int(effect.value)
-                heapq.heappush(there, (least, end_of(operation)))
+                heapq.heappush(there, (least, ledger.over(operation)))
             self._at[id(operation)] = least
 
     def at(self, read: Operation) -> int:

@@ -91,7 +91,7 @@ class Ledger:
             self._lines[line] = [e for e, _, _ in ended], [w for _, _, w in ended]
         self._overlapped = _overlapping(self.writes) if self.model.concurrent_updates == "last-wins" else None
         self._clear_begins = [c.invoke_ns for c in self.clears]
-        self._clear_ends = list(accumulate((end_of(c) for c in self.clears), max))
+        self._clear_ends = list(accumulate((self.over(c) for c in self.clears), max))
         # Another update may bring back what a clear that it overlaps had removed, where the app promises no more.
         sure = sorted((end_of(c), c.invoke_ns) for c in self.clears if c.outcome == "ok" and self.settled(c))
         self._sure_clear_ends = [end for end, _ in sure]
@@ -102,6 +102,10 @@ class Ledger:
         for operation in operations:
             lines.setdefault(self.clocks.line(operation), []).append(operation)
         return lines
+
+    def over(self, write: Operation) -> float:
+        """When a write has surely taken effect: a while after its completion, where the app takes its time."""
+        return end_of(write) + self.within_ns
 
     def settled(self, write: Operation) -> bool:
         """Whether no other update can have overwritten this one without having seen it."""
@@ -135,7 +139,7 @@ class Ledger:
         )
 
     def surely_cleared_at(self, read: Operation) -> float:
-        """A read must not show what had ended by this time: a clear had surely removed it. -inf if there was none."""
+        """A read must not show what was over by this time: a clear had surely removed it. -inf if there was none."""
         if not self.clears or not self.one_clock:
             return -math.inf
         count = bisect.bisect_right(self._sure_clear_ends, read.invoke_ns - self.within_ns)

@@ -205,34 +205,47 @@ class _List:
         if len(shown) < 2:
             return
         self._found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", len(shown) - 1)
+        # Of the writes that come first in the list, those that were made last: of all on a clock, and of each session.
         latest: dict[Any, Operation] = {}
         for write in shown.values():
             line = self._index.clocks.line(write)
-            other = latest.get(line)
-            if other is None or write.invoke_ns > other.invoke_ns:
-                latest[line] = write
-            elif end_of(write) <= other.invoke_ns:
-                sessions = involved(write, read)
-                if not self._found.of(MONOTONIC_WRITES).first(self._variable, sessions):
+            for place in (line, (line, write.session)):
+                other = latest.get(place)
+                if other is None or write.invoke_ns > other.invoke_ns:
+                    latest[place] = write
+                elif self._in_order(write, other):
+                    self._report_order(write, other, read)
                     return
-                values = [_element(w, self._variable) for w in (write, other)]
-                witness = [(write, wrote(write, self._variable))]
-                seen = f"read {self._variable} = {show(read.reads[self._variable], values)}"
-                if other is read:
-                    witness.append((read, f"then {wrote(other, self._variable)}, and {seen}"))
-                else:
-                    witness += [(other, f"then {wrote(other, self._variable)}"), (read, seen)]
-                self._found.of(MONOTONIC_WRITES).describe(
-                    variable=self._variable,
-                    sessions=sessions,
-                    witness=witness,
-                    conclusion=(
-                        f"{show(values[0])} was appended before {show(values[1])} was, but the read shows it after: "
-                        "the writes took effect in another order than they were made."
-                    ),
-                    relevant=values,
-                )
-                return
+
+    def _in_order(self, one: Operation, other: Operation) -> bool:
+        """Whether one write had to take effect before the other.
+
+        A session's own writes take effect in the order in which they were made, however long that may take.
+        """
+        own = one.session == other.session
+        return (end_of(one) if own else self._ledger.over(one)) <= other.invoke_ns
+
+    def _report_order(self, write: Operation, other: Operation, read: Operation) -> None:
+        sessions = involved(write, read)
+        if not self._found.of(MONOTONIC_WRITES).first(self._variable, sessions):
+            return
+        values = [_element(w, self._variable) for w in (write, other)]
+        witness = [(write, wrote(write, self._variable))]
+        seen = f"read {self._variable} = {show(read.reads[self._variable], values)}"
+        if other is read:
+            witness.append((read, f"then {wrote(other, self._variable)}, and {seen}"))
+        else:
+            witness += [(other, f"then {wrote(other, self._variable)}"), (read, seen)]
+        self._found.of(MONOTONIC_WRITES).describe(
+            variable=self._variable,
+            sessions=sessions,
+            witness=witness,
+            conclusion=(
+                f"{show(values[0])} was appended before {show(values[1])} was, but the read shows it after: "
+                "the writes took effect in another order than they were made."
+            ),
+            relevant=values,
+        )
 
     def _cleared(self, read: Operation, shown: dict[int, Operation], mixed: bool) -> None:
         """What was cleared must not be there. Amid other people's state it is a part of that, which is reported as such."""
@@ -241,7 +254,7 @@ class _List:
             return
         self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear")
         for write in shown.values():
-            if not mixed and end_of(write) <= cleared_ns:
+            if not mixed and self._ledger.over(write) <= cleared_ns:
                 value = _element(write, self._variable)
                 report_cleared(self._ledger, write, read, cleared_ns, value, "", self._found)
 
@@ -262,7 +275,11 @@ class _List:
                 oldest_end_ns = min((end_of(w) for w in shown.values()), default=math.inf)
                 facts = newest, oldest_end_ns
             newest, oldest_end_ns = facts
-            overtaken = newest is not None and self._index.clocks.before(write, newest)
+            overtaken = (
+                newest is not None
+                and self._index.clocks.line(write) == self._index.clocks.line(newest)
+                and self._in_order(write, newest)
+            )
             self._gaps.missing(
                 write,
                 read,
@@ -288,7 +305,7 @@ class _List:
             if not own or len(own) > 1 or id(own[0]) in shown or self._gaps.is_open(own[0]):
                 continue
             cleared_ns = self._ledger.surely_cleared_at(earlier)
-            if end_of(own[0]) <= cleared_ns:
+            if self._ledger.over(own[0]) <= cleared_ns:
                 continue  # it must not have been there
             report_went_back(self._variable, own[0], earlier, read, value, "", self._found)
 
@@ -396,7 +413,7 @@ class _Cell:
             elif not possible and key(value) != initial_key:
                 before.add(read)
                 continue  # the owner wrote it later: garbage
-            elif key(value) != initial_key and all(end_of(w) <= cleared_ns for w in possible):
+            elif key(value) != initial_key and all(self._ledger.over(w) <= cleared_ns for w in possible):
                 report_cleared(
                     self._ledger, possible[-1], read, cleared_ns, value, self._cell.name, self._found
                 )
@@ -426,7 +443,7 @@ class _Cell:
         return (
             write is not by
             and self._index.clocks.line(write) == self._index.clocks.line(by)
-            and end_of(write) <= by.invoke_ns
+            and self._ledger.over(write) <= by.invoke_ns
         )
 
     def _went_back(

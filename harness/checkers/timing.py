@@ -32,24 +32,13 @@ def end_of(operation: Operation) -> float:
     )
 
 
-def earlier_phase(fleet: Fleet, one: Operation, other: Operation) -> bool:
-    """Whether the phase of one operation was over before that of the other began, on whichever machines.
-
-    No phase waits for a worker that is lost, so with those there is no order; nor is there with phases that nobody knows.
-    """
-    if fleet.lost(one.worker) or fleet.lost(other.worker):
-        return False
-    return (
-        one.phase in PHASES and other.phase in PHASES and PHASES.index(one.phase) < PHASES.index(other.phase)
-    )
-
-
 class Clocks:
     """Compares times where they can be compared.
 
     Operations stand in lines: those of one clock, in two lines if the phases of some say nothing about their order (those
     of lost workers). Times within a clock are compared as they are. An operation is placed on the line of another clock by
-    its phase alone, since no phase begins anywhere before all workers have finished the one before.
+    its phase alone, since no phase begins anywhere before all workers have finished the one before. No phase waits for a worker
+    that is lost, so with those there is no order; nor is there with phases that nobody knows.
 
     Args:
         history: whose operations are compared.
@@ -93,10 +82,6 @@ class Clocks:
         place = PHASES.index(operation.phase)
         begins = self._begins[line]
         return Span(begins[place], begins[place + 1])
-
-    def before(self, one: Operation, other: Operation) -> bool:
-        """Whether one operation had surely taken effect before the other began."""
-        return end_of(one) <= self.on(self.line(one), other).begin
 
 
 class Sums:

@@ -288,6 +288,20 @@ def test_a_write_may_take_as_long_to_show_as_the_app_says() -> None:
     assert kinds(history().append("a", "x", []).read("a", ["x", "x"]), log=late) == {"duplicate-effect"}
 
 
+def test_what_may_take_a_while_keeps_the_order_of_each_session_only() -> None:
+    late = append_only_list(scope="everyone", within_s=100e-9)
+
+    def two(first: str, second: str, later_ns: int = 3) -> HistoryBuilder:
+        built = (
+            history().append(first, "x", begin=1, end=2).append(second, "y", begin=later_ns, end=later_ns + 1)
+        )
+        return built.read("c", ["y", "x"], begin=500)
+
+    assert kinds(two("a", "b"), log=late) == set()
+    assert kinds(two("a", "a"), log=late) == {"monotonic-writes"}
+    assert kinds(two("a", "b", later_ns=200), log=late) == {"monotonic-writes"}
+
+
 def test_only_what_is_above_the_threshold_is_accepted() -> None:
     bounded = append_only_list(above=5)
 
