@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.history import Fleet, History
+from harness.history import History
 from harness.records import PHASES, Operation
 
 Line = tuple[str, bool]
