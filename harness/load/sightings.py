@@ -66,6 +66,15 @@ class Registry:
         run_tag: the part of every token that names the run.
         state: the variables of the workload: what is written to one that is not the session's own may be seen by others.
         shared: names of components in which tokens of any session may stand.
+
+    Attributes:
+        public: whether there is a variable of everyone.
+        prefix: how all tokens of the run begin.
+        token: what they look like.
+        cores: see `_cores`, of the prefix.
+        encoded: what stands in base64 that may hold a token, in a text or in a picture.
+        loose: secrets that no token leads to, the latest.
+        longest: length of the longest text that is looked for, in characters.
     """
 
     def __init__(
@@ -80,11 +89,16 @@ class Registry:
         self._scopes: dict[str, Scope] = {
             name: variable.scope for name, variable in (state or {}).items() if variable.scope != "session"
         }
+        self.public = "everyone" in self._scopes.values()
         # Token → who may see it: a person's name, or empty for everybody.
         self._owners: dict[str, str] = {}
         self._by_token: dict[str, list[_Secret]] = {}
         self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
         self.longest = _TOKEN_LENGTH
+
+    def worker_prefix(self, worker: int) -> str:
+        """How all tokens of a worker begin."""
+        return f"t-{self.run_tag}-{worker}-"
 
     def wrote(self, user: str, effects: Mapping[str, Effect]) -> None:
         """Take note of what is about to be written where others may see it."""
@@ -225,14 +239,18 @@ class SessionWatch:
 
         A foreign token is told once for each session, so that the first ones do not hide those that come later.
         """
+        room = MAX_SIGHTINGS
         if kind == "foreign-token":
+            if self._registry.public and not value.startswith(self._registry.worker_prefix(self._worker)):
+                # Whether it was written for everyone is known to another worker. There may be many of that kind.
+                room //= 2
             self._told = self._told if self._told is not None else set()
             if value in self._told:
                 return
-            if len(self._told) < _MAX_TOLD and len(self._sightings) < MAX_SIGHTINGS:
+            if len(self._told) < _MAX_TOLD and len(self._sightings) < room:
                 self._told.add(value)
         sighting = Sighting(kind=kind, value=_cut(value), where=_cut(where))
-        if len(self._sightings) < MAX_SIGHTINGS and sighting not in self._sightings:
+        if len(self._sightings) < room and sighting not in self._sightings:
             self._sightings.append(sighting)
 
     def take(self) -> tuple[int, list[Sighting]]:

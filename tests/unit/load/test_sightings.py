@@ -208,3 +208,13 @@ def test_the_first_foreign_tokens_do_not_hide_those_that_come_later(watch: Sessi
             watch.saw("foreign-token", name, "output 1 of /go")
         told += [sighting.value for sighting in watch.take()[1]]
     assert told == names
+
+
+def test_what_another_worker_may_have_written_for_everyone_leaves_room_for_what_nobody_did() -> None:
+    watch = session(Registry(TAG, {"board": StateVariable(model="list", scope="everyone")}))
+    for number in range(20):
+        watch.saw("foreign-token", tokens.mint(TAG, 1, number, 1), "output 1 of /go")
+    watch.saw("foreign-token", THEIRS, "output 2 of /go")
+    values = [sighting.value for sighting in watch.take()[1]]
+    assert THEIRS in values
+    assert len(values) == MAX_SIGHTINGS // 2 + 1
