@@ -6,7 +6,9 @@ The palette's light values double as sentinels. Every colour drawn is one of the
 
 from __future__ import annotations
 
+import bisect
 import io
+import math
 import textwrap
 import unicodedata
 import warnings
@@ -278,6 +280,17 @@ def thin(
         here = np.asarray(values)[part]
         keep |= {int(part[here.argmin()]), int(part[here.argmax()])}
     return [times[i] for i in sorted(keep)], [values[i] for i in sorted(keep)]
+
+
+def interrupt(
+    times: Sequence[float], values: Sequence[float], at_s: float
+) -> tuple[list[float], list[float]]:
+    """Let a line end before a moment and begin anew after it: what lies between belongs to neither side."""
+    place = bisect.bisect_left(times, at_s)
+    return (
+        [*times[:place], math.nan, *times[place:]],
+        [*values[:place], math.nan, *values[place:]],
+    )
 
 
 def plain(text: str) -> str:

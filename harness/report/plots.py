@@ -13,7 +13,7 @@ from harness.analysis import Analysis, RunData
 from harness.analysis.fit import Line
 from harness.analysis.memory import live_bytes, staircase, uss_bytes
 from harness.analysis.time import Latency
-from harness.records import TAB_ACTIONS, Plateau
+from harness.records import RESTART_PHASE, TAB_ACTIONS, Plateau
 from harness.report import units
 from harness.report.canvas import (
     FIRST,
@@ -26,6 +26,7 @@ from harness.report.canvas import (
     Plot,
     blank,
     finish,
+    interrupt,
     legend,
     mark_phases,
     panel,
@@ -118,6 +119,7 @@ def _memory_over_time(data: RunData) -> Plot:
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
         return finish(figure, name="memory-over-time", title=title, caption="", alt=f"{title}: {why}")
     axes = panel(figure, left_in=0.52, top_in=0.94)
+    restart = data.phase(RESTART_PHASE)
     lows: list[float] = []
     for name, measured, colour, dashes in (
         ("RSS", [s.rss_bytes for s in data.target], FIRST, "-"),
@@ -130,6 +132,8 @@ def _memory_over_time(data: RunData) -> Plot:
         ]
         if known:
             times, values = thin([t for t, _ in known], [v for _, v in known])
+            if restart is not None:
+                times, values = interrupt(times, values, clock.seconds(restart.end_ns))
             # A lone sample makes no line.
             dot = "o" if len(known) == 1 else None
             axes.plot(times, values, color=colour, linestyle=dashes, marker=dot, label=name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import xml.etree.ElementTree as ET
 
@@ -12,7 +13,7 @@ from harness.analysis import RunData, analyse
 from harness.analysis.time import Latency
 from harness.history import History, PhaseSpan
 from harness.records import Operation
-from harness.report.canvas import PALETTE, SURFACE, spread, thin
+from harness.report.canvas import FIRST, PALETTE, SURFACE, interrupt, spread, thin
 from harness.report.plots import Plot, draw_all, ranked
 from harness.report.svg import inline
 from tests.unit.report.builders import (
@@ -231,6 +232,22 @@ def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: RunData
     plot = draw(msgspec.structs.replace(full, phases=[*crowd, long]))["throughput"]
     assert "the long one" in words(plot)
     assert words(plot).count("phase number") < 10
+
+
+def test_memory_of_the_app_before_its_restart_is_not_joined_with_that_after(full: RunData) -> None:
+    times, values = interrupt([1.0, 2.0, 5.0], [10.0, 11.0, 3.0], at_s=4.5)
+    assert (times[:2], times[3:], values[:2], values[3:]) == ([1.0, 2.0], [5.0], [10.0, 11.0], [3.0])
+    assert math.isnan(times[2])
+    assert math.isnan(values[2])
+    # So the line is drawn in two pieces.
+    phases = [*full.phases, PhaseSpan(name="restart", begin_ns=BEGAN + 8 * S, end_ns=BEGAN + 12 * S)]
+    pieces = []
+    for data in (full, msgspec.structs.replace(full, phases=phases)):
+        paths = re.findall(
+            rf'<path d="([^"]*)"[^>]*stroke: {FIRST}', draw(data)["memory-over-time"].svg.decode()
+        )
+        pieces.append(max(path.count("M") for path in paths))
+    assert pieces == [1, 2]
 
 
 def test_thinning_keeps_the_ends_and_the_extremes() -> None:
