@@ -222,6 +222,32 @@ def test_state_that_is_meant_to_stay_is_no_leak(scope: str, verdict: str) -> Non
     assert judged(twice)["app.GUESTS"].verdict == "leak-per-request"
 
 
+@pytest.mark.parametrize(("by", "verdict"), [("user", "declared"), ("session", "leak-per-session")])
+def test_what_is_kept_for_each_user_is_told_from_what_is_kept_for_each_session(by: str, verdict: str) -> None:
+    """Every third session of the load phase is a reload by the same person."""
+    moments, history, users, begun = experiment(), HistoryBuilder(), [0] * 200, 0
+    for then in moments:
+        for number in range(begun, then.sessions):
+            known = then.label == "after-close" and number % 3 == 0
+            users[number] = users[number - 1] + (not known)
+            at = (then.number - 1) * SECOND + number
+            history.add(
+                f"s0-{number}",
+                action="reload" if known else "open",
+                begin=at,
+                end=at + 1,
+                user=f"u{users[number]}",
+            )
+        begun = then.sessions
+    state = {"notes": StateVariable(model="list", initial=[], scope="user")}
+
+    def kept(t: Then) -> int:
+        return users[t.sessions - 1] if by == "user" else t.sessions
+
+    data = memory_run({"app.NOTES": kept}, moments=moments, history=history, state=state)
+    assert judged(data)["app.NOTES"].verdict == verdict
+
+
 # --- the live heap ---
 
 
