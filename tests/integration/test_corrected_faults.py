@@ -71,7 +71,10 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
         ("    return count, clicks\n", "    return count, clicks, count, clicks\n"),
         ("], [total, log]", "], [count, clicks, total, log]"),
     ],
-    "fault_reordered_writes": [("max_workers=16", "max_workers=1")],
+    "fault_reordered_writes": [
+        ("    time.sleep(random.uniform(0.0, 0.3))\n", ""),
+        ("background.submit(save, entry, request.session_hash)", "save(entry, request.session_hash)"),
+    ],
     "fault_shared_queue": [
         ("        question = questions.get()\n", "        question, replies = questions.get()\n"),
         ("\nreplies = queue.Queue()\n", "\n"),
