@@ -100,7 +100,7 @@ def _cell(promise: Promise, planted: bool) -> Cell:
         name=promise.name,
         style=f"{promise.standing}{' planted' if planted else ''}",
         mark=_MARKS[promise.standing],
-        word=f"{_WORDS[promise.standing]}{', as declared' if planted else ''}",
+        word=f"{_WORDS[promise.standing]}{' (a fault is declared)' if planted else ''}",
         reason=units.clip(promise.reason, _MAX_REASON),
         broken=promise.standing == "broken",
         planted=planted,

@@ -378,7 +378,7 @@ def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full:
     ]
     found = msgspec.structs.replace(failing([anomaly(0)]), promises=promises)
     for expect, word in (
-        ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken, as declared It is gone."),
+        ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken (a fault is declared) It is gone."),
         ({"verdict": "pass"}, "no-lost-update ✗\ufe0e broken It is gone."),
     ):
         data = msgspec.structs.replace(full, manifest=manifest(expect=expect))
