@@ -11,6 +11,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from harness.records import StateVariable
@@ -54,12 +55,14 @@ def steps(*, overlap: int, max_size: int = 14, whats: tuple[str, ...] = (*CHANGE
     )
 
 
-def models(scope: str = "session", concurrent_updates: str = "atomic") -> dict[str, StateVariable]:
+def models(
+    scope: str = "session", concurrent_updates: str = "atomic", within: int = 0
+) -> dict[str, StateVariable]:
     """The server's variables, as a workload would declare them."""
     more: dict[str, Any] = {"scope": scope, "concurrent_updates": concurrent_updates}
     return {
-        "log": append_only_list(**more),
-        "n": counter(**more),
+        "log": append_only_list(within_s=within * 1e-9, **more),
+        "n": msgspec.structs.replace(counter(**more), within_s=within * 1e-9),
         "r": register(**more),
         "form": record(scope=scope),  # type: ignore[arg-type]
     }
@@ -97,6 +100,12 @@ class Server:
 
     scope: str = "session"
     concurrent_updates: str = "atomic"
+    # How many moments an append or a click may take to show after it was acknowledged; each session's in their order.
+    within: int = 0
+    # Session → the worker that drives it, and how far that worker's clock is ahead.
+    workers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    # Steps from here on belong to the load phase, those before to the staircase; None: all to the load phase.
+    split: int | None = None
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def owner(self, session: str) -> str:
@@ -109,14 +118,20 @@ class Server:
         """Let the steps happen, and write down what their sessions would see."""
         moments: list[tuple[float, int, str, int]] = []
         times: dict[int, tuple[int, int]] = {}
+        shown_from: dict[str, float] = {}
         for number, step in enumerate(played):
-            begin = 100 * (number + 1)
+            begin = 100 * (number + 1) + (100_000 if number >= (self.split or 0) else 0)
             effect = begin + 100 * step.until_effect + 10 + number % 7
             end = effect + 100 * step.until_end + 20 + number % 5
             times[number] = begin, end
             if step.outcome != "ok" and not step.applied:
                 continue
-            late = 100 * step.late if step.outcome in ("info", "pending") else 0
+            late: float = 100 * step.late if step.outcome in ("info", "pending") else 0
+            if self.within and step.what in ("append", "click") and step.outcome == "ok":
+                at = max(effect + min(100 * step.late, self.within), shown_from.get(step.session, 0) + 0.5)
+                moments.append((effect, 1, "answer", number))
+                late = at - effect
+                shown_from[step.session] = at
             moments.append((begin + 1 + number % 3, 0, "read", number))
             moments.append((effect + late, 1, "write", number))
         seen: dict[int, dict[str, Any]] = {}
@@ -127,6 +142,9 @@ class Server:
         for _, _, what, number in sorted(moments):
             step = played[number]
             state = self.state(step.session)
+            if what == "answer":
+                seen[number] = copy.deepcopy(state)
+                continue
             if what == "read":
                 before[number] = copy.deepcopy(state)
                 continue
@@ -135,14 +153,19 @@ class Server:
                 for variable in effects[number]:
                     state[variable] = before[number][variable]
             change(state, step.what, f"v{number}")
-            seen[number] = copy.deepcopy(state)
+            seen.setdefault(number, copy.deepcopy(state))
         built = HistoryBuilder()
         opened: set[str] = set()
         for number, step in enumerate(played):
             begin, end = times[number]
+            worker, ahead = self.workers.get(step.session, ("0", 0))
+            phase = "staircase" if number < (self.split or 0) else "load"
             if step.session not in opened:
                 opened.add(step.session)
-                built.open(step.session, PEOPLE[step.session], begin=begin - 50, end=begin - 49)
+                at = begin - 50 + ahead
+                built.open(
+                    step.session, PEOPLE[step.session], begin=at, end=at + 1, worker=worker, phase=phase
+                )
             reads = dict(seen[number]) if step.outcome == "ok" else {}
             if step.what.startswith("clear"):
                 # A page shows of a clear only what was cleared.
@@ -153,7 +176,9 @@ class Server:
                 reads=reads,
                 outcome="fail" if step.outcome == "app" else step.outcome,
                 error={"info": "timeout", "app": "app"}.get(step.outcome),
-                begin=begin,
-                end=end,
+                begin=begin + ahead,
+                end=end + ahead,
+                worker=worker,
+                phase=phase,
             )
         return built

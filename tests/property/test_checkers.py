@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from harness.checkers import check_history
 from harness.checkers.counts import Floor
 from harness.checkers.index import Index
+from harness.history import Fleet, WorkerFacts
 from harness.records import StateVariable
-from harness.workload import answer, append_only_list, chain, counter, register
+from harness.workload import answer, append_only_list, assigned, chain, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.simulator import Server, Step, models, steps
 
@@ -46,6 +47,56 @@ def test_a_server_that_keeps_its_promise_is_never_accused_in_many_more_histories
     played: list[Step], scope: str, promise: str
 ) -> None:
     assert found_in(Server(scope, promise).play(played), models(scope, promise)) == set()
+
+
+@given(steps(overlap=3), SCOPES)
+def test_a_server_that_takes_its_time_as_it_may_is_never_accused(played: list[Step], scope: str) -> None:
+    server = Server(scope, within=500)
+    assert found_in(server.play(played), models(scope, within=500)) == set()
+
+
+@given(steps(overlap=2), SCOPES, PROMISES, st.integers(-9000, 9000), st.integers(0, 14))
+def test_clocks_that_disagree_and_a_new_phase_accuse_nobody(
+    played: list[Step], scope: str, promise: str, ahead: int, split: int
+) -> None:
+    """Two machines, and what each person did in two phases; no operation of the first ends in the second."""
+    workers = {"a": ("1", 0), "a2": ("1", 0), "b": ("2", ahead)}
+    built = Server(scope, promise, workers=workers, split=split).play(played)
+    facts = {name: WorkerFacts(name=name, clock=f"clock of {name}") for name in ("1", "2")}
+    history = built.build(fleet=Fleet(run_tag="7f3a", workers=facts))
+    checks = check_history(history, models(scope, promise), COMPLETED)
+    assert {c.name: c.reason for c in checks.checks if c.anomalies_total or "Traceback" in c.reason} == {}
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "x", "v1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), ANYTHING), min_size=1, max_size=6), SCOPES)
+def test_whatever_an_app_shows_is_judged(shown: list[tuple[str, Any]], scope: str) -> None:
+    """No value of any shape makes a checker fail: what is of the wrong shape is garbage."""
+    state = {**models(scope), "start": assigned(), "reply": answer(), "steps": chain()}
+    built = HistoryBuilder()
+    for number, (session, value) in enumerate(shown):
+        effects = {
+            "log": ("append", f"v{number}"),
+            "n": ("increment", 1),
+            "r": ("write", f"v{number}"),
+            "form": ("put", {"x": f"v{number}"}),
+            "reply": ("ask", f"v{number}"),
+            "steps": ("begin", f"v{number}"),
+        }
+        built.add(session, effects=effects, reads=dict.fromkeys(state, value))
+    assert "garbage-read" in found_in(built, state)
 
 
 @given(steps(overlap=0), st.sampled_from(["session", "user"]), PROMISES)
