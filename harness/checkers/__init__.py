@@ -60,8 +60,7 @@ def check_history(
     """
     completeness = check_completeness(history, state, seal, problems)
     checks = [completeness]
-    index = Index(history, state)
-    checks += [_run(checker, index) for checker in checkers]
+    checks += _run_all(checkers, history, state)
     workers: list[WorkerVerdict] = []
     if history.fleet.workers:
         # What holds for all workers alike, aside from those of which too little is known.
@@ -89,20 +88,31 @@ def combine(checks: Sequence[Check], workers: Sequence[WorkerVerdict] = ()) -> C
 
 def count_anomalies(history: History, state: dict[str, StateVariable]) -> int:
     """How many anomalies there are in a history that is still growing."""
-    index = Index(history, state)
-    return sum(_run(checker, index).anomalies_total for checker in CHECKERS)
+    return sum(check.anomalies_total for check in _run_all(CHECKERS, history, state))
+
+
+def _run_all(checkers: Sequence[Checker], history: History, state: dict[str, StateVariable]) -> list[Check]:
+    try:
+        index = Index(history, state)
+    except Exception:
+        return [_failed(checker) for checker in checkers]
+    return [_run(checker, index) for checker in checkers]
 
 
 def _run(checker: Checker, index: Index) -> Check:
     try:
         return checker.check(index)
     except Exception:
-        return Check(
-            name=checker.name,
-            verdict="unknown",
-            reason=f"The checker itself failed:\n{traceback.format_exc()}",
-            evidence={},
-        )
+        return _failed(checker)
+
+
+def _failed(checker: Checker) -> Check:
+    return Check(
+        name=checker.name,
+        verdict="unknown",
+        reason=f"The checker itself failed:\n{traceback.format_exc()}",
+        evidence={},
+    )
 
 
 def _by_worker(history: History, checks: Sequence[Check]) -> list[WorkerVerdict]:

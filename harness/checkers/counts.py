@@ -100,8 +100,9 @@ class _Counter:
             else:
                 counts.append(self._bounds(read, int(value)))
         self._too_high(counts)
-        self._too_low(counts)
-        self._went_back(counts)
+        if not self._ledger.doubtful:
+            self._too_low(counts)
+            self._went_back(counts)
 
     def _bounds(self, read: Operation, value: int) -> _Count:
         ledger = self._ledger
@@ -347,8 +348,9 @@ class _Counter:
         read = count.read
         acked = [w for writes in self._ledger.acknowledged_before(read) for w in writes]
         writes = [w for w in acked if w.effects[self._variable].op == "increment"]
-        last = max(writes, key=end_of, default=None)
-        write = last or read
+        write = max(writes, key=end_of, default=read)
+        if self._variable not in write.effects:
+            return None
         went_back = best is not None and count.value - count.own < best.value - best.own
         at_start = False
         if went_back:

@@ -49,6 +49,7 @@ class Ledger:
         by_value: (key of a record, key of a value) → writes that put it there.
         one_clock: all times may be compared with each other.
         own_ids: identities of the writes.
+        doubtful: a clear may be among records that are missing, so that nothing can be said to be lost.
         plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
     """
 
@@ -65,6 +66,7 @@ class Ledger:
         self.one_clock = True
         self.own_ids: set[int] = set()
         self.plain = False
+        self.doubtful = False
         self.within_ns = model.within_s * 1e9
 
     def arrange(self) -> None:
@@ -294,8 +296,15 @@ class Index:
                     ledger.by_value.setdefault(place, []).append(operation)
         for variable in state:
             self.reads[variable].sort(key=lambda o: (o.complete_ns or 0, o.id))
+            cleared = any(ledger.clears for ledger in self.ledgers[variable].values())
             for ledger in self.ledgers[variable].values():
                 ledger.arrange()
+                everyone = state[variable].scope == "everyone"
+                ledger.doubtful = (
+                    cleared
+                    and bool(self.missing)
+                    and (everyone or any(o.worker in self.missing for o in ledger.operations))
+                )
         self._increments = increments
 
     def increments(self, variable: str) -> Tally:

@@ -50,7 +50,8 @@ def examine_own_writes(index: Index, found: Found) -> None:
                     for cell in _cells(ledger)
                     for gap in _Cell(index, variable, ledger, cell, found).examine()
                 ]
-                report_all(variable, gaps, found)
+                if not ledger.doubtful:
+                    report_all(variable, gaps, found)
 
 
 def count_plain(ledger: Ledger, found: Found) -> None:
@@ -164,7 +165,8 @@ class _List:
             if earlier is not None:
                 self._found.count(MONOTONIC_READS, "pairs_of_reads")
                 self._vanished(earlier, read, shown)
-        report_all(self._variable, self._gaps.all(), self._found)
+        if not self._ledger.doubtful:
+            report_all(self._variable, self._gaps.all(), self._found)
 
     def _shown(self, read: Operation) -> tuple[dict[int, Operation], bool]:
         """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too."""
@@ -294,7 +296,7 @@ class _List:
     def _vanished(self, earlier: Operation, read: Operation, shown: dict[int, Operation]) -> None:
         """What an earlier read had shown must still be there, acknowledged or not, unless it may have been cleared."""
         old, new = earlier.reads[self._variable], read.reads[self._variable]
-        if new[: len(old)] == old or self._ledger.clear_between(earlier, read):
+        if self._ledger.doubtful or new[: len(old)] == old or self._ledger.clear_between(earlier, read):
             return
         if self._ledger.model.concurrent_updates == "last-wins" and self._ledger.update_between(
             earlier, read
@@ -454,7 +456,7 @@ class _Cell:
             return
         if not current and (self._ledger.clear_between(earlier, read) or not self._ledger.one_clock):
             return
-        if self._ledger.one_clock:
+        if self._ledger.one_clock and not self._ledger.doubtful:
             expected = self._value_of[id(shown)]
             report_went_back(self._variable, shown, earlier, read, expected, self._cell.name, self._found)
 

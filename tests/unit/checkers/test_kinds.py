@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.checkers import check_history
+from harness.history import Fleet, WorkerFacts
 from harness.records import Anomaly, Check, Checks, StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -367,6 +368,24 @@ def test_the_entries_of_a_record_are_checked_one_by_one() -> None:
 
 
 # --- what says nothing ---
+
+
+def test_where_records_are_missing_a_clear_may_be_among_them() -> None:
+    """A session of a worker whose shard is not whole: it finds nothing, as it would after a clear."""
+    log = history().append("a", "x", ["x"]).clear("a", "log", []).append("a", "y", ["y"]).read("a", ["y"])
+    log.read("a", [])
+    assert kinds(log) == {"reset"}
+    broken = Fleet(workers={"0": WorkerFacts(name="0", missing="Line 9 cannot be read.")})
+    checks = check_history(log.build(fleet=broken), {"log": STATE["log"]}, COMPLETED)
+    assert checks.verdict == "unknown"
+    assert [check.name for check in checks.checks if check.verdict == "fail"] == []
+
+
+def test_an_effect_that_nobody_understands_is_unknown_and_no_crash() -> None:
+    strange = history().add("a", effects={"log": ("offer", ["many", "x"])}, reads={"log": ["x"]})
+    checks = judge(strange, log=append_only_list(above=5))
+    assert checks.verdict == "unknown"
+    assert "TypeError" in named(checks, "lost-update").reason
 
 
 def test_a_check_that_cannot_find_anything_says_so_and_does_not_spoil_the_verdict() -> None:
