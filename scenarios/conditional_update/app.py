@@ -1,10 +1,8 @@
 """A logbook of measurements that keeps only those above a threshold."""
 
-import os
-
 import gradio as gr
 
-THRESHOLD = float(os.environ.get("THRESHOLD", "10"))
+THRESHOLD = 10
 
 
 def measure(value, label, kept):
