@@ -42,7 +42,7 @@ GOES_ON = 0.5
 # Of the growth that the batches foretell for the timed phase, so much must have come.
 CAME = 0.5
 # Live bytes that no container accounts for: below this per request they are what any server gathers while it warms up.
-UNNAMED_BYTES_PER_REQUEST = 8192
+UNNAMED_BYTES_PER_REQUEST = 32_768
 # Containers to which entries are only added, unless somebody takes care. Of others a growth of less than one entry per
 # request is what a cache does whose keys repeat.
 _APPENDED = {"list", "deque", "bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array"}
