@@ -248,9 +248,7 @@ def _missing(data: RunData, experiment: _Experiment | None) -> tuple[dict[str, s
     both = (PER_REQUEST, PER_SESSION)
     plan = data.manifest.profile.staircase
     if data.manifest.external is not None:
-        why = (
-            "the app was not started by gradsoak, so there is no probe in it that could count what it holds."
-        )
+        why = "gradsoak did not start the app, and so cannot count what it holds."
         return dict.fromkeys(both, f"Does not apply: {why}"), list(both)
     found: dict[str, str] = {}
     unasked: list[str] = []

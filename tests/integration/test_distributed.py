@@ -188,7 +188,10 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
 
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [(signal.SIGINT, "was stopped by its user"), (signal.SIGKILL, "sent no heartbeat for 10 s")],
+    [
+        (signal.SIGINT, "was stopped by its user"),
+        pytest.param(signal.SIGKILL, "sent no heartbeat for 10 s", marks=pytest.mark.slow),
+    ],
 )
 def test_workers_from_elsewhere_and_one_that_is_lost(
     how: signal.Signals, reason: str, scenarios: Path, tmp_path: Path

@@ -201,12 +201,12 @@ def test_a_launched_app_that_asks_for_a_login_gets_it(
     for secret in SECRETS:
         assert holds(tmp_path / "run", secret) == []
         assert secret not in done.out + done.err
-    # Once each before the run, then one login for each session, in turn; who reloads the page is logged in already.
+    # Once each before the run, then one login for each person, in turn; who reloads the page is logged in already.
     users = seen.read_text().split()
     assert users[:4] == ["alice", "bob", "alice", "bob"]
     records = RunDir.open(tmp_path / "run").history()[0]["0"]
-    opened = [r.session for r in records if isinstance(r, Invoke) and r.action == "open"]
-    odd = sum(int(session.rpartition("-")[2]) % 2 for session in opened)
+    opened = [r.user for r in records if isinstance(r, Invoke) and r.action == "open"]
+    odd = sum(int(person.rpartition("-")[2]) % 2 for person in opened)
     assert (users.count("alice"), users.count("bob")) == (1 + odd, 1 + len(opened) - odd)
 
 
