@@ -15,11 +15,11 @@ from tests.integration.cli import gradsoak
 CORRECTIONS: dict[str, list[tuple[str, str]]] = {
     "fault_cached_function": [
         ("@functools.cache\n", ""),
-        ("def chat(style, message):\n", "def chat(style, message, assistant):\n"),
-        ("    assistant = load_assistant(style)\n", "    assistant = assistant or load_assistant(style)\n"),
+        ("def chat(name, message):\n", "def chat(name, message, assistant):\n"),
+        ("    assistant = prepare_assistant(name)\n", "    assistant = assistant or prepare_assistant(name)\n"),
         ("    return assistant.answer", "    return assistant, assistant.answer"),
-        ("    style = gr.", "    assistant = gr.State(None)\n    style = gr."),
-        ("[style, message], [answer", "[style, message, assistant], [assistant, answer"),
+        ("    name = gr.", "    assistant = gr.State(None)\n    name = gr."),
+        ("[name, message], [answer", "[name, message, assistant], [assistant, answer"),
     ],
     "fault_chain_global": [
         ("    global QUESTION\n    QUESTION = question\n", ""),
