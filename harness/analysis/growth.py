@@ -70,6 +70,8 @@ _ORDER: tuple[GrowthVerdict, ...] = (
     "retained-until-ttl",
     "framework-floor",
 )
+# Where Gradio notes which temporary files are its own. Source: gradio/blocks.py, 6.31.
+TEMPORARY_FILES = ("gradio.Blocks.temp_file_sets", "gradio.Blocks.upload_file_set")
 # What Gradio itself holds, and how long. Source: gradio/state_holder.py and gradio/queueing.py, 6.31.
 _GRADIO: tuple[tuple[str, GrowthVerdict, str], ...] = (
     (
@@ -97,10 +99,14 @@ _GRADIO: tuple[tuple[str, GrowthVerdict, str], ...] = (
         "framework-floor",
         "Gradio keeps a set of pending events for each session",
     ),
-    (
-        "gradio.Blocks.temp_file_sets",
-        "framework-floor",
-        "Gradio remembers the names of the files that it has cached, and deletes them only where `delete_cache` says when",
+    *(
+        (
+            path,
+            "framework-floor",
+            "Gradio remembers the name of every file that was uploaded or that it has cached, and forgets and deletes them only if "
+            "`gr.Blocks(delete_cache=(frequency, age))` says when",
+        )
+        for path in TEMPORARY_FILES
     ),
 )
 

@@ -10,7 +10,7 @@ import markupsafe
 import msgspec
 
 from harness.analysis import Analysis, RunData
-from harness.analysis.growth import Growth
+from harness.analysis.growth import TEMPORARY_FILES, Growth
 from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
 from harness.report import units
 from harness.report.canvas import PALETTE
@@ -250,8 +250,12 @@ class _Grown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _is_news(growth: Growth) -> bool:
-    """Gradio's own account of its sessions is the same in every app."""
-    return growth.owner == "app" or growth.verdict in (*_OF_MEMORY, "inconclusive")
+    """Gradio's own account of its sessions is the same in every app; of its files, whoever wrote the app decides."""
+    return (
+        growth.owner == "app"
+        or growth.verdict in (*_OF_MEMORY, "inconclusive")
+        or growth.path.startswith(TEMPORARY_FILES)
+    )
 
 
 def _grown(growth: Growth) -> _Grown:

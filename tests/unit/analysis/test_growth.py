@@ -152,6 +152,15 @@ def test_state_that_gradio_lets_go_of_later_is_not_the_apps_leak() -> None:
     assert verdicts(data) == ("pass", "pass")
 
 
+@pytest.mark.parametrize("path", ["temp_file_sets[*]", "upload_file_set"])
+def test_what_gradio_notes_of_every_uploaded_file_is_its_own(path: str) -> None:
+    path = f"gradio.Blocks.{path}"
+    data = memory_run({path: lambda t: t.requests}, facts={path: {"kind": "set"}})
+    assert judged(data)[path].verdict == "framework-floor"
+    assert "delete_cache" in judged(data)[path].reason
+    assert verdicts(data) == ("pass", "pass")
+
+
 def test_what_gradio_keeps_of_every_request_is_a_leak_that_says_whose_it_is() -> None:
     data = memory_run({"gradio.Queue.event_ids_to_events": lambda t: t.requests})
     assert verdicts(data) == ("fail", "pass")

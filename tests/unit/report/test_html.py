@@ -391,7 +391,12 @@ def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full:
 def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
     leak = {"app.LOG": lambda t: t.requests, "app.LOG[*]": lambda t: 3 * t.requests}
     made = memory_run(
-        {**leak, "gradio.StateHolder.session_data": lambda t: t.sessions}, facts={"app.LOG": {"kind": "list"}}
+        {
+            **leak,
+            "gradio.StateHolder.session_data": lambda t: t.sessions,
+            "gradio.Blocks.upload_file_set": lambda t: t.requests,
+        },
+        facts={"app.LOG": {"kind": "list"}},
     )
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
     analysis = analyse(data)
@@ -403,6 +408,8 @@ def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
     assert "exactly 1.00 entries per request" in text
     assert "app.LOG[*]" not in text
     assert "StateHolder.session_data" not in text
+    assert "gradio.Blocks.upload_file_set" in text
+    assert "delete_cache" in text
 
 
 def test_where_nothing_grew_the_page_says_so(full: RunData, passed: Checks) -> None:
