@@ -68,6 +68,11 @@ class _Count(msgspec.Struct, kw_only=True):
     def deficit(self) -> int:
         return max(0, self.lower - self.value)
 
+    @property
+    def possible_deficit(self) -> int:
+        """How much can be missing, if all that was under way had taken effect."""
+        return max(0, self.upper - self.value)
+
 
 class _Counter:
     """Reads of a counter by one owner, against the increments of the owner and of all."""
@@ -100,8 +105,8 @@ class _Counter:
             else:
                 counts.append(self._bounds(read, int(value)))
         self._too_high(counts)
+        self._too_low(counts)
         if not self._ledger.doubtful:
-            self._too_low(counts)
             self._went_back(counts)
 
     def _bounds(self, read: Operation, value: int) -> _Count:
@@ -139,7 +144,7 @@ class _Counter:
 
     def _too_high(self, counts: Sequence[_Count]) -> None:
         """Explain counts that are too high by what came with the rise since the owner's read before."""
-        if self._everyone and self._index.missing:
+        if self._everyone and self._index.incomplete:
             return  # increments of those whose records are missing are nobody else's
         before: _Count | None = None
         explanation = ""
@@ -313,7 +318,12 @@ class _Counter:
     # --- below ---
 
     def _too_low(self, counts: Sequence[_Count]) -> None:
-        """Counts that miss something: for good as far as all later ones miss it too, and for a while above that."""
+        """Counts that miss something: for good as far as all later ones miss it too, and for a while above that.
+
+        A later count shows again what was missing only if increments that were under way do not explain it. Where none
+        tells, the read was stale at least; but what is lost for good need not have been stale as well.
+        """
+        doubtful = self._ledger.doubtful
         lasting = [count.deficit for count in counts]
         for position in range(len(counts) - 2, -1, -1):
             if counts[position].epoch == counts[position + 1].epoch:
@@ -321,8 +331,10 @@ class _Counter:
         best: _Count | None = None  # the one that showed most of what others had counted, since the last loss
         lost = 0
         stale: Gap | None = None
+        stale_by = 0
         for position, count in enumerate(counts):
             if position and count.epoch != counts[position - 1].epoch:
+                self._undecided(stale)
                 best, lost, stale = None, 0, None
             count_pairs(self._found, count.lower - self._initial)
             self._found.count(RESET, "reads_of_what_had_been_seen_before", int(best is not None))
@@ -330,18 +342,26 @@ class _Counter:
                 gap = self._gap(count, best)
                 if gap is not None:
                     gap.looked_again = len(counts) - position - 1
-                    report(self._variable, gap, self._found)
+                    report(self._variable, gap, self._found, doubtful=doubtful)
                 lost, best = lasting[position], None
-            if count.deficit > lasting[position]:
-                if stale is None:
-                    stale = self._gap(count, best)
-            elif stale is not None:
+            if stale is not None and count.possible_deficit < stale_by:
                 stale.again = count.read
-                report(self._variable, stale, self._found)
+                report(self._variable, stale, self._found, doubtful=doubtful)
                 stale = None
+            elif stale is not None and lasting[position] >= stale_by:
+                stale = None
+            if count.deficit > lasting[position] and stale is None:
+                stale, stale_by = self._gap(count, best), count.deficit
             shown = count.value - count.own
             if shown > self._initial and not count.excess and (best is None or shown > best.value - best.own):
                 best = count
+        self._undecided(stale)
+
+    def _undecided(self, stale: Gap | None) -> None:
+        """Report what was missing in a read if no later one told whether it was lost or late."""
+        if stale is not None:
+            stale.undecided = True
+            report(self._variable, stale, self._found, doubtful=self._ledger.doubtful)
 
     def _gap(self, count: _Count, best: _Count | None) -> Gap | None:
         """A count that is too low; the last increment that it had to show stands for those that are missing."""

@@ -116,12 +116,14 @@ class Found:
 
     Attributes:
         evidence: kind → what was counted → how many.
+        unexplained: kind → what looks like it, but may be owed to operations of which there is no record → how many.
     """
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._findings: dict[str, Findings] = {}
         self.evidence: dict[str, dict[str, int]] = {}
+        self.unexplained: dict[str, int] = {}
 
     def of(self, kind: str) -> Findings:
         """The anomalies of one kind."""
@@ -133,6 +135,11 @@ class Found:
         """Count evidence for a kind."""
         counted = self.evidence.setdefault(kind, {})
         counted[what] = counted.get(what, 0) + number
+
+    def leave_open(self, kind: str, number: int = 1) -> None:
+        """Count what looks like an anomaly, but may be owed to operations of which there is no record."""
+        if number:
+            self.unexplained[kind] = self.unexplained.get(kind, 0) + number
 
 
 def involved(*operations: Operation) -> list[str]:

@@ -110,7 +110,12 @@ def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found:
 
 
 def _is_default(model: StateVariable, name: str, value: Any) -> bool:
-    """Whether a new owner starts with this element of a list, or this entry of a record."""
+    """Whether a new owner starts with this element of a list, or this entry of a record.
+
+    An entry without a value is one that is not there.
+    """
+    if model.model == "record" and value is None and name not in (model.initial or {}):
+        return True
     if not model.initial:
         return False
     if model.model == "record":

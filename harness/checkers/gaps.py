@@ -40,7 +40,8 @@ class Gap(msgspec.Struct, kw_only=True):
         looked_again: later reads that do not show it either.
         name: of a record, the key that was put.
         expected: what the read had to show.
-        count: of a counter, how many acknowledged increments there were, of which `write` is the last.
+        count: of a counter, how many acknowledged increments there were, of which `write` is the last; 0 for other models.
+        undecided: of a counter, no later read tells whether it was lost or only late.
     """
 
     write: Operation
@@ -53,11 +54,12 @@ class Gap(msgspec.Struct, kw_only=True):
     name: str = ""
     expected: Any
     count: int = 0
+    undecided: bool = False
 
     @property
     def kind(self) -> str:
         """What the anomaly is called; see the table above."""
-        if self.again is not None:
+        if self.again is not None or self.undecided:
             if self.shown_by is not None:
                 return MONOTONIC_READS
             return MONOTONIC_WRITES if self.overtaken_by is not None else READ_YOUR_WRITES
@@ -136,17 +138,27 @@ class Gaps:
 _PART_OF = {LOST_UPDATE: RESET, READ_YOUR_WRITES: MONOTONIC_READS}
 
 
-def report_all(variable: str, gaps: list[Gap], found: Found) -> None:
-    """Report the gaps of one owner's variable in the order in which they were first missing, each fault under one name."""
+def report_all(variable: str, gaps: list[Gap], found: Found, *, doubtful: bool) -> None:
+    """Report the gaps of one owner's variable in the order in which they were first missing, each fault under one name.
+
+    Args:
+        variable: its name.
+        gaps: the owner's.
+        found: where to report them.
+        doubtful: what is missing may be owed to operations of which there is no record.
+    """
     kinds = {(id(gap.read), gap.kind) for gap in gaps}
     for gap in sorted(gaps, key=lambda g: (g.read.complete_ns or 0, g.write.invoke_ns)):
         if (id(gap.read), _PART_OF.get(gap.kind)) not in kinds:
-            report(variable, gap, found)
+            report(variable, gap, found, doubtful=doubtful)
 
 
-def report(variable: str, gap: Gap, found: Found) -> None:
+def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
     """Describe one gap, under the name that it deserves."""
     kind = gap.kind
+    if doubtful:
+        found.leave_open(kind)
+        return
     sessions = involved(gap.write, gap.read)
     if not found.of(kind).first(variable, sessions):
         return
@@ -169,18 +181,24 @@ def report(variable: str, gap: Gap, found: Found) -> None:
     )
     if kind == LOST_UPDATE:
         itself = " itself" if own else ""
-        conclusion = f"The read{itself} had to show {expected}, but it does not, and no later read does: the update is lost."
+        later = "no later read makes up for it" if gap.count else "no later read does"
+        conclusion = (
+            f"The read{itself} had to show {expected}, but it does not, and {later}: the update is lost."
+        )
     elif kind == READ_YOUR_WRITES:
         witness += after
-        conclusion = (
-            f"The write was acknowledged before the read, so the read had to show {expected}; "
-            f"only {_letter(len(witness))} shows it again: the read was stale."
-        )
+        if gap.undecided:
+            told = "it does not, and no later read tells whether that was lost or late."
+        elif gap.count:
+            told = f"it does not, and {_letter(len(witness))} shows that not all of that was lost: the read was stale."
+        else:
+            told = f"only {_letter(len(witness))} shows it again: the read was stale."
+        conclusion = f"The write was acknowledged before the read, so the read had to show {expected}; {told}"
     elif kind == MONOTONIC_WRITES:
         assert gap.overtaken_by is not None
-        later = gap.overtaken_by
-        if later is not gap.read:
-            witness.insert(len(witness) - 1, (later, f"then {wrote(later, variable, gap.name)}"))
+        newer = gap.overtaken_by
+        if newer is not gap.read:
+            witness.insert(len(witness) - 1, (newer, f"then {wrote(newer, variable, gap.name)}"))
         witness += after
         conclusion = (
             f"{expected} was written before a later value was, but the read shows the later one without it, and only "

@@ -21,11 +21,29 @@ T = TypeVar("T")
 NAMED_VALUES = ("list", "register", "record")
 # Models of state that the app keeps and that only effects change.
 KEPT = ("counter", *NAMED_VALUES)
+# Whole numbers below this are the same as integers and as floats.
+_EXACT = 2**53
 
 
 def key(value: Any) -> Any:
-    """A value as a dictionary key; JSON lists, objects and booleans by their encoding."""
-    return value if isinstance(value, (str, float)) or type(value) is int else msgspec.json.encode(value)
+    """A value as a dictionary key: the same for values that are equal in JSON, however they were written down.
+
+    The order of an object's keys says nothing, and 1 is the same number as 1.0, inside of lists and objects as well.
+    """
+    if isinstance(value, (str, float)) or type(value) is int:
+        return value
+    return msgspec.json.encode(_whole_numbers(value), order="deterministic")
+
+
+def _whole_numbers(value: Any) -> Any:
+    """A JSON value, with every number that is a whole one as an integer."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    if isinstance(value, (list, tuple)):
+        return [_whole_numbers(element) for element in value]
+    if isinstance(value, dict):
+        return {name: _whole_numbers(element) for name, element in value.items()}
+    return value
 
 
 def written(effect: Effect) -> list[tuple[str, Any]]:
@@ -49,7 +67,8 @@ class Ledger:
         by_value: (key of a record, key of a value) → writes that put it there.
         one_clock: all times may be compared with each other.
         own_ids: identities of the writes.
-        doubtful: a clear may be among records that are missing, so that nothing can be said to be lost.
+        doubtful: a clear, or an update that overwrote others, may be among records that are missing, so that nothing can be
+            said to be lost.
         plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
     """
 
@@ -142,7 +161,7 @@ class Ledger:
 
     def surely_cleared_at(self, read: Operation) -> float:
         """A read must not show what was over by this time: a clear had surely removed it. -inf if there was none."""
-        if not self.clears or not self.one_clock:
+        if not self.clears or not self.one_clock or (self.doubtful and self._overlapped is not None):
             return -math.inf
         count = bisect.bisect_right(self._sure_clear_ends, read.invoke_ns - self.within_ns)
         cleared = self._sure_clear_begins[count - 1] if count else -math.inf
@@ -300,10 +319,9 @@ class Index:
             for ledger in self.ledgers[variable].values():
                 ledger.arrange()
                 everyone = state[variable].scope == "everyone"
-                ledger.doubtful = (
-                    cleared
-                    and bool(self.missing)
-                    and (everyone or any(o.worker in self.missing for o in ledger.operations))
+                # What everyone shares, the sessions of a lost worker may have cleared or overwritten, even if nobody else did.
+                ledger.doubtful = (everyone and bool(self.incomplete)) or (
+                    cleared and any(o.worker in self.missing for o in ledger.operations)
                 )
         self._increments = increments
 

@@ -50,8 +50,7 @@ def examine_own_writes(index: Index, found: Found) -> None:
                     for cell in _cells(ledger)
                     for gap in _Cell(index, variable, ledger, cell, found).examine()
                 ]
-                if not ledger.doubtful:
-                    report_all(variable, gaps, found)
+                report_all(variable, gaps, found, doubtful=ledger.doubtful)
 
 
 def count_plain(ledger: Ledger, found: Found) -> None:
@@ -165,8 +164,7 @@ class _List:
             if earlier is not None:
                 self._found.count(MONOTONIC_READS, "pairs_of_reads")
                 self._vanished(earlier, read, shown)
-        if not self._ledger.doubtful:
-            report_all(self._variable, self._gaps.all(), self._found)
+        report_all(self._variable, self._gaps.all(), self._found, doubtful=self._ledger.doubtful)
 
     def _shown(self, read: Operation) -> tuple[dict[int, Operation], bool]:
         """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too."""
@@ -389,7 +387,8 @@ class _Cell:
     def examine(self) -> list[Gap]:
         """Look at the reads in order of completion; returns the writes that were missing."""
         before = Before(self._ledger)
-        seen: dict[int, Operation] = {}
+        # Of each read, the writes any of which explains it; none if the state may still have been what it begins with.
+        seen: dict[int, list[Operation]] = {}
         initial_key = key(self._cell.initial)
         for read, value in self._cell.reads:
             latest = self._required(read)
@@ -402,13 +401,13 @@ class _Cell:
             count_pairs(self._found, len(latest))
             if newest is not None and newest is not read:
                 self._found.count(RESET, _SEEN_BEFORE)
-            if current:
+            if key(value) == initial_key and not latest:
+                pass  # a clear that may have taken effect need not have
+            elif current:
                 shown = newest if any(w is newest for w in current) else current[-1]
                 assert shown is not None
-                seen[id(read)] = shown
+                seen[id(read)] = current
                 self._gaps.shown(shown, read)
-            elif key(value) == initial_key and not latest:
-                pass
             elif not writers and key(value) != initial_key:
                 before.add(read)
                 continue  # not the owner's value: foreign, or garbage, and reported as such
@@ -430,8 +429,8 @@ class _Cell:
             earlier = before.add(read)
             if earlier is not None:
                 self._found.count(MONOTONIC_READS, "pairs_of_reads")
-                earlier_shown = seen.get(id(earlier))
-                if earlier_shown is not None and (current or not latest):
+                earlier_shown = seen.get(id(earlier), [])
+                if earlier_shown and (current or not latest):
                     self._went_back(earlier, earlier_shown, read, current)
         return self._gaps.all()
 
@@ -449,11 +448,15 @@ class _Cell:
         )
 
     def _went_back(
-        self, earlier: Operation, shown: Operation, read: Operation, current: list[Operation]
+        self, earlier: Operation, explaining: list[Operation], read: Operation, current: list[Operation]
     ) -> None:
-        """A read must not show what had been replaced before an earlier read, though nobody knows whether that was acknowledged."""
-        if any(w is shown or not self._superseded(w, shown) for w in current):
+        """A read must not show what had been replaced before an earlier read, though nobody knows whether that was acknowledged.
+
+        Whichever of the writes that explain the earlier read is the one that it showed.
+        """
+        if any(not self._superseded(w, shown) for w in current for shown in explaining):
             return
+        shown = explaining[-1]
         if not current and (self._ledger.clear_between(earlier, read) or not self._ledger.one_clock):
             return
         if self._ledger.one_clock and not self._ledger.doubtful:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.checkers import check_history
+from harness.checkers.index import key
 from harness.history import Fleet, WorkerFacts
 from harness.records import Anomaly, Check, Checks, StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
@@ -367,7 +368,102 @@ def test_the_entries_of_a_record_are_checked_one_by_one() -> None:
     assert kinds(history().read("a", {"step": "start"}, "form").put("b", {"x": "y"}), form=begun) == set()
 
 
+# --- what looks like an anomaly and is none ---
+
+
+def test_the_initial_value_is_not_owed_to_a_clear_that_had_only_begun() -> None:
+    register_ = history().add("a", effects={"r": ("write", "w1")}, begin=500, end=590)
+    register_.read("a", None, "r", begin=550, end=620).clear("a", "r", begin=600, end=750)
+    register_.read("a", "w1", "r", begin=700, end=800)
+    assert kinds(register_) == set()
+    form = history().put("a", {"x": "w1"}, begin=500, end=590).read("a", {}, "form", begin=550, end=620)
+    form.clear("a", "form", begin=600, end=750).read("a", {"x": "w1"}, "form", begin=700, end=800)
+    assert kinds(form) == set()
+    # Nothing but the clear explains the initial value, once the write was over.
+    gone = history().write("a", "w1", "w1").clear("a", "r", outcome="info", error="timeout")
+    gone.read("a", None, "r").read("a", "w1", "r")
+    assert kinds(gone) == {"monotonic-reads"}
+
+
+def test_values_that_are_equal_in_json_are_the_same_value() -> None:
+    turn, turned = {"role": "user", "of": [1]}, {"of": [1.0], "role": "user"}
+    assert key(turn) == key(turned)
+    assert key([1, {"a": 2.0}]) == key([1.0, {"a": 2}])
+    assert len({key(v) for v in ([1], [True], ["1"], [1.5], [None], {"a": 1}, [2.0**70])}) == 7
+    timed_out = {"outcome": "info", "error": "timeout"}
+    log = history().append("a", "u", **timed_out)
+    log.add("a", effects={"log": ("append", turn)}, reads={"log": [turned]}).read("a", [turned])
+    assert kinds(log) == set()
+    value = history().add("a", effects={"r": ("write", [0])}, **timed_out)
+    value.add("a", effects={"r": ("write", [1, 2])}, reads={"r": [1.0, 2.0]})
+    assert kinds(value) == set()
+
+
+def test_an_entry_of_a_record_without_a_value_is_not_there() -> None:
+    assert kinds(history().put("a", {"name": "x"}, {"name": "x", "age": None})) == set()
+    cleared = history().put("a", {"name": "x"}, {"name": "x"}).clear("a", "form", {})
+    assert kinds(cleared.read("a", {"name": None}, "form")) == set()
+    begun = record({"step": "start"})
+    assert "garbage-read" in kinds(history().read("a", {"step": None}, "form"), form=begun)
+    assert "lost-update" in kinds(history().put("a", {"name": "x"}).read("a", {"name": None}, "form"))
+
+
+def test_a_count_that_is_lost_was_not_stale_as_well() -> None:
+    """The increment of b is lost; what d reads first is explained by c's alone, which was under way."""
+    n = history().click("a", 1, begin=1, end=2).click("b", 1, begin=3, end=4).click("c", begin=10, end=20)
+    n.read("d", 2, "n", begin=13, end=14).read("d", 2, "n", begin=30, end=31)
+    lost = only(n, "lost-update", n=counter(scope="everyone"))
+    assert "no later read makes up for it" in lost.explanation
+    # Without the last read nobody can tell.
+    open_end = history().click("a", 1, begin=1, end=2).click("b", 1, begin=3, end=4)
+    open_end.click("c", begin=10, end=20).read("d", 2, "n", begin=13, end=14)
+    stale = only(open_end, "read-your-writes", n=counter(scope="everyone"))
+    assert "no later read tells whether that was lost or late" in stale.explanation
+    # One is lost, another only late.
+    both = history().click("a", 1).click("a", 1).click("a", 2).click("a", 2).click("a", 4)
+    assert kinds(both) == {"lost-update", "read-your-writes"}
+    (late,) = named(judge(both), "read-your-writes").anomalies
+    assert late.witness[-1].reads == {"n": 4}
+
+
 # --- what says nothing ---
+
+
+@pytest.mark.parametrize(
+    ("seen", "variable", "model"),
+    [
+        (history().append("a", "x", ["x"]).read("a", []), "log", append_only_list(scope="everyone")),
+        (history().write("a", "x", "x").read("a", None, "r"), "r", register(scope="everyone")),
+        (history().put("a", {"x": "y"}, {"x": "y"}).read("a", {}, "form"), "form", record(scope="everyone")),
+        (
+            history().click("a", 1).click("a", 1),
+            "n",
+            counter(scope="everyone", concurrent_updates="last-wins"),
+        ),
+        (
+            history().append("a", "x", ["x"]).append("a", "y", ["y"]),
+            "log",
+            append_only_list(scope="everyone", concurrent_updates="last-wins"),
+        ),
+    ],
+)
+def test_sessions_of_a_lost_worker_may_have_overwritten_what_everyone_shares(
+    seen: HistoryBuilder, variable: str, model: StateVariable
+) -> None:
+    assert kinds(seen, **{variable: model})
+    lost = Fleet(
+        workers={
+            "0": WorkerFacts(name="0", clock="c"),
+            "2": WorkerFacts(
+                name="2", clock="c", lost="was killed by SIGKILL", missing="Its shard is missing."
+            ),
+        }
+    )
+    checks = check_history(seen.build(fleet=lost), {variable: model}, COMPLETED)
+    assert [check.name for check in checks.checks if check.verdict == "fail"] == []
+    open_ones = [check for check in checks.checks if "no record" in check.reason]
+    assert open_ones
+    assert {check.verdict for check in open_ones} == {"unknown"}
 
 
 def test_where_records_are_missing_a_clear_may_be_among_them() -> None:
