@@ -17,7 +17,16 @@ from harness.analysis import Analysis
 from harness.analysis.fit import Line
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
 from harness.plan import RunOptions
-from harness.records import SCHEMA_VERSION, TAB_ACTIONS, Bench, BenchRow, Interval, Suite, Verdict
+from harness.records import (
+    SCHEMA_VERSION,
+    TAB_ACTIONS,
+    Bench,
+    BenchRow,
+    Interval,
+    Suite,
+    Verdict,
+    not_applying,
+)
 from harness.results import RunDir, write_atomically
 from harness.run import Progress, execute
 from harness.scenario import Expectation, Scenario
@@ -216,6 +225,7 @@ def _row(
         exit_code=int(run_exit_code(checks.verdict, error)),
         reason=checks.reason,
         checks={check.name: check.verdict for check in checks.checks},
+        does_not_apply=not_applying(checks.checks),
         anomalies=anomalies,
         promises=checks.promises,
         operations=analysis.operations.total,

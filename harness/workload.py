@@ -295,6 +295,14 @@ class Workload:
     state: ClassVar[dict[str, StateVariable]] = {}
     shared: ClassVar[Sequence[str]] = ()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if isinstance(cls.shared, str):
+            raise TypeError(
+                f"{cls.__name__}.shared is the text {cls.shared!r}, whose letters would be the names: "
+                f"write shared = [{cls.shared!r}]"
+            )
+
     def __init__(self, session: Session) -> None:
         self._session = session
 

@@ -12,8 +12,6 @@ from harness import scenario
 from harness.cli import options, summary
 from harness.scenario import Expectation, Scenario
 
-# Of a line in a pipe, where nobody tells how wide it may be.
-_WIDTH = 100
 # The beginning of a description says more than a title, if it is as long as this.
 _READABLE = 48
 _HEAD = ("scenario", "patterns", "what it is", "expected")
@@ -26,18 +24,19 @@ def scenarios(json: options.Json = False) -> None:
     if json:
         summary.print_json(msgspec.json.encode([_as_json(s) for s in found]).decode())
         return
-    width = Console().width if sys.stdout.isatty() else _WIDTH
+    # A pipe has no width: whoever reads it decides what to cut.
+    width = Console().width if sys.stdout.isatty() else None
     for line in lines(found, width):
         sys.stdout.write(line + "\n")
 
 
-def lines(found: Sequence[Scenario], width: int) -> list[str]:
+def lines(found: Sequence[Scenario], width: int | None) -> list[str]:
     """The list, one line for each scenario: those that show a pattern first, then the planted faults, each in columns.
 
     Args:
         found: what to list.
-        width: columns of the terminal. Descriptions that do not fit are cut, or give way to titles where little would be
-            left of them; names and expectations never do.
+        width: columns of the terminal, None if nothing need be cut. Descriptions that do not fit are cut, or give way to
+            titles where little would be left of them; names and expectations never do.
     """
     core = sum(s.core for s in found)
     text = []
@@ -48,12 +47,12 @@ def lines(found: Sequence[Scenario], width: int) -> list[str]:
     return text
 
 
-def _table(group: Sequence[Scenario], width: int) -> list[str]:
+def _table(group: Sequence[Scenario], width: int | None) -> list[str]:
     names = [s.name for s in group]
     patterns = [", ".join(map(str, s.patterns)) or "–" for s in group]
     expected = [str(_expected(s)) for s in group]
     columns = [_width(names, _HEAD[0]), _width(patterns, _HEAD[1]), 0, _width(expected, _HEAD[3])]
-    room = max(width - sum(columns) - 3 * len(_GAP), len(_HEAD[2]))
+    room = None if width is None else max(width - sum(columns) - 3 * len(_GAP), len(_HEAD[2]))
     what = [_what(s, room) for s in group]
     columns[2] = _width(what, _HEAD[2])
     rows = [_HEAD, *zip(names, patterns, what, expected, strict=True)]
@@ -67,8 +66,10 @@ def _width(cells: Sequence[str], head: str) -> int:
     return max(map(len, [head, *cells]))
 
 
-def _what(s: Scenario, room: int) -> str:
-    text = s.description or s.title
+def _what(s: Scenario, room: int | None) -> str:
+    text = " ".join((s.description or s.title).split())
+    if room is None:
+        return text
     if len(text) > room and room < _READABLE:
         text = s.title
     return text if len(text) <= room else text[: room - 1].rpartition(" ")[0].rstrip(" ,:;.") + "…"

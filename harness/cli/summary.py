@@ -14,7 +14,7 @@ from rich.text import Text
 
 from harness.errors import HarnessError
 from harness.rebuild import Derived
-from harness.records import Promise
+from harness.records import Check, Promise, not_applying
 from harness.report import units
 from harness.results import REPORT
 
@@ -22,11 +22,12 @@ STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "i
 
 
 def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
-    """`{"run_dir", "verdict", "checks", "workers", "promises", "figures"}`, and `error` if the run ended early."""
+    """`{"run_dir", "verdict", "checks", "does_not_apply", "workers", "promises", "figures"}`, and `error` if the run ended early."""
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
         "verdict": derived.checks.verdict,
         "checks": {check.name: check.verdict for check in derived.checks.checks},
+        "does_not_apply": not_applying(derived.checks.checks),
         "workers": msgspec.to_builtins(derived.checks.workers),
         "promises": {promise.name: promise.standing for promise in derived.checks.promises},
         "figures": msgspec.to_builtins(derived.analysis),
@@ -74,8 +75,7 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
         )
         table.add_row("expected", expected)
     for check in checks.checks:
-        found = f"  {check.anomalies_total} anomalies" if check.anomalies_total else ""
-        table.add_row(check.name, Text.assemble((check.verdict, STYLES[check.verdict]), found))
+        table.add_row(check.name, check_in_words(check))
     for worker in checks.workers:
         table.add_row(
             f"worker {worker.worker}",
@@ -136,6 +136,15 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
     if first is not None:
         console.print(Text.assemble(("for example  ", "dim"), first.explanation))
     console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+
+
+def check_in_words(check: Check) -> Text:
+    """The verdict of a check, or why it does not apply: then it has not passed anything."""
+    why_not = check.why_not()
+    if why_not is not None:
+        return Text(f"– does not apply  {why_not}", style="dim")
+    found = f"  {check.anomalies_total} anomalies" if check.anomalies_total else ""
+    return Text.assemble((check.verdict, STYLES[check.verdict]), found)
 
 
 def promises_in_words(promises: Sequence[Promise]) -> Text:

@@ -74,6 +74,7 @@ class Registry:
         cores: see `_cores`, of the prefix.
         encoded: what stands in base64 that may hold a token, in a text or in a picture.
         loose: secrets that no token leads to, the latest.
+        has_secrets: whether any were declared.
         longest: length of the longest text that is looked for, in characters.
     """
 
@@ -94,6 +95,7 @@ class Registry:
         self._owners: dict[str, str] = {}
         self._by_token: dict[str, list[_Secret]] = {}
         self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
+        self.has_secrets = False
         self.longest = _TOKEN_LENGTH
 
     def worker_prefix(self, worker: int) -> str:
@@ -126,6 +128,7 @@ class Registry:
                 f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
             )
         forms = tuple(dict.fromkeys(_forms(text)))
+        self.has_secrets = True
         secret = _Secret(text, forms, json.dumps(text, ensure_ascii=False)[1:-1].encode())
         self.longest = min(_MAX_JOINT, max(self.longest, len(text)))
         names = self.token.findall(text.encode())

@@ -45,6 +45,7 @@ from harness.load.control import (
     Status,
     Steady,
 )
+from harness.page.gradio_page import GradioPage
 from harness.page.outcomes import PageMisuse
 from harness.page.protocol import notices
 from harness.load.people import Share
@@ -54,6 +55,7 @@ from harness.load.watch import Watch
 from harness.results import JsonLinesWriter
 from harness.workload import Workload
 
+_UNSEARCHED = "the workload declares secrets, but with --driver stock no response is searched: that none of them was seen says nothing"
 _STATUS_S = 0.5
 _POLL_S = 0.02
 # How fast holders appear; how many of them are at work at once is `Director.turns`.
@@ -178,6 +180,7 @@ class Worker:
         )
         self._watch = Watch(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
         self._timeout_s = config.profile.operation_timeout_s
+        self._blind = not issubclass(DRIVERS[config.driver], GradioPage)
         self._user_class = type(
             workload.__name__,
             (ScenarioUser,),
@@ -363,7 +366,8 @@ class Worker:
     def _send_status(self) -> None:
         director = self._director
         visitors = len(director.present) - director.holding
-        self.send(Status(status=self._recorder.status(visitors, director.open_sessions, notices())))
+        said = [*notices(), *([_UNSEARCHED] if self._blind and director.registry.has_secrets else [])]
+        self.send(Status(status=self._recorder.status(visitors, director.open_sessions, said)))
 
     def _misused(self, workload: Path, error: PageMisuse) -> None:
         """The workload and the app do not fit together: no session would do better than the first."""

@@ -47,7 +47,16 @@ from harness.records.samples import (
     ProbeSample,
     ProcessSample,
 )
-from harness.records.verdicts import Anomaly, Check, Checks, Verdict, WitnessOperation, WorkerVerdict, worst
+from harness.records.verdicts import (
+    Anomaly,
+    Check,
+    Checks,
+    Verdict,
+    WitnessOperation,
+    WorkerVerdict,
+    not_applying,
+    worst,
+)
 
 __all__ = [
     "DRAIN_PHASE",
@@ -105,5 +114,6 @@ __all__ = [
     "Verdict",
     "WitnessOperation",
     "WorkerVerdict",
+    "not_applying",
     "worst",
 ]

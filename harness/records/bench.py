@@ -31,6 +31,8 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         met: whether the two agree.
         error: what ended the run early, None if it was completed.
         exit_code: what `gradsoak run` would have ended with.
+        checks: name → verdict; of those that do not apply, it is `pass`.
+        does_not_apply: of these, name → why.
         anomalies: kind → how many.
         promises: as in `checks.json`.
         live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
@@ -52,6 +54,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     reason: str
     checks: dict[str, Verdict]
+    does_not_apply: dict[str, str] = {}
     anomalies: dict[str, int]
     promises: list[Promise] = []
     operations: int

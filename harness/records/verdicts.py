@@ -67,6 +67,11 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str
 
 
+def not_applying(checks: Iterable[Check]) -> dict[str, str]:
+    """Checks that do not apply → why, as a sentence."""
+    return {check.name: why for check in checks if (why := check.why_not()) is not None}
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one checker.
 
@@ -88,6 +93,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     anomalies_total: int = 0
     suffered: dict[str, int] = {}
     applies: bool = True
+
+    def why_not(self) -> str | None:
+        """Why it does not apply, as a sentence; None if it does."""
+        if self.applies or self.verdict != "pass":
+            return None
+        text = self.reason.removeprefix("Does not apply: ")
+        return text[:1].upper() + text[1:]
 
 
 class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):

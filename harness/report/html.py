@@ -27,6 +27,22 @@ _MAX_EXPLANATION = 1500
 _MAX_REASONS = 3
 
 _OF_MEMORY = {"leak-per-request", "leak-per-session"}
+# Kinds of anomaly, and what they say about the app; the most serious first.
+BROKEN: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"cross-session-read", "misdelivered-response"}), "The app does not keep its sessions apart."),
+    (frozenset({"visible-state"}), "State left the server."),
+    (
+        frozenset({"lost-update", "read-your-writes", "monotonic-reads", "monotonic-writes"}),
+        "The app does not keep what its sessions write.",
+    ),
+    (frozenset({"reset"}), "The app lets state fall back to where it began."),
+    (frozenset({"duplicate-effect"}), "The app does more than once what it was asked to do once."),
+    (frozenset({"cleared-state-returns"}), "The app brings back what had been cleared."),
+    (frozenset({"resurrected-state"}), "The app brings back the state of an earlier page load."),
+    (frozenset({"non-atomic-chain"}), "The app mixes up the steps of events that run at the same time."),
+    (frozenset({"garbage-read"}), "The app shows values that nobody wrote."),
+    (frozenset(_OF_MEMORY), "The app does not give back the memory that it takes."),
+)
 _ENDED = {
     "interrupted": "The run was interrupted.",
     "target_failed": "The app stopped during the run.",
@@ -87,9 +103,10 @@ class _Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """A check as the page shows it: `trace` is what follows the first line of its reason."""
+    """A check as the page shows it: `trace` is what follows the first line of its reason; `idle`, that it does not apply."""
 
     check: Check
+    idle: bool
     reason: str
     trace: str
     evidence: list[tuple[str, str]]
@@ -106,7 +123,7 @@ def _figure(plot: Plot) -> _Figure:
 def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "pass":
         seen = f"{units.plural(analysis.operations.ok, 'successful operation')} of {units.plural(analysis.sessions, 'session')}"
-        if any(check.name == "cross-session-read" for check in checks.checks):
+        if any(check.name == "cross-session-read" and check.applies for check in checks.checks):
             return f"No session saw another session’s state, in {seen}."
         return f"No anomaly was found, in {seen}."
     if checks.verdict == "inconclusive":
@@ -117,17 +134,18 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
             "and the app may not have been under the load that was meant."
         )
     if checks.verdict == "fail":
-        if _deciding(checks) <= _OF_MEMORY:
-            return "The app does not give back the memory that it takes."
-        crossed = any(
-            check.name == "cross-session-read" and check.verdict == "fail" for check in checks.checks
-        )
-        return (
-            "The app does not keep its sessions apart."
-            if crossed
-            else "The app does not keep what its sessions write."
-        )
+        return _broken(checks)
     return "This run does not tell whether the app keeps its sessions apart."
+
+
+def _broken(checks: Checks) -> str:
+    """What is wrong with the app, in one sentence: of several things, the most serious."""
+    kinds: set[str] = set()
+    for check in checks.checks:
+        if check.verdict == "fail":
+            # One check can find anomalies of several kinds, and then its name is none of them.
+            kinds |= {anomaly.kind for anomaly in check.anomalies} or {check.name}
+    return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a promise.")
 
 
 def _deciding(checks: Checks) -> set[str]:
@@ -171,9 +189,11 @@ def _ended_early(seal: Seal | None) -> str | None:
 def _checked(check: Check) -> _Checked:
     reason, _, trace = check.reason.partition("\n")
     shown = [_anomaly(anomaly) for anomaly in check.anomalies[:MAX_SHOWN]]
+    why_not = check.why_not()
     return _Checked(
         check=check,
-        reason=reason,
+        idle=why_not is not None,
+        reason=why_not or reason,
         trace=trace.strip("\n"),
         evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
         first=shown[:MAX_OPEN],

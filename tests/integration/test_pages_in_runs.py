@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.integration.cli import gradsoak
@@ -69,10 +70,20 @@ def test_a_run_through_pages_says_what_they_cannot_do_and_keeps_what_a_browser_k
 
 
 def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) -> None:
-    done = gradsoak(
-        "run", scenarios / "counters", "--driver", "stock", "--out", "run", "--json", cwd=tmp_path
+    folder = tmp_path / "counters"
+    shutil.copytree(scenarios / "counters", folder)
+    workload = folder / "workload.py"
+    kept = workload.read_text()
+    workload.write_text(
+        kept.replace(
+            "        label = self.token()\n",
+            "        label = self.token()\n        self.secret(f'key of {label}')\n",
+        )
     )
+    done = gradsoak("run", folder, "--driver", "stock", "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
+    (warned,) = [text for text in done.json()["figures"]["warnings"] if "no response is searched" in text]
+    assert "declares secrets" in warned
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"
     checks = json.loads((tmp_path / "run" / "derived" / "checks.json").read_text())["checks"]
     blind = [check for check in checks if check["name"] in ("canary", "visible-state")]

@@ -105,3 +105,9 @@ def test_an_observation_that_no_variable_is_declared_for_is_no_silent_loss() -> 
 def test_counters_only_grow(amount: Any) -> None:
     with pytest.raises(ValueError, match="grows by whole numbers"):
         increment(amount)
+
+
+def test_one_text_is_no_list_of_shared_components() -> None:
+    with pytest.raises(TypeError, match=r"write shared = \['Leaderboard'\]"):
+        type("Board", (Workload,), {"shared": "Leaderboard"})
+    assert type("Board", (Workload,), {"shared": ["Leaderboard"]}).shared == ["Leaderboard"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import scenario
-from harness.cli.scenarios import lines
+from harness.cli.scenarios import lines, scenarios
 from harness.scenario import Expectation, Scenario
 
 
@@ -58,3 +58,12 @@ def test_a_scenario_that_declares_nothing_is_expected_to_pass() -> None:
 
 def test_the_bundled_ones_fit() -> None:
     assert max(map(len, lines(scenario.bundled(), 100))) <= 100
+
+
+def test_a_pipe_gets_whole_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert any(LONG in line for line in lines([made("a", LONG)], None))
+    scenarios()
+    text = capsys.readouterr().out
+    for s in scenario.bundled():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{s.name} ")]
+        assert " ".join(s.description.split()) in line

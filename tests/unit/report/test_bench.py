@@ -165,3 +165,10 @@ def test_the_reasons_of_the_matrix_can_be_read_without_a_mouse() -> None:
 
 def test_a_bench_without_promises_has_no_matrix() -> None:
     assert "Promises" not in render_bench(bench(bench_row()))
+
+
+def test_what_does_not_apply_is_told_with_its_reason() -> None:
+    row = bench_row(does_not_apply={"reset": f"Nothing was looked at again, {EVIL}."})
+    text = flat(Page(render_bench(bench(row))).text)
+    assert f"– 1 check does not apply reset: Nothing was looked at again, {EVIL}." in text
+    assert "not apply" not in flat(Page(render_bench(bench(bench_row()))).text)

@@ -20,7 +20,7 @@ from harness.records import (
     ShardSeal,
     StateVariable,
 )
-from harness.report.html import MAX_OPEN, MAX_SHOWN, render_run
+from harness.report.html import BROKEN, MAX_OPEN, MAX_SHOWN, render_run
 from harness.report.plots import draw_all
 from tests.unit.analysis.memory_runs import memory_run
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
@@ -416,3 +416,62 @@ def test_where_nothing_grew_the_page_says_so(full: RunData, passed: Checks) -> N
     made = memory_run({"app.LOG": lambda _: 5})
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
     assert "None of the 1 that were counted." in Page(render_run(data, passed, analyse(data), [])).text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "sentence"),
+    [
+        (["cross-session-read"], "The app does not keep its sessions apart."),
+        (["garbage-read", "misdelivered-response"], "The app does not keep its sessions apart."),
+        (["lost-update", "visible-state"], "State left the server."),
+        (["monotonic-writes"], "The app does not keep what its sessions write."),
+        (["reset"], "The app lets state fall back to where it began."),
+        (["duplicate-effect"], "The app does more than once what it was asked to do once."),
+        (["cleared-state-returns"], "The app brings back what had been cleared."),
+        (["resurrected-state"], "The app brings back the state of an earlier page load."),
+        (["non-atomic-chain"], "The app mixes up the steps of events that run at the same time."),
+        (["garbage-read"], "The app shows values that nobody wrote."),
+        (["leak-per-request", "leak-per-session"], "The app does not give back the memory that it takes."),
+        (["leak-per-request", "lost-update"], "The app does not keep what its sessions write."),
+    ],
+)
+def test_a_failure_has_one_sentence_of_the_most_serious_kind(
+    full: RunData, kinds: list[str], sentence: str
+) -> None:
+    found = [check for kind in kinds for check in failing([anomaly(1, kind=kind)]).checks]
+    named = [msgspec.structs.replace(check, name=kind) for check, kind in zip(found, kinds, strict=True)]
+    text = flat(page(full, combine([passing("completeness"), *named])).text)
+    assert sentence in text
+    assert sum(other in text for _, other in BROKEN) == 1
+
+
+def passing(name: str) -> Check:
+    return Check(name=name, verdict="pass", reason="Nothing.", evidence={"operations": 3})
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("cross-session-read", "The app does not keep its sessions apart."),
+        ("resurrected-state", "The app brings back the state of an earlier page load."),
+    ],
+)
+def test_a_canary_is_called_by_the_kind_of_what_it_found(full: RunData, kind: str, sentence: str) -> None:
+    (check,) = failing([anomaly(1, kind=kind)]).checks
+    text = flat(page(full, combine([msgspec.structs.replace(check, name="canary")])).text)
+    assert sentence in text
+
+
+def test_a_check_that_does_not_apply_has_not_passed(full: RunData) -> None:
+    idle = Check(
+        name="cross-session-read",
+        verdict="pass",
+        reason="Does not apply: no response was searched.",
+        evidence={"responses_searched": 0},
+        applies=False,
+    )
+    text = flat(page(full, combine([passing("completeness"), idle])).text)
+    assert "cross-session-read – does not apply No response was searched." in text
+    assert "Does not apply:" not in text
+    assert "No session saw another" not in text
+    assert "No anomaly was found" in text
