@@ -16,7 +16,10 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
     "fault_cached_function": [
         ("@functools.cache\n", ""),
         ("def chat(name, message):\n", "def chat(name, message, assistant):\n"),
-        ("    assistant = prepare_assistant(name)\n", "    assistant = assistant or prepare_assistant(name)\n"),
+        (
+            "    assistant = prepare_assistant(name)\n",
+            "    assistant = assistant or prepare_assistant(name)\n",
+        ),
         ("    return assistant.answer", "    return assistant, assistant.answer"),
         ("    name = gr.", "    assistant = gr.State(None)\n    name = gr."),
         ("[name, message], [answer", "[name, message, assistant], [assistant, answer"),
