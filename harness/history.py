@@ -6,11 +6,16 @@ must not say that all is well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from harness.differences import Restorer
 from harness.records import Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+
+# No worker leaves out so many numbers at once; a record that says so is damaged.
+_LONGEST_GAP = 1_000_000
 
 
 class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +158,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pair(
-    shards: Mapping[str, Sequence[HistoryRecord]],
+    shards: Mapping[str, Iterable[HistoryRecord]],
     problems: Sequence[str] = (),
     workers: Fleet = Fleet(),  # noqa: B008 (immutable)
 ) -> History:
@@ -168,31 +173,87 @@ def pair(
     found = list(problems)
     operations: list[Operation] = []
     for worker, records in sorted(shards.items(), key=lambda item: _order(item[0])):
-        open_invokes: dict[int, Invoke] = {}
-        seen: set[int] = set()
-        for record in records:
-            if isinstance(record, Invoke):
-                if record.id in seen:
-                    found.append(f"Operation {worker}:{record.id} was invoked twice.")
-                    continue
-                seen.add(record.id)
-                open_invokes[record.id] = record
-                continue
-            invoke = open_invokes.pop(record.id, None)
-            if invoke is None:
-                found.append(
-                    f"Operation {worker}:{record.id} was completed without, or more than once after, its invoke."
-                )
-                continue
-            if record.time_ns < invoke.time_ns:
-                found.append(f"Operation {worker}:{record.id} was completed before it was invoked.")
-            operations.append(_join(worker, invoke, record))
-        operations += [_join(worker, invoke, None) for invoke in open_invokes.values()]
+        operations += join(worker, pairs(worker, records, found), found)
     shifts = {name: facts.offset_ns for name, facts in workers.workers.items() if facts.offset_ns}
     if shifts:
         operations = [_shift(o, shifts[o.worker]) if o.worker in shifts else o for o in operations]
     operations.sort(key=lambda operation: (operation.invoke_ns, operation.worker, operation.id))
     return History(operations=operations, problems=found, fleet=workers)
+
+
+Completion = Ok | Fail | Info
+
+
+def pairs(
+    worker: str, records: Iterable[HistoryRecord], problems: list[str]
+) -> Iterator[tuple[Invoke, Completion | None]]:
+    """Each invoke of one shard with its completion, in the order of the completions; those without one come last.
+
+    Args:
+        worker: the shard's name.
+        records: in the order of writing.
+        problems: what does not fit together is added to it, one sentence each.
+    """
+    open_invokes: dict[int, Invoke] = {}
+    # Numbers are given one after another, so that those below the highest have been seen, but for a few.
+    highest = 0
+    skipped: set[int] = set()
+    for record in records:
+        number = record.id
+        if isinstance(record, Invoke):
+            if number == highest + 1:
+                highest = number
+            elif number > highest and number - highest < _LONGEST_GAP:
+                skipped.update(range(highest + 1, number))
+                highest = number
+            elif number in skipped:
+                skipped.discard(number)
+            else:
+                problems.append(
+                    f"Operation {worker}:{number} was invoked twice."
+                    if 0 < number <= highest
+                    else f"Operation {worker}:{number} has no number that could be its own."
+                )
+                continue
+            open_invokes[number] = record
+            continue
+        invoke = open_invokes.pop(number, None)
+        if invoke is None:
+            problems.append(
+                f"Operation {worker}:{number} was completed without, or more than once after, its invoke."
+            )
+            continue
+        if record.time_ns < invoke.time_ns:
+            problems.append(f"Operation {worker}:{number} was completed before it was invoked.")
+        yield invoke, record
+    for invoke in open_invokes.values():
+        yield invoke, None
+
+
+def join(
+    worker: str, found: Iterable[tuple[Invoke, Completion | None]], problems: list[str]
+) -> Iterator[Operation]:
+    """Operations, from invokes and completions of one shard in the order of `pairs`.
+
+    Args:
+        worker: the shard's name.
+        found: all that there are of each session.
+        problems: readings that cannot be restored are added to it, one sentence each.
+    """
+    restorers: dict[str, Restorer] = {}
+    for invoke, completion in found:
+        reads: dict[str, Any] = {}
+        if type(completion) is Ok and (completion.reads or completion.deltas):
+            reads = completion.reads
+            restorer = restorers.get(invoke.session)
+            if restorer is None:
+                restorer = restorers[invoke.session] = Restorer()
+            reads, lost = restorer.restore(invoke.id, reads, completion.deltas)
+            problems += [
+                f"What operation {worker}:{invoke.id} read of {name} cannot be restored: the reading before it is not on record."
+                for name in lost
+            ]
+        yield _join(worker, invoke, completion, reads)
 
 
 def _shift(operation: Operation, offset_ns: int) -> Operation:
@@ -204,7 +265,7 @@ def _shift(operation: Operation, offset_ns: int) -> Operation:
     return msgspec.structs.replace(operation, **times)
 
 
-def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> Operation:
+def _join(worker: str, invoke: Invoke, completion: Completion | None, reads: dict[str, Any]) -> Operation:
     common: dict[str, object] = {
         "worker": worker,
         "id": invoke.id,
@@ -230,7 +291,7 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         return Operation(
             outcome="ok",
             complete_ns=completion.time_ns,
-            reads=completion.reads,
+            reads=reads,
             **common,  # type: ignore[arg-type]
         )
     outcome = "fail" if isinstance(completion, Fail) else "info"

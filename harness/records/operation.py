@@ -69,6 +69,24 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     where: str
 
 
+class ListDelta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A list that was read, as the difference to the session's previous reading of the same variable.
+
+    The list is `keep` elements of that reading from `start` on, and then those of `then`; see `harness.differences`.
+
+    Attributes:
+        since: number of the operation, of the same worker, that made that reading.
+        start: place of the first element that is still there, from 0.
+        keep: how many are, in a row.
+        then: the elements after them.
+    """
+
+    since: int
+    start: int = 0
+    keep: int
+    then: list[Any] = []
+
+
 class Error(msgspec.Struct, frozen=True, kw_only=True):
     """Why an operation did not end as `ok`.
 
@@ -121,7 +139,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         event_ids: Gradio's names of the events that it caused.
         looked: how many responses and messages of the server were searched for what must not be in them.
         sightings: what was found there.
-        reads: state variable → the value observed.
+        reads: state variable → the value observed, but for what stands in `deltas`.
+        deltas: state variable → the list observed, as a difference.
     """
 
     id: int
@@ -133,6 +152,7 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     looked: int = 0
     sightings: list[Sighting] = []
     reads: dict[str, Any] = {}
+    deltas: dict[str, ListDelta] = {}
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=True):
