@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,8 +53,8 @@ ANALYSIS = "derived/analysis.json"
 PLOTS = "derived/plots"
 REPORT = "derived/report.html"
 
-# Large enough that what is done once for each block does not count, small enough to fit a processor's cache.
-_BLOCK_BYTES = 1 << 20
+# Large enough that what is done once for each block does not count; the records of a block fit a processor's cache.
+_BLOCK_BYTES = 1 << 17
 
 _RAW_PATTERNS = (f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
 
@@ -285,17 +286,20 @@ class RunDir:
         }
 
     def _read_shard(self, file: Path, problems: list[str]) -> Iterator[HistoryRecord]:
+        return chain.from_iterable(self._read_blocks(file, problems))
+
+    def _read_blocks(self, file: Path, problems: list[str]) -> Iterator[list[HistoryRecord]]:
         decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
         told = False
         for first, block in _blocks(file):
             try:
-                yield from decoder.decode_lines(block)
+                yield decoder.decode_lines(block)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 records, problem = _decode_lines(decoder, block.splitlines(), first)
                 if problem is not None and not told:
                     told = True
                     problems.append(f"{HISTORY}/{file.name} {problem[1]}.")
-                yield from records
+                yield records
 
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
         """All history shards: worker → records in the order of writing, and what could not be read."""

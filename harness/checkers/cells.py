@@ -153,10 +153,12 @@ class _List(Cell):
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
-        elements, own, cleared = self._after(effect)
-        if elements is None or (shown is not NOTHING and (shown != elements or type(shown) is not list)):
+        own = 0 if effect is None else self._change(effect)
+        if own is None or (shown is not NOTHING and (shown != self.elements or type(shown) is not list)):
             return False
-        self._took(invoke, ok, elements, own, cleared, read=shown is not NOTHING)
+        self.over_ns = ok.time_ns
+        if shown is not NOTHING:
+            self._show(invoke, own)
         return True
 
     def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
@@ -164,54 +166,49 @@ class _List(Cell):
         if (
             invoke.time_ns < self.over_ns
             or delta.since != self.read_by
-            or delta.start
             or delta.keep != length
-            or (effect is not None and effect.op == "clear")
+            or delta.start
         ):
             return False
-        elements, own, cleared = self._after(effect)
-        if elements is None or elements[length:] != delta.then:
+        own = 0 if effect is None else self._change(effect)
+        if own is None or self.length != length or self.elements[length:] != delta.then:
             return False
-        self._took(invoke, ok, elements, own, cleared, read=True)
+        self.over_ns = ok.time_ns
+        self._show(invoke, own)
         return True
 
-    def _after(self, effect: Effect | None) -> tuple[list[Any] | None, int, bool]:
-        """The elements after an effect, None if nobody knows; how many of them are its own; and whether it cleared the list."""
-        elements = self.elements
-        if effect is None:
-            return elements, 0, False
+    def _change(self, effect: Effect) -> int | None:
+        """Let an effect take place; returns how many elements it adds, None if nobody knows what it does."""
         if effect.op == "append":
-            # In place: whoever finds that the operation does not fit gives the cell up.
-            elements.append(effect.value)
-            return elements, 1, False
+            self.elements.append(effect.value)
+            self.live += 1
+            return 1
         if effect.op == "offer":
             if not accepted(self.variable, effect):
-                return elements, 0, False
-            elements.append(effect.value[1])
-            return elements, 1, False
-        return (start(self.variable), 0, True) if effect.op == "clear" else (None, 0, False)
+                return 0
+            self.elements.append(effect.value[1])
+            self.live += 1
+            return 1
+        if effect.op != "clear":
+            return None
+        self.elements = start(self.variable)
+        self.length = -1  # no difference refers to what was there before
+        self.live, self.cleared = 0, True
+        return 0
 
-    def _took(
-        self, invoke: Invoke, ok: Ok, elements: list[Any], own: int, cleared: bool, *, read: bool
-    ) -> None:
-        self.over_ns = ok.time_ns
-        self.elements = elements
-        if cleared:
-            self.live, self.cleared = 0, True
-            self.length = -1  # no difference refers to what was there before
-        else:
-            self.live += own
-        if read:
-            live = self.live
-            self.reads += 1
-            self.pairs += live
-            self.before += live > own
-            if self.cleared:
-                self.after_clear += 1
-            if live > 1:
-                self.in_order += live - 1
-            self.read_by = invoke.id
-            self.length = len(elements)
+    def _show(self, invoke: Invoke, own: int) -> None:
+        """Count a read that shows all that is there."""
+        live = self.live
+        self.reads += 1
+        self.pairs += live
+        if live > own:
+            self.before += 1
+        if self.cleared:
+            self.after_clear += 1
+        if live > 1:
+            self.in_order += live - 1
+        self.read_by = invoke.id
+        self.length = len(self.elements)
 
     def close(self) -> None:
         self.elements = []

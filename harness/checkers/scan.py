@@ -67,25 +67,22 @@ class VariableFacts:
     Attributes:
         name: of the variable.
         model: that it follows.
-        reads: how many there were.
+        cells: owner → what the owner must find there next.
         second_end_ns: when the second of those two writes was acknowledged.
-        late: reads that began later.
-        early: those that did not, each with its owner.
         shown: values in answers or chains.
         seen: keys of the values that owners saw who are looked at closely.
     """
 
     __slots__ = (
-        "_answers", "_asked", "_ends", "early", "late", "model", "name", "reads", "second_end_ns", "seen", "shown",
+        "_answers", "_asked", "_early", "_ends", "cells", "model", "name", "second_end_ns", "seen", "shown",
     )  # fmt: skip
 
     def __init__(self, name: str, model: StateVariable) -> None:
         self.name = name
         self.model = model
-        self.reads = 0
+        self.cells: dict[str, Cell] = {}
         self.second_end_ns: float = math.inf
-        self.late = 0
-        self.early: list[tuple[int, str]] = []
+        self._early: list[tuple[int, str]] = []
         self.shown = 0
         self.seen: set[Any] = set()
         self._ends: list[tuple[float, str]] = []
@@ -99,6 +96,12 @@ class VariableFacts:
             earliest.setdefault(name, end)
         self._ends = [(end, name) for name, end in list(earliest.items())[:2]]
         self.second_end_ns = self._ends[1][0] if len(self._ends) == 2 else math.inf
+
+    def read_early(self, begin_ns: int, end_ns: int, owner: str) -> None:
+        """A read began before the second of those two writes had been acknowledged, as far as they are known."""
+        self._early.append((begin_ns, owner))
+        if self.model.model == "assigned":
+            self.wrote(end_ns, owner)
 
     def asked(self, begin_ns: int) -> None:
         """An operation began that may have asked something."""
@@ -115,9 +118,16 @@ class VariableFacts:
         """Reads that began after another owner's write was acknowledged."""
         if self.model.scope == "everyone" or self.model.model == "answer":
             return 0
-        return self.late + sum(
-            any(end <= begin and writer != owner for end, writer in self._ends) for begin, owner in self.early
+        exposed = sum(
+            any(end <= begin and writer != owner for end, writer in self._ends)
+            for begin, owner in self._early
         )
+        return self.reads - len(self._early) + exposed
+
+    @property
+    def reads(self) -> int:
+        """How often anybody read it."""
+        return sum(cell.reads for cell in self.cells.values())
 
     @property
     def shown_among_others(self) -> int:
@@ -210,8 +220,6 @@ class Scan:
         self._closely = closely or bool(recorded.fleet.unknown) or recorded.fleet.several_clocks
         self._everybody = self._closely
         self._closer: set[str] = set()
-        # Variable → owner → what the owner must find there.
-        self._cells: dict[str, dict[str, Cell]] = {name: {} for name in state}
         self._sighted: set[str] = set()
         for worker, pairs in recorded.pairs(self.problems):
             self._read(worker, pairs)
@@ -279,45 +287,30 @@ class Scan:
                 cell = cells.get(name) or self._cell(session, name)
                 if cell is None:
                     continue
-                facts = variables[name]
-                facts.reads += 1
                 session.read = True
-                if begin_ns >= facts.second_end_ns:
-                    facts.late += 1
-                else:
-                    facts.early.append((begin_ns, cell.owner))
-                    if facts.model.model == "assigned":
-                        facts.wrote(end_ns, cell.owner)
-                if name in replies:
+                facts = variables[name]
+                if begin_ns < facts.second_end_ns:
+                    facts.read_early(begin_ns, end_ns, cell.owner)
+                if replies and name in replies:
                     facts.answered(end_ns, len(shown) if isinstance(shown, list) else 1)
                 if not cell.take(invoke, done, effects.get(name), shown):
                     self._open(session, name, cell).take(invoke, done, effects.get(name), shown)
-            if deltas:
-                self._read_deltas(session, invoke, done)
+            for name, delta in deltas.items():
+                cell = cells.get(name) or self._cell(session, name)
+                if cell is None:
+                    continue
+                session.read = True
+                facts = variables[name]
+                if begin_ns < facts.second_end_ns:
+                    facts.read_early(begin_ns, end_ns, cell.owner)
+                if replies and name in replies:
+                    facts.answered(end_ns, delta.keep + len(delta.then))
+                if not cell.take_delta(invoke, done, effects.get(name), delta):
+                    self._open(session, name, cell).take_delta(invoke, done, effects.get(name), delta)
             if invoke.action == "close":
                 for name, cell in cells.items():
                     if variables[name].model.scope == "session":
                         cell.close()
-
-    def _read_deltas(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
-        for name, delta in done.deltas.items():
-            cell = session.cells.get(name) or self._cell(session, name)
-            if cell is None:
-                continue
-            facts = self.variables[name]
-            facts.reads += 1
-            session.read = True
-            if invoke.time_ns >= facts.second_end_ns:
-                facts.late += 1
-            else:
-                facts.early.append((invoke.time_ns, cell.owner))
-                if facts.model.model == "assigned":
-                    facts.wrote(done.time_ns, cell.owner)
-            if facts.model.model in REPLIES:
-                facts.answered(done.time_ns, delta.keep + len(delta.then))
-            effect = invoke.effects.get(name)
-            if not cell.take_delta(invoke, done, effect, delta):
-                self._open(session, name, cell).take_delta(invoke, done, effect, delta)
 
     def _is(self, session: SessionFacts, user: str) -> None:
         """It is known whose session it is; what was taken for a session's own until then may be that person's."""
@@ -366,7 +359,7 @@ class Scan:
         if facts is None:
             return None
         owner = owner_of(facts.model, session.id, session.user)
-        cell = self._cells[name].get(owner)
+        cell = facts.cells.get(owner)
         if cell is None:
             make = None if self._closely else CELLS.get(facts.model.model)
             # Where a write may take a while to show, or others write as well, no owner's own operations tell what it must find.
@@ -375,7 +368,7 @@ class Scan:
                 self._everybody = self._everybody or facts.model.model not in CELLS
             else:
                 cell = make(facts.model, owner)
-            self._cells[name][owner] = cell
+            facts.cells[owner] = cell
         if isinstance(cell, _Open):
             self._closer.add(session.id)
         session.cells[name] = cell
@@ -385,12 +378,12 @@ class Scan:
         """Give a cell up: its owner is to be looked at closely."""
         self._closer.add(session.id)
         # Another session of the same owner may have done so already.
-        current = self._cells[name][cell.owner]
+        current = self.variables[name].cells[cell.owner]
         if not isinstance(current, _Open):
             current = _Open(cell.variable, cell.owner, self.variables[name].seen, cell)
             if cell.given() is not None:
                 current.seen.add(cell.given())
-            self._cells[name][cell.owner] = current
+            self.variables[name].cells[cell.owner] = current
         session.cells[name] = current
         return current
 
@@ -400,7 +393,7 @@ class Scan:
             if facts.model.model != "assigned":
                 continue
             owners: dict[Any, list[Cell]] = {}
-            for cell in self._cells[name].values():
+            for cell in facts.cells.values():
                 if not isinstance(cell, _Open) and cell.given() is not None:
                     owners.setdefault(cell.given(), []).append(cell)
             twice = {value for value, cells in owners.items() if len(cells) > 1 or value in facts.seen}
@@ -413,12 +406,17 @@ class Scan:
 
     def settled(self, variable: str, owner: str) -> bool:
         """Whether an owner found what it must in a variable, and nothing else is to be found out about that."""
-        cell = self._cells[variable].get(owner)
+        cell = self.variables[variable].cells.get(owner)
         return cell is not None and not isinstance(cell, _Open)
 
     def closer(self) -> History:
         """The operations of all sessions that must be looked at closely, which may be none, or all."""
-        open_cells = [c for cells in self._cells.values() for c in cells.values() if isinstance(c, _Open)]
+        open_cells = [
+            cell
+            for facts in self.variables.values()
+            for cell in facts.cells.values()
+            if isinstance(cell, _Open)
+        ]
         # A count that is too high is explained by what all others have counted.
         everybody = self._everybody or any(cell.beyond for cell in open_cells)
         names = None if everybody else self._with_others(self._closer)
@@ -461,9 +459,9 @@ class Scan:
 
     def count(self, found: Found) -> None:
         """Count the evidence: of those who need not be looked at closely, and what is counted for all alike."""
-        for name, facts in self.variables.items():
+        for facts in self.variables.values():
             model = facts.model.model
-            for cell in self._cells[name].values():
+            for cell in facts.cells.values():
                 if not isinstance(cell, _Open):
                     cell.settle(found)
             if model != "assigned":
