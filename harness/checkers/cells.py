@@ -31,21 +31,37 @@ class Cell:
 
     Attributes:
         reads: how many there were.
-        cleared: whether the variable ever was.
     """
 
-    __slots__ = ("after_clear", "before", "cleared", "live", "over_ns", "owner", "pairs", "reads", "variable")
+    __slots__ = ("cleared_after", "first", "live", "over_ns", "owner", "pairs", "reads", "variable")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         self.variable = variable
         self.owner = owner
         self.over_ns = 0
         self.reads = 0
-        # Own values that are there now; and sums over all reads: of the own values that each had to show, of those that an
-        # earlier operation had written, and of reads after a clear.
+        # How many own values are there now; the sum of that over all reads; reads that showed nothing which an earlier
+        # operation had written, which are few; and how many reads there were before the variable was first cleared.
         self.live = 0
-        self.cleared = False
-        self.pairs = self.before = self.after_clear = 0
+        self.pairs = 0
+        self.first = 0
+        self.cleared_after: int | None = None
+
+    @property
+    def cleared(self) -> bool:
+        """Whether the variable ever was."""
+        return self.cleared_after is not None
+
+    def clear(self, live: int) -> None:
+        """Take note that it was cleared, which leaves so many own values."""
+        self.live = live
+        if self.cleared_after is None:
+            self.cleared_after = self.reads
+
+    @property
+    def after_clear(self) -> int:
+        """Reads after a clear."""
+        return 0 if self.cleared_after is None else self.reads - self.cleared_after
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         """Take note of an operation that was acknowledged.
@@ -81,54 +97,48 @@ class Cell:
         found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", self.after_clear)
         for kind in (LOST_UPDATE, READ_YOUR_WRITES):
             found.count(kind, "write_read_pairs", self.pairs)
-        found.count(RESET, "reads_of_what_had_been_seen_before", self.before)
+        found.count(RESET, "reads_of_what_had_been_seen_before", self.reads - self.first)
         found.count(MONOTONIC_READS, "pairs_of_reads", max(0, self.reads - 1))
 
 
 class _Counter(Cell):
-    __slots__ = ("persisted", "shown", "value")
+    __slots__ = ("empty", "persisted", "value")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
         self.value = start(variable)
-        # Whether a read has shown what an earlier operation had counted, and how many showed anything.
+        # Whether a read has shown what an earlier operation had counted, and how many showed that nothing was counted.
         self.persisted = False
-        self.shown = 0
+        self.empty = 0
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
-        value = self.value
         own = 0
-        cleared = False
         if effect is not None:
             if effect.op == "increment":
                 own = effect.value
-                value += own
+                self.value += own
+                self.live += own
             elif effect.op == "clear":
-                cleared = True
-                value = start(self.variable)
+                self.value = start(self.variable)
+                self.persisted = False
+                self.clear(0)
             else:
                 return False
-        if shown is not NOTHING and (shown != value or type(shown) is not type(value)):
-            return False
         self.over_ns = ok.time_ns
-        self.value = value
-        if cleared:
-            self.live, self.persisted, self.cleared = 0, False, True
-        else:
-            self.live += own
-        if shown is not NOTHING:
-            live = self.live
-            self.reads += 1
-            self.pairs += live
-            self.before += self.persisted
-            if self.cleared:
-                self.after_clear += 1
-            if live:
-                self.shown += 1
-                if live > own:
-                    self.persisted = True
+        if shown is NOTHING:
+            return True
+        if shown != self.value or shown.__class__ is not self.value.__class__:
+            self.value -= own  # whoever takes over adds it again
+            return False
+        self.reads += 1
+        live = self.live
+        self.pairs += live
+        if not self.persisted:
+            self.first += 1
+            self.empty += not live
+            self.persisted = live > own
         return True
 
     def most(self) -> int:
@@ -136,11 +146,11 @@ class _Counter(Cell):
 
     def settle(self, found: Found) -> None:
         super().settle(found)
-        found.count(DUPLICATE_EFFECT, "own_values_shown", self.shown)
+        found.count(DUPLICATE_EFFECT, "own_values_shown", self.reads - self.empty)
 
 
 class _List(Cell):
-    __slots__ = ("elements", "in_order", "length", "read_by")
+    __slots__ = ("elements", "empty", "length", "read_by")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
@@ -148,13 +158,14 @@ class _List(Cell):
         # The last operation that read it, and how many elements that showed.
         self.read_by = 0
         self.length = 0
-        self.in_order = 0
+        # Reads that showed nothing of the owner's.
+        self.empty = 0
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
         own = 0 if effect is None else self._change(effect)
-        if own is None or (shown is not NOTHING and (shown != self.elements or type(shown) is not list)):
+        if own is None or (shown is not NOTHING and (shown != self.elements or shown.__class__ is not list)):
             return False
         self.over_ns = ok.time_ns
         if shown is not NOTHING:
@@ -193,7 +204,7 @@ class _List(Cell):
             return None
         self.elements = start(self.variable)
         self.length = -1  # no difference refers to what was there before
-        self.live, self.cleared = 0, True
+        self.clear(0)
         return 0
 
     def _show(self, invoke: Invoke, own: int) -> None:
@@ -201,12 +212,9 @@ class _List(Cell):
         live = self.live
         self.reads += 1
         self.pairs += live
-        if live > own:
-            self.before += 1
-        if self.cleared:
-            self.after_clear += 1
-        if live > 1:
-            self.in_order += live - 1
+        if live <= own:
+            self.first += 1
+            self.empty += not live
         self.read_by = invoke.id
         self.length = len(self.elements)
 
@@ -217,7 +225,7 @@ class _List(Cell):
     def settle(self, found: Found) -> None:
         super().settle(found)
         found.count(DUPLICATE_EFFECT, "own_values_shown", self.pairs)
-        found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", self.in_order)
+        found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", self.pairs - (self.reads - self.empty))
 
 
 class _Register(Cell):
@@ -234,78 +242,73 @@ class _Register(Cell):
         if effect is not None:
             if effect.op == "write":
                 value = effect.value
+                self.live = 1
             elif effect.op == "clear":
                 value = start(self.variable)
-                self.cleared = True
+                self.clear(1)
             else:
                 return False
-            self.live = 1
-        if shown is not NOTHING and (shown != value or type(shown) is not type(value)):
+        if shown is not NOTHING and (shown != value or shown.__class__ is not value.__class__):
             return False
         self.over_ns = ok.time_ns
         self.value = value
         if shown is not NOTHING:
             self.reads += 1
             self.pairs += self.live
-            self.before += self.live > (effect is not None)
-            self.after_clear += self.cleared
+            if effect is not None or not self.live:
+                self.first += 1
         return True
 
 
 class _Record(Cell):
-    __slots__ = ("after_clear_others", "after_clear_own", "names", "value", "written")
+    __slots__ = ("names", "put", "value", "written")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
         self.value: dict[str, Any] = start(variable)
         self.names = dict.fromkeys(self.value)
         self.written: set[str] = set()
-        # Of the reads after a clear, which is a write to every name: those that did not clear themselves, and how many names
-        # those had just put.
-        self.after_clear_others = self.after_clear_own = 0
+        # Names that those operations had put which read after a clear; None for each that cleared: all names.
+        self.put: list[int | None] = []
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
-        value = self.value
-        own: Any = ()
-        clears = False
+        own: int | None = 0
         if effect is not None:
             if effect.op == "put":
-                own = effect.value
-                value = {**value, **own}
-                self.names |= dict.fromkeys(own)
-                self.written.update(own)
+                own = len(effect.value)
+                self.value = {**self.value, **effect.value}
+                self.names |= dict.fromkeys(effect.value)
+                self.written.update(effect.value)
             elif effect.op == "clear":
-                clears = self.cleared = True
-                value = start(self.variable)
+                own = None
+                self.value = start(self.variable)
+                self.clear(0)
             else:
                 return False
-        if shown is not NOTHING and (shown != value or type(shown) is not type(value)):
+        if shown is not NOTHING and (shown != self.value or shown.__class__ is not dict):
             return False
         self.over_ns = ok.time_ns
-        self.value = value
-        if shown is NOTHING:
-            return True
-        self.reads += 1
-        if not self.cleared:
-            self.pairs += len(self.written)
-            self.before += len(self.written) - len(own)
-        else:
-            self.after_clear += 1
-            if not clears:
-                self.after_clear_others += 1
-                self.after_clear_own += len(own)
+        if shown is not NOTHING:
+            self.reads += 1
+            if self.cleared:
+                self.put.append(own)
+            else:
+                self.pairs += len(self.written)
+                self.first += own or 0
         return True
 
     def settle(self, found: Found) -> None:
-        # Which names there are is known only now.
+        # A clear writes to every name, and which names there are is known only now.
         names = len(self.names)
-        self.pairs += self.after_clear * names
-        self.before += self.after_clear_others * names - self.after_clear_own
-        self.after_clear *= names
-        super().settle(found)
-        found.count(MONOTONIC_READS, "pairs_of_reads", (names - 1) * max(0, self.reads - 1))
+        pairs = self.pairs + names * len(self.put)
+        own = self.first + sum(names if put is None else put for put in self.put)
+        found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", names * len(self.put))
+        for kind in (LOST_UPDATE, READ_YOUR_WRITES):
+            found.count(kind, "write_read_pairs", pairs)
+        found.count(RESET, "reads_of_what_had_been_seen_before", pairs - own)
+        found.count(MONOTONIC_READS, "pairs_of_reads", names * max(0, self.reads - 1))
 
 
 class _Assigned(Cell):

@@ -9,7 +9,7 @@ room looks at their operations only, so that a long history costs hardly more th
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,13 +37,15 @@ class SessionFacts:
         action: that it began with.
         user: the person whose session it is, empty if nobody knows.
         cells: variable → what it must find there next, of the variables that it had to do with.
+        phase: of its last operation.
+        acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
         looked: whether any response to it was searched for what must not be in it.
         marked: whether it wrote a token.
         wrote, read: whether an operation with an effect was acknowledged, and whether one read a declared variable.
     """
 
     __slots__ = (
-        "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "user", "worker", "wrote",
+        "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "user", "worker", "wrote",
     )  # fmt: skip
 
     def __init__(self, worker: str, invoke: Invoke) -> None:
@@ -54,7 +56,15 @@ class SessionFacts:
         self.action = invoke.action
         self.cells: dict[str, Cell] = {}
         self.phase = ""
+        self.acknowledged: dict[str, int] = {}
+        self.acknowledged_reads: dict[str, int] = {}
         self.looked = self.marked = self.wrote = self.read = False
+
+    def close(self) -> None:
+        """Its page was closed: what it would have had to find next need not be remembered."""
+        for cell in self.cells.values():
+            if cell.variable.scope == "session":
+                cell.close()
 
 
 class VariableFacts:
@@ -102,6 +112,13 @@ class VariableFacts:
         self._early.append((begin_ns, owner))
         if self.model.model == "assigned":
             self.wrote(end_ns, owner)
+
+    @property
+    def early_until_ns(self) -> float:
+        """Operations that began before this time must be told to these facts, as far as is known until now."""
+        if self.model.model in REPLIES:
+            return math.inf  # what is shown is counted
+        return 0 if self.model.scope == "everyone" else self.second_end_ns
 
     def asked(self, begin_ns: int) -> None:
         """An operation began that may have asked something."""
@@ -220,9 +237,18 @@ class Scan:
         self._closely = closely or bool(recorded.fleet.unknown) or recorded.fleet.several_clocks
         self._everybody = self._closely
         self._closer: set[str] = set()
+        self._early_until_ns: float = math.inf
+        self._of_user: dict[str, list[SessionFacts]] = {}
         self._sighted: set[str] = set()
+        # Phase → action → number of operations that were acknowledged: of those that read nothing, and of the others.
+        self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._acknowledged_reads: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for worker, pairs in recorded.pairs(self.problems):
             self._read(worker, pairs)
+        for read, phases in ((False, self._acknowledged), (True, self._acknowledged_reads)):
+            for phase, actions in phases.items():
+                for action, count in actions.items():
+                    self.outcomes[phase, action, "ok", read] += count
         self.started_ns = min((s.began_ns for s in self.sessions.values()), default=0)
         self._compare_assigned()
 
@@ -230,12 +256,14 @@ class Scan:
 
     def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
         """Take note of all operations of a worker. What is done here is done a million times."""
-        sessions, outcomes, variables = self.sessions, self.outcomes, self.variables
-        replies = {name for name, facts in variables.items() if facts.model.model in REPLIES}
+        sessions = self.sessions
+        looked = 0
         for invoke, done in pairs:
             session = sessions.get(invoke.session)
             if session is None:
                 session = sessions[invoke.session] = SessionFacts(worker, invoke)
+                if invoke.user:
+                    self._of_user.setdefault(invoke.user, []).append(session)
             begin_ns = invoke.time_ns
             if begin_ns < session.began_ns:
                 session.began_ns, session.action = begin_ns, invoke.action
@@ -244,78 +272,95 @@ class Scan:
             phase = invoke.phase
             if phase != session.phase:
                 session.phase = phase
+                session.acknowledged = self._acknowledged[phase]
+                session.acknowledged_reads = self._acknowledged_reads[phase]
                 if phase == LOAD_PHASE:
                     self.driven.add(session.id)
             effects = invoke.effects
-            if effects:
-                if not session.marked:
-                    session.marked = any(
-                        type(effect.value) is not int and tokens.all_in(effect.value)
-                        for effect in effects.values()
-                    )
-                if replies and not replies.isdisjoint(effects) and may_have_happened(done):
-                    for name in replies.intersection(effects):
-                        variables[name].asked(begin_ns)
+            if effects and not session.marked:
+                session.marked = any(
+                    type(effect.value) is not int and tokens.all_in(effect.value)
+                    for effect in effects.values()
+                )
             if type(done) is not Ok:
                 self._ended_badly(session, invoke, done)
                 continue
             if done.looked:
-                self.looked += done.looked
+                looked += done.looked
                 session.looked = True
             if done.sightings:
                 self._saw(session, done.sightings)
             reads, deltas = done.reads, done.deltas
-            outcomes[phase, invoke.action, "ok", bool(reads or deltas)] += 1
+            if begin_ns < self._early_until_ns:
+                self._early(session, invoke, done)
+            read = 0
             cells = session.cells
-            end_ns = done.time_ns
-            if effects:
-                session.wrote = True
-                for name, effect in effects.items():
-                    cell = cells.get(name) or self._cell(session, name)
-                    if cell is None:
-                        continue
-                    facts = variables[name]
-                    if end_ns < facts.second_end_ns:
-                        facts.wrote(end_ns, cell.owner)
-                    if (
-                        name not in reads
-                        and name not in deltas
-                        and not cell.take(invoke, done, effect, NOTHING)
-                    ):
-                        self._open(session, name, cell).take(invoke, done, effect, NOTHING)
             for name, shown in reads.items():
                 cell = cells.get(name) or self._cell(session, name)
-                if cell is None:
-                    continue
-                session.read = True
-                facts = variables[name]
-                if begin_ns < facts.second_end_ns:
-                    facts.read_early(begin_ns, end_ns, cell.owner)
-                if replies and name in replies:
-                    facts.answered(end_ns, len(shown) if isinstance(shown, list) else 1)
-                if not cell.take(invoke, done, effects.get(name), shown):
-                    self._open(session, name, cell).take(invoke, done, effects.get(name), shown)
+                if cell is not None:
+                    effect = effects.get(name)
+                    read += effect is not None
+                    if not cell.take(invoke, done, effect, shown):
+                        self._open(session, name, cell).take(invoke, done, effect, shown)
             for name, delta in deltas.items():
                 cell = cells.get(name) or self._cell(session, name)
-                if cell is None:
-                    continue
-                session.read = True
-                facts = variables[name]
-                if begin_ns < facts.second_end_ns:
-                    facts.read_early(begin_ns, end_ns, cell.owner)
-                if replies and name in replies:
-                    facts.answered(end_ns, delta.keep + len(delta.then))
-                if not cell.take_delta(invoke, done, effects.get(name), delta):
-                    self._open(session, name, cell).take_delta(invoke, done, effects.get(name), delta)
-            if invoke.action == "close":
-                for name, cell in cells.items():
-                    if variables[name].model.scope == "session":
-                        cell.close()
+                if cell is not None:
+                    effect = effects.get(name)
+                    read += effect is not None
+                    if not cell.take_delta(invoke, done, effect, delta):
+                        self._open(session, name, cell).take_delta(invoke, done, effect, delta)
+            if read < len(effects):
+                self._unread(session, invoke, done)
+            if reads or deltas:
+                session.acknowledged_reads[invoke.action] += 1
+                if not session.read:
+                    session.read = bool(cells)
+            else:
+                session.acknowledged[invoke.action] += 1
+                if invoke.action == "close":
+                    session.close()
+            if effects:
+                session.wrote = True
+        self.looked += looked
+
+    def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
+        """An operation that ended well, and of whose variables more must be known than what their owner finds.
+
+        Of most there is nothing to be known any more once two owners have written.
+        """
+        for name in invoke.effects:
+            cell = session.cells.get(name) or self._cell(session, name)
+            if cell is not None:
+                facts = self.variables[name]
+                if facts.model.model in REPLIES:
+                    facts.asked(invoke.time_ns)
+                if done.time_ns < facts.second_end_ns:
+                    facts.wrote(done.time_ns, cell.owner)
+        values = {**done.reads, **{name: delta.then for name, delta in done.deltas.items()}}
+        for name, shown in values.items():
+            cell = session.cells.get(name) or self._cell(session, name)
+            if cell is not None:
+                facts = self.variables[name]
+                if invoke.time_ns < facts.second_end_ns:
+                    facts.read_early(invoke.time_ns, done.time_ns, cell.owner)
+                if facts.model.model in REPLIES:
+                    kept = done.deltas[name].keep if name in done.deltas else 0
+                    facts.answered(done.time_ns, kept + len(shown) if isinstance(shown, list) else 1)
+        self._early_until_ns = max((facts.early_until_ns for facts in self.variables.values()), default=0)
+
+    def _unread(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
+        """Effects on variables that the operation did not read."""
+        for name, effect in invoke.effects.items():
+            if name not in done.reads and name not in done.deltas:
+                cell = session.cells.get(name) or self._cell(session, name)
+                if cell is not None and not cell.take(invoke, done, effect, NOTHING):
+                    self._open(session, name, cell).take(invoke, done, effect, NOTHING)
 
     def _is(self, session: SessionFacts, user: str) -> None:
         """It is known whose session it is; what was taken for a session's own until then may be that person's."""
         session.user = user
-        for name, cell in session.cells.items():
+        self._of_user.setdefault(user, []).append(session)
+        for name, cell in list(session.cells.items()):
             self._open(session, name, cell)
 
     def _ended_badly(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
@@ -342,6 +387,8 @@ class Scan:
             for name, effect in invoke.effects.items():
                 cell = session.cells.get(name) or self._cell(session, name)
                 if cell is not None:
+                    if cell.variable.model in REPLIES:
+                        self.variables[name].asked(invoke.time_ns)
                     self._open(session, name, cell).asked(effect)
 
     def _saw(self, session: SessionFacts, sightings: Sequence[Sighting]) -> None:
@@ -377,14 +424,16 @@ class Scan:
     def _open(self, session: SessionFacts, name: str, cell: Cell) -> _Open:
         """Give a cell up: its owner is to be looked at closely."""
         self._closer.add(session.id)
-        # Another session of the same owner may have done so already.
-        current = self.variables[name].cells[cell.owner]
-        if not isinstance(current, _Open):
-            current = _Open(cell.variable, cell.owner, self.variables[name].seen, cell)
-            if cell.given() is not None:
-                current.seen.add(cell.given())
-            self.variables[name].cells[cell.owner] = current
-        session.cells[name] = current
+        if isinstance(cell, _Open):
+            return cell
+        current = _Open(cell.variable, cell.owner, self.variables[name].seen, cell)
+        if cell.given() is not None:
+            current.seen.add(cell.given())
+        self.variables[name].cells[cell.owner] = session.cells[name] = current
+        if cell.variable.scope == "user":
+            for other in self._of_user.get(session.user, ()):
+                if other.cells.get(name) is cell:
+                    other.cells[name] = current
         return current
 
     def _compare_assigned(self) -> None:
@@ -444,8 +493,8 @@ class Scan:
             for invoke, _ in pairs:
                 if invoke.effects and invoke.session not in found and self._wrote(invoke, seen):
                     found.add(invoke.session)
-        users = {user for name in found if (user := self.sessions[name].user)}
-        return found | {session.id for session in self.sessions.values() if session.user in users}
+        users = {self.sessions[name].user for name in found}
+        return found.union(other.id for user in users for other in self._of_user.get(user, ()))
 
     def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
         """Whether an operation writes (or offers) what was seen by those who are looked at closely."""

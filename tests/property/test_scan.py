@@ -117,6 +117,7 @@ def agree(history: History, state: dict[str, StateVariable]) -> Checks:
 
 def same(one: Checks, other: Checks) -> None:
     for mine, theirs in zip(one.checks, other.checks, strict=True):
+        assert (mine.name, mine.evidence) == (theirs.name, theirs.evidence)
         assert mine == theirs
     assert one == other
 
