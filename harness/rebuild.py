@@ -85,7 +85,7 @@ def render(run_dir: RunDir, derived: Derived) -> None:
     from harness.report.html import render_run
     from harness.report.plots import draw_all
 
-    plots = draw_all(derived.data, derived.analysis)
+    plots = draw_all(derived.data, derived.analysis, derived.checks.checks)
     for plot in plots:
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)
