@@ -58,8 +58,8 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
     return data, problems
 
 
-def conclude(run_dir: RunDir) -> Derived:
-    """Check and analyse a run, and write `derived/checks.json` and `derived/analysis.json`."""
+def derive(run_dir: RunDir) -> Derived:
+    """Check and analyse a run; writes nothing."""
     data, problems = load(run_dir)
     checks = check_history(data.history, data.manifest.state, data.seal, problems)
     analysis = analyse(data)
@@ -74,9 +74,20 @@ def conclude(run_dir: RunDir) -> Derived:
     )
     promises = judge(facts(data.manifest, checks.checks, data.history, data.events, data.plateaus))
     checks = msgspec.structs.replace(checks, promises=promises)
-    run_dir.write_json(CHECKS, checks)
-    run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)
+
+
+def write(run_dir: RunDir, derived: Derived) -> None:
+    """Write `derived/checks.json` and `derived/analysis.json`."""
+    run_dir.write_json(CHECKS, derived.checks)
+    run_dir.write_json(ANALYSIS, derived.analysis)
+
+
+def conclude(run_dir: RunDir) -> Derived:
+    """Check and analyse a run, and write what was concluded."""
+    derived = derive(run_dir)
+    write(run_dir, derived)
+    return derived
 
 
 def render(run_dir: RunDir, derived: Derived) -> None:

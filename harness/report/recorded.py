@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from xml.sax.saxutils import escape
 
 import markupsafe
 import msgspec
@@ -94,36 +95,45 @@ class _Writer:
 
     def json(self, value: Any) -> markupsafe.Markup:
         if isinstance(value, dict):
-            inner = markupsafe.Markup(", ").join(
-                self._plain(str(name)) + ": " + self.json(part) for name, part in value.items()
-            )
-            return markupsafe.Markup("{{{}}}").format(inner)
+            entries = [(f"{_json(str(name))}: ", part) for name, part in value.items()]
+            return markupsafe.Markup("{{{}}}").format(self._joined(entries, "entries"))
         if isinstance(value, list):
-            return markupsafe.Markup("[{}]").format(markupsafe.Markup(", ").join(self._elements(value)))
+            return markupsafe.Markup("[{}]").format(self._joined([("", part) for part in value], "elements"))
         if isinstance(value, str) and len(value) > MAX_CHARACTERS:
             left_out = len(value) - 2 * _END_CHARACTERS
-            start, end = self._plain(value[:_END_CHARACTERS]), self._plain(value[-_END_CHARACTERS:])
-            return start[:-1] + self._mark(f"{left_out:,} characters") + end[1:]
-        return self._plain(value)
+            start, end = value[:_END_CHARACTERS], value[-_END_CHARACTERS:]
+            return (
+                _escaped(_json(start)[:-1])
+                + self._mark(f"{left_out:,} characters")
+                + _escaped(_json(end)[1:])
+            )
+        return _escaped(_json(value))
 
-    def _elements(self, values: list[Any]) -> list[markupsafe.Markup]:
-        if len(values) <= MAX_ELEMENTS:
-            return [self.json(value) for value in values]
-        ends = {*range(_END_ELEMENTS), *range(len(values) - _END_ELEMENTS, len(values))}
-        matter = [i for i, value in enumerate(values) if holds(value, self._relevant)]
+    def _joined(self, parts: Sequence[tuple[str, Any]], what: str) -> markupsafe.Markup:
+        """Parts of a value, each with what stands before it; of many only the ends and those that matter."""
+        places: Sequence[int] = range(len(parts))
+        if len(parts) > MAX_ELEMENTS:
+            ends = {*places[:_END_ELEMENTS], *places[-_END_ELEMENTS:]}
+            matter = [place for place in places if holds(parts[place][1], self._relevant)]
+            places = sorted({*ends, *matter[:MAX_ELEMENTS]})
         shown: list[markupsafe.Markup] = []
         previous = -1
-        for position in sorted({*ends, *matter[:MAX_ELEMENTS]}):
-            if position > previous + 1:
-                shown.append(self._mark(f"{position - previous - 1:,} elements"))
-            shown.append(self.json(values[position]))
-            previous = position
-        return shown
+        for place in places:
+            if place > previous + 1:
+                shown.append(self._mark(f"{place - previous - 1:,} {what}"))
+            shown.append(_escaped(parts[place][0]) + self.json(parts[place][1]))
+            previous = place
+        return markupsafe.Markup(", ").join(shown)
 
     def _mark(self, what: str) -> markupsafe.Markup:
         self.cut = True
         return markupsafe.Markup('<span class="cut">… {} left out …</span>').format(what)
 
-    @staticmethod
-    def _plain(value: Any) -> markupsafe.Markup:
-        return markupsafe.escape(msgspec.json.encode(value).decode())
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _escaped(text: str) -> markupsafe.Markup:
+    # Between tags a quotation mark is one; markupsafe would spell each of them out, in JSON every fifth character.
+    return markupsafe.Markup(escape(text))

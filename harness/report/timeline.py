@@ -153,8 +153,8 @@ def _act(w: WitnessOperation, anomaly: Anomaly, recorded: Mapping[str, Operation
         for value in names_in(effects_of(other, recorded))
     ]
     own = names_in(effects_of(w, recorded))
-    reads = known.reads if known is not None else w.reads
-    seen = [value for name, value in reads.items() if name in w.reads]
+    reads = known.reads if known is not None else {}
+    seen = [reads.get(name, value) for name, value in w.reads.items()]
     sightings = known.sightings if known is not None else []
     effects = [effect for effect in w.effects.values() if isinstance(effect, dict)]
     lines = [_did(effect, others + own) for effect in effects]
