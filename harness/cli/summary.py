@@ -171,6 +171,7 @@ def _explain(console: Console, check: Check, most: int) -> None:
             where = " in ".join(filter(None, (" → ".join(anomaly.sessions), anomaly.variable)))
             console.print(f"{where}, {units.plural(anomaly.occurrences, 'occurrence')}", markup=False)
             for line in Text(anomaly.explanation).wrap(console, max(20, console.width - 2)):
+                line.rstrip()
                 console.print(Text("  ") + line)
     left_out = check.anomalies_total - shown
     if kinds and left_out > 0:
