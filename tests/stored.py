@@ -12,7 +12,7 @@ from tests.builders import HistoryBuilder
 from tests.unit.report.builders import BEGAN, S, generator_samples, manifest
 
 MS = 10**6
-_FROM = BEGAN + 5 * S
+FROM = BEGAN + 5 * S
 
 
 def store(path: Path, builder: HistoryBuilder, *, sealed: bool = True, **state: StateVariable) -> RunDir:
@@ -51,7 +51,7 @@ def clean() -> HistoryBuilder:
     builder = HistoryBuilder()
     for number in range(6):
         for session in ("s0-1", "s0-2", "s0-3"):
-            begin = _FROM + (3 * number + int(session[-1])) * 20 * MS
+            begin = FROM + (3 * number + int(session[-1])) * 20 * MS
             seen = [f"{session}-value-{i}" for i in range(number + 1)]
             builder.append(session, seen[-1], seen, begin=begin, end=begin + 10 * MS)
     return builder
@@ -63,6 +63,6 @@ def leaking() -> HistoryBuilder:
     for number in range(18):
         session = f"s0-{number % 6 + 1}"
         log.append(f"{session}-value-{number}")
-        begin = _FROM + number * 20 * MS
+        begin = FROM + number * 20 * MS
         builder.append(session, log[-1], list(log), begin=begin, end=begin + 10 * MS)
     return builder
