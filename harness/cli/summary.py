@@ -153,7 +153,9 @@ def print_summary(
         console.print()
     elif first is not None:
         console.print(Text.assemble(("for example  ", "dim"), first.explanation))
-    console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+    # It may be that nobody could write it.
+    if (run_dir / REPORT).is_file():
+        console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
 
 
 def _explain(console: Console, check: Check, most: int) -> None:
