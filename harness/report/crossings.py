@@ -28,7 +28,7 @@ _MIN_PAIRS = 2
 _STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 _MAX_SIDE_IN = 3.75
 _MAX_CELL_IN = 0.6
-_TOP_IN, _RIGHT_IN, _BOTTOM_IN = 0.78, 0.2, 0.62
+_TOP_IN, _RIGHT_IN, _BOTTOM_IN = 0.78, 0.2, 0.54
 _LABEL_GAP_PT = 6.0
 _LINE_PT = 13.0
 _MAX_NAME = 12
@@ -91,7 +91,11 @@ def _draw(check: Check, crossings: Crossings) -> Plot:
     axes.set_xlabel("seen by")
     _keys(figure, steps)
     return finish(
-        figure, name=name_of(check), title=title, caption=_caption(crossings), alt=_told(title, crossings)
+        figure,
+        name=name_of(check),
+        title=title,
+        caption=_caption(check, crossings),
+        alt=_told(title, crossings),
     )
 
 
@@ -161,7 +165,7 @@ def _keys(figure: Any, steps: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def _caption(crossings: Crossings) -> str:
+def _caption(check: Check, crossings: Crossings) -> str:
     largest = max(group.sessions for group in crossings.groups)
     possible = crossings.sessions * (crossings.sessions - 1)
     caption = (
@@ -169,6 +173,10 @@ def _caption(crossings: Crossings) -> str:
         "could make, also those that are not listed one by one. Sessions stand in the order in which they began"
     )
     caption += f", up to {largest} of them in a row and a column." if largest > 1 else "."
+    if check.name == "canary":
+        caption += (
+            " Of each operation only the first few foreign tokens are on record, so pairs may be missing."
+        )
     return caption + (
         " The stronger the colour, the more often. A row that is full is state that everyone saw; a column that is full, someone "
         "who saw everyone's; all above the diagonal, state that is shared by all and only grows."

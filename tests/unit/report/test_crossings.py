@@ -94,6 +94,12 @@ def test_how_often_decides_the_strength_in_at_most_five_steps() -> None:
     assert len(set(re.findall(r"opacity: ([\d.]+)", plot.svg.decode()))) >= 4
 
 
+def test_what_is_not_on_record_is_not_taken_for_absent() -> None:
+    pairs = [("s0-1", "s0-2", 3), ("s0-2", "s0-1", 1)]
+    assert "pairs may be missing" in drawn(pairs, NAMES, name="canary").caption
+    assert "pairs may be missing" not in drawn(pairs, NAMES).caption
+
+
 def test_colours_come_from_the_page() -> None:
     text = inline(drawn([("s0-1", "s0-2", 3), ("s0-2", "s0-1", 1)], NAMES).svg.decode(), PALETTE)
     ET.fromstring(text)
