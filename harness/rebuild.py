@@ -108,8 +108,8 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def conclude(run_dir: RunDir) -> Derived:
-    """Check and analyse a run, and write `derived/checks.json` and `derived/analysis.json`."""
+def derive(run_dir: RunDir) -> Derived:
+    """Check and analyse a run; writes nothing."""
     checks = check_run(run_dir)
     data = load(run_dir)
     analysis = analyse(data)
@@ -124,9 +124,20 @@ def conclude(run_dir: RunDir) -> Derived:
     )
     promises = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
     checks = msgspec.structs.replace(checks, promises=promises)
-    run_dir.write_json(CHECKS, checks)
-    run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)
+
+
+def write(run_dir: RunDir, derived: Derived) -> None:
+    """Write `derived/checks.json` and `derived/analysis.json`."""
+    run_dir.write_json(CHECKS, derived.checks)
+    run_dir.write_json(ANALYSIS, derived.analysis)
+
+
+def conclude(run_dir: RunDir) -> Derived:
+    """Check and analyse a run, and write what was concluded."""
+    derived = derive(run_dir)
+    write(run_dir, derived)
+    return derived
 
 
 def render(run_dir: RunDir, derived: Derived) -> None:
@@ -135,7 +146,7 @@ def render(run_dir: RunDir, derived: Derived) -> None:
     from harness.report.html import render_run
     from harness.report.plots import draw_all
 
-    plots = draw_all(derived.data, derived.analysis)
+    plots = draw_all(derived.data, derived.analysis, derived.checks.checks)
     for plot in plots:
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)

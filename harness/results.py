@@ -172,9 +172,19 @@ class RunDir:
         """Open the folder of an existing run.
 
         Raises:
-            UsageError: the folder holds no run.
+            UsageError: there is no such folder, it cannot be looked into, or it holds no run.
         """
-        if not (path / MANIFEST).is_file():
+        try:
+            if not path.is_dir():
+                what = "is a file, not a folder" if path.exists() else "does not exist"
+                raise UsageError(f"{path} {what}.", "Name the folder that `gradsoak run` printed.")
+            there = (path / MANIFEST).is_file()
+        except OSError as error:
+            raise UsageError(
+                f"Cannot look into {path}: {error.strerror or error}.",
+                "Name the folder that `gradsoak run` printed.",
+            ) from error
+        if not there:
             raise UsageError(
                 f"{path} holds no run: there is no {MANIFEST} in it.",
                 "Name the folder that `gradsoak run` printed.",

@@ -92,6 +92,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             anomalies_total=findings.total,
             suffered=findings.suffered(),
             applies=applies,
+            crossings=findings.crossings(),
         )
 
     def _more(self, index: Index) -> dict[str, int]:

@@ -88,6 +88,7 @@ class Canary:
             anomalies_total=total,
             suffered=dict(Counter(index.sessions[session][0].worker for session in sorted(sufferers))),
             applies=applies,
+            crossings=crossed.crossings(returned),
         )
 
 
@@ -142,6 +143,7 @@ class VisibleState:
             anomalies_total=findings.total,
             suffered=findings.suffered(),
             applies=bool(looked or findings.total),
+            crossings=findings.crossings(),
         )
 
 
