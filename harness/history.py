@@ -6,11 +6,16 @@ must not say that all is well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from harness.records import Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+
+# What names of sessions and of people say of who recorded them; see `harness.tokens`.
+_SESSION = re.compile(r"s(\d+)-\d+")
+_USER = re.compile(r"u-([0-9a-f]{4,})-\d+-\d+")
 
 
 class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,11 +138,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
             different clocks is an estimate.
         problems: why the history cannot be trusted as a whole, one sentence each; empty if it can.
         fleet: the processes that made the load.
+        damaged: workers whose records do not fit together or could not all be read, so that what is not there may have been.
     """
 
     operations: list[Operation]
     problems: list[str]
     fleet: Fleet = Fleet()
+    damaged: frozenset[str] = frozenset()
 
     def by_session(self) -> dict[str, list[Operation]]:
         """Session → its operations, ordered by invoke time."""
@@ -156,18 +163,30 @@ def pair(
     shards: Mapping[str, Sequence[HistoryRecord]],
     problems: Sequence[str] = (),
     workers: Fleet = Fleet(),  # noqa: B008 (immutable)
+    damaged: Collection[str] = (),
 ) -> History:
     """Join each invoke with its completion.
+
+    Sessions that a shard cannot have recorded, those of another run or of another worker, are left out: their operations
+    prove nothing about this run's.
 
     Args:
         shards: worker → its records, in the order of writing.
         problems: what is already known to be wrong with the files.
         workers: the processes that made the load. Times of clocks other than the master's are shifted by their
             estimated offset, so that figures and plots may put them side by side. That is no ground for a verdict.
+        damaged: workers whose shards are known not to be whole.
     """
     found = list(problems)
     operations: list[Operation] = []
+    suspect = set(damaged)
     for worker, records in sorted(shards.items(), key=lambda item: _order(item[0])):
+        before = len(found)
+        strangers = _strangers(records, worker, workers.run_tag)
+        found += [
+            f"history/{worker}.jsonl holds sessions of {whose}."
+            for whose in dict.fromkeys(strangers.values())
+        ]
         open_invokes: dict[int, Invoke] = {}
         seen: set[int] = set()
         for record in records:
@@ -188,11 +207,31 @@ def pair(
                 found.append(f"Operation {worker}:{record.id} was completed before it was invoked.")
             operations.append(_join(worker, invoke, record))
         operations += [_join(worker, invoke, None) for invoke in open_invokes.values()]
+        if len(found) > before:
+            suspect.add(worker)
+        if strangers:
+            operations = [o for o in operations if o.worker != worker or o.session not in strangers]
     shifts = {name: facts.offset_ns for name, facts in workers.workers.items() if facts.offset_ns}
     if shifts:
         operations = [_shift(o, shifts[o.worker]) if o.worker in shifts else o for o in operations]
     operations.sort(key=lambda operation: (operation.invoke_ns, operation.worker, operation.id))
-    return History(operations=operations, problems=found, fleet=workers)
+    return History(operations=operations, problems=found, fleet=workers, damaged=frozenset(suspect))
+
+
+def _strangers(records: Sequence[HistoryRecord], worker: str, run_tag: str) -> dict[str, str]:
+    """Sessions that the shard of a worker cannot have recorded → whose they are."""
+    first: dict[str, str] = {}
+    for record in records:
+        if isinstance(record, Invoke) and record.session not in first:
+            first[record.session] = record.user
+    found: dict[str, str] = {}
+    for session, user in first.items():
+        name, person = _SESSION.fullmatch(session), _USER.fullmatch(user)
+        if name is not None and worker.isdigit() and name[1] != worker:
+            found[session] = f"worker {name[1]}"
+        elif person is not None and run_tag and person[1] != run_tag:
+            found[session] = "another run"
+    return found
 
 
 def _shift(operation: Operation, offset_ns: int) -> Operation:

@@ -25,7 +25,7 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
     shards, torn = run_dir.history()
     events = run_dir.events()
     manifest = run_dir.manifest()
-    broken = [*torn, *run_dir.broken_shards()]
+    broken = [*torn, *run_dir.torn_records(), *run_dir.broken_shards()]
     # Where several workers made the load, a shard that cannot be read concerns the sessions of its worker alone.
     by_worker = {run_dir.worker_of(shard.file): f"{shard.file} {shard.problem}." for shard in broken}
     workers = fleet(
@@ -39,12 +39,13 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
         for shard in broken
         if run_dir.worker_of(shard.file) not in workers.workers
     ]
+    problems = list(dict.fromkeys(problems))  # what is missing is neither to be read nor what was sealed
     data = RunData(
         manifest=manifest,
         seal=run_dir.sealed(),
         events=events,
         phases=phases(events),
-        history=pair(shards, workers=workers),
+        history=pair(shards, workers=workers, damaged=[worker for worker in by_worker if worker is not None]),
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),

@@ -290,7 +290,7 @@ class _Counter:
 
     def _by_the_missing(self, count: _Count) -> None:
         """A count that no record explains, while the records of some workers are missing."""
-        workers = ", ".join(facts.name for facts in self._index.history.fleet.unknown if facts.missing)
+        workers = ", ".join(sorted(self._index.missing, key=lambda name: (len(name), name)))
         read, variable = count.read, self._variable
         sessions = [f"sessions of worker {workers}", read.session]
         if self._found.of(CROSS_SESSION_READ).first(variable, sessions):

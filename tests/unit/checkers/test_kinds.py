@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from harness import tokens
 from harness.checkers import check_history
 from harness.checkers.index import key
 from harness.history import Fleet, WorkerFacts
@@ -473,6 +475,25 @@ def test_where_records_are_missing_a_clear_may_be_among_them() -> None:
     assert kinds(log) == {"reset"}
     broken = Fleet(workers={"0": WorkerFacts(name="0", missing="Line 9 cannot be read.")})
     checks = check_history(log.build(fleet=broken), {"log": STATE["log"]}, COMPLETED)
+    assert checks.verdict == "unknown"
+    assert [check.name for check in checks.checks if check.verdict == "fail"] == []
+
+
+def test_where_lines_of_a_shard_are_lost_a_value_may_have_been_written_there() -> None:
+    """Of a run with one process: its token says whose it is, and the line that wrote it may be one that is lost."""
+    value = tokens.mint("7f3a", 0, 1, 9)
+    log = (
+        history()
+        .append("s0-1", "x", ["x"])
+        .append("s0-1", "y", ["x", value, "y"])
+        .click("s0-1", 4)
+        .build(fleet=Fleet(run_tag="7f3a"))
+    )
+    state = {"log": STATE["log"], "n": STATE["n"]}
+    whole = check_history(log, state, COMPLETED)
+    assert {check.name for check in whole.checks if check.verdict == "fail"} == {"garbage-read"}
+    torn = msgspec.structs.replace(log, damaged=frozenset("0"), problems=["Line 9 cannot be read."])
+    checks = check_history(torn, state, COMPLETED)
     assert checks.verdict == "unknown"
     assert [check.name for check in checks.checks if check.verdict == "fail"] == []
 
