@@ -132,7 +132,7 @@ def test_a_state_that_is_back_where_it_began() -> None:
     anomaly = only(log.read("a", ["z"]), "reset")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
     assert anomaly.explanation.endswith(
-        "B had shown that x persisted, but C shows nothing of what had been there: the state was reset."
+        "B had shown that x persisted, but C shows nothing of what had been there before B: the state was reset."
     )
     assert kinds(history().click("a", 1).click("a", 2).click("a", 1).click("a", 2)) == {"reset"}
     assert kinds(history().write("a", "x", "x").read("a", "x", "r").read("a", None, "r")) == {"reset"}
