@@ -42,11 +42,11 @@ perf: install ## Measure what the load side costs (PERF_ARGS="--only cpu,memory 
 	@$(BIN)/python -m tests.perf $(PERF_ARGS)
 
 .PHONY: power
-power: install ## Measure how many operations it takes to see a rare fault (POWER_ARGS="--repetitions 20"; 4 minutes)
+power: install ## Measure how many operations it takes to see a rare fault (8 minutes; POWER_ARGS="--repetitions 20")
 	@$(BIN)/python -m tests.power $(POWER_ARGS)
 
 .PHONY: seeds
-seeds: install ## Try every scenario with 20 seeds, planted faults with 3 (SEEDS_ARGS="counters --seeds 3"; 2 hours)
+seeds: install ## Try every scenario with 20 seeds, planted faults with 3 (2 hours; SEEDS_ARGS="counters --seeds 3")
 	@$(BIN)/python -m tests.power.seeds $(SEEDS_ARGS)
 
 .PHONY: lint

@@ -12,6 +12,7 @@ from harness.checkers.completeness import check_completeness, sessions_by_worker
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.kinds import KINDS
+from harness.checkers.power import rarest_found
 from harness.checkers.sightings import SIGHTINGS
 from harness.history import Fleet, History
 from harness.records import (
@@ -143,7 +144,13 @@ def _by_worker(history: History, checks: Sequence[Check]) -> list[WorkerVerdict]
 
 def _reason(checks: Sequence[Check], verdict: str, workers: Sequence[WorkerVerdict]) -> str:
     if verdict == "pass":
-        return f"No anomaly among {checks[0].evidence['operations']} operations."
+        once_in = rarest_found(checks[0].evidence.get("operations_that_read", 0))
+        bound = (
+            f"; a fault that shows in 1 of {once_in:,} would have been found with 95 % certainty"
+            if once_in
+            else ""
+        )
+        return f"No anomaly among {checks[0].evidence['operations']} operations{bound}."
     deciding = [check for check in checks if check.verdict == verdict]
     reason = " ".join(check.reason for check in deciding)
     passed = [worker.sessions for worker in workers if worker.verdict == "pass"]

@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from harness.checkers.power import rarest_found
 from tests.power.__main__ import DOCUMENT, MEASURED, Measured, place
 from tests.power.detection import Row, measure, operations_needed, watch
 from tests.power.simulation import FAULTS, MODELS, App, Fault
@@ -55,9 +56,13 @@ def test_what_was_measured_is_what_chance_allows(row: Row, share: float) -> None
 def test_the_rule_of_three() -> None:
     for once_in in (100, 1_000, 10_000):
         assert operations_needed(1 / once_in) == pytest.approx(3 * once_in, rel=0.005)
+        assert rarest_found(operations_needed(1 / once_in)) == once_in
+        assert rarest_found(operations_needed(1 / once_in) - 1) == once_in - 1
+    assert rarest_found(0) is rarest_found(27) is None
     # By hand: 0.9 ** 28 = 0.0523, 0.9 ** 29 = 0.0471.
     assert operations_needed(0.1) == 29
     assert operations_needed(0.2, seen=0.5) == 29
+    assert rarest_found(29) == 10
 
 
 def test_the_first_report_is_found_wherever_it_is() -> None:
