@@ -18,7 +18,7 @@ from tests.conftest import REPO
 from tests.integration.cli import gradsoak
 
 SCENARIO = REPO / "tests/power/scenario"
-RATE, SEED = 0.001, "4"
+RATE, SEED = 0.001, "2"
 
 
 def until(history: History, now: int) -> History:

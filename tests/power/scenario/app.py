@@ -6,7 +6,7 @@ import random
 import gradio as gr
 
 RATE = float(os.environ.get("RATE", "0.001"))
-rng = random.Random(os.environ.get("FAULT_SEED", "4"))
+rng = random.Random(os.environ.get("FAULT_SEED", "2"))
 
 
 def click(label, clicks):
