@@ -281,7 +281,10 @@ def test_a_folder_that_was_sealed_as_it_is(damage: Callable[[Path], None], run: 
     assert_reason(checks, SEALED[damage])
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"schema_version": 1}', b"\xff\xfe", b'{"schema_version": 1, "run_id": "\xff"}'],
+)
 def test_a_manifest_that_cannot_be_read_makes_the_folder_unusable(content: bytes, run: Path) -> None:
     (run / MANIFEST).write_bytes(content)
     done = gradsoak("report", run, cwd=run.parent)

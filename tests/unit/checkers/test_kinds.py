@@ -428,6 +428,19 @@ def test_a_count_that_is_lost_was_not_stale_as_well() -> None:
     assert late.witness[-1].reads == {"n": 4}
 
 
+# --- what a pass says ---
+
+
+def test_a_pass_says_how_rare_a_fault_must_be_to_have_been_missed() -> None:
+    many, few = history(), history().click("a", 1).click("b", 1).click("a", 2).click("b", 2)
+    for count in range(1, 21):
+        many.click("a", count).click("b", count)
+    assert judge(many).reason == (
+        "No anomaly among 40 operations; a fault that shows in 1 of 13 would have been found with 95 % certainty."
+    )
+    assert judge(few).reason == "No anomaly among 4 operations."
+
+
 # --- what says nothing ---
 
 
