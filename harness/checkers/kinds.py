@@ -70,10 +70,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             reason = f"In {findings.sufferers} of {len(index.scan.sessions)} sessions {self.failed}."
         elif unexplained := found.unexplained.get(self.name, 0):
             verdict = "unknown"
-            reason = (
-                f"{unexplained} times it looked as if {self.failed}; operations of lost workers, of which there is no record, "
-                "may have caused that."
-            )
+            reason = f"{unexplained} times it looked as if {self.failed}; operations of which there is no record may have caused that."
         elif not concerned and index.state:
             applies = False
             reason = "Does not apply: no declared variable is one to which this could happen."
