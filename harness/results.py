@@ -334,19 +334,17 @@ class RunDir:
     def _read_blocks(self, file: Path, problems: list[str]) -> Iterator[list[HistoryRecord]]:
         decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
         told = False
-        for first, block in _blocks(file):
+        for first, lines, block in _blocks(file):
             try:
-                if block.startswith(b"\n") or b"\n\n" in block:
-                    raise msgspec.DecodeError(
-                        "an empty line, which the decoder of many lines would pass over"
-                    )
-                yield decoder.decode_lines(block)
+                records = decoder.decode_lines(block)
             except (msgspec.DecodeError, UnicodeDecodeError):
+                records = []
+            if len(records) != lines:  # `decode_lines` passes over empty lines
                 records, problem = _decode_lines(decoder, block.splitlines(), first)
                 if problem is not None and not told:
                     told = True
                     problems.append(f"{HISTORY}/{file.name} {problem[1]}.")
-                yield records
+            yield records
 
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
         """All history shards: worker → records in the order of writing, and what could not be read."""
@@ -426,18 +424,19 @@ def _decode_lines(
     return records, problem
 
 
-def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
-    """A file in blocks of whole lines, each with the number of its first line. The last line may lack its end."""
+def _blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
+    """A file in blocks of whole lines, each with the number of its first line and how many there are. The last may lack its end."""
     number = 1
     rest = b""
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             end = block.rfind(b"\n") + 1
             if end:
-                yield number, rest + block[:end]
-                number += block.count(b"\n")
+                lines = block.count(b"\n")
+                yield number, lines, rest + block[:end]
+                number += lines
                 rest = block[end:]
             else:
                 rest += block
     if rest:
-        yield number, rest
+        yield number, 1, rest
