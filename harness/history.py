@@ -366,8 +366,8 @@ def pairs(
         problems: what does not fit together is added to it, one sentence each.
         run_tag: the part of every person's name that names the run; empty if nobody knows.
     """
-    # Session → whose it is, if it is a stranger's.
-    whose: dict[str, str | None] = {}
+    known: set[str] = set()
+    strangers: set[str] = set()
     strange: set[int] = set()
     open_invokes: dict[int, Invoke] = {}
     # Numbers are given one after another, so that those below the highest have been seen, but for a few.
@@ -390,15 +390,18 @@ def pairs(
                     else f"Operation {worker}:{number} has no number that could be its own."
                 )
                 continue
-            if record.session not in whose:
-                whose[record.session] = stranger = _stranger(record, worker, run_tag)
-                text = f"history/{worker}.jsonl holds sessions of {stranger}."
-                if stranger is not None and text not in problems:
-                    problems.append(text)
-            if whose[record.session] is not None:
+            if record.session not in known:
+                known.add(record.session)
+                stranger = _stranger(record, worker, run_tag)
+                if stranger is not None:
+                    strangers.add(record.session)
+                    text = f"history/{worker}.jsonl holds sessions of {stranger}."
+                    if text not in problems:
+                        problems.append(text)
+            if strangers and record.session in strangers:
                 strange.add(number)
-                continue
-            open_invokes[number] = record
+            else:
+                open_invokes[number] = record
             continue
         if strange and number in strange:
             strange.discard(number)

@@ -54,7 +54,7 @@ PLOTS = "derived/plots"
 REPORT = "derived/report.html"
 
 # Large enough that what is done once for each block does not count; the records of a block fit a processor's cache.
-_BLOCK_BYTES = 1 << 17
+_BLOCK_BYTES = 1 << 15
 
 _RAW_PATTERNS = (f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
 

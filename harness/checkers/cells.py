@@ -33,16 +33,15 @@ class Cell:
         reads: how many there were.
     """
 
-    __slots__ = ("cleared_after", "first", "live", "over_ns", "owner", "pairs", "reads", "variable")
+    __slots__ = ("cleared_after", "first", "over_ns", "owner", "pairs", "reads", "variable")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         self.variable = variable
         self.owner = owner
         self.over_ns = 0
         self.reads = 0
-        # How many own values are there now; the sum of that over all reads; reads that showed nothing which an earlier
-        # operation had written, which are few; and how many reads there were before the variable was first cleared.
-        self.live = 0
+        # Own values that each read had to show, summed over all reads; reads that showed nothing which an earlier operation
+        # had written, which are few; and how many reads there were before the variable was first cleared.
         self.pairs = 0
         self.first = 0
         self.cleared_after: int | None = None
@@ -52,9 +51,8 @@ class Cell:
         """Whether the variable ever was."""
         return self.cleared_after is not None
 
-    def clear(self, live: int) -> None:
-        """Take note that it was cleared, which leaves so many own values."""
-        self.live = live
+    def clear(self) -> None:
+        """Take note that it was cleared."""
         if self.cleared_after is None:
             self.cleared_after = self.reads
 
@@ -102,63 +100,68 @@ class Cell:
 
 
 class _Counter(Cell):
-    __slots__ = ("empty", "persisted", "value")
+    __slots__ = ("empty", "initial", "persisted", "total", "value")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
-        self.value = start(variable)
-        # Whether a read has shown what an earlier operation had counted, and how many showed that nothing was counted.
+        self.initial = self.value = start(variable)
+        # The sum of all counts that were read; whether a read has shown what an earlier operation had counted; and how many
+        # showed that nothing was counted.
+        self.total = 0
         self.persisted = False
         self.empty = 0
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
+        value = self.value
         own = 0
         if effect is not None:
             if effect.op == "increment":
                 own = effect.value
-                self.value += own
-                self.live += own
+                value += own
             elif effect.op == "clear":
-                self.value = start(self.variable)
+                value = self.initial
                 self.persisted = False
-                self.clear(0)
+                self.clear()
             else:
                 return False
+        if shown is not NOTHING:
+            if shown != value or shown.__class__ is not value.__class__:
+                return False
+            self.reads += 1
+            self.total += value
+            if not self.persisted:
+                live = value - self.initial
+                self.first += 1
+                self.empty += not live
+                self.persisted = live > own
+        self.value = value
         self.over_ns = ok.time_ns
-        if shown is NOTHING:
-            return True
-        if shown != self.value or shown.__class__ is not self.value.__class__:
-            self.value -= own  # whoever takes over adds it again
-            return False
-        self.reads += 1
-        live = self.live
-        self.pairs += live
-        if not self.persisted:
-            self.first += 1
-            self.empty += not live
-            self.persisted = live > own
         return True
 
     def most(self) -> int:
         return int(self.value)
 
     def settle(self, found: Found) -> None:
+        self.pairs = self.total - self.reads * self.initial
         super().settle(found)
         found.count(DUPLICATE_EFFECT, "own_values_shown", self.reads - self.empty)
 
 
 class _List(Cell):
-    __slots__ = ("elements", "empty", "length", "read_by")
+    __slots__ = ("elements", "empty", "initial", "length", "read_by", "total")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
         self.elements: list[Any] = start(variable)
+        # How many there are before the owner has added any.
+        self.initial = len(self.elements)
         # The last operation that read it, and how many elements that showed.
         self.read_by = 0
         self.length = 0
-        # Reads that showed nothing of the owner's.
+        # The sum of all lengths that were read, and the reads that showed nothing of the owner's.
+        self.total = 0
         self.empty = 0
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
@@ -192,48 +195,48 @@ class _List(Cell):
         """Let an effect take place; returns how many elements it adds, None if nobody knows what it does."""
         if effect.op == "append":
             self.elements.append(effect.value)
-            self.live += 1
             return 1
         if effect.op == "offer":
             if not accepted(self.variable, effect):
                 return 0
             self.elements.append(effect.value[1])
-            self.live += 1
             return 1
         if effect.op != "clear":
             return None
         self.elements = start(self.variable)
         self.length = -1  # no difference refers to what was there before
-        self.clear(0)
+        self.clear()
         return 0
 
     def _show(self, invoke: Invoke, own: int) -> None:
         """Count a read that shows all that is there."""
-        live = self.live
         self.reads += 1
-        self.pairs += live
-        if live <= own:
-            self.first += 1
-            self.empty += not live
         self.read_by = invoke.id
-        self.length = len(self.elements)
+        self.length = length = len(self.elements)
+        self.total += length
+        if length - self.initial <= own:
+            self.first += 1
+            self.empty += length == self.initial
 
     def close(self) -> None:
         self.elements = []
         self.length = -1
 
     def settle(self, found: Found) -> None:
+        self.pairs = self.total - self.reads * self.initial
         super().settle(found)
         found.count(DUPLICATE_EFFECT, "own_values_shown", self.pairs)
         found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", self.pairs - (self.reads - self.empty))
 
 
 class _Register(Cell):
-    __slots__ = ("value",)
+    __slots__ = ("live", "value")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
         self.value = start(variable)
+        # 1 once anything was written, which a clear is, too.
+        self.live = 0
 
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
@@ -242,12 +245,12 @@ class _Register(Cell):
         if effect is not None:
             if effect.op == "write":
                 value = effect.value
-                self.live = 1
             elif effect.op == "clear":
                 value = start(self.variable)
-                self.clear(1)
+                self.clear()
             else:
                 return False
+            self.live = 1
         if shown is not NOTHING and (shown != value or shown.__class__ is not value.__class__):
             return False
         self.over_ns = ok.time_ns
@@ -284,7 +287,7 @@ class _Record(Cell):
             elif effect.op == "clear":
                 own = None
                 self.value = start(self.variable)
-                self.clear(0)
+                self.clear()
             else:
                 return False
         if shown is not NOTHING and (shown != self.value or shown.__class__ is not dict):

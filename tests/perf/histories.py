@@ -20,7 +20,7 @@ from harness import tokens
 from harness.differences import Shortener
 from harness.rebuild import check_run
 from harness.records import Effect, Error, HistoryRecord, Info, Invoke, Ok
-from harness.results import MANIFEST, RunDir
+from harness.results import EVENTS, MANIFEST, RunDir
 from harness.workload import append_only_list, counter
 from tests.unit.report.builders import manifest
 
@@ -45,6 +45,7 @@ def write(folder: Path, sessions: int, actions: int, kind: Kind = "clean") -> Pa
     """
     run_dir = RunDir.create(folder)
     run_dir.write_json(MANIFEST, manifest(run_tag=RUN_TAG, state=STATE, expect=None))
+    run_dir.writer(EVENTS).close()
     encoder = msgspec.json.Encoder()
     with run_dir.history_path("0").open("wb", buffering=1 << 20) as file:
         for record in records(sessions, actions, kind):
