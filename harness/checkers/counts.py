@@ -171,7 +171,7 @@ class _Counter:
             return self._own_twice(count, before, rise)
         if 0 < count.excess <= self._earlier_sessions(read):
             return RESURRECTED_STATE
-        everyone = self._index.increments(self._variable)
+        everyone = self._index.everybodys(self._variable)
         foreign = everyone.possible_before(read) - self._tally.possible_before(read)
         window = foreign
         if before is not None:
@@ -258,12 +258,12 @@ class _Counter:
         read, variable = count.read, self._variable
         earlier = kind == RESURRECTED_STATE
         owner = self._ledger.owner
-        everyone = self._index.increments(variable)
+        everyone = self._index.everybodys(variable)
         writer = everyone.latest_before(
             read,
-            (lambda o: self._index.earlier_session(read.session, o.session))
+            (lambda session: self._index.earlier_session(read.session, session))
             if earlier
-            else (lambda o: self._index.owner_of(variable, o.session) != owner),
+            else (lambda session: self._index.owner_of(variable, session) != owner),
         )
         if writer is None:
             self._garbage(read, f"but at most {count.upper} can have been counted by then")

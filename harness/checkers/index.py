@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
+from harness.checkers.increments import Increments
 from harness.checkers.models import accepted, follows
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
@@ -242,8 +243,8 @@ class Tally:
             sums.sure(self._clocks.on(line, read).begin - within_ns) for line, sums in self.lines.items()
         )
 
-    def latest_before(self, read: Operation, suits: Callable[[Operation], bool]) -> Operation | None:
-        """The increment that best explains what a read saw, of those that suit.
+    def latest_before(self, read: Operation, suits: Callable[[str], bool]) -> Operation | None:
+        """The increment that best explains what a read saw, of those by sessions that suit.
 
         That is the latest one acknowledged before the read began, since nobody can doubt its order; failing that, the
         latest one invoked before the read was complete; failing that, one by a worker with another clock.
@@ -254,7 +255,7 @@ class Tally:
             fallback = None
             for position in range(bisect.bisect_left(self._begins[line], span.end) - 1, -1, -1):
                 operation = self._operations[line][position]
-                if not suits(operation):
+                if not suits(operation.session):
                     continue
                 fallback = fallback or operation
                 if end_of(operation) <= span.begin:
@@ -343,8 +344,16 @@ class Index:
                 )
         self._increments = increments
 
+    def everybodys(self, variable: str) -> Tally | Increments:
+        """All increments of a counter by all sessions, also of those that need not be looked at closely."""
+        if variable in self.scan.counted_apart:
+            return self.once(
+                f"everybody's increments of {variable}", lambda: Increments(self.scan.recorded, variable)
+            )
+        return self.increments(variable)
+
     def increments(self, variable: str) -> Tally:
-        """All increments of a counter."""
+        """All increments of a counter by those who are to be looked at closely."""
         return self.once(f"increments of {variable}", lambda: Tally(self._increments[variable], self.clocks))
 
     def owner_of(self, variable: str, session: str) -> str:

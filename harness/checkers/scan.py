@@ -220,6 +220,7 @@ class Scan:
         broken: what the workload itself raised, for each operation that it ended.
         looked: how many responses were searched.
         started_ns: the first invoke, 0 if there is none.
+        counted_apart: counters of which `closer` has not given all increments.
     """
 
     def __init__(
@@ -234,6 +235,7 @@ class Scan:
         self.cut_off: set[str] = set()
         self.broken: list[str] = []
         self.looked = 0
+        self.counted_apart: frozenset[str] = frozenset()
         self.damaged = set(recorded.damaged)
         # Records that are missing, and clocks that cannot be compared, make everything uncertain.
         self._closely = (
@@ -467,17 +469,21 @@ class Scan:
 
     def closer(self) -> History:
         """The operations of all sessions that must be looked at closely, which may be none, or all."""
-        open_cells = [
-            cell
-            for facts in self.variables.values()
+        # A count that is too high is explained by what all others have counted; what else cannot be told from single values,
+        # by a look at everybody.
+        counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
+        everybody = self._everybody or any(
+            cell.beyond
+            for name, facts in self.variables.items()
+            if name not in counters
             for cell in facts.cells.values()
             if isinstance(cell, _Open)
-        ]
-        # A count that is too high is explained by what all others have counted.
-        everybody = self._everybody or any(cell.beyond for cell in open_cells)
+        )
         names = None if everybody else self._with_others(self._closer)
         if names is not None and len(names) > _MOST * len(self.sessions):
             names = None
+        if names is not None:
+            self.counted_apart = frozenset(counters)
         return self.recorded.history(
             names, began_ns=self.started_ns, damaged=frozenset(self.damaged), problems=self.problems
         )

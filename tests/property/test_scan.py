@@ -110,8 +110,9 @@ def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     with mock.patch("harness.checkers.index.follows", return_value=False):
         same(check(Remembered(history), state, COMPLETED, closely=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]
-    for min_kept in (1, 8):
-        same(check(recorded(history, min_kept=min_kept), state, COMPLETED), short)
+    # With so few sessions, half of them are hardly ever left out.
+    with mock.patch("harness.checkers.scan._MOST", 2.0):
+        same(check(recorded(history, min_kept=1), state, COMPLETED), short)
     return short
 
 
@@ -175,6 +176,23 @@ def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_
     assert looked_at.started_ns == built.build().started_ns
     checks = agree(built.build(), state)
     assert {c.name for c in checks.checks if c.verdict == "fail"} == {"cross-session-read"}
+
+
+def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> None:
+    built = HistoryBuilder()
+    for turn in range(1, 4):
+        for name in "abcdefgh":
+            built.click(name, turn)
+    built.read("c", 5, "n").click("c", 6)
+    state = {"n": models()["n"]}
+    looked_at = Scan(Remembered(built.build()), state)
+    assert {operation.session for operation in looked_at.closer().operations} == {"c"}
+    assert looked_at.counted_apart == {"n"}
+    checks = agree(built.build(), state)
+    (failed,) = [c for c in checks.checks if c.verdict == "fail"]
+    assert failed.name == "cross-session-read"
+    assert failed.anomalies[0].sessions == ["h", "c"]
+    assert failed.anomalies[0].witness[0].reads == {"n": 3}
 
 
 def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:

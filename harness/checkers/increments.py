@@ -1,0 +1,94 @@
+"""All increments of one counter by all sessions, in columns: what others counted, without holding their operations in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.checkers.timing import end_of
+from harness.history import Recorded, may_have_happened, outcome_of
+from harness.records import Effect, Ok, Operation
+
+_NEVER = 2**63 - 1
+_NOT_READ: Any = object()
+
+
+class Increments:
+    """The same as `harness.checkers.index.Tally`, of a history whose times can all be compared.
+
+    Args:
+        recorded: the history.
+        variable: the counter.
+    """
+
+    def __init__(self, recorded: Recorded, variable: str) -> None:
+        self._variable = variable
+        begins, ends, amounts, ids = array("q"), array("q"), array("q"), array("q")
+        names, reads = array("l"), []
+        known: dict[tuple[str, str, str, str, str], int] = {}
+        for worker, pairs in recorded.pairs([]):
+            for invoke, done in pairs:
+                effect = invoke.effects.get(variable)
+                if effect is None or effect.op != "increment" or not may_have_happened(done):
+                    continue
+                begins.append(invoke.time_ns)
+                ends.append(done.time_ns if isinstance(done, Ok) else _NEVER)
+                amounts.append(effect.value)
+                ids.append(invoke.id)
+                who = (worker, invoke.session, invoke.action, invoke.phase, outcome_of(done))
+                names.append(known.setdefault(who, len(known)))
+                reads.append(done.reads.get(variable, _NOT_READ) if isinstance(done, Ok) else _NOT_READ)
+        self._known = list(known)
+        columns = [
+            np.frombuffer(column, dtype=column.typecode) for column in (begins, ends, amounts, ids, names)
+        ]
+        order = np.lexsort((columns[3], columns[0]))
+        self._begins, self._ends, self._amounts, self._ids, self._names = (c[order] for c in columns)
+        self._reads = reads
+        self._order = order
+        self._begun = np.concatenate([[0], np.cumsum(self._amounts)])
+        by_end = np.argsort(self._ends, kind="stable")
+        self._sorted_ends = self._ends[by_end]
+        self._ended = np.concatenate([[0], np.cumsum(self._amounts[by_end])])
+
+    def possible_before(self, read: Operation) -> int:
+        """The largest sum that a read can have seen."""
+        until = _NEVER if read.complete_ns is None else read.complete_ns
+        return int(self._begun[np.searchsorted(self._begins, until, side="left")])
+
+    def sure_before(self, read: Operation) -> int:
+        """The sum that had surely been reached before a read began."""
+        return int(self._ended[np.searchsorted(self._sorted_ends, read.invoke_ns, side="right")])
+
+    def latest_before(self, read: Operation, suits: Callable[[str], bool]) -> Operation | None:
+        """The increment by a session that suits which best explains what a read saw; see `Tally.latest_before`."""
+        until = _NEVER if read.complete_ns is None else read.complete_ns
+        fallback: Operation | None = None
+        for position in range(int(np.searchsorted(self._begins, until, side="left")) - 1, -1, -1):
+            if not suits(self._known[self._names[position]][1]):
+                continue
+            operation = self._operation(position)
+            if end_of(operation) <= read.invoke_ns:
+                return operation
+            fallback = fallback or operation
+        return fallback
+
+    def _operation(self, position: int) -> Operation:
+        """An increment, with what a witness shows of it."""
+        worker, session, action, phase, outcome = self._known[self._names[position]]
+        shown = self._reads[self._order[position]]
+        return Operation(
+            worker=worker,
+            id=int(self._ids[position]),
+            session=session,
+            action=action,
+            phase=phase,
+            outcome=outcome,
+            invoke_ns=int(self._begins[position]),
+            complete_ns=int(self._ends[position]) if outcome == "ok" else None,
+            effects={self._variable: Effect(op="increment", value=int(self._amounts[position]))},
+            reads={} if shown is _NOT_READ else {self._variable: shown},
+        )
