@@ -302,11 +302,11 @@ def _any_python_object(found: Facts) -> Promise:
     )
 
 
-def _guarantee(name: PromiseName, models: Sequence[str]) -> Callable[[Facts], Promise]:
-    """A session guarantee, which the check of its name decides, for variables of these models."""
+def _guarantee(name: PromiseName, models: Sequence[str], *others: str) -> Callable[[Facts], Promise]:
+    """A session guarantee, which the check of its name decides, and any others, for variables of these models."""
 
     def judged(found: Facts) -> Promise:
-        decided = _decide(name, found, _deciders({name: ()}))
+        decided = _decide(name, found, _deciders(dict.fromkeys((name, *others), ())))
         if found.state and not any(v.model in models for v in found.state.values()):
             return _unless_broken(decided, "The workload reads nothing to which this could happen.")
         return decided
@@ -355,7 +355,7 @@ _JUDGES: dict[PromiseName, Callable[[Facts], Promise]] = {
     "any-python-object": _any_python_object,
     "read-your-writes": _guarantee("read-your-writes", _WRITTEN),
     "monotonic-reads": _guarantee("monotonic-reads", _KEPT),
-    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED),
+    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED, "writes-follow-reads"),
     "no-lost-update": _no_lost_update,
     "memory-returns": _memory_returns,
 }

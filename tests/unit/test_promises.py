@@ -28,7 +28,7 @@ DECIDING = {
     "invisible": ["visible-state"],
     "read-your-writes": ["read-your-writes"],
     "monotonic-reads": ["monotonic-reads"],
-    "monotonic-writes": ["monotonic-writes"],
+    "monotonic-writes": ["monotonic-writes", "writes-follow-reads"],
     "no-lost-update": ["lost-update", "reset", "duplicate-effect", "cleared-state-returns"],
     "memory-returns": ["leak-per-request", "leak-per-session"],
 }
