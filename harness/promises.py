@@ -26,7 +26,7 @@ from harness.records import (
 
 # Models of variables that the app keeps from one operation to the next, those that a workload writes among them, and
 # those that only tie an answer to its own question.
-_WRITTEN = ("counter", "list", "register", "record")
+_WRITTEN = ("counter", "list", "register", "record", "blob")
 _KEPT = (*_WRITTEN, "assigned")
 # Of these, the order in which writes took effect can be seen.
 _ORDERED = ("list",)

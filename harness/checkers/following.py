@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from harness.checkers.findings import Found, involved, show, wrote
 from harness.checkers.gaps import MONOTONIC_WRITES, WRITES_FOLLOW_READS, Follower
 from harness.checkers.index import Index, Ledger, key
+from harness.checkers.models import put_there
 from harness.records import Operation
 
 
@@ -274,8 +275,7 @@ class Following:
         return number
 
     def _number_of(self, write: Operation) -> int | None:
-        effect = write.effects[self._variable]
-        return self._numbers.get(key(effect.value[1] if effect.op == "offer" else effect.value))
+        return self._numbers.get(key(put_there(write.effects[self._variable])))
 
     def _write_of(self, element: Any) -> Operation | None:
         return self._writes[self._numbers[key(element)]]
@@ -287,7 +287,7 @@ def report_overtaken(variable: str, overtaken: Overtaken, read: Operation, found
     sessions = involved(first, then, read)
     if not found.of(overtaken.kind).first(variable, sessions):
         return
-    values = [_element(write, variable) for write in (first, then)]
+    values = [put_there(write.effects[variable]) for write in (first, then)]
     one, other = (show(value) for value in values)
     seen = f"read {variable} = {show(read.reads[variable], values)}"
     witness = [
@@ -317,11 +317,6 @@ def report_overtaken(variable: str, overtaken: Overtaken, read: Operation, found
         ),
         relevant=values,
     )
-
-
-def _element(write: Operation, variable: str) -> Any:
-    effect = write.effects[variable]
-    return effect.value[1] if effect.op == "offer" else effect.value
 
 
 def _common(one: list[Any], other: list[Any]) -> int:

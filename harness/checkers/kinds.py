@@ -111,7 +111,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-_STATE: tuple[Model, ...] = ("counter", "list", "register", "record")
+_STATE: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
 
 KINDS = (
     Kind(

@@ -26,8 +26,8 @@ from harness.checkers.gaps import (
     Gaps,
     report_all,
 )
-from harness.checkers.index import NAMED_VALUES, Index, Ledger, key, written
-from harness.checkers.models import accepted
+from harness.checkers.index import NAMED_VALUES, SINGLE, Index, Ledger, key, written
+from harness.checkers.models import accepted, put_there
 from harness.checkers.timing import end_of
 from harness.records import Operation
 
@@ -71,12 +71,12 @@ def count_plain(ledger: Ledger, found: Found) -> None:
         effect = operation.effects.get(variable)
         own = 0
         if effect is not None and effect.op == "clear":
-            live, persisted, cleared = int(model == "register"), False, True
+            live, persisted, cleared = int(model in SINGLE), False, True
             own = live
             followers.clear()
         elif effect is not None and accepted(ledger.model, effect):
             own = int(effect.value) if model == "counter" else 1
-            live = 1 if model == "register" else live + own
+            live = 1 if model in SINGLE else live + own
             followers.write(operation.session)
         if variable not in operation.reads:
             continue
@@ -96,7 +96,7 @@ def count_plain(ledger: Ledger, found: Found) -> None:
     count_pairs(found, pairs)
     found.count(RESET, _SEEN_BEFORE, seen_before)
     found.count(MONOTONIC_READS, "pairs_of_reads", max(0, reads - 1))
-    if model != "register":
+    if model not in SINGLE:
         found.count(DUPLICATE_EFFECT, "own_values_shown", shown)
     if model == "list":
         found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", in_order)
@@ -383,13 +383,13 @@ class _Values(NamedTuple):
 
 def _cells(ledger: Ledger) -> list[_Values]:
     variable, initial = ledger.variable, ledger.model.initial
-    if ledger.model.model == "register":
+    if ledger.model.model in SINGLE:
         return [
             _Values(
                 "",
                 initial,
                 [
-                    (w, initial if (e := w.effects[variable]).op == "clear" else e.value)
+                    (w, initial if (e := w.effects[variable]).op == "clear" else put_there(e))
                     for w in ledger.writes
                 ],
                 [(r, r.reads[variable]) for r in ledger.reads],
@@ -602,8 +602,7 @@ def report_went_back(
 
 
 def _element(write: Operation, variable: str) -> Any:
-    effect = write.effects[variable]
-    return effect.value[1] if effect.op == "offer" else effect.value
+    return put_there(write.effects[variable])
 
 
 def _until(read: Operation) -> float:

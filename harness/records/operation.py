@@ -45,12 +45,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         op: `increment` (add value to a counter), `append` (add value to the end of a list), `offer` (value is
             `[number, element]`; a list with a threshold takes the element only if the number is above it), `write` (replace a
-            register), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
+            register), `store` (value is `[digest, tokens]`: replace a blob), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
             answer to this operation must show value, and nothing else), or `begin` (every step of this operation must).
         value: the amount, or the unique value written; None for `clear`.
     """
 
-    op: Literal["increment", "append", "offer", "write", "put", "clear", "ask", "begin"]
+    op: Literal["increment", "append", "offer", "write", "store", "put", "clear", "ask", "begin"]
     value: Any
 
 

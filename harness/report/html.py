@@ -11,6 +11,7 @@ import msgspec
 
 from harness.analysis import Analysis, RunData
 from harness.analysis.growth import TEMPORARY_FILES, Growth
+from harness.blobs import named
 from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
 from harness.report import units
 from harness.report.canvas import PALETTE
@@ -239,6 +240,8 @@ def _wrote(operation: WitnessOperation) -> list[str]:
     for name, effect in operation.effects.items():
         value = _value(effect.get("value") if isinstance(effect, dict) else effect)
         kind = effect.get("op") if isinstance(effect, dict) else None
+        if kind == "store":
+            value = _value(effect["value"][0])
         joint = {"increment": f"{name} + {value}", "append": f"{name} append {value}"}.get(
             str(kind), f"{name} := {value}"
         )
@@ -249,7 +252,7 @@ def _wrote(operation: WitnessOperation) -> list[str]:
 def _value(value: Any) -> str:
     """Like JSON, but with bare words: tokens read better without quotes around each."""
     if isinstance(value, str):
-        return value
+        return named(value) or value
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     try:
