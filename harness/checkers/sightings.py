@@ -8,7 +8,7 @@ everyone, one that was written to a variable of a user by that person in other s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from harness import tokens
@@ -74,6 +74,7 @@ class Canary:
             )
         else:
             reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was a token that is another session's alone."
+            reason += _told_of_unmarked(operations)
         return Check(
             name=self.name,
             verdict=verdict,
@@ -83,6 +84,7 @@ class Canary:
                 "sessions_searched": _searched(index),
                 "sessions_writing_tokens": len(marked),
                 "seen_and_shared": shared,
+                "texts_without_a_token": sum(o.unmarked for o in operations),
             },
             anomalies=[*crossed.anomalies(), *returned.anomalies()],
             anomalies_total=total,
@@ -150,6 +152,21 @@ class VisibleState:
 SIGHTINGS = (Canary(), VisibleState())
 
 Writes = list[tuple[Operation, str]]
+
+
+def _told_of_unmarked(operations: Sequence[Operation]) -> str:
+    """What nobody could have recognised, as a sentence; empty if every text that was sent had a token in it."""
+    actions = Counter[str]()
+    for operation in operations:
+        actions[operation.action] += operation.unmarked
+    unmarked = actions.total()
+    if not unmarked:
+        return ""
+    names = ", ".join(name for name, number in actions.most_common(3) if number)
+    texts = "1 text was" if unmarked == 1 else f"{unmarked:,} texts were"
+    return (
+        f" But {texts} sent without a token in it ({names}): whether anybody else saw those, nobody can tell."
+    )
 
 
 def _may_be_seen(index: Index, wrote: Writes, *, same_person: bool) -> bool:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from harness.errors import StorageError
 from harness.records import (
@@ -56,9 +56,23 @@ class _NoStages:
 
 
 NO_STAGES: Stages = _NoStages()
-# How many responses were searched for what must not be in them, and what was found there.
-Looks = tuple[int, list[Sighting]]
-NO_LOOKS: Looks = (0, [])
+
+
+class Looks(NamedTuple):
+    """What was looked at during an operation.
+
+    Attributes:
+        looked: how many responses and messages were searched for what must not be in them.
+        sightings: what was found there.
+        unmarked: how many texts and files the page sent in which there is no token.
+    """
+
+    looked: int
+    sightings: list[Sighting]
+    unmarked: int = 0
+
+
+NO_LOOKS = Looks(0, [])
 
 
 class Recorder:
@@ -151,8 +165,9 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks[0],
-                sightings=looks[1],
+                looked=looks.looked,
+                sightings=looks.sightings,
+                unmarked=looks.unmarked,
                 reads=reads,
             )
         )
@@ -180,8 +195,9 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks[0],
-                sightings=looks[1],
+                looked=looks.looked,
+                sightings=looks.sightings,
+                unmarked=looks.unmarked,
             )
         )
         self.operations += 1

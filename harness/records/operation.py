@@ -121,6 +121,7 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         event_ids: Gradio's names of the events that it caused.
         looked: how many responses and messages of the server were searched for what must not be in them.
         sightings: what was found there.
+        unmarked: how many texts and files the page sent in which there is no token: where they show up nobody can tell.
         reads: state variable → the value observed.
     """
 
@@ -132,6 +133,7 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    unmarked: int = 0
     reads: dict[str, Any] = {}
 
 
@@ -147,6 +149,7 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    unmarked: int = 0
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=True):
@@ -161,6 +164,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    unmarked: int = 0
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -175,7 +179,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
         intended_ns, user: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings: see `Ok`.
+        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, unmarked: see `Ok`.
     """
 
     worker: str
@@ -194,6 +198,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     looked: int = 0
     sightings: list[Sighting] = []
+    unmarked: int = 0
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

@@ -186,16 +186,16 @@ def test_sightings_are_taken_once_and_are_few(watch: SessionWatch) -> None:
     for number in range(20):
         watch.look(b"")
         watch.saw("state-on-the-wire", f"value {number}", "output 1 of /go")
-    looked, sightings = watch.take()
+    looked, sightings, _ = watch.take()
     assert looked == 20
     assert len(sightings) == MAX_SIGHTINGS
     assert sightings[0].value == "value 0"
-    assert watch.take() == (0, [])
+    assert watch.take() == (0, [], 0)
 
 
 def test_a_sighting_is_cut_to_a_readable_length(watch: SessionWatch) -> None:
     watch.saw("secret", "x" * 10_000, "y" * 10_000)
-    _, [sighting] = watch.take()
+    _, [sighting], _ = watch.take()
     assert len(sighting.value) < 200
     assert len(sighting.where) < 200
 
