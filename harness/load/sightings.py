@@ -42,6 +42,8 @@ _MAX_FILE_BYTES = 8_000_000
 _MAX_DEPTH = 2
 # Longer than any token.
 _TOKEN_LENGTH = 64
+# Nor is any token that is escaped once, whatever is escaped of it.
+_JOINT = 200
 _MAX_JOINT = 1000
 
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
@@ -109,7 +111,7 @@ class Registry:
         self._by_token: dict[str, list[_Secret]] = {}
         self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
         self.has_secrets = False
-        self.longest = _TOKEN_LENGTH
+        self.longest = _JOINT
 
     def worker_prefix(self, worker: int) -> str:
         """How all tokens of a worker begin."""

@@ -208,7 +208,7 @@ class GradioPage(Timed):
         self._heartbeat: Heartbeat | None = None
         self._session_hash = ""
         # Paths of files that components have shown or offered, the latest, and of those that were fetched; most pages have none.
-        self._offered: dict[str, Component] | None = None
+        self._offered: dict[str, list[Component]] | None = None
         self._fetched: set[str] | None = None
 
     # --- the tab itself ---
@@ -460,7 +460,7 @@ class GradioPage(Timed):
         path = files.path_below(self._url, address)
         status, content, name = self._transport.get_file(path)
         done_ns = time.monotonic_ns()
-        self._lookout.file(path, name, content, (self._offered or {}).get(path))
+        self._lookout.file(path, name, content, (self._offered or {}).get(path, ()))
         there(path, status, content)
         self.span.extend(Timing(completed_ns=done_ns))
         return content
@@ -567,37 +567,40 @@ class GradioPage(Timed):
 
     def _show(self, activity: Activity) -> None:
         """Fetch the pictures and the like that an action has let the page show, as a browser does; its times are settled by then."""
-        if not activity.files:
+        if not activity.files or self._tab is None:
             return
         self._offered = self._offered or {}
         self._fetched = self._fetched or set()
-        shown: dict[str, Component] = {}
-        for address, component in activity.files.items():
+        shown: dict[str, list[Component]] = {}
+        for address, components in activity.files.items():
             if not files.is_of(self._url, address):
                 continue
             path = files.path_below(self._url, address)
-            self._offered[path] = component
-            if component.type not in files.ON_CLICK and path not in self._fetched:
-                shown[path] = component
+            self._offered[path] = components
+            if path not in self._fetched and any(self._shows(component) for component in components):
+                shown[path] = components
         for path in [*self._offered][:-_REMEMBERED_FILES]:
             del self._offered[path]
             self._fetched.discard(path)
         with gevent.Timeout(self._timeout_s, False):
-            for path, component in [*shown.items()][: files.MAX_FILES]:
-                if self._tab is not None and self._tab.visible(component):
-                    self._fetched.add(path)
-                    self._fetch_shown(path, component)
+            for path, components in [*shown.items()][: files.MAX_FILES]:
+                self._fetched.add(path)
+                self._fetch_shown(path, components)
 
-    def _fetch_shown(self, path: str, component: Component) -> None:
+    def _shows(self, component: Component) -> bool:
+        """Whether a component shows its files without being asked to, and is seen itself."""
+        return component.type not in files.ON_CLICK and self._opened().visible(component)
+
+    def _fetch_shown(self, path: str, components: Sequence[Component]) -> None:
         """A picture that is not there is an empty frame to a person, and no failure of what they did."""
         try:
             status, content, name = self._transport.get_file(path, files.MAX_FILE_BYTES)
         except (OperationFailed, OperationUnknown) as error:
-            self._notice(f"a file that {component} shows could not be fetched: {error}")
+            self._notice(f"a file that {components[0]} shows could not be fetched: {error}")
             return
-        self._lookout.file(path, name, content, component)
+        self._lookout.file(path, name, content, components)
         if status not in (200, 206):
-            self._notice(f"a file that {component} shows could not be fetched: the answer was {status}")
+            self._notice(f"a file that {components[0]} shows could not be fetched: the answer was {status}")
 
     def _opened(self) -> Tab:
         if self._tab is None:

@@ -72,7 +72,7 @@ class Activity:
         accepted_ns, started_ns: of the first event, monotonic nanoseconds.
         first_output_ns: of the first partial output, None if there was none.
         completed_ns: of the event that ended last.
-        files: addresses of the files that events brought, each with the component that shows or offers it.
+        files: addresses of the files that events brought, each with the components that show or offer it.
         brought: component id → the last value that one of the events brought for it.
 
     Args:
@@ -82,7 +82,7 @@ class Activity:
     def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
         self._find = find
         self.brought: dict[int, Any] = {}
-        self.files: dict[str, Component] = {}
+        self.files: dict[str, list[Component]] = {}
         self.steps: list[Step] = []
         self.toasts: list[Toast] = []
         self.skipped = 0
@@ -568,7 +568,10 @@ class Tab:
             if component is None or component.type == "state":
                 continue
             if files:
-                activity.files |= dict.fromkeys(addresses(value, component.type, self._prefix), component)
+                for address in addresses(value, component.type, self._prefix):
+                    components = activity.files.setdefault(address, [])
+                    if component not in components:
+                        components.append(component)
             if isinstance(value, dict) and value.get("__type__") == "update":
                 if "value" in value:
                     activity.brought[id_] = value["value"]

@@ -101,22 +101,23 @@ class Lookout:
         if found:
             self._tell(found, f"{method} {path}", _decoded(body), None)
 
-    def file(self, path: str, name: str, body: bytes, component: Component | None) -> None:
+    def file(self, path: str, name: str, body: bytes, components: Sequence[Component]) -> None:
         """A file that was fetched.
 
         Args:
             path: below the app's root.
             name: what its headers call it.
             body: its content, or the beginning of it.
-            component: shows or offers it; None if nobody knows.
+            components: show or offer it; none if nobody knows. It may hold what belongs to others only if it may in all of them.
         """
         for found, what in (
             (self.watcher.look(body), f"GET {path}"),
             (self.watcher.search(name.encode()) if name else (), f"GET {path}, in its name"),
         ):
             for finding in found:
-                if not self._may_stand(finding, component):
-                    shown = f", the file of {component}" if component is not None else ""
+                private = [c for c in components if not self._may_stand(finding, c)]
+                if private or not components:
+                    shown = f", the file of {private[0]}" if private else ""
                     self.watcher.saw(finding.kind, finding.value, what + shown)
 
     def answer(self, fn_index: int, body: bytes) -> None:

@@ -201,3 +201,17 @@ def test_a_secret_of_another_session_names_who_sent_it() -> None:
     own = Story().add(1, wrote={"log": secret}, sightings=[sighting]).check("visible-state")
     assert [a.sessions for a in own.anomalies] == [["s0-1"]]
     assert "In the response to A stood" in own.anomalies[0].explanation
+
+
+def test_texts_without_a_token_are_told_of() -> None:
+    check = two_that_write().check("canary")
+    assert check.evidence["texts_without_a_token"] == 0
+    assert check.reason.endswith("a token that is another session's alone.")
+    story = two_that_write().add(1, action="sign", unmarked=2).add(2, action="ask", unmarked=1)
+    check = story.check("canary")
+    assert check.verdict == "pass"
+    assert check.evidence["texts_without_a_token"] == 3
+    assert check.reason.endswith(
+        " But 3 texts were sent without a token in it (sign, ask): whether anybody else saw those, nobody can tell."
+    )
+    assert "1 text was sent" in two_that_write().add(1, unmarked=1).check("canary").reason
