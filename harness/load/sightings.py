@@ -256,10 +256,11 @@ class SessionWatch:
             if needle in content:
                 self._decode(content, literal, found, depth)
                 break
-        for hint in _HYPHEN_HINTS:
-            if hint in content:
-                self._unescape(content, literal, found)
-                break
+        if b"\\" in content or b"%" in content or b"&" in content:  # a single byte is found at no cost
+            for hint in _HYPHEN_HINTS:
+                if hint in content:
+                    self._unescape(content, literal, found)
+                    break
         if depth and documents.is_document(content):
             self._unpack(content, literal, found, depth)
         if registry.loose:
