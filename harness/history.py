@@ -224,6 +224,7 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "first_output_ns": completion.first_output_ns,
         "event_ids": completion.event_ids,
         "looked": completion.looked,
+        "marked": completion.marked,
         "unmarked": completion.unmarked,
         "sightings": completion.sightings,
     }

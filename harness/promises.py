@@ -233,6 +233,16 @@ def _session_specific(found: Facts) -> Promise:
             _Decider(check="canary", kind="cross-session-read"),
         ],
     )
+    canary = found.checks.get("canary")
+    if not found.state and decided.standing == "unknown" and canary is not None:
+        # Without a model, what the pages sent is all that can be told apart.
+        if canary.verdict == "pass" and canary.applies:
+            return Promise(
+                name=name, standing="kept", reason=_first(canary.reason), evidence=_evidence([canary])
+            )
+        return msgspec.structs.replace(
+            decided, reason=_capital(_first(canary.reason).removeprefix(_NOT_APPLYING))
+        )
     if found.state and all(v.scope == "everyone" for v in found.state.values()):
         return _unless_broken(decided, "All that the workload reads is declared as shared by everyone.")
     return decided

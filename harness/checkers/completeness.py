@@ -48,7 +48,7 @@ def check_completeness(
     reading = sum(1 for o in history.operations if o.reads)
     ended_early = bool(found)  # the reason for that is the reason for the rest
     found = [*incomplete_workers(history), *found]
-    if not state and not ended_early:
+    if not state and not watched(history) and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
     elif not ended_early:
         found += _missing_evidence(history, state)
@@ -75,6 +75,12 @@ def check_completeness(
         reason=f"{evidence['operations']} operations of {evidence['sessions']} sessions were recorded in full.",
         evidence=evidence,
     )
+
+
+def watched(history: History) -> bool:
+    """Whether a token of one session could have been seen by another: two sent some, and responses were searched."""
+    sending = {o.session for o in history.operations if o.marked}
+    return len(sending) > 1 and any(o.looked for o in history.operations)
 
 
 def incomplete_workers(history: History) -> list[str]:
@@ -111,7 +117,10 @@ def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list
     """What was not seen, though a verdict of `pass` would say that it was seen and found good."""
     found = []
     loaded = [o for o in history.operations if o.phase == LOAD_PHASE and o.action not in TAB_ACTIONS]
-    if not any(o.reads for o in loaded):
+    if not state:
+        if not any(o.looked for o in loaded):
+            found.append("No response of the load phase was searched for what other sessions had sent.")
+    elif not any(o.reads for o in loaded):
         found.append("No operation of the load phase read any state, so nothing was observed under load.")
     else:
         never = sorted(set(state) - {name for o in history.operations for name in o.reads})

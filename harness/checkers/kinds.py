@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.checkers.completeness import watched
 from harness.checkers.counts import examine_counts
 from harness.checkers.findings import Found
 from harness.checkers.foreign import examine_values, exposed
@@ -77,7 +78,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
                 f"{unexplained} times it looked as if {self.failed}; operations of lost workers, of which there is no record, "
                 "may have caused that."
             )
-        elif not concerned and index.state:
+        elif not concerned and (index.state or watched(index.history)):
             applies = False
             reason = "Does not apply: no declared variable is one to which this could happen."
         elif not number:

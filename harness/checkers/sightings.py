@@ -84,6 +84,7 @@ class Canary:
                 "sessions_searched": _searched(index),
                 "sessions_writing_tokens": len(marked),
                 "seen_and_shared": shared,
+                "texts_with_a_token": sum(o.marked for o in operations),
                 "texts_without_a_token": sum(o.unmarked for o in operations),
             },
             anomalies=[*crossed.anomalies(), *returned.anomalies()],
@@ -248,11 +249,12 @@ def _first_with(index: Index, texts: Collection[str]) -> dict[str, Operation]:
 
 
 def _sessions_with_tokens(index: Index) -> set[str]:
-    """Sessions of which a token was written."""
+    """Sessions of which a token was written, or sent in whatever text."""
     return {
         session
         for session, operations in index.sessions.items()
-        if any(name for o in operations for effect in o.effects.values() for name in _tokens(effect.value))
+        if any(o.marked for o in operations)
+        or any(name for o in operations for effect in o.effects.values() for name in _tokens(effect.value))
     }
 
 

@@ -64,11 +64,13 @@ class Looks(NamedTuple):
     Attributes:
         looked: how many responses and messages were searched for what must not be in them.
         sightings: what was found there.
-        unmarked: how many texts and files the page sent in which there is no token.
+        marked: how many texts and files the page sent in which there is a token.
+        unmarked: how many in which there is none.
     """
 
     looked: int
     sightings: list[Sighting]
+    marked: int = 0
     unmarked: int = 0
 
 
@@ -167,6 +169,7 @@ class Recorder:
                 event_ids=list(stages.event_ids),
                 looked=looks.looked,
                 sightings=looks.sightings,
+                marked=looks.marked,
                 unmarked=looks.unmarked,
                 reads=reads,
             )
@@ -197,6 +200,7 @@ class Recorder:
                 event_ids=list(stages.event_ids),
                 looked=looks.looked,
                 sightings=looks.sightings,
+                marked=looks.marked,
                 unmarked=looks.unmarked,
             )
         )

@@ -174,6 +174,7 @@ class SessionWatch:
     __slots__ = (
         "_looked",
         "_loose",
+        "_marked",
         "_number",
         "_own",
         "_registry",
@@ -192,7 +193,7 @@ class SessionWatch:
         self._user = user
         self._own = registry.prefix + b"%d-%d-" % (worker, number)
         self._looked = 0
-        self._unmarked = 0
+        self._marked = self._unmarked = 0
         self._secretive = False
         self._sightings: list[Sighting] = []
         # None of these for most sessions, of which there are thousands.
@@ -295,11 +296,13 @@ class SessionWatch:
         content = text.encode() if isinstance(text, str) else text
         if self._registry.prefix not in content:
             self._unmarked += 1
+        else:
+            self._marked += 1
 
     def take(self) -> Looks:
         """What was looked at since the last call."""
-        looks = Looks(self._looked, self._sightings, self._unmarked)
-        self._looked = self._unmarked = 0
+        looks = Looks(self._looked, self._sightings, self._marked, self._unmarked)
+        self._looked = self._marked = self._unmarked = 0
         self._sightings = []
         return looks
 

@@ -121,7 +121,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         event_ids: Gradio's names of the events that it caused.
         looked: how many responses and messages of the server were searched for what must not be in them.
         sightings: what was found there.
-        unmarked: how many texts and files the page sent in which there is no token: where they show up nobody can tell.
+        marked: how many texts and files the page sent in which there is a token: a canary, which is recognised wherever it shows up.
+        unmarked: how many in which there is none.
         reads: state variable → the value observed.
     """
 
@@ -133,6 +134,7 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
     unmarked: int = 0
     reads: dict[str, Any] = {}
 
@@ -149,6 +151,7 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
     unmarked: int = 0
 
 
@@ -164,6 +167,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
     unmarked: int = 0
 
 
@@ -179,7 +183,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
         intended_ns, user: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, unmarked: see `Ok`.
+        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked: see `Ok`.
     """
 
     worker: str
@@ -198,6 +202,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
     unmarked: int = 0
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}

@@ -24,6 +24,7 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
         ("    name = gr.", "    assistant = gr.State(None)\n    name = gr."),
         ("[name, message], [answer", "[name, message, assistant], [assistant, answer"),
     ],
+    "fault_cached_picture": [('f"{colour}.svg"', 'f"{colour} {name}.svg"')],
     "fault_chain_global": [
         ("    global QUESTION\n    QUESTION = question\n", ""),
         ("def search():", "def search(QUESTION):"),

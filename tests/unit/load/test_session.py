@@ -85,11 +85,16 @@ def test_texts_that_were_sent_without_a_token_are_on_record_however_it_ended(ben
         with contextlib.suppress(SessionRetired), bench.session.operation("send", {}):
             bench.watch.sent(bench.session.token())
             bench.watch.sent("hello")
+            bench.watch.sent(b"")
             if outcome is not None:
                 raise outcome
     records = [msgspec.json.decode(line, type=HistoryRecord) for line in bench.path.read_bytes().splitlines()]
     history = pair({"0": records})
-    assert [(o.outcome, o.unmarked) for o in history.operations] == [("ok", 1), ("fail", 1), ("info", 1)]
+    assert [(o.outcome, o.marked, o.unmarked) for o in history.operations] == [
+        ("ok", 1, 2),
+        ("fail", 1, 2),
+        ("info", 1, 2),
+    ]
     assert history.problems == []
 
 
