@@ -469,7 +469,16 @@ def _shift(operation: Operation, offset_ns: int) -> Operation:
 
 
 # What an operation has of its completion, whatever its outcome.
-_STAGES = ("accepted_ns", "started_ns", "first_output_ns", "event_ids", "looked", "sightings")
+_STAGES = (
+    "accepted_ns",
+    "started_ns",
+    "first_output_ns",
+    "event_ids",
+    "looked",
+    "sightings",
+    "marked",
+    "unmarked",
+)
 
 
 def _join(worker: str, invoke: Invoke, completion: Completion | None, reads: dict[str, Any]) -> Operation:

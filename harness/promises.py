@@ -24,7 +24,7 @@ from harness.records import (
 
 # Models of variables that the app keeps from one operation to the next, those that a workload writes among them, and
 # those that only tie an answer to its own question.
-_WRITTEN = ("counter", "list", "register", "record")
+_WRITTEN = ("counter", "list", "register", "record", "blob")
 _KEPT = (*_WRITTEN, "assigned")
 # Of these, the order in which writes took effect can be seen.
 _ORDERED = ("list",)
@@ -224,6 +224,16 @@ def _session_specific(found: Facts) -> Promise:
             _Decider(check="canary", kind="cross-session-read"),
         ],
     )
+    canary = found.checks.get("canary")
+    if not found.state and decided.standing == "unknown" and canary is not None:
+        # Without a model, what the pages sent is all that can be told apart.
+        if canary.verdict == "pass" and canary.applies:
+            return Promise(
+                name=name, standing="kept", reason=_first(canary.reason), evidence=_evidence([canary])
+            )
+        return msgspec.structs.replace(
+            decided, reason=_capital(_first(canary.reason).removeprefix(_NOT_APPLYING))
+        )
     if found.state and all(v.scope == "everyone" for v in found.state.values()):
         return _unless_broken(decided, "All that the workload reads is declared as shared by everyone.")
     return decided
@@ -291,11 +301,11 @@ def _any_python_object(found: Facts) -> Promise:
     )
 
 
-def _guarantee(name: PromiseName, models: Sequence[str]) -> Callable[[Facts], Promise]:
-    """A session guarantee, which the check of its name decides, for variables of these models."""
+def _guarantee(name: PromiseName, models: Sequence[str], *others: str) -> Callable[[Facts], Promise]:
+    """A session guarantee, which the check of its name decides, and any others, for variables of these models."""
 
     def judged(found: Facts) -> Promise:
-        decided = _decide(name, found, _deciders({name: ()}))
+        decided = _decide(name, found, _deciders(dict.fromkeys((name, *others), ())))
         if found.state and not any(v.model in models for v in found.state.values()):
             return _unless_broken(decided, "The workload reads nothing to which this could happen.")
         return decided
@@ -344,7 +354,7 @@ _JUDGES: dict[PromiseName, Callable[[Facts], Promise]] = {
     "any-python-object": _any_python_object,
     "read-your-writes": _guarantee("read-your-writes", _WRITTEN),
     "monotonic-reads": _guarantee("monotonic-reads", _KEPT),
-    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED),
+    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED, "writes-follow-reads"),
     "no-lost-update": _no_lost_update,
     "memory-returns": _memory_returns,
 }

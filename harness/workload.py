@@ -24,7 +24,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
+from harness import tokens
+from harness.blobs import as_bytes, digest
 from harness.records import ConcurrentUpdates, Effect, Model, Scope, StateVariable
+
+__all__ = [
+    "Page",
+    "Session",
+    "Workload",
+    "action",
+    "answer",
+    "append",
+    "append_only_list",
+    "ask",
+    "assigned",
+    "begin",
+    "blob",
+    "chain",
+    "clear",
+    "counter",
+    "digest",
+    "increment",
+    "offer",
+    "put",
+    "record",
+    "register",
+    "store",
+    "write",
+]
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -33,6 +60,7 @@ _EFFECTS_OF: dict[Model, set[str]] = {
     "list": {"append", "offer", "clear"},
     "register": {"write", "clear"},
     "record": {"put", "clear"},
+    "blob": {"store", "clear"},
     "assigned": set(),
     "answer": {"ask"},
     "chain": {"begin"},
@@ -100,6 +128,15 @@ def record(initial: Mapping[str, Any] | None = None, *, scope: Scope = "session"
     return StateVariable(model="record", initial=dict(initial or {}), scope=scope)
 
 
+def blob(*, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic") -> StateVariable:
+    """Content that is too large for the history, such as a file: what its owner stored last, compared by its digest.
+
+    Contents are unique: put a token into each, or enough that is random. What is read goes into `seen` as
+    `digest(content)`; None stands for nothing. Arguments as of `counter`.
+    """
+    return StateVariable(model="blob", scope=scope, concurrent_updates=concurrent_updates)
+
+
 def assigned(*, scope: Scope = "session") -> StateVariable:
     """A value that the app itself gives to each owner, such as the time when a page was loaded: never another's, never changed."""
     return StateVariable(model="assigned", scope=scope)
@@ -142,6 +179,17 @@ def offer(number: float, element: str) -> Effect:
 def write(value: Any) -> Effect:
     """Effect: replace the value of a register."""
     return Effect(op="write", value=value)
+
+
+def store(content: Any) -> Effect:
+    """Effect: replace a blob.
+
+    Args:
+        content: bytes, a text, or anything that JSON can say; only its digest is recorded, and the tokens in it.
+    """
+    data = as_bytes(content)
+    # The tokens say what a response may show of it, where it is meant for others as well.
+    return Effect(op="store", value=[digest(data), [*dict.fromkeys(tokens.find(data.decode("latin-1")))]])
 
 
 def put(**values: Any) -> Effect:

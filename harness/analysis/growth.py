@@ -329,7 +329,7 @@ def _declare(
         variable = state.get(name)
         if variable is None or variable.scope == "session":
             continue
-        if effect.op in ("append", "offer", "write"):
+        if effect.op in ("append", "offer", "write", "store"):
             declared[name] += 1
         elif effect.op == "put" and isinstance(effect.value, dict):
             declared[name] += len(effect.value)

@@ -8,14 +8,20 @@ else in this room.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from harness.checkers.findings import Found
-from harness.checkers.gaps import LOST_UPDATE, MONOTONIC_READS, MONOTONIC_WRITES, READ_YOUR_WRITES, RESET
+from harness.checkers.gaps import (
+    LOST_UPDATE,
+    MONOTONIC_READS,
+    MONOTONIC_WRITES,
+    READ_YOUR_WRITES,
+    RESET,
+    WRITES_FOLLOW_READS,
+)
 from harness.checkers.index import key
-from harness.checkers.models import accepted, start
-from harness.checkers.own_writes import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT
+from harness.checkers.models import accepted, put_there, start
+from harness.checkers.own_writes import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT, PlainFollowers
 from harness.records import Effect, Invoke, ListDelta, Ok, StateVariable
 
 # What an operation shows of a variable that it does not read.
@@ -199,7 +205,7 @@ class _List(Cell):
         if effect.op == "offer":
             if not accepted(self.variable, effect):
                 return 0
-            self.elements.append(effect.value[1])
+            self.elements.append(put_there(effect))
             return 1
         if effect.op != "clear":
             return None
@@ -229,6 +235,44 @@ class _List(Cell):
         found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", self.pairs - (self.reads - self.empty))
 
 
+class _UserList(_List):
+    """A list that several sessions of one person share."""
+
+    __slots__ = ("followed", "followers")
+
+    def __init__(self, variable: StateVariable, owner: str) -> None:
+        super().__init__(variable, owner)
+        self.followers = PlainFollowers()
+        self.followed = 0
+
+    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+        if not super().take(invoke, ok, effect, shown):
+            return False
+        self._follow(invoke.session, effect, read=shown is not NOTHING)
+        return True
+
+    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+        if not super().take_delta(invoke, ok, effect, delta):
+            return False
+        self._follow(invoke.session, effect, read=True)
+        return True
+
+    def _follow(self, session: str, effect: Effect | None, *, read: bool) -> None:
+        if effect is not None and effect.op == "clear":
+            self.followers.clear()
+        elif effect is not None and accepted(self.variable, effect):
+            self.followers.write(session)
+        if read:
+            self.followed += self.followers.read(session)
+
+    def close(self) -> None:
+        """The person may come back."""
+
+    def settle(self, found: Found) -> None:
+        super().settle(found)
+        found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", self.followed)
+
+
 class _Register(Cell):
     __slots__ = ("live", "value")
 
@@ -243,8 +287,8 @@ class _Register(Cell):
             return False
         value = self.value
         if effect is not None:
-            if effect.op == "write":
-                value = effect.value
+            if effect.op in ("write", "store"):
+                value = put_there(effect)
             elif effect.op == "clear":
                 value = start(self.variable)
                 self.clear()
@@ -368,12 +412,27 @@ class _Reply(Cell):
         return
 
 
-CELLS: dict[str, Callable[[StateVariable, str], Cell]] = {
+_CELLS: dict[str, type[Cell]] = {
     "counter": _Counter,
     "list": _List,
     "register": _Register,
+    "blob": _Register,
     "record": _Record,
     "assigned": _Assigned,
     "answer": _Reply,
     "chain": _Reply,
 }
+# Models of which cells know what an effect does.
+MODELS = frozenset(_CELLS)
+
+
+def cell_of(variable: StateVariable, owner: str) -> Cell | None:
+    """A new owner's cell; None if no owner's own operations tell what it must find.
+
+    That is so where others write as well, where a write may take a while to show, and where the model is the workload's own.
+    """
+    if variable.scope == "everyone" or variable.within_s or variable.model not in MODELS:
+        return None
+    if variable.model == "list" and variable.scope == "user":
+        return _UserList(variable, owner)
+    return _CELLS[variable.model](variable, owner)

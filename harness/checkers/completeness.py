@@ -61,7 +61,7 @@ def check_completeness(
         reading += count * read
     ended_early = bool(found)  # the reason for that is the reason for the rest
     found = [*incomplete_workers(scan, fleet), *found]
-    if not state and not ended_early:
+    if not state and not watched(scan) and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
     elif not ended_early:
         found += _missing_evidence(scan, state)
@@ -86,6 +86,11 @@ def check_completeness(
         reason=f"{evidence['operations']} operations of {evidence['sessions']} sessions were recorded in full.",
         evidence=evidence,
     )
+
+
+def watched(scan: Scan) -> bool:
+    """Whether a token of one session could have been seen by another: two sent some, and responses were searched."""
+    return sum(session.sent for session in scan.sessions.values()) > 1 and scan.looked > 0
 
 
 def incomplete_workers(scan: Scan, fleet: Fleet) -> list[str]:
@@ -142,7 +147,10 @@ def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[st
     """What was not seen, though a verdict of `pass` would say that it was seen and found good."""
     found = []
     loaded = _Phase(scan, LOAD_PHASE)
-    if not loaded.read:
+    if not state:
+        if not scan.looked_under_load:
+            found.append("No response of the load phase was searched for what other sessions had sent.")
+    elif not loaded.read:
         found.append("No operation of the load phase read any state, so nothing was observed under load.")
     else:
         never = sorted(name for name in state if not scan.variables[name].reads)

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from harness.blobs import named
 from harness.checkers.crossings import crossings
+from harness.checkers.models import put_there
 from harness.history import History
 from harness.records import Anomaly, Crossings, Effect, Operation, WitnessOperation
 
@@ -172,11 +174,10 @@ def wrote(operation: Operation, variable: str, name: str = "") -> str:
     if effect.op == "put":
         return f"put {name} = {show(effect.value[name])} into {variable}{acknowledged(operation)}"
     if effect.op in ("append", "offer"):
-        element = effect.value if effect.op == "append" else effect.value[1]
-        return f"appended {show(element)} to {variable}{acknowledged(operation)}"
-    verb = {"write": "wrote", "ask": "asked", "begin": "began with"}[effect.op]
-    place = f" to {variable}" if effect.op == "write" else f" ({variable})"
-    return f"{verb} {show(effect.value)}{place}{acknowledged(operation)}"
+        return f"appended {show(put_there(effect))} to {variable}{acknowledged(operation)}"
+    verb = {"write": "wrote", "store": "stored", "ask": "asked", "begin": "began with"}[effect.op]
+    place = f" to {variable}" if effect.op in ("write", "store") else f" ({variable})"
+    return f"{verb} {show(put_there(effect))}{place}{acknowledged(operation)}"
 
 
 def saw(operation: Operation, variable: str, relevant: list[Any] | None = None) -> str:
@@ -211,6 +212,8 @@ def shorten(value: Any, relevant: list[Any]) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(repr(v) if isinstance(v, str) and "," in v else _text(v) for v in value) + "]"
+    if (blob := named(value)) is not None:
+        return blob
     return value if isinstance(value, str) and value and value.isprintable() else repr(value)
 
 

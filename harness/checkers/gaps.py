@@ -2,8 +2,9 @@
 
     missing in a read              | a later operation had shown it before         | none had
     -------------------------------|-----------------------------------------------|--------------------------------------
-    a later read shows it again    | monotonic-reads                               | read-your-writes; monotonic-writes if
-                                   |                                               | a later write is there meanwhile
+    a later read shows it again    | monotonic-reads; writes-follow-reads, if the  | read-your-writes; monotonic-writes if
+                                   | reader had not seen it, and a write is there  | a later write is there meanwhile
+                                   | of a session that had                         |
     no later read does             | reset, if the state is back where it began;   | lost-update
                                    | lost-update; monotonic-reads, if that is the  |
                                    | last read and nobody looked again             |
@@ -14,7 +15,8 @@ consistent replicated data" (1994).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,7 +27,20 @@ LOST_UPDATE = "lost-update"
 READ_YOUR_WRITES = "read-your-writes"
 MONOTONIC_READS = "monotonic-reads"
 MONOTONIC_WRITES = "monotonic-writes"
+WRITES_FOLLOW_READS = "writes-follow-reads"
 RESET = "reset"
+
+
+class Follower(NamedTuple):
+    """A write of a session that had read another one before.
+
+    Attributes:
+        knowing: the read that had shown it to the session.
+        then: the session's write.
+    """
+
+    knowing: Operation
+    then: Operation
 
 
 class Gap(msgspec.Struct, kw_only=True):
@@ -35,6 +50,7 @@ class Gap(msgspec.Struct, kw_only=True):
         read: the first that does not.
         shown_by: another operation that had shown it before, None if there is none.
         overtaken_by: a later write of the owner that the read does show, None if there is none.
+        follower: what the read does show of a session that had read it before, None if there is nothing.
         back_at_start: the read shows nothing that is older than what `shown_by` had shown.
         again: a later read that shows it, None if there is none.
         looked_again: later reads that do not show it either.
@@ -49,6 +65,7 @@ class Gap(msgspec.Struct, kw_only=True):
     shown_by: Operation | None
     overtaken_by: Operation | None
     back_at_start: bool
+    follower: Follower | None = None
     again: Operation | None = None
     looked_again: int = 0
     name: str = ""
@@ -60,6 +77,8 @@ class Gap(msgspec.Struct, kw_only=True):
     def kind(self) -> str:
         """What the anomaly is called; see the table above."""
         if self.again is not None or self.undecided:
+            if self.follower is not None:
+                return WRITES_FOLLOW_READS
             if self.shown_by is not None:
                 return MONOTONIC_READS
             return MONOTONIC_WRITES if self.overtaken_by is not None else READ_YOUR_WRITES
@@ -100,6 +119,7 @@ class Gaps:
         *,
         overtaken_by: Operation | None,
         oldest_end_ns: float,
+        follower: Callable[[], Follower | None] = lambda: None,
     ) -> None:
         """A read does not show a write.
 
@@ -109,6 +129,7 @@ class Gaps:
             expected: what it had to show.
             overtaken_by: the latest of the owner's writes that it does show and that began after this one, if any.
             oldest_end_ns: when the oldest of the writes that it does show was over; infinite if there is none.
+            follower: finds out what the read shows of a session that had read it before; only asked once.
         """
         gap = self._open.get(id(write))
         if gap is not None:
@@ -120,6 +141,7 @@ class Gaps:
             read=read,
             shown_by=shown_by,
             overtaken_by=overtaken_by,
+            follower=follower() if shown_by is not None else None,
             back_at_start=shown_by is not None and oldest_end_ns > shown_by.invoke_ns,
             name=self._name,
             expected=expected,
@@ -199,6 +221,20 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
         conclusion = (
             f"{expected} was written before a later value was, but the read shows the later one without it, and only "
             f"{_letter(len(witness))} shows it: the writes took effect in another order than they were made."
+        )
+    elif kind == WRITES_FOLLOW_READS:
+        assert gap.follower is not None
+        knowing, then = gap.follower
+        witness = [
+            (gap.write, clause),
+            (knowing, f"read {variable} = {show(knowing.reads[variable], relevant)}"),
+            (then, f"then {wrote(then, variable, gap.name)}"),
+            (gap.read, f"read {variable} = {seen}"),
+            *after,
+        ]
+        conclusion = (
+            f"B had shown {expected} before C had begun, so whoever sees what C wrote must see {expected} before it, but D does "
+            "not, and only E shows it: a write did not follow what its session had read."
         )
     else:
         first = [] if gap.write is gap.shown_by else [(gap.write, clause)]

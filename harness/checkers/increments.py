@@ -27,6 +27,7 @@ class Increments:
     def __init__(self, recorded: Recorded, variable: str) -> None:
         self._variable = variable
         begins, ends, amounts, ids = array("q"), array("q"), array("q"), array("q")
+        completed = array("q")  # however it ended; 0 if it never did
         names, reads = array("l"), []
         known: dict[tuple[str, str, str, str, str], int] = {}
         for worker, pairs in recorded.pairs([]):
@@ -36,6 +37,7 @@ class Increments:
                     continue
                 begins.append(invoke.time_ns)
                 ends.append(done.time_ns if isinstance(done, Ok) else _NEVER)
+                completed.append(0 if done is None else done.time_ns)
                 amounts.append(effect.value)
                 ids.append(invoke.id)
                 who = (worker, invoke.session, invoke.action, invoke.phase, outcome_of(done))
@@ -49,6 +51,7 @@ class Increments:
         self._begins, self._ends, self._amounts, self._ids, self._names = (c[order] for c in columns)
         self._reads = reads
         self._order = order
+        self._completed = np.frombuffer(completed, dtype=completed.typecode)[order]
         self._begun = np.concatenate([[0], np.cumsum(self._amounts)])
         by_end = np.argsort(self._ends, kind="stable")
         self._sorted_ends = self._ends[by_end]
@@ -88,7 +91,7 @@ class Increments:
             phase=phase,
             outcome=outcome,
             invoke_ns=int(self._begins[position]),
-            complete_ns=int(self._ends[position]) if outcome == "ok" else None,
+            complete_ns=int(self._completed[position]) or None,
             effects={self._variable: Effect(op="increment", value=int(self._amounts[position]))},
             reads={} if shown is _NOT_READ else {self._variable: shown},
         )

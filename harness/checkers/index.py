@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import msgspec
-
+from harness.blobs import canonical
 from harness.checkers.increments import Increments
-from harness.checkers.models import accepted, follows
+from harness.checkers.models import accepted, follows, put_there
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Models whose values say by themselves who wrote them.
-NAMED_VALUES = ("list", "register", "record")
+NAMED_VALUES = ("list", "register", "record", "blob")
+# Of these, the ones that hold one value: the last one that was written.
+SINGLE = ("register", "blob")
 # Models of state that the app keeps and that only effects change.
 KEPT = ("counter", *NAMED_VALUES)
-# Whole numbers below this are the same as integers and as floats.
-_EXACT = 2**53
 
 
 def key(value: Any) -> Any:
@@ -36,27 +35,14 @@ def key(value: Any) -> Any:
     """
     if isinstance(value, (str, float)) or type(value) is int:
         return value
-    return msgspec.json.encode(_whole_numbers(value), order="deterministic")
-
-
-def _whole_numbers(value: Any) -> Any:
-    """A JSON value, with every number that is a whole one as an integer."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
-        return int(value)
-    if isinstance(value, (list, tuple)):
-        return [_whole_numbers(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _whole_numbers(element) for name, element in value.items()}
-    return value
+    return canonical(value)
 
 
 def written(effect: Effect) -> list[tuple[str, Any]]:
     """What an effect puts into the state: (key of a record, value); the key is empty for all other models."""
     if effect.op == "put":
         return list(effect.value.items())
-    if effect.op == "offer":
-        return [("", effect.value[1])]
-    return [] if effect.op in ("clear", "increment") else [("", effect.value)]
+    return [] if effect.op in ("clear", "increment") else [("", put_there(effect))]
 
 
 class Ledger:
@@ -318,7 +304,7 @@ class Index:
                 if variable not in state:
                     continue
                 if not accepted(state[variable], effect):
-                    self.refused[variable][key(effect.value[1])] = operation
+                    self.refused[variable][key(put_there(effect))] = operation
                     continue
                 ledger = self.ledger(variable, operation.session)
                 ledger.writes.append(operation)

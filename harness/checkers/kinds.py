@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.checkers.completeness import watched
 from harness.checkers.counts import examine_counts
 from harness.checkers.findings import Found
 from harness.checkers.foreign import examine_values, exposed
@@ -36,6 +37,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         name: its standard name.
         models: those to whose variables it can happen.
         shared: whether it can happen to what everyone shares.
+        own: whether it can happen to what is a session's own.
         evidence: what must have been counted, or nothing could be seen.
         failed: what happened, after "In 3 of 20 sessions".
         passed: what did not, after "In none of 500 …".
@@ -46,6 +48,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     models: tuple[Model, ...]
     shared: bool = True
+    own: bool = True
     evidence: str
     failed: str
     passed: str
@@ -57,7 +60,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         concerned = [
             variable
             for variable, model in index.state.items()
-            if model.model in self.models and (self.shared or model.scope != "everyone")
+            if model.model in self.models
+            and (self.shared or model.scope != "everyone")
+            and (self.own or model.scope != "session")
         ]
         found = examine(index)
         findings = found.of(self.name)
@@ -71,7 +76,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         elif unexplained := found.unexplained.get(self.name, 0):
             verdict = "unknown"
             reason = f"{unexplained} times it looked as if {self.failed}; operations of which there is no record may have caused that."
-        elif not concerned and index.state:
+        elif not concerned and (index.state or watched(index.scan)):
             applies = False
             reason = "Does not apply: no declared variable is one to which this could happen."
         elif not number:
@@ -107,7 +112,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-_STATE: tuple[Model, ...] = ("counter", "list", "register", "record")
+_STATE: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
 
 KINDS = (
     Kind(
@@ -162,6 +167,15 @@ KINDS = (
         failed="writes took effect in another order than they were made",
         passed="pairs of writes that were seen together was the order another than that in which they were made",
         unseen="No read showed two writes of its owner.",
+    ),
+    Kind(
+        name="writes-follow-reads",
+        models=("list",),
+        own=False,
+        evidence="writes_shown_that_followed_a_read",
+        failed="a write was seen without what its session had read before it",
+        passed="writes seen, of sessions that had read what others wrote, was one there without that, or before it",
+        unseen="No read showed a write of a session that had read others' before.",
     ),
     Kind(
         name="duplicate-effect",

@@ -36,12 +36,19 @@ def step(variable: StateVariable, state: Any, effect: Effect) -> Any:
     if effect.op == "append":
         return [*state, effect.value]
     if effect.op == "offer":
-        return [*state, effect.value[1]] if accepted(variable, effect) else state
+        return [*state, put_there(effect)] if accepted(variable, effect) else state
     if effect.op == "put":
         return {**state, **effect.value}
     if effect.op == "clear":
         return start(variable)
-    return effect.value  # written, asked, or begun with
+    return put_there(effect)  # written, stored, asked, or begun with
+
+
+def put_there(effect: Effect) -> Any:
+    """The one value that an effect adds to a list, or puts in the place of another; of a `put` all of them, by key."""
+    if effect.op == "offer":
+        return effect.value[1]
+    return effect.value[0] if effect.op == "store" else effect.value
 
 
 def accepted(variable: StateVariable, effect: Effect) -> bool:

@@ -9,21 +9,25 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from harness.checkers.findings import Found, involved, show, wrote
+from harness.checkers.following import Following, Overtaken, report_overtaken
 from harness.checkers.gaps import (
     LOST_UPDATE,
     MONOTONIC_READS,
     MONOTONIC_WRITES,
     READ_YOUR_WRITES,
     RESET,
+    WRITES_FOLLOW_READS,
+    Follower,
     Gap,
     Gaps,
     report_all,
 )
-from harness.checkers.index import NAMED_VALUES, Index, Ledger, key, written
-from harness.checkers.models import accepted
+from harness.checkers.index import NAMED_VALUES, SINGLE, Index, Ledger, key, written
+from harness.checkers.models import accepted, put_there
 from harness.checkers.timing import end_of
 from harness.records import Operation
 
@@ -63,19 +67,23 @@ def count_plain(ledger: Ledger, found: Found) -> None:
         return
     # What is there, what of it an earlier read had shown, and whether anything was cleared.
     live, persisted, cleared = 0, False, False
-    reads = pairs = after_clear = seen_before = shown = in_order = 0
+    reads = pairs = after_clear = seen_before = shown = in_order = followed = 0
+    followers = PlainFollowers()
     for operation in ledger.operations:
         effect = operation.effects.get(variable)
         own = 0
         if effect is not None and effect.op == "clear":
-            live, persisted, cleared = int(model == "register"), False, True
+            live, persisted, cleared = int(model in SINGLE), False, True
             own = live
+            followers.clear()
         elif effect is not None and accepted(ledger.model, effect):
             own = int(effect.value) if model == "counter" else 1
-            live = 1 if model == "register" else live + own
+            live = 1 if model in SINGLE else live + own
+            followers.write(operation.session)
         if variable not in operation.reads:
             continue
         reads += 1
+        followed += followers.read(operation.session)
         pairs += live
         after_clear += cleared
         if model == "counter":
@@ -90,10 +98,38 @@ def count_plain(ledger: Ledger, found: Found) -> None:
     count_pairs(found, pairs)
     found.count(RESET, _SEEN_BEFORE, seen_before)
     found.count(MONOTONIC_READS, "pairs_of_reads", max(0, reads - 1))
-    if model != "register":
+    if model not in SINGLE:
         found.count(DUPLICATE_EFFECT, "own_values_shown", shown)
     if model == "list":
         found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", in_order)
+        if ledger.model.scope != "session":
+            found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", followed)
+
+
+class PlainFollowers:
+    """Counts the elements of a list whose session had read others' before, where everything happens one after the other."""
+
+    def __init__(self) -> None:
+        # Sessions of which an element is there, those that have seen another's, and how many elements are theirs.
+        self._there: set[str] = set()
+        self._knowing: set[str] = set()
+        self._followers = 0
+
+    def clear(self) -> None:
+        """The list is as a new owner finds it."""
+        self._there.clear()
+        self._followers = 0
+
+    def write(self, session: str) -> None:
+        """A session added an element."""
+        self._there.add(session)
+        self._followers += session in self._knowing
+
+    def read(self, session: str) -> int:
+        """How many of the elements that a read shows are such."""
+        if len(self._there) > (session in self._there):
+            self._knowing.add(session)
+        return self._followers
 
 
 def _count_plain_record(ledger: Ledger, found: Found) -> None:
@@ -149,6 +185,9 @@ class _List:
         self._ledger = ledger
         self._found = found
         self._gaps = Gaps()
+        # What is a session's own, nobody else can have read.
+        shared = ledger.model.scope != "session"
+        self._following = Following(index, variable, ledger) if shared else None
 
     def examine(self) -> None:
         """Look at the reads in order of completion."""
@@ -203,21 +242,36 @@ class _List:
         )
 
     def _order(self, read: Operation, shown: dict[int, Operation]) -> None:
-        """Appends that were made one after another must stand in that order."""
-        if len(shown) < 2:
+        """Appends that were made one after another must stand in that order; a session's also after what it had read."""
+        overtaken = self._following.overtaken(read, self._found) if self._following is not None else None
+        if not shown:
             return
-        self._found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", len(shown) - 1)
-        # Of the writes that come first in the list, those that were made last: of all on a clock, and of each session.
+        if len(shown) > 1:
+            self._found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", len(shown) - 1)
+        # Of the writes that come first in the list, those that were made last: of each session, and of all on a clock.
         latest: dict[Any, Operation] = {}
+        crossed: tuple[Operation, Operation] | None = None
         for write in shown.values():
             line = self._index.clocks.line(write)
-            for place in (line, (line, write.session)):
+            for place in ((line, write.session), line):
                 other = latest.get(place)
                 if other is None or write.invoke_ns > other.invoke_ns:
                     latest[place] = write
                 elif self._in_order(write, other):
-                    self._report_order(write, other, read)
-                    return
+                    if write.session == other.session:
+                        self._report_order(write, other, read)
+                        return
+                    crossed = crossed or (write, other)
+        if overtaken is not None:
+            self._overtaken(overtaken, read)
+        elif crossed is not None:
+            self._report_order(*crossed, read)
+
+    def _overtaken(self, overtaken: Overtaken, read: Operation) -> None:
+        if overtaken.missing and self._ledger.doubtful:
+            self._found.leave_open(overtaken.kind)
+        else:
+            report_overtaken(self._variable, overtaken, read, self._found)
 
     def _in_order(self, one: Operation, other: Operation) -> bool:
         """Whether one write had to take effect before the other.
@@ -288,10 +342,14 @@ class _List:
                 _element(write, self._variable),
                 overtaken_by=newest if overtaken else None,
                 oldest_end_ns=oldest_end_ns if ledger.one_clock or oldest_end_ns == math.inf else -math.inf,
+                follower=partial(self._follower, write, read),
             )
         count_pairs(self._found, required)
         if required and shown:
             self._found.count(RESET, _SEEN_BEFORE, int(bool(shown.keys() - {id(read)})))
+
+    def _follower(self, write: Operation, read: Operation) -> Follower | None:
+        return self._following.follower(write, read) if self._following is not None else None
 
     def _vanished(self, earlier: Operation, read: Operation, shown: dict[int, Operation]) -> None:
         """What an earlier read had shown must still be there, acknowledged or not, unless it may have been cleared."""
@@ -329,13 +387,13 @@ class _Values(NamedTuple):
 
 def _cells(ledger: Ledger) -> list[_Values]:
     variable, initial = ledger.variable, ledger.model.initial
-    if ledger.model.model == "register":
+    if ledger.model.model in SINGLE:
         return [
             _Values(
                 "",
                 initial,
                 [
-                    (w, initial if (e := w.effects[variable]).op == "clear" else e.value)
+                    (w, initial if (e := w.effects[variable]).op == "clear" else put_there(e))
                     for w in ledger.writes
                 ],
                 [(r, r.reads[variable]) for r in ledger.reads],
@@ -548,8 +606,7 @@ def report_went_back(
 
 
 def _element(write: Operation, variable: str) -> Any:
-    effect = write.effects[variable]
-    return effect.value[1] if effect.op == "offer" else effect.value
+    return put_there(write.effects[variable])
 
 
 def _until(read: Operation) -> float:

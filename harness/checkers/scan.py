@@ -14,13 +14,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness import tokens
-from harness.checkers.cells import CELLS, NOTHING, Cell
+from harness.checkers.cells import MODELS, NOTHING, Cell, cell_of
 from harness.checkers.findings import Found
 from harness.checkers.foreign import GARBAGE_READ, RESURRECTED_STATE
 from harness.checkers.index import key, owner_of, written
 from harness.checkers.replies import MISDELIVERED_RESPONSE, NON_ATOMIC_CHAIN
 from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
-from harness.records import LOAD_PHASE, Effect, Error, Invoke, ListDelta, Ok, Sighting, StateVariable
+from harness.records import (
+    LOAD_PHASE,
+    TAB_ACTIONS,
+    Effect,
+    Error,
+    Invoke,
+    ListDelta,
+    Ok,
+    Sighting,
+    StateVariable,
+)
 
 # With more than this share of all sessions to be looked at closely, all are: to search for those that wrote what the others saw
 # would cost more than it saves.
@@ -40,12 +50,13 @@ class SessionFacts:
         phase: of its last operation.
         acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
         looked: whether any response to it was searched for what must not be in it.
-        marked: whether it wrote a token.
+        marked: whether it wrote a token, or sent one in whatever text.
+        sent: whether it sent one.
         wrote, read: whether an operation with an effect was acknowledged, and whether one read a declared variable.
     """
 
     __slots__ = (
-        "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "user", "worker", "wrote",
+        "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "sent", "user", "worker", "wrote",
     )  # fmt: skip
 
     def __init__(self, worker: str, invoke: Invoke) -> None:
@@ -58,7 +69,7 @@ class SessionFacts:
         self.phase = ""
         self.acknowledged: dict[str, int] = {}
         self.acknowledged_reads: dict[str, int] = {}
-        self.looked = self.marked = self.wrote = self.read = False
+        self.looked = self.marked = self.sent = self.wrote = self.read = False
 
     def close(self) -> None:
         """Its page was closed: what it would have had to find next need not be remembered."""
@@ -219,6 +230,9 @@ class Scan:
         cut_off: of these, those of which an operation ended with a time-out or a lost connection.
         broken: what the workload itself raised, for each operation that it ended.
         looked: how many responses were searched.
+        looked_under_load: whether any was in the load phase; of a workload without state.
+        marked: how many texts and files were sent with a token in them.
+        unmarked: action → how many were sent without one.
         started_ns: the first invoke, 0 if there is none.
         counted_apart: counters of which `closer` has not given all increments.
     """
@@ -235,6 +249,9 @@ class Scan:
         self.cut_off: set[str] = set()
         self.broken: list[str] = []
         self.looked = 0
+        self.looked_under_load = False
+        self.marked = 0
+        self.unmarked: Counter[str] = Counter()
         self.counted_apart: frozenset[str] = frozenset()
         self.damaged = set(recorded.damaged)
         # Records that are missing, and clocks that cannot be compared, make everything uncertain.
@@ -266,7 +283,8 @@ class Scan:
     def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
         """Take note of all operations of a worker. What is done here is done a million times."""
         sessions = self.sessions
-        looked = 0
+        looked = marked = 0
+        bare = not self.variables
         for invoke, done in pairs:
             session = sessions.get(invoke.session)
             if session is None:
@@ -297,6 +315,13 @@ class Scan:
             if done.looked:
                 looked += done.looked
                 session.looked = True
+                if bare and phase == LOAD_PHASE and invoke.action not in TAB_ACTIONS:
+                    self.looked_under_load = True
+            if done.marked:
+                marked += done.marked
+                session.sent = session.marked = True
+            if done.unmarked:
+                self.unmarked[invoke.action] += done.unmarked
             if done.sightings:
                 self._saw(session, done.sightings)
             reads, deltas = done.reads, done.deltas
@@ -331,6 +356,7 @@ class Scan:
             if effects:
                 session.wrote = True
         self.looked += looked
+        self.marked += marked
 
     def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
         """An operation that ended well, and of whose variables more must be known than what their owner finds.
@@ -379,7 +405,11 @@ class Scan:
         if done is not None and not isinstance(done, Ok):
             error = done.error
             self.looked += done.looked
+            self.marked += done.marked
+            self.unmarked[invoke.action] += done.unmarked
             session.looked = session.looked or done.looked > 0
+            session.sent = session.sent or done.marked > 0
+            session.marked = session.marked or done.marked > 0
             if done.sightings:
                 self._saw(session, done.sightings)
         self.outcomes[invoke.phase, invoke.action, outcome, False] += 1
@@ -417,13 +447,10 @@ class Scan:
         owner = owner_of(facts.model, session.id, session.user)
         cell = facts.cells.get(owner)
         if cell is None:
-            make = None if self._closely else CELLS.get(facts.model.model)
-            # Where a write may take a while to show, or others write as well, no owner's own operations tell what it must find.
-            if make is None or facts.model.scope == "everyone" or facts.model.within_s:
+            cell = None if self._closely else cell_of(facts.model, owner)
+            if cell is None:
                 cell = _Open(facts.model, owner, facts.seen)
-                self._everybody = self._everybody or facts.model.model not in CELLS
-            else:
-                cell = make(facts.model, owner)
+                self._everybody = self._everybody or facts.model.model not in MODELS
             facts.cells[owner] = cell
         if isinstance(cell, _Open):
             self._closer.add(session.id)

@@ -74,6 +74,7 @@ class Canary:
             )
         else:
             reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was a token that is another session's alone."
+            reason += _told_of_unmarked(index.scan.unmarked)
         return Check(
             name=self.name,
             verdict=verdict,
@@ -83,6 +84,8 @@ class Canary:
                 "sessions_searched": _searched(index),
                 "sessions_writing_tokens": marked,
                 "seen_and_shared": shared,
+                "texts_with_a_token": index.scan.marked,
+                "texts_without_a_token": index.scan.unmarked.total(),
             },
             anomalies=[*crossed.anomalies(), *returned.anomalies()],
             anomalies_total=total,
@@ -150,6 +153,22 @@ class VisibleState:
 SIGHTINGS = (Canary(), VisibleState())
 
 Writes = list[tuple[Operation, str]]
+
+
+def _told_of_unmarked(actions: Counter[str]) -> str:
+    """What nobody could have recognised, as a sentence; empty if every text that was sent had a token in it.
+
+    Args:
+        actions: action → texts that it sent without one.
+    """
+    unmarked = actions.total()
+    if not unmarked:
+        return ""
+    names = ", ".join(name for name, number in actions.most_common(3) if number)
+    texts = "1 text was" if unmarked == 1 else f"{unmarked:,} texts were"
+    return (
+        f" But {texts} sent without a token in it ({names}): whether anybody else saw those, nobody can tell."
+    )
 
 
 def _may_be_seen(index: Index, wrote: Writes, *, same_person: bool) -> bool:

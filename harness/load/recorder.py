@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from harness.differences import Shortener
 from harness.errors import StorageError
@@ -57,9 +57,25 @@ class _NoStages:
 
 
 NO_STAGES: Stages = _NoStages()
-# How many responses were searched for what must not be in them, and what was found there.
-Looks = tuple[int, list[Sighting]]
-NO_LOOKS: Looks = (0, [])
+
+
+class Looks(NamedTuple):
+    """What was looked at during an operation.
+
+    Attributes:
+        looked: how many responses and messages were searched for what must not be in them.
+        sightings: what was found there.
+        marked: how many texts and files the page sent in which there is a token.
+        unmarked: how many in which there is none.
+    """
+
+    looked: int
+    sightings: list[Sighting]
+    marked: int = 0
+    unmarked: int = 0
+
+
+NO_LOOKS = Looks(0, [])
 
 
 class Recorder:
@@ -156,8 +172,10 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks[0],
-                sightings=looks[1],
+                looked=looks.looked,
+                sightings=looks.sightings,
+                marked=looks.marked,
+                unmarked=looks.unmarked,
                 reads=whole,
                 deltas=deltas,
             )
@@ -186,8 +204,10 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks[0],
-                sightings=looks[1],
+                looked=looks.looked,
+                sightings=looks.sightings,
+                marked=looks.marked,
+                unmarked=looks.unmarked,
             )
         )
         self.operations += 1

@@ -1,7 +1,9 @@
 """What no response of the server may hold: tokens of other sessions, and secrets. Looks for both in raw bytes.
 
 Nearly all responses hold neither, so that the usual look is a few searches for fixed bytes. Base64 is no hiding place: a
-text within it shows as one of three fixed strings, by where it begins among the groups of three bytes.
+text within it shows as one of three fixed strings, by where it begins among the groups of three bytes. Neither are the
+escapes of URLs, HTML and JSON: in all of them, the hyphen of a token becomes one of two numbers. Files are looked into by
+`harness.load.documents`.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ import binascii
 import html
 import json
 import re
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from harness import tokens
+from harness.load import documents
+from harness.load.recorder import Looks
 from harness.page.watching import Finding, Kind
 from harness.records import Effect, Scope, Sighting, StateVariable
 
@@ -34,16 +37,26 @@ _OTHERS_SECRETS = 16
 _MAX_OWNERS = 200_000
 _MAX_TOLD = 512
 _MAX_HITS = 1000
-_MAX_PICTURE_BYTES = 8_000_000
-_MAX_TEXT_BYTES = 1_000_000
+_MAX_FILE_BYTES = 8_000_000
+# An archive in an archive is looked into, and no deeper.
+_MAX_DEPTH = 2
 # Longer than any token.
 _TOKEN_LENGTH = 64
+# Nor is any token that is escaped once, whatever is escaped of it.
+_JOINT = 200
 _MAX_JOINT = 1000
 
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_IN_BASE64 = b"iVBORw0KGgo"
+_DATA_URL = b";base64,"
+# A hyphen in a URL, in JSON or in HTML, once or twice over.
+_HYPHEN = re.compile(rb"%(?:25)*2[dD]|\\+(?:u00|x)2[dD]|&(?:amp;)*#(?:[xX]0*2[dD]|0*45);")
+_HYPHEN_HINTS = (b"2d", b"2D", b"45;")
+_ESCAPED_RUN = re.compile(rb"[\w%&#;\\-]*")
+_JSON_ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
+# Longer than any token of which every character is escaped.
+_ESCAPED_LENGTH = 480
 
 
 class _Secret(NamedTuple):
@@ -72,7 +85,8 @@ class Registry:
         prefix: how all tokens of the run begin.
         token: what they look like.
         cores: see `_cores`, of the prefix.
-        encoded: what stands in base64 that may hold a token, in a text or in a picture.
+        encoded: what stands in base64 that may hold a token, in a text or in a file.
+        wide: codecs with two bytes for each character, each with the prefix in it.
         loose: secrets that no token leads to, the latest.
         has_secrets: whether any were declared.
         longest: length of the longest text that is looked for, in characters.
@@ -86,7 +100,8 @@ class Registry:
         self.prefix = f"t-{run_tag}-".encode()
         self.token = re.compile(re.escape(self.prefix) + rb"\d+-\d+-\d+-[0-9a-f]{4}")
         self.cores = tuple(_cores(self.prefix))
-        self.encoded = (*(core for core, _ in self.cores), _PNG_IN_BASE64)
+        self.encoded = (*(core for core, _ in self.cores), _PNG_IN_BASE64, _DATA_URL)
+        self.wide = tuple((codec, self.prefix.decode().encode(codec)) for codec in ("utf-16-le", "utf-16-be"))
         self._scopes: dict[str, Scope] = {
             name: variable.scope for name, variable in (state or {}).items() if variable.scope != "session"
         }
@@ -96,7 +111,7 @@ class Registry:
         self._by_token: dict[str, list[_Secret]] = {}
         self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
         self.has_secrets = False
-        self.longest = _TOKEN_LENGTH
+        self.longest = _JOINT
 
     def worker_prefix(self, worker: int) -> str:
         """How all tokens of a worker begin."""
@@ -159,12 +174,14 @@ class SessionWatch:
     __slots__ = (
         "_looked",
         "_loose",
+        "_marked",
         "_number",
         "_own",
         "_registry",
         "_secretive",
         "_sightings",
         "_told",
+        "_unmarked",
         "_user",
         "_worker",
     )
@@ -176,6 +193,7 @@ class SessionWatch:
         self._user = user
         self._own = registry.prefix + b"%d-%d-" % (worker, number)
         self._looked = 0
+        self._marked = self._unmarked = 0
         self._secretive = False
         self._sightings: list[Sighting] = []
         # None of these for most sessions, of which there are thousands.
@@ -214,28 +232,45 @@ class SessionWatch:
 
     def search(self, content: bytes) -> Sequence[Finding]:
         """Search a part of a response that has been looked at."""
-        registry = self._registry
         found: dict[tuple[Kind, str], Finding] = {}
+        self._search(content, None, found, _MAX_DEPTH)
+        return list(found.values()) if found else ()
+
+    def _search(
+        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+    ) -> None:
+        """Search some content.
+
+        Args:
+            content: a response, or what it holds in another form.
+            literal: how it looks in the response, None if as it is.
+            found: what has been found is added to it.
+            depth: how many times it may be unpacked.
+        """
+        registry = self._registry
         if registry.prefix in content and (
             # With nobody else's token in it, there is nothing to be read.
             self._secretive or content.count(registry.prefix) != content.count(self._own)
         ):
-            self._judge(content, content, None, found)
+            self._judge(content, content, literal, found)
         for needle in registry.encoded:
             if needle in content:
-                self._decode(content, found)
+                self._decode(content, literal, found, depth)
                 break
-        if content.startswith(_PNG):
-            texts = _texts(content)
-            self._judge(texts, texts, None, found)
+        if b"\\" in content or b"%" in content or b"&" in content:  # a single byte is found at no cost
+            for hint in _HYPHEN_HINTS:
+                if hint in content:
+                    self._unescape(content, literal, found)
+                    break
+        if depth and documents.is_document(content):
+            self._unpack(content, literal, found, depth)
         if registry.loose:
             for secret in registry.loose:
                 if secret.plain in content:
-                    found["secret", secret.text] = Finding("secret", secret.text, secret.text)
+                    found["secret", secret.text] = Finding("secret", secret.text, literal or secret.text)
             for secret in self._loose or ():
                 if any(form in content for form in secret.forms):
-                    found["secret", secret.text] = Finding("secret", secret.text, secret.text)
-        return list(found.values()) if found else ()
+                    found["secret", secret.text] = Finding("secret", secret.text, literal or secret.text)
 
     def saw(self, kind: Kind, value: str, where: str) -> None:
         """Something was seen that must not be there.
@@ -256,11 +291,20 @@ class SessionWatch:
         if len(self._sightings) < room and sighting not in self._sightings:
             self._sightings.append(sighting)
 
-    def take(self) -> tuple[int, list[Sighting]]:
-        """How many responses were searched since the last call, and what was seen in them."""
-        looked, self._looked = self._looked, 0
-        sightings, self._sightings = self._sightings, []
-        return looked, sightings
+    def sent(self, text: str | bytes) -> None:
+        """The page is about to send a text, or a file: without a token, nobody could tell where else it shows up."""
+        content = text.encode() if isinstance(text, str) else text
+        if self._registry.prefix not in content:
+            self._unmarked += 1
+        else:
+            self._marked += 1
+
+    def take(self) -> Looks:
+        """What was looked at since the last call."""
+        looks = Looks(self._looked, self._sightings, self._marked, self._unmarked)
+        self._looked = self._marked = self._unmarked = 0
+        self._sightings = []
+        return looks
 
     def _judge(
         self, text: bytes, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]
@@ -285,15 +329,49 @@ class SessionWatch:
             if not own and not self._registry.may_see(self._user, value):
                 found.setdefault(("foreign-token", value), Finding("foreign-token", value, literal or value))
 
-    def _decode(self, content: bytes, found: dict[tuple[Kind, str], Finding]) -> None:
+    def _decode(
+        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+    ) -> None:
         """Look into what is written in base64."""
         for core, skipped in self._registry.cores:
             for at in _places(content, core):
                 begin = max(0, at - skipped)
-                self._judge(_decoded(content[begin : begin + 128]), content, _literal(content, at), found)
-        for at in _places(content, _PNG_IN_BASE64):
-            texts = _texts(_decoded(content[at : at + _MAX_PICTURE_BYTES]))
-            self._judge(texts, texts, _literal(content, at), found)
+                text = _decoded(content[begin : begin + 128])
+                self._judge(text, content, literal or _literal(content, at), found)
+        if not depth:
+            return
+        files = {at + len(_DATA_URL) for at in _places(content, _DATA_URL)} | {
+            *_places(content, _PNG_IN_BASE64)
+        }
+        for at in sorted(files):
+            file = _decoded(content[at : at + _MAX_FILE_BYTES])
+            self._search(file, literal or _literal(content, at), found, depth - 1)
+
+    def _unescape(self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]) -> None:
+        """Look into what is written in the escapes of URLs, HTML or JSON."""
+        done = 0
+        for number, hyphen in enumerate(_HYPHEN.finditer(content)):
+            if number == _MAX_HITS:
+                return
+            if hyphen.start() < done:
+                continue
+            done = hyphen.start() + _ESCAPED_LENGTH
+            text = _unescaped(content[max(0, hyphen.start() - _ESCAPED_LENGTH) : done + _ESCAPED_LENGTH])
+            if self._registry.prefix in text:
+                run = _ESCAPED_RUN.match(content, hyphen.start(), hyphen.start() + 24)
+                assert run is not None  # it matches nothing, too
+                self._judge(text, text, literal or run.group().decode(), found)
+
+    def _unpack(
+        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+    ) -> None:
+        """Look into a file: at what it has packed, and at texts with two bytes for each character."""
+        for part in documents.parts(content):
+            self._search(part, literal, found, depth - 1)
+        for codec, prefix in self._registry.wide:
+            for at in _places(content, prefix):
+                text = content[at : at + 2 * _TOKEN_LENGTH].decode(codec, "replace").encode()
+                self._judge(text, text, literal, found)
 
 
 def _literal(content: bytes, at: int) -> str:
@@ -316,6 +394,17 @@ def _places(content: bytes, needle: bytes) -> Iterator[int]:
 
 
 # --- encodings ---
+
+
+def _unescaped(text: bytes) -> bytes:
+    """What stands in the escapes of URLs, HTML and JSON, as often as they were applied."""
+    for _ in range(4):
+        before = text
+        text = _JSON_ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), unquote_to_bytes(text))
+        text = html.unescape(text.decode("latin-1")).encode("latin-1", "replace")
+        if text == before:
+            break
+    return text
 
 
 def _forms(text: str) -> Iterator[bytes]:
@@ -360,29 +449,4 @@ def _decoded(content: bytes) -> bytes:
     try:
         return base64.b64decode(text + b"=" * (-len(text) % 4))
     except binascii.Error:
-        return b""
-
-
-def _texts(picture: bytes) -> bytes:
-    """The compressed text that a PNG file carries along (zTXt, iTXt); what is not compressed can be read as it is."""
-    texts = []
-    at = len(_PNG)
-    while at + 12 <= len(picture):
-        length, kind = int.from_bytes(picture[at : at + 4], "big"), picture[at + 4 : at + 8]
-        data = picture[at + 8 : at + 8 + length]
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
-            texts.append(data)
-            _, _, rest = data.partition(b"\0")
-            if kind == b"zTXt":
-                texts.append(_inflated(rest[1:]))
-            elif kind == b"iTXt" and rest[:1] == b"\1":
-                texts.append(_inflated(rest[2:].split(b"\0", 2)[-1]))
-        at += 12 + length
-    return b"\n".join(texts)
-
-
-def _inflated(data: bytes) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(data, _MAX_TEXT_BYTES)
-    except zlib.error:
         return b""

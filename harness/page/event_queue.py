@@ -17,6 +17,7 @@ import msgspec
 from geventhttpclient.response import HTTPParseError
 
 from harness.page import diffs
+from harness.page.files import MARKS as FILE_MARKS
 from harness.page.outcomes import OperationFailed, OperationUnknown
 from harness.page.transport import EventStream, Transport
 from harness.page.watching import Lookout
@@ -34,6 +35,7 @@ class Event:
         accepted_ns, started_ns, first_output_ns, completed_ns: monotonic nanoseconds: the server had queued it, had
             started to work on it, its first partial output and its end had arrived; None for what did not happen.
         cancelled: nobody wants to hear of it any more.
+        files: there is a file in what it brought.
         context: what its owner wants to remember with it.
     """
 
@@ -43,6 +45,7 @@ class Event:
         "cancelled",
         "completed_ns",
         "context",
+        "files",
         "first_output_ns",
         "fn_index",
         "id",
@@ -60,6 +63,7 @@ class Event:
         self.first_output_ns: int | None = None
         self.completed_ns: int | None = None
         self.cancelled = False
+        self.files = False
         self._partial: list[Any] | None = None
 
     def undiffed(self, data: list[Any], lookout: Lookout) -> list[Any]:
@@ -315,6 +319,8 @@ class EventQueue:
     def _digest(self, event: Event, arrived_ns: int, line: bytes, message: dict[str, Any]) -> None:
         self._heard += 1
         kind = message["msg"]
+        if not event.files:
+            event.files = FILE_MARKS[0] in line or FILE_MARKS[1] in line
         self._lookout.message(event.fn_index, line, message)
         if kind == "process_starts":
             event.started_ns = arrived_ns

@@ -16,18 +16,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import gevent
 import msgspec
 from gradio_client.client import Endpoint
 from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 
+from harness.page import files
 from harness.page.blueprint import Component
 from harness.page.event_queue import EventQueue
 from harness.page.heartbeat import Heartbeat
 from harness.page.outcomes import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
-from harness.page.protocol import Protocol, fetch, protocol_of
+from harness.page.protocol import Protocol, fetch, protocol_of, there
 from harness.page.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
 from harness.page.transport import Transport
 from harness.page.watching import NOBODY, Lookout, Watcher, state_described, state_held
@@ -35,6 +35,12 @@ from harness.page.watching import NOBODY, Lookout, Watcher, state_described, sta
 Act = Callable[[Tab, Activity], None]
 
 _log = logging.getLogger("gradsoak.page")
+# Of how many files a page remembers which component they belong to, and that they were fetched.
+_REMEMBERED_FILES = 256
+# Components in which a person enters no text of their own.
+_CHOSEN = frozenset(
+    {"checkbox", "checkboxgroup", "colorpicker", "datetime", "dropdown", "number", "radio", "slider"}
+)
 
 
 class Timing(msgspec.Struct):
@@ -201,6 +207,9 @@ class GradioPage(Timed):
         self._tab: Tab | None = None
         self._heartbeat: Heartbeat | None = None
         self._session_hash = ""
+        # Paths of files that components have shown or offered, the latest, and of those that were fetched; most pages have none.
+        self._offered: dict[str, list[Component]] | None = None
+        self._fetched: set[str] | None = None
 
     # --- the tab itself ---
 
@@ -253,6 +262,7 @@ class GradioPage(Timed):
             storage=self._browser.storage,
             notice=self._notice,
             lookout=self._lookout,
+            show=self._show,
         )
         if protocol.wants_heartbeat:
             status, socket = self._transport.lasting_stream(f"{prefix}heartbeat/{self._session_hash}")
@@ -334,6 +344,7 @@ class GradioPage(Timed):
             PageMisuse: no such component, or more than one.
         """
         component = self._usable(name, "change")
+        self._sends(value, component.type)
 
         def act(tab: Tab, activity: Activity) -> None:
             tab.enter(component, value, activity)
@@ -441,17 +452,17 @@ class GradioPage(Timed):
 
         Args:
             file: the component's value, or the `url` in it.
+
+        Raises:
+            OperationFailed, OperationUnknown: it could not be fetched.
         """
-        url = (
-            file
-            if isinstance(file, str)
-            else file.get("url") or f"{self._prefix()}file={quote(file['path'])}"
-        )
-        parts = urlsplit(url)
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        root = urlsplit(self._url).path.rstrip("/") + "/"
-        content = fetch(self._transport, path.removeprefix(root).lstrip("/"))
-        self.span.extend(Timing(completed_ns=time.monotonic_ns()))
+        address = file if isinstance(file, str) else files.address_of(file, self._prefix())
+        path = files.path_below(self._url, address)
+        status, content, name = self._transport.get_file(path)
+        done_ns = time.monotonic_ns()
+        self._lookout.file(path, name, content, (self._offered or {}).get(path, ()))
+        there(path, status, content)
+        self.span.extend(Timing(completed_ns=done_ns))
         return content
 
     # --- what an API client does ---
@@ -538,6 +549,7 @@ class GradioPage(Timed):
         return Pending(self, activity, greenlet, may_fail)
 
     def _conclude(self, activity: Activity, may_fail: bool) -> Activity:
+        self._show(activity)
         if activity.failures and not may_fail:
             raise activity.failures[0]
         return activity
@@ -552,6 +564,43 @@ class GradioPage(Timed):
                 event_ids=activity.event_ids,
             )
         )
+
+    def _show(self, activity: Activity) -> None:
+        """Fetch the pictures and the like that an action has let the page show, as a browser does; its times are settled by then."""
+        if not activity.files or self._tab is None:
+            return
+        self._offered = self._offered or {}
+        self._fetched = self._fetched or set()
+        shown: dict[str, list[Component]] = {}
+        for address, components in activity.files.items():
+            if not files.is_of(self._url, address):
+                continue
+            path = files.path_below(self._url, address)
+            self._offered[path] = components
+            if path not in self._fetched and any(self._shows(component) for component in components):
+                shown[path] = components
+        for path in [*self._offered][:-_REMEMBERED_FILES]:
+            del self._offered[path]
+            self._fetched.discard(path)
+        with gevent.Timeout(self._timeout_s, False):
+            for path, components in [*shown.items()][: files.MAX_FILES]:
+                self._fetched.add(path)
+                self._fetch_shown(path, components)
+
+    def _shows(self, component: Component) -> bool:
+        """Whether a component shows its files without being asked to, and is seen itself."""
+        return component.type not in files.ON_CLICK and self._opened().visible(component)
+
+    def _fetch_shown(self, path: str, components: Sequence[Component]) -> None:
+        """A picture that is not there is an empty frame to a person, and no failure of what they did."""
+        try:
+            status, content, name = self._transport.get_file(path, files.MAX_FILE_BYTES)
+        except (OperationFailed, OperationUnknown) as error:
+            self._notice(f"a file that {components[0]} shows could not be fetched: {error}")
+            return
+        self._lookout.file(path, name, content, components)
+        if status not in (200, 206):
+            self._notice(f"a file that {components[0]} shows could not be fetched: the answer was {status}")
 
     def _opened(self) -> Tab:
         if self._tab is None:
@@ -619,6 +668,7 @@ class GradioPage(Timed):
         parts = []
         for file in files:
             name, content = file if isinstance(file, tuple) else (Path(file).name, Path(file).read_bytes())
+            self._lookout.watcher.sent(name.encode() + b"\n" + content)
             parts.append((name, content, mimetypes.guess_type(name)[0] or "application/octet-stream"))
         if not parts:
             return []
@@ -677,8 +727,18 @@ class GradioPage(Timed):
                 f"{endpoint.api_name} takes {_arguments(len(wanted))}{listed}, {len(args)} were given.",
                 "State is not an argument: the server holds it.",
             ) from error
+        for number, value in enumerate(data):
+            parameter = info[number] if info is not None and number < len(info) else {}
+            self._sends(value, str(parameter.get("component") or "").lower())
         data = endpoint.insert_empty_state(*data)
         return [self._uploaded(value) if isinstance(value, (dict, list)) else value for value in data]
+
+    def _sends(self, value: Any, kind: str) -> None:
+        """Tell whoever watches of the texts in a value that is about to be entered; what is chosen from a list is none."""
+        if kind in _CHOSEN:
+            return
+        if text := "\n".join(_texts(value)):
+            self._lookout.watcher.sent(text)
 
     def _uploaded(self, value: Any) -> Any:
         """A value with the local files in it uploaded, as `gradio_client.handle_file` describes them."""
@@ -704,6 +764,18 @@ class GradioPage(Timed):
         if text not in notices:
             notices[text] = None
             _log.warning("%s", text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value; of a file, which was told of when it was uploaded, none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for element in value:
+            yield from _texts(element)
+    elif isinstance(value, dict) and not files.is_file(value):
+        for element in value.values():
+            yield from _texts(element)
 
 
 def _arguments(number: int) -> str:

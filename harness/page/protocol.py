@@ -89,7 +89,11 @@ def fetch(transport: Transport, path: str) -> bytes:
         OperationFailed: the server did not answer with 200.
         OperationUnknown: it did not answer.
     """
-    status, body = transport.get(path)
+    return there(path, *transport.get(path))
+
+
+def there(path: str, status: int, body: bytes) -> bytes:
+    """The answer to a request for something that must be there. Raises `OperationFailed` as `fetch` does."""
     if status == 429:
         raise OperationFailed("rejected", "the server limits the rate of requests (429)")
     if status == 401:

@@ -16,6 +16,8 @@ import msgspec
 
 from harness.page.blueprint import Blueprint, Component, Dependency
 from harness.page.event_queue import Event, EventQueue, Inbox, Invalid, News
+from harness.page.files import MARKS as FILE_MARKS
+from harness.page.files import addresses
 from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
 from harness.page.transport import Transport
 from harness.page.watching import Lookout, state_held
@@ -70,6 +72,7 @@ class Activity:
         accepted_ns, started_ns: of the first event, monotonic nanoseconds.
         first_output_ns: of the first partial output, None if there was none.
         completed_ns: of the event that ended last.
+        files: addresses of the files that events brought, each with the components that show or offer it.
         brought: component id → the last value that one of the events brought for it.
 
     Args:
@@ -79,6 +82,7 @@ class Activity:
     def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
         self._find = find
         self.brought: dict[int, Any] = {}
+        self.files: dict[str, list[Component]] = {}
         self.steps: list[Step] = []
         self.toasts: list[Toast] = []
         self.skipped = 0
@@ -167,6 +171,7 @@ class Tab:
         storage: what the browser's local storage holds, for `gr.BrowserState`; outlives the page.
         notice: told, once per app, what this page cannot do.
         lookout: looks at what comes in.
+        show: fetches what an action of a timer let the page show.
     """
 
     def __init__(
@@ -180,7 +185,9 @@ class Tab:
         storage: dict[str, Any],
         notice: Callable[[str], None],
         lookout: Lookout,
+        show: Callable[[Activity], None],
     ) -> None:
+        self._show = show
         self.blueprint = lookout.blueprint = blueprint
         self._lookout = lookout
         self._queue = queue
@@ -381,7 +388,7 @@ class Tab:
             self._send(run, data)
         else:
             if dependency.js is not None:
-                self._apply(dependency, data, activity)
+                self._apply(dependency, data, activity, files=False)
             run.step.outcome = "completed"
             activity.completed_ns = time.monotonic_ns()
             followers = self.blueprint.followers(dependency.id)
@@ -432,7 +439,7 @@ class Tab:
                 raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
             output.pop("changed_state_ids", None)  # the page does not look at them here
             self._lookout.outputs(run.dependency.id, output.get("data") or (), "the answer")
-            self._completed(run, output)
+            self._completed(run, output, files=any(mark in answer for mark in FILE_MARKS))
             return
         text = answer.decode("utf-8", "replace")[:300]
         if status == 500:
@@ -464,24 +471,24 @@ class Tab:
         elif news.kind == "partial":
             data = news.output.get("data") or []
             run.step.partials.append(data)
-            self._apply(run.dependency, data, run.activity)
+            self._apply(run.dependency, data, run.activity, files=event.files)
             self._state_changed(news.output, run.activity)
         else:
             run.activity.time(event)
             if news.kind == "completed":
-                self._completed(run, news.output)
+                self._completed(run, news.output, files=event.files)
             elif news.kind == "failed":
                 self._failed(run, _app_error(run, news.output))
             else:
                 self._over(run)
                 raise news.output
 
-    def _completed(self, run: _Run, output: dict[str, Any]) -> None:
+    def _completed(self, run: _Run, output: dict[str, Any], *, files: bool) -> None:
         activity = run.activity
         data = output.get("data")
         if data is not None:
             run.step.outputs = data
-            self._apply(run.dependency, data, activity)
+            self._apply(run.dependency, data, activity, files=files)
         run.step.outcome = "completed"
         followers = self.blueprint.followers(run.dependency.id)
         if (render := output.get("render_config")) is not None:
@@ -550,11 +557,21 @@ class Tab:
 
     # --- what comes back ---
 
-    def _apply(self, dependency: Dependency, data: Sequence[Any], activity: Activity) -> None:
+    def _apply(self, dependency: Dependency, data: Sequence[Any], activity: Activity, *, files: bool) -> None:
+        """Let the page show what came.
+
+        Args:
+            files: there may be files in it.
+        """
         for id_, value in zip(dependency.outputs, data, strict=False):
             component = self.blueprint.components.get(id_)
             if component is None or component.type == "state":
                 continue
+            if files:
+                for address in addresses(value, component.type, self._prefix):
+                    components = activity.files.setdefault(address, [])
+                    if component not in components:
+                        components.append(component)
             if isinstance(value, dict) and value.get("__type__") == "update":
                 if "value" in value:
                     activity.brought[id_] = value["value"]
@@ -603,6 +620,7 @@ class Tab:
             try:
                 self.dispatch(component.id, "tick", activity)
                 self.settle(activity, max(60.0, interval_s))
+                self._show(activity)
             except (OperationFailed, OperationUnknown) as error:
                 self._notice(f"the timer {component} had an error: {error}")
                 return

@@ -126,6 +126,23 @@ class Transport:
         """GET a path below the app's root: status and body."""
         return self._request("GET", path, b"", "")
 
+    def get_file(self, path: str, limit: int | None = None) -> tuple[int, bytes, str]:
+        """GET a file below the app's root: status, its content or so many bytes of it, and what its headers call it.
+
+        The caller shows it to the lookout, since it knows what the file is for.
+        """
+        response = self._send("GET", path, b"", "", "")
+        try:
+            body = bytes(response.read(limit))
+        except (OSError, HTTPParseError) as error:
+            raise _unknown("GET", path, error, self._timeout_s) from error
+        finally:
+            if response._sock is not None and response._pool is not None:
+                # The rest of it is still on its way, so that the connection is of no more use.
+                response._pool.release_socket(response._sock)
+                response._sock = response._pool = None
+        return response.status_code, body, str(response.get("content-disposition") or "")
+
     def post(self, path: str, body: Any, *, look: bool = True) -> tuple[int, bytes]:
         """POST a JSON body: status and body of the answer.
 

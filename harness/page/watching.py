@@ -53,6 +53,9 @@ class Watcher(Protocol):
     def saw(self, kind: Kind, value: str, where: str) -> None:
         """Take note of what is there and may not be, and of where it stood, for people."""
 
+    def sent(self, text: str | bytes) -> None:
+        """Take note of a text, or of a file, that the page is about to send for the first time."""
+
 
 class Nobody:
     """A watcher that does not look."""
@@ -67,6 +70,9 @@ class Nobody:
     search = look
 
     def saw(self, kind: Kind, value: str, where: str) -> None:
+        """Nobody takes note."""
+
+    def sent(self, text: str | bytes) -> None:
         """Nobody takes note."""
 
 
@@ -94,6 +100,25 @@ class Lookout:
         found = self.watcher.look(body)
         if found:
             self._tell(found, f"{method} {path}", _decoded(body), None)
+
+    def file(self, path: str, name: str, body: bytes, components: Sequence[Component]) -> None:
+        """A file that was fetched.
+
+        Args:
+            path: below the app's root.
+            name: what its headers call it.
+            body: its content, or the beginning of it.
+            components: show or offer it; none if nobody knows. It may hold what belongs to others only if it may in all of them.
+        """
+        for found, what in (
+            (self.watcher.look(body), f"GET {path}"),
+            (self.watcher.search(name.encode()) if name else (), f"GET {path}, in its name"),
+        ):
+            for finding in found:
+                private = [c for c in components if not self._may_stand(finding, c)]
+                if private or not components:
+                    shown = f", the file of {private[0]}" if private else ""
+                    self.watcher.saw(finding.kind, finding.value, what + shown)
 
     def answer(self, fn_index: int, body: bytes) -> None:
         """The answer to the request for an event that does not go through the queue."""
@@ -155,7 +180,7 @@ class Lookout:
 
     def _tell(self, found: Sequence[Finding], what: str, document: Any, fn_index: int | None) -> None:
         for finding in found:
-            paths = list(_paths(document, finding.literal))
+            paths = self._paths_to(finding, document)
             places = [self._place(path, document, fn_index) for path in paths]
             if not places:
                 self.watcher.saw(finding.kind, finding.value, what)
@@ -163,6 +188,13 @@ class Lookout:
                 if not self._may_stand(finding, component):
                     self.watcher.saw(finding.kind, finding.value, f"{what}, in {where}")
                     break
+
+    def _paths_to(self, finding: Finding, document: Any) -> list[Path]:
+        # What was written in the escapes of JSON stands in the document without one layer of them.
+        for text in (finding.literal, finding.literal.replace("\\\\", "\\"), finding.value):
+            if text and (paths := list(_paths(document, text))):
+                return paths
+        return []
 
     def _place(self, path: Path, document: Any, fn_index: int | None) -> tuple[Component | None, str]:
         component: Component | None = None

@@ -73,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # What one state variable may do, and what must then be true of it: `harness.checkers`.
-Model = Literal["counter", "list", "register", "record", "assigned", "answer", "chain"]
+Model = Literal["counter", "list", "register", "record", "blob", "assigned", "answer", "chain"]
 # Whose state it is: each page load's own, one person's over all page loads, or the whole app's.
 Scope = Literal["session", "user", "everyone"]
 # What becomes of updates of one owner that overlap in time.

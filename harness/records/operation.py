@@ -48,12 +48,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         op: `increment` (add value to a counter), `append` (add value to the end of a list), `offer` (value is
             `[number, element]`; a list with a threshold takes the element only if the number is above it), `write` (replace a
-            register), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
+            register), `store` (value is `[digest, tokens]`: replace a blob), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
             answer to this operation must show value, and nothing else), or `begin` (every step of this operation must).
         value: the amount, or the unique value written; None for `clear`.
     """
 
-    op: Literal["increment", "append", "offer", "write", "put", "clear", "ask", "begin"]
+    op: Literal["increment", "append", "offer", "write", "store", "put", "clear", "ask", "begin"]
     value: Any
 
 
@@ -142,6 +142,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
         event_ids: Gradio's names of the events that it caused.
         looked: how many responses and messages of the server were searched for what must not be in them.
         sightings: what was found there.
+        marked: how many texts and files the page sent in which there is a token: a canary, which is recognised wherever it shows up.
+        unmarked: how many in which there is none.
         reads: state variable → the value observed, but for what stands in `deltas`.
         deltas: state variable → the list observed, as a difference.
     """
@@ -154,6 +156,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
+    unmarked: int = 0
     reads: dict[str, Any] = {}
     deltas: dict[str, ListDelta] = {}
 
@@ -170,6 +174,8 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
+    unmarked: int = 0
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit_defaults=True):
@@ -184,6 +190,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit
     event_ids: list[str] = []
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
+    unmarked: int = 0
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -198,7 +206,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
         intended_ns, user: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings: see `Ok`.
+        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked: see `Ok`.
     """
 
     worker: str
@@ -217,6 +225,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user: str = ""
     looked: int = 0
     sightings: list[Sighting] = []
+    marked: int = 0
+    unmarked: int = 0
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

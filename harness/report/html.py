@@ -35,7 +35,9 @@ BROKEN: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"cross-session-read", "misdelivered-response"}), "The app does not keep its sessions apart."),
     (frozenset({"visible-state"}), "State left the server."),
     (
-        frozenset({"lost-update", "read-your-writes", "monotonic-reads", "monotonic-writes"}),
+        frozenset(
+            {"lost-update", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"}
+        ),
         "The app does not keep what its sessions write.",
     ),
     (frozenset({"reset"}), "The app lets state fall back to where it began."),

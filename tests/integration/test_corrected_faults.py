@@ -24,6 +24,7 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
         ("    name = gr.", "    assistant = gr.State(None)\n    name = gr."),
         ("[name, message], [answer", "[name, message, assistant], [assistant, answer"),
     ],
+    "fault_cached_picture": [('f"{colour}.svg"', 'f"{colour} {name}.svg"')],
     "fault_chain_global": [
         ("    global QUESTION\n    QUESTION = question\n", ""),
         ("def search():", "def search(QUESTION):"),
@@ -78,6 +79,8 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
         ("    time.sleep(random.uniform(0.0, 0.3))\n", ""),
         ("background.submit(save, entry, request.session_hash)", "save(entry, request.session_hash)"),
     ],
+    # Everything reaches the other copy in the order in which it was posted, and not only what one person posts.
+    "fault_reply_before_question": [("    author = request.session_hash\n", '    author = "anybody"\n')],
     "fault_shared_queue": [
         ("        question = questions.get()\n", "        question, replies = questions.get()\n"),
         ("\nreplies = queue.Queue()\n", "\n"),
@@ -106,7 +109,7 @@ CORRECTIONS: dict[str, list[tuple[str, str]]] = {
 }
 
 # A board for everybody that is kept in memory grows with what is posted, with the mistake and without it.
-BOARDS = {"fault_lagging_replica", "fault_stale_cache"}
+BOARDS = {"fault_lagging_replica", "fault_reply_before_question", "fault_stale_cache"}
 
 
 def test_every_planted_fault_has_a_clean_twin() -> None:

@@ -85,7 +85,7 @@ class Tab:
         self.page.open()
 
     def sightings(self) -> list[Sighting]:
-        looked, sightings = self.watch.take()
+        looked, sightings, *_ = self.watch.take()
         assert looked
         return sightings
 
@@ -125,7 +125,7 @@ def test_a_server_that_sends_what_it_should_is_looked_at_and_clean(server: Serve
     tab.page.click("Go")
     tab.page.click("At once")
     tab.page.look_around()
-    looked, sightings = tab.watch.take()
+    looked, sightings, *_ = tab.watch.take()
     assert sightings == []
     # config and info to open; the join, five messages; the answer; config and info again
     assert looked == 2 + 1 + 5 + 1 + 2

@@ -27,7 +27,7 @@ DECIDING = {
     "invisible": ["visible-state"],
     "read-your-writes": ["read-your-writes"],
     "monotonic-reads": ["monotonic-reads"],
-    "monotonic-writes": ["monotonic-writes"],
+    "monotonic-writes": ["monotonic-writes", "writes-follow-reads"],
     "no-lost-update": ["lost-update", "reset", "duplicate-effect", "cleared-state-returns"],
     "memory-returns": ["leak-per-request", "leak-per-session"],
 }
@@ -121,6 +121,20 @@ def test_a_check_that_had_nothing_to_look_at_keeps_no_promise(name: str) -> None
     judged = of(name, found(checks=idle))
     assert judged.standing == "unknown"
     assert judged.reason == "Nobody came back."
+
+
+def test_without_a_model_canaries_alone_say_whether_anything_crossed() -> None:
+    idle = {kind: check(kind, seen=0) for kind in ALL_CHECKS}
+    searched = found(state={}, checks={**idle, "canary": check("canary")})
+    assert of("session-specific", searched).standing == "kept"
+    assert of("session-specific", searched).reason == "What canary says."
+    blind = msgspec.structs.replace(
+        check("canary"), applies=False, reason="Does not apply: no token was sent."
+    )
+    judged = of("session-specific", found(state={}, checks={**idle, "canary": blind}))
+    assert (judged.standing, judged.reason) == ("unknown", "No token was sent.")
+    leaked = msgspec.structs.replace(check("canary", "fail"), anomalies=[anomaly("cross-session-read")])
+    assert of("session-specific", found(state={}, checks={**idle, "canary": leaked})).standing == "broken"
 
 
 def test_what_one_of_several_checks_saw_is_enough_but_not_for_memory() -> None:

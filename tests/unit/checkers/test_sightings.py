@@ -5,7 +5,7 @@ from typing import Any
 from harness import tokens
 from harness.checkers import check_history
 from harness.history import Fleet, History, WorkerFacts
-from harness.records import Check, Effect, Operation, Sighting, StateVariable
+from harness.records import Check, Checks, Effect, Operation, Sighting, StateVariable
 from tests.builders import COMPLETED
 
 TAG = "7f3a"
@@ -50,6 +50,10 @@ class Story:
             )
         )
         return self
+
+    def checks(self, state: dict[str, StateVariable]) -> Checks:
+        history = History(operations=self._operations, problems=[], fleet=Fleet(run_tag=TAG))
+        return check_history(history, state, COMPLETED)
 
     def check(self, name: str, lost: str = "") -> Check:
         workers = {lost: WorkerFacts(name=lost, lost="was killed by SIGKILL")} if lost else {}
@@ -201,3 +205,40 @@ def test_a_secret_of_another_session_names_who_sent_it() -> None:
     own = Story().add(1, wrote={"log": secret}, sightings=[sighting]).check("visible-state")
     assert [a.sessions for a in own.anomalies] == [["s0-1"]]
     assert "In the response to A stood" in own.anomalies[0].explanation
+
+
+def test_texts_without_a_token_are_told_of() -> None:
+    check = two_that_write().check("canary")
+    assert check.evidence["texts_without_a_token"] == 0
+    assert check.reason.endswith("a token that is another session's alone.")
+    story = two_that_write().add(1, action="sign", unmarked=2).add(2, action="ask", unmarked=1)
+    check = story.check("canary")
+    assert check.verdict == "pass"
+    assert check.evidence["texts_without_a_token"] == 3
+    assert check.reason.endswith(
+        " But 3 texts were sent without a token in it (sign, ask): whether anybody else saw those, nobody can tell."
+    )
+    assert "1 text was sent" in two_that_write().add(1, unmarked=1).check("canary").reason
+
+
+def test_without_a_model_canaries_decide_alone() -> None:
+    sent = Story().add(1, marked=1).add(2, marked=1)
+    checks = sent.checks({})
+    assert checks.verdict == "pass", checks.reason
+    applying = {check.name for check in checks.checks if check.applies}
+    assert applying == {"completeness", "canary", "visible-state"}
+    canary = next(check for check in checks.checks if check.name == "canary")
+    assert (canary.evidence["sessions_writing_tokens"], canary.evidence["texts_with_a_token"]) == (2, 2)
+    leaked = sent.add(2, sightings=[foreign(token(1))]).checks({})
+    assert {check.name for check in leaked.checks if check.verdict == "fail"} == {"canary"}
+
+
+def test_without_a_model_and_without_canaries_nothing_is_known() -> None:
+    for story in (
+        Story().add(1).add(2),
+        Story().add(1, marked=1).add(1, marked=1),
+        Story().add(1, marked=1, looked=0).add(2, marked=1, looked=0),
+    ):
+        checks = story.checks({})
+        assert checks.verdict == "unknown"
+        assert "so there is nothing to check" in checks.reason

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -42,6 +43,7 @@ class Bench:
         self.reported: list[tuple[str, bool]] = []
         self.broken: list[StorageError] = []
         self.recorder = Recorder(JsonLinesWriter(path), on_broken=self.broken.append)
+        self.watch = SessionWatch(Registry("abcd"), worker=0, number=7, user="u-abcd-0-1")
         self.session = LoadSession(
             FakePage(),  # type: ignore[arg-type]
             self.recorder,
@@ -51,7 +53,7 @@ class Bench:
             rng=random.Random(1),
             params={},
             user="u-abcd-0-1",
-            watch=SessionWatch(Registry("abcd"), worker=0, number=7, user="u-abcd-0-1"),
+            watch=self.watch,
             on_request=lambda name, _latency, error: self.reported.append((name, error is None)),
         )
 
@@ -76,6 +78,24 @@ def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
     done = bench.lines()[1]
     assert (done["type"], done["id"], done["reads"]) == ("ok", invoke["id"], {"n": 1})
     assert bench.reported == [("click", True)]
+
+
+def test_texts_that_were_sent_without_a_token_are_on_record_however_it_ended(bench: Bench) -> None:
+    for outcome in (None, OperationFailed("app", "no"), OperationUnknown("timeout", "late")):
+        with contextlib.suppress(SessionRetired), bench.session.operation("send", {}):
+            bench.watch.sent(bench.session.token())
+            bench.watch.sent("hello")
+            bench.watch.sent(b"")
+            if outcome is not None:
+                raise outcome
+    records = [msgspec.json.decode(line, type=HistoryRecord) for line in bench.path.read_bytes().splitlines()]
+    history = pair({"0": records})
+    assert [(o.outcome, o.marked, o.unmarked) for o in history.operations] == [
+        ("ok", 1, 2),
+        ("fail", 1, 2),
+        ("info", 1, 2),
+    ]
+    assert history.problems == []
 
 
 def test_latency_ends_when_the_result_was_on_the_socket(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import zlib
 from urllib.parse import quote
@@ -8,12 +9,15 @@ from urllib.parse import quote
 import pytest
 
 from harness import tokens
+from harness.load import documents
 from harness.load.sightings import MAX_SIGHTINGS, Registry, SessionWatch
 from harness.records import Effect, StateVariable
+from tests import planted
 
 TAG = "7f3a"
 OURS = tokens.mint(TAG, 0, 7, 1)
 THEIRS = tokens.mint(TAG, 0, 71, 1)  # its number begins with ours
+DAMAGED = THEIRS[:-1] + ("0" if THEIRS[-1] != "0" else "1")
 
 
 def session(registry: Registry, number: int = 7, user: str = "ann", worker: int = 0) -> SessionWatch:
@@ -110,6 +114,49 @@ def test_a_broken_picture_is_no_error(watch: SessionWatch) -> None:
     assert seen(watch, png(chunk(b"zTXt", b"Comment\0\0no zlib"))) == []
 
 
+@pytest.mark.parametrize("form", planted.written(THEIRS))
+def test_no_escape_hides_a_token(watch: SessionWatch, form: str) -> None:
+    for write in (str, json.dumps):
+        assert seen(watch, write(planted.written(THEIRS)[form])) == [("foreign-token", THEIRS)]
+        assert seen(watch, write(planted.written(OURS)[form])) == []
+        assert seen(watch, write(planted.written(DAMAGED)[form])) == []
+
+
+@pytest.mark.parametrize("name", planted.files(THEIRS))
+def test_no_file_hides_a_token(watch: SessionWatch, name: str) -> None:
+    assert seen(watch, planted.files(THEIRS)[name]) == [("foreign-token", THEIRS)]
+    assert seen(watch, planted.files(OURS)[name]) == []
+    assert seen(watch, planted.files(DAMAGED)[name]) == []
+
+
+@pytest.mark.parametrize("name", planted.files(THEIRS))
+def test_a_broken_file_is_no_error(watch: SessionWatch, name: str) -> None:
+    whole = planted.files(THEIRS)[name]
+    for length in range(0, len(whole), 7):
+        watch.look(whole[:length])
+    watch.look(whole[:20] + bytes(200) + whole[20:])
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable(watch: SessionWatch) -> None:
+    bomb = gzip.compress(THEIRS.encode() + bytes(20_000_000))
+    assert seen(watch, bomb) == [("foreign-token", THEIRS)]
+    (part,) = documents.parts(bomb)
+    assert len(part) == documents.MAX_TEXT_BYTES
+    assert [len(part) for part in documents.parts(gzip.compress(b""))] == [0]
+
+
+def test_many_escapes_without_a_token_are_no_finding(watch: SessionWatch) -> None:
+    assert seen(watch, "a%2Db&#45;c\\u002d" * 1000) == []
+
+
+def test_texts_that_were_sent_without_a_token_are_counted(watch: SessionWatch) -> None:
+    for text in (f"mine: {OURS}", f"about {THEIRS}", OURS.encode() + b"\xff", "hello", b"\x89PNG"):
+        watch.sent(text)
+    looks = watch.take()
+    assert (looks.marked, looks.unmarked) == (3, 2)
+    assert watch.take().unmarked == 0
+
+
 # --- what is shared on purpose ---
 
 
@@ -186,16 +233,16 @@ def test_sightings_are_taken_once_and_are_few(watch: SessionWatch) -> None:
     for number in range(20):
         watch.look(b"")
         watch.saw("state-on-the-wire", f"value {number}", "output 1 of /go")
-    looked, sightings = watch.take()
+    looked, sightings, *_ = watch.take()
     assert looked == 20
     assert len(sightings) == MAX_SIGHTINGS
     assert sightings[0].value == "value 0"
-    assert watch.take() == (0, [])
+    assert watch.take() == (0, [], 0, 0)
 
 
 def test_a_sighting_is_cut_to_a_readable_length(watch: SessionWatch) -> None:
     watch.saw("secret", "x" * 10_000, "y" * 10_000)
-    _, [sighting] = watch.take()
+    _, [sighting], *_ = watch.take()
     assert len(sighting.value) < 200
     assert len(sighting.where) < 200
 
