@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ from harness.checkers.completeness import check_completeness, sessions_by_worker
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.kinds import KINDS
+from harness.checkers.models import OwnModel, Unavailable
 from harness.checkers.sightings import SIGHTINGS
 from harness.history import Fleet, History
 from harness.records import (
@@ -48,6 +49,7 @@ def check_history(
     seal: Seal | None,
     problems: Sequence[str] = (),
     checkers: Sequence[Checker] = CHECKERS,
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
     """Run every checker and combine their verdicts.
 
@@ -57,10 +59,11 @@ def check_history(
         seal: how the run ended, None if nobody knows.
         problems: what is wrong with the files.
         checkers: those to run. One that raises is `unknown`, with its traceback as the reason.
+        own: state variable → the model that the workload brings along for it, if it does.
     """
     completeness = check_completeness(history, state, seal, problems)
     checks = [completeness]
-    checks += _run_all(checkers, history, state)
+    checks += _run_all(checkers, history, state, own)
     workers: list[WorkerVerdict] = []
     if history.fleet.workers:
         # What holds for all workers alike, aside from those of which too little is known.
@@ -91,9 +94,14 @@ def count_anomalies(history: History, state: dict[str, StateVariable]) -> int:
     return sum(check.anomalies_total for check in _run_all(CHECKERS, history, state))
 
 
-def _run_all(checkers: Sequence[Checker], history: History, state: dict[str, StateVariable]) -> list[Check]:
+def _run_all(
+    checkers: Sequence[Checker],
+    history: History,
+    state: dict[str, StateVariable],
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
+) -> list[Check]:
     try:
-        index = Index(history, state)
+        index = Index(history, state, own)
     except Exception:
         return [_failed(checker) for checker in checkers]
     return [_run(checker, index) for checker in checkers]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from harness.checkers.models import accepted, follows
+from harness.checkers.models import OwnModel, Unavailable, accepted, follows
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
@@ -52,7 +52,7 @@ def written(effect: Effect) -> list[tuple[str, Any]]:
         return list(effect.value.items())
     if effect.op == "offer":
         return [("", effect.value[1])]
-    return [] if effect.op in ("clear", "increment") else [("", effect.value)]
+    return [] if effect.op in ("clear", "increment", "does") else [("", effect.value)]
 
 
 class Ledger:
@@ -262,6 +262,7 @@ class Index:
     Args:
         history: operations ordered by invoke time.
         state: state variable → model.
+        own: state variable → the model that the workload brings along for it, if it does.
 
     Attributes:
         clocks: compares times.
@@ -273,9 +274,15 @@ class Index:
         refused: variable → key of an element → the operation that offered it at or below the threshold.
     """
 
-    def __init__(self, history: History, state: Mapping[str, StateVariable]) -> None:
+    def __init__(
+        self,
+        history: History,
+        state: Mapping[str, StateVariable],
+        own: Mapping[str, OwnModel | Unavailable] | None = None,
+    ) -> None:
         self.history = history
         self.state = state
+        self.own = own or {}
         self.clocks = Clocks(history)
         self.sessions = history.by_session()
         self._remembered: dict[str, Any] = {}

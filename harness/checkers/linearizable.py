@@ -105,8 +105,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the search gave.
 
     Attributes:
-        explained: entries for which there is an order.
-        undecided: entries about which nothing is known, since the search was given up.
+        explained: reads for which there is an order.
+        undecided: reads about which nothing is known, since the search was given up.
         contradiction: None if none was found.
     """
 
@@ -149,7 +149,9 @@ def search(
 
 
 class _Search:
-    def __init__(self, entries: Sequence[Entry], states: States, limit: int, begin: int | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], states: States, limit: int, begin: int | None = None
+    ) -> None:
         self._states = states
         self._limit = limit
         positions = range(len(entries))
@@ -173,6 +175,8 @@ class _Search:
         self._open: dict[int, tuple[int, ...]] = {}
         self._splits = any(entry.split for entry in entries)
         self._reading = _next_reading(self._sure)
+        # How many there are before each level.
+        self._reads = [0, *accumulate(int(entry.reads) for entry in self._sure)]
         # Of the clears among the sure entries from each level on, when the first begins; and of those that need not happen.
         clears = [entry.begin if _clears(entry) else math.inf for entry in self._sure]
         self._clear_begins = [*list(accumulate(reversed(clears), min))[::-1], math.inf]
@@ -183,7 +187,7 @@ class _Search:
     # --- the search ---
 
     def outcome(self, minimise: bool) -> Outcome:
-        undecided = 0
+        undecided = 0  # reads
         known: int | None = None
         deepest = 0
         first = self._advanced(_Configuration(0, 0, 0, self._begin, ()), -math.inf)
@@ -198,7 +202,7 @@ class _Search:
             level = configuration.level
             deepest = max(deepest, level)
             if level == len(self._sure):
-                return Outcome(explained=len(self._sure) - undecided, undecided=undecided)
+                return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
             if level and level - 1 != known and self._settles(level - 1):
                 # Whatever came before, this is how things stand: no other way needs to be looked at any more.
                 known = level - 1
@@ -212,9 +216,10 @@ class _Search:
             if self._count > self._limit:
                 since = 0 if known is None else known + 1
                 resumed = self._resume(deepest)
-                undecided += (len(self._sure) if resumed is None else resumed.level - 1) - since
+                until = len(self._sure) if resumed is None else resumed.level - 1
+                undecided += self._reads[until] - self._reads[since]
                 if resumed is None:
-                    return Outcome(explained=len(self._sure) - undecided, undecided=undecided)
+                    return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
                 known, deepest = resumed.level - 1, resumed.level
                 stack[:] = [iter((self._advanced(resumed, self._sure[known].end),))]
                 visited.clear()
@@ -222,7 +227,7 @@ class _Search:
                 continue
             stack.append(self._next(configuration))
         return Outcome(
-            explained=deepest - undecided,
+            explained=self._reads[deepest] - undecided,
             undecided=undecided,
             contradiction=self._contradiction(deepest, known, minimise),
         )
@@ -343,7 +348,10 @@ class _Search:
                     if (
                         entry.effect is None
                         and not ahead & bit
-                        and (not entry.after or self._in_turn(entry, _Configuration(level, ahead, maybe, state, seen)))
+                        and (
+                            not entry.after
+                            or self._in_turn(entry, _Configuration(level, ahead, maybe, state, seen))
+                        )
                         and (not entry.reads or self._states.shows(state, entry.shown))
                     ):
                         ahead |= bit
@@ -400,8 +408,13 @@ class _Search:
             entry.reads
             and self._states.tells_all
             and not (self._maybe_begins and self._maybe_begins[0] < entry.end)
-            and len(self._under_way(level)) == 1
+            and self._alone(level)
         )
+
+    def _alone(self, level: int) -> bool:
+        """Whether nothing else that has happened was under way with an entry."""
+        before = self._sure[level - 1].end if level else -math.inf
+        return before <= self._sure[level].begin and len(self._under_way(level)) == 1
 
     def _resume(self, deepest: int) -> _Configuration | None:
         """Where the state is known again for the first time, None if it never is."""
@@ -409,7 +422,7 @@ class _Search:
             entry = self._sure[level]
             if self._splits and self._maybe_begins and self._maybe_begins[0] < entry.end:
                 return None
-            if self._states.tells_all and entry.reads and len(self._under_way(level)) == 1:
+            if self._states.tells_all and entry.reads and self._alone(level):
                 state = self._states.showing(entry.shown)
                 return None if state is None else _Configuration(level + 1, 0, 0, state, ())
         return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from harness.records import Effect, Operation, StateVariable
 
 
@@ -28,6 +30,16 @@ class OwnModel(Protocol):
 
     def shows(self, state: Any) -> Any:
         """What a read of the state must show."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """A model that a workload brought along, and that is not there.
+
+    Attributes:
+        reason: why, as a sentence.
+    """
+
+    reason: str
 
 
 def start(variable: StateVariable) -> Any:
