@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
 from harness.checkers import check_history, combine
+from harness.checkers.models import OwnModel, Unavailable
+from harness.errors import UsageError
 from harness.history import aligned, fleet, pair, phases
 from harness.promises import facts, judge
-from harness.records import RETURN_PHASE, Checks
-from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
+from harness.records import RETURN_PHASE, Checks, StateVariable
+from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
+from harness.workload import load_workload
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +63,26 @@ def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
     return data, problems
 
 
+def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str, OwnModel | Unavailable]:
+    """The models that the workload brings along: its copy in the run folder is imported if, and only if, there are any."""
+    names = [name for name, variable in state.items() if variable.model == "custom"]
+    if not names:
+        return {}
+    try:
+        found = load_workload(run_dir.workload_path).own_models
+    except UsageError as error:
+        return dict.fromkeys(names, Unavailable(error.message))
+    return {
+        name: found[name] if name in found else Unavailable(f"{WORKLOAD} in the run folder has none.")
+        for name in names
+    }
+
+
 def conclude(run_dir: RunDir) -> Derived:
     """Check and analyse a run, and write `derived/checks.json` and `derived/analysis.json`."""
     data, problems = load(run_dir)
-    checks = check_history(data.history, data.manifest.state, data.seal, problems)
+    own = own_models(run_dir, data.manifest.state)
+    checks = check_history(data.history, data.manifest.state, data.seal, problems, own=own)
     analysis = analyse(data)
     # Neither room knows the other: what the figures say about memory and the generator joins what the history says about the app.
     checks = combine(

@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 SEAL = "SEALED.json"
+# As it was when the run began: models that it brings along are needed to judge the run.
+WORKLOAD = "workload.py"
 EVENTS = "events.jsonl"
 HISTORY = "history"
 PROCESS_SAMPLES = "samples/process.jsonl"
@@ -51,7 +53,7 @@ ANALYSIS = "derived/analysis.json"
 PLOTS = "derived/plots"
 REPORT = "derived/report.html"
 
-_RAW_PATTERNS = (f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
+_RAW_PATTERNS = (WORKLOAD, f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
 
 
 class JsonLinesWriter:
@@ -212,6 +214,11 @@ class RunDir:
         return seal
 
     # --- reading ---
+
+    @property
+    def workload_path(self) -> Path:
+        """Where the copy of the workload stands, if there is one."""
+        return self.path / WORKLOAD
 
     def manifest(self) -> RunManifest:
         """Read the manifest.

@@ -185,7 +185,7 @@ KINDS = (
     ),
     Kind(
         name="resurrected-state",
-        models=(*_STATE, "assigned"),
+        models=(*_STATE, "custom", "assigned"),
         shared=False,
         evidence="reads_after_an_earlier_session",
         failed="the state of an earlier session of the same person came back",
