@@ -182,7 +182,9 @@ def wrote(operation: Operation, variable: str, name: str = "") -> str:
         return f"put {show(effect.value)} into {variable}{acknowledged(operation)}"
     if effect.op == "does":
         what, value = effect.value
-        return f"did {what}({'' if value is None else show(value)}) on {variable}{acknowledged(operation)}"
+        return (
+            f"did {what}{'' if value is None else f'({show(value)})'} on {variable}{acknowledged(operation)}"
+        )
     if effect.op == "put":
         return f"put {name} = {show(effect.value[name])} into {variable}{acknowledged(operation)}"
     if effect.op in ("append", "offer"):
