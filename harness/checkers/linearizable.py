@@ -33,6 +33,11 @@ _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
 
 
+# What tells states from others, and is only there since one of few effects: the value of a register, the last element of a list.
+# Its first part says of what: the key of a record.
+Mark = tuple[str, Any]
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An operation, or a part of one, that happens at one moment.
 
@@ -83,8 +88,23 @@ class States(Protocol):
     def shows(self, state: int, shown: Any) -> bool:
         """Whether a read of a state shows this."""
 
-    def can_become(self, state: int, shown: Any) -> bool:
-        """Whether a state can still become one that shows this, as long as nothing is cleared."""
+    def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
+        """Whether, as long as nothing is cleared, a state can still become one in which an effect leaves what shows this.
+
+        Without `in_full` a quick look is enough: no more than the answer no must be certain.
+        """
+
+    def made(self, effect: Effect) -> Sequence[Mark]:
+        """The marks that a state bears after an effect, whatever it was before."""
+
+    def marks(self, shown: Any) -> Sequence[Mark]:
+        """The marks of every state that shows this."""
+
+    def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
+        """A mark of a state that an effect leaves as shown, and that it bore from its beginning, if one is known."""
+
+    def lost(self, before: int, after: int) -> Sequence[Mark]:
+        """The marks of a state that another one does not bear."""
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +201,11 @@ class _Search:
         clears = [entry.begin if _clears(entry) else math.inf for entry in self._sure]
         self._clear_begins = [*list(accumulate(reversed(clears), min))[::-1], math.inf]
         self._may_clear = min((entry.begin for entry in self._maybe if _clears(entry)), default=math.inf)
+        # Mark → the levels that show it and do not make it; who makes it.
+        self._showing: dict[Mark, list[int]] = {}
+        self._making: dict[Mark, list[int]] = {}
+        if not self._splits:
+            self._find_marks()
         self._begin = states.start() if begin is None else begin
         self._count = 0
 
@@ -247,7 +272,7 @@ class _Search:
         entry = self._sure[level]
         if entry.effect is not None:
             for after in self._results(entry, level, state, seen):
-                if self._hopeful(after, level + 1, ahead >> 1):
+                if self._hopeful(state, after, level + 1, ahead >> 1, maybe):
                     yield self._moved(configuration, level, after)
         likely: list[_Configuration] = []
         other: list[_Configuration] = []
@@ -263,7 +288,7 @@ class _Search:
             if not self._in_turn(candidate, configuration):
                 continue
             for after in self._results(candidate, place, state, seen):
-                if not self._hopeful(after, level, ahead | 1 << (place - level)):
+                if not self._hopeful(state, after, level, ahead | 1 << (place - level), maybe):
                     continue
                 moved = self._moved(configuration, place, after)
                 (likely if self._suits(entry, level, after) else other).append(moved)
@@ -278,7 +303,7 @@ class _Search:
             if not self._in_turn(candidate, configuration):
                 continue
             for after in self._results(candidate, -1 - number, state, seen):
-                if not self._hopeful(after, level, ahead):
+                if not self._hopeful(state, after, level, ahead, maybe | 1 << number):
                     continue
                 moved = self._moved(configuration, -1 - number, after)
                 (likely if self._suits(entry, level, after) else other).append(moved)
@@ -305,19 +330,66 @@ class _Search:
             if not entry.reads or self._states.shows(after, entry.shown):
                 yield after
 
-    def _hopeful(self, state: int, level: int, ahead: int) -> bool:
-        """Whether the next that reads can still find what it showed. Where something may be cleared before, anything can be."""
-        if self._splits:
+    def _hopeful(self, before: int, state: int, level: int, ahead: int, maybe: int) -> bool:
+        """Whether those that have yet to read can still find what they showed."""
+        if self._splits or level == len(self._sure):
             return True
+        for mark in self._states.lost(before, state):
+            if self._is_wanted(mark, level, ahead, maybe):
+                return False
         place = self._reading[level]
         while place < len(self._sure) and ahead >> (place - level) & 1:
             place = self._reading[place + 1]
         if place == len(self._sure):
             return True
-        target = self._sure[place]
-        if min(self._clear_begins[level], self._may_clear) < target.end:
+        return self._is_possible(place, state, level, ahead, maybe, in_full=True) and all(
+            self._is_possible(other, state, level, ahead, maybe, in_full=False)
+            for other in self._under_way(level)
+            if self._sure[other].reads and not ahead >> (other - level) & 1
+        )
+
+    def _is_possible(
+        self, place: int, state: int, level: int, ahead: int, maybe: int, *, in_full: bool
+    ) -> bool:
+        """Whether an entry can still find what it showed."""
+        entry = self._sure[place]
+        if self._states.can_become(state, entry.effect, entry.shown, in_full=in_full):
             return True
-        return self._states.can_become(state, target.shown)
+        if min(self._clear_begins[level], self._may_clear) >= entry.end:
+            return False
+        # Something may be cleared before. But then it must not have begun yet with what it will be.
+        anchor = self._states.anchor(entry.effect, entry.shown)
+        return anchor is None or not self._is_made(anchor, level, ahead, maybe)
+
+    def _is_wanted(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
+        """Whether somebody has yet to see a mark that nobody will make again."""
+        showing = self._showing.get(mark)
+        if showing is None:
+            return False
+        if all(place < level or ahead >> (place - level) & 1 for place in reversed(showing)):
+            return False
+        return self._is_made(mark, level, ahead, maybe)
+
+    def _is_made(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
+        """Whether all that make a mark have happened."""
+        return all(
+            maybe >> (-1 - place) & 1 if place < 0 else place < level or ahead >> (place - level) & 1
+            for place in self._making.get(mark, ())
+        )
+
+    def _find_marks(self) -> None:
+        for level, entry in enumerate(self._sure):
+            made = () if entry.effect is None else self._states.made(entry.effect)
+            for mark in made:
+                self._making.setdefault(mark, []).append(level)
+            if entry.reads:
+                of = {what for what, _ in made}
+                for mark in self._states.marks(entry.shown):
+                    if mark[0] not in of:
+                        self._showing.setdefault(mark, []).append(level)
+        for number, entry in enumerate(self._maybe):
+            for mark in () if entry.effect is None else self._states.made(entry.effect):
+                self._making.setdefault(mark, []).append(-1 - number)
 
     def _moved(self, configuration: _Configuration, place: int, state: int) -> _Configuration:
         """A configuration after an entry has happened."""

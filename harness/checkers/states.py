@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from harness.checkers.index import key
-from harness.checkers.linearizable import States
+from harness.checkers.linearizable import Mark, States
 from harness.checkers.models import OwnModel, accepted, start, step
 from harness.records import Effect, StateVariable
 
@@ -49,8 +50,35 @@ class _ValueStates:
             return False
         return bool(key(_present(self._values[state])) == key(_present(shown)))
 
-    def can_become(self, state: int, shown: Any) -> bool:
-        return self._variable.model != "counter" or bool(self._values[state] <= shown)
+    def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
+        if self._variable.model != "counter":
+            return True
+        if not isinstance(shown, (int, float)):
+            return False
+        own = effect.value if effect is not None and effect.op == "increment" else 0
+        return bool(self._values[state] + own <= shown)
+
+    def made(self, effect: Effect) -> Sequence[Mark]:
+        if self._variable.model == "counter":
+            return ()
+        return self._marks(start(self._variable) if effect.op == "clear" else effect.value)
+
+    def marks(self, shown: Any) -> Sequence[Mark]:
+        return () if self._variable.model == "counter" else self._marks(shown)
+
+    def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
+        return None
+
+    def lost(self, before: int, after: int) -> Sequence[Mark]:
+        if before == after or self._variable.model == "counter":
+            return ()
+        still = set(self._marks(self._values[after]))
+        return [mark for mark in self._marks(self._values[before]) if mark not in still]
+
+    def _marks(self, value: Any) -> list[Mark]:
+        if self._variable.model == "record":
+            return [(name, key(entry)) for name, entry in _present(value).items()]
+        return [("", key(value))]
 
     def _number(self, value: Any) -> int:
         found = self._numbers.setdefault(key(value), len(self._values))
@@ -62,6 +90,10 @@ class _ValueStates:
 def _present(shown: dict[str, Any] | None) -> dict[str, Any]:
     """A record without the entries that have no value: they are as good as not there."""
     return {name: value for name, value in (shown or {}).items() if value is not None}
+
+
+# The mark of a list without elements.
+_EMPTY = ()
 
 
 class _ListStates:
@@ -104,11 +136,34 @@ class _ListStates:
             return False
         return self._list(state) == shown
 
-    def can_become(self, state: int, shown: Any) -> bool:
+    def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
         length = self._length[state]
         if not isinstance(shown, list) or len(shown) < length:
             return False
+        if not in_full:
+            return not length or bool(shown[length - 1] == self._last[state])
         return self._list(state) == (shown if len(shown) == length else shown[:length])
+
+    def made(self, effect: Effect) -> Sequence[Mark]:
+        if effect.op == "clear":
+            return self.marks(start(self._variable))
+        if not accepted(self._variable, effect):
+            return ()
+        return [("", key(effect.value[1] if effect.op == "offer" else effect.value))]
+
+    def marks(self, shown: Any) -> Sequence[Mark]:
+        if not isinstance(shown, list):
+            return ()
+        return [("", key(shown[-1]) if shown else _EMPTY)]
+
+    def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
+        least = 1 if effect is None else 2
+        if not isinstance(shown, list) or len(shown) < least or self._length[self._start]:
+            return None
+        return "", key(shown[0])
+
+    def lost(self, before: int, after: int) -> Sequence[Mark]:
+        return [] if before == after else [("", key(self._last[before]) if before else _EMPTY)]
 
     def _appended(self, state: int, element: Any) -> int:
         found = self._longer.setdefault((state, key(element)), len(self._last))
@@ -163,8 +218,20 @@ class _OwnStates:
             self._shown[state] = key(self._own.shows(copy.deepcopy(self._values[state])))
         return bool(self._shown[state] == key(shown))
 
-    def can_become(self, state: int, shown: Any) -> bool:
+    def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
         return True
+
+    def made(self, effect: Effect) -> Sequence[Mark]:
+        return ()
+
+    def marks(self, shown: Any) -> Sequence[Mark]:
+        return ()
+
+    def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
+        return None
+
+    def lost(self, before: int, after: int) -> Sequence[Mark]:
+        return ()
 
     def _number(self, value: Any) -> int:
         found = self._numbers.setdefault(key(value), len(self._values))
