@@ -49,7 +49,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         reads: it shows `shown`: the state after its own effect.
         split: it takes note of the state at one moment after `begin`, and replaces it at a later one by what its effect makes of
             that. Such an entry shows nothing.
-        after: positions of sure entries that come before it, beside those that end before it begins.
+        after: operations whose effects come before it, beside those that end before it begins: by identity, and as far as they are
+            there, and sure.
         like: entries with the same are interchangeable while they are under way; None if there is no other like it.
     """
 
@@ -185,7 +186,9 @@ class _Search:
         )
         self._sure = [entries[p] for p in sure]
         self._maybe = [entries[p] for p in maybe]
-        self._level_of = {p: level for level, p in enumerate(sure)}
+        self._level_of = {
+            id(entry.operation): level for level, entry in enumerate(self._sure) if entry.effect is not None
+        }
         self._maybe_begins = [entry.begin for entry in self._maybe]
         by_begin = sorted(range(len(sure)), key=lambda level: self._sure[level].begin)
         self._by_begin = by_begin
@@ -213,7 +216,7 @@ class _Search:
 
     def outcome(self, minimise: bool) -> Outcome:
         undecided = 0  # reads
-        known: int | None = None
+        known, begin = None, self._begin  # the last level at which the state was known, and that state
         deepest = 0
         first = self._advanced(_Configuration(0, 0, 0, self._begin, ()), -math.inf)
         visited: dict[tuple[Any, ...], list[int]] = {}
@@ -230,7 +233,7 @@ class _Search:
                 return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
             if level and level - 1 != known and self._settles(level - 1):
                 # Whatever came before, this is how things stand: no other way needs to be looked at any more.
-                known = level - 1
+                known, begin = level - 1, configuration.state
                 stack.clear()
                 visited.clear()
                 self._open.clear()
@@ -241,11 +244,11 @@ class _Search:
             if self._count > self._limit:
                 since = 0 if known is None else known + 1
                 resumed = self._resume(deepest)
-                until = len(self._sure) if resumed is None else resumed.level - 1
+                until = len(self._sure) if resumed is None else resumed.level
                 undecided += self._reads[until] - self._reads[since]
                 if resumed is None:
                     return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
-                known, deepest = resumed.level - 1, resumed.level
+                known, begin, deepest = resumed.level - 1, resumed.state, resumed.level
                 stack[:] = [iter((self._advanced(resumed, self._sure[known].end),))]
                 visited.clear()
                 self._count = 0
@@ -254,7 +257,7 @@ class _Search:
         return Outcome(
             explained=self._reads[deepest] - undecided,
             undecided=undecided,
-            contradiction=self._contradiction(deepest, known, minimise),
+            contradiction=self._contradiction(deepest, known, begin) if minimise else self._refuted(deepest),
         )
 
     def _is_new(self, configuration: _Configuration, visited: dict[tuple[Any, ...], list[int]]) -> bool:
@@ -451,8 +454,8 @@ class _Search:
 
     def _in_turn(self, entry: Entry, configuration: _Configuration) -> bool:
         """Whether everything that comes before an entry has happened."""
-        for position in entry.after:
-            ahead = self._level_of[position] - configuration.level
+        for operation in entry.after:
+            ahead = self._level_of.get(operation, -1) - configuration.level
             if ahead >= 0 and not configuration.ahead >> ahead & 1:
                 return False
         return True
@@ -501,29 +504,55 @@ class _Search:
 
     # --- the witness ---
 
-    def _contradiction(self, deepest: int, known: int | None, minimise: bool) -> Contradiction:
-        entry = self._sure[deepest]
-        since = None if known is None else self._sure[known]
-        if not minimise:
-            return Contradiction(entry=entry, witness=[entry], known=since)
-        begin = self._begin if since is None else self._states.showing(since.shown)
-        first = 0 if known is None else known + 1
-        # Whatever is completed later counts as what may have happened: only what was complete by then must have.
-        window = self._sure[first : deepest + 1]
-        later = [e for e in (*self._sure[deepest + 1 :], *self._maybe) if e.begin < entry.end]
-        witness = window
-        if begin is not None and len(window) <= _MOST_MINIMISED and not any(e.after for e in window):
-            loose = [_loose(e) for e in later if e.effect is not None]
-            witness = self._minimal(window, loose, begin)
-        return Contradiction(entry=entry, witness=witness, known=since)
+    def _refuted(self, deepest: int) -> Contradiction:
+        return Contradiction(entry=self._sure[deepest], witness=[self._sure[deepest]], known=None)
 
-    def _minimal(self, window: list[Entry], loose: list[Entry], begin: int) -> list[Entry]:
+    def _contradiction(self, deepest: int, known: int | None, begin: int) -> Contradiction:
+        """The first entry that no order explains, with those that it contradicts.
+
+        The search may have turned back earlier, since it looks at what is yet to be seen.
+        """
+        since = None if known is None else self._sure[known]
+        first = 0 if known is None else known + 1
+        last, step = deepest, 1
+        try:
+            while last + step < len(self._sure) and not self._is_refuted(first, last, begin):
+                last, step = last + step, 2 * step
+            low, last = max(deepest, last - step // 2), min(last, len(self._sure) - 1)
+            while low < last:
+                middle = (low + last) // 2
+                low, last = (low, middle) if self._is_refuted(first, middle, begin) else (middle + 1, last)
+            witness = self._minimal(first, last, begin)
+        except Exception:
+            # A model of the workload's own need not know what to do with an order that never was.
+            witness = self._sure[first : last + 1]
+        return Contradiction(entry=self._sure[last], witness=witness, known=since)
+
+    def _is_refuted(self, first: int, last: int, begin: int) -> bool:
+        """Whether there is no order of what was complete by the end of an entry, and of what else may have happened by then."""
+        entries = [*self._sure[first : last + 1], *self._unsure(last)]
+        outcome = _Search(entries, self._states, _MOST_TRIED, begin).outcome(minimise=False)
+        return outcome.contradiction is not None and not outcome.undecided
+
+    def _unsure(self, last: int) -> list[Entry]:
+        """What may or may not have happened by the end of an entry; what it showed later says nothing about that."""
+        end = self._sure[last].end
+        return [
+            msgspec.structs.replace(e, end=math.inf, reads=False, shown=None, after=())
+            for e in (*self._sure[last + 1 :], *self._maybe)
+            if e.begin < end and e.effect is not None
+        ]
+
+    def _minimal(self, first: int, last: int, begin: int) -> list[Entry]:
         """The entries of a window that no order explains, but for those that make no difference.
 
         What one showed and when it took effect makes no difference if there is no order either with that forgotten.
         """
+        window = self._sure[first : last + 1]
+        if len(window) > _MOST_MINIMISED:
+            return window
         kept = list(window)
-        free = list(loose)
+        free = [_loose(entry) for entry in self._unsure(last)]
         for entry in window[:-1]:
             without = [e for e in kept if e is not entry]
             freed = free if entry.effect is None else [*free, _loose(entry)]

@@ -131,21 +131,16 @@ class _Variable:
         readers = {id(read) for read in reading if variable in read.reads}
         alike = Counter(_like(o.effects[variable]) for o in ledger.writes if not apart)
         entries: list[Entry] = []
-        before: dict[str, list[int]] = {}
+        before: dict[str, list[Operation]] = {}
         writes = {id(write) for write in ledger.writes}
         for operation in ledger.operations:
             reads = id(operation) in readers
             shown = operation.reads[variable] if reads else None
-            mine: list[int] = []
-            if id(operation) in writes:
+            changes = id(operation) in writes
+            if changes:
                 effect = operation.effects[variable]
                 like = None if apart or reads else _like(effect)
-                # Each session's writes take effect in the order in which it made them, however long that takes.
-                after = [
-                    p
-                    for p in before.get(operation.session, [])
-                    if end_of(entries[p].operation) <= operation.invoke_ns
-                ]
+                mine = before.setdefault(operation.session, [])
                 entries.append(
                     Entry(
                         operation=operation,
@@ -155,17 +150,13 @@ class _Variable:
                         reads=reads and not apart,
                         shown=None if apart else shown,
                         split=last_wins and effect.op in _READING,
-                        after=tuple(after) if within else (),
+                        # Each session's writes take effect in the order in which it made them, however long that takes.
+                        after=tuple(id(o) for o in mine if within and end_of(o) <= operation.invoke_ns),
                         like=like if like is not None and alike[like] > 1 else None,
                     )
                 )
-                if within and operation.outcome == "ok":
-                    before.setdefault(operation.session, []).append(len(entries) - 1)
-                if not within:
-                    mine = [len(entries) - 1]
-                if not apart:
-                    continue
-            if reads:
+                mine.append(operation)
+            if reads and (apart or not changes):
                 entries.append(
                     Entry(
                         operation=operation,
@@ -174,7 +165,8 @@ class _Variable:
                         effect=None,
                         reads=True,
                         shown=shown,
-                        after=tuple(mine),
+                        # An answer shows what its own update left behind, or what came after, unless that may take a while.
+                        after=(id(operation),) if changes and not within else (),
                     )
                 )
         return entries
