@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import event, given, settings
@@ -12,7 +14,18 @@ from harness.checkers import check_history
 from harness.records import StateVariable
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.reference import is_legal
-from tests.property.simulator import FAULTS, VARIABLE, Fault, Server, faults, few_steps, models
+from tests.property.simulator import (
+    FAULTS,
+    PEOPLE,
+    VARIABLE,
+    Fault,
+    Server,
+    change,
+    faults,
+    few_steps,
+    fresh,
+    models,
+)
 
 VARIABLES = st.sampled_from(sorted(VARIABLE.values()))
 SCOPES = st.sampled_from(["session", "session", "user", "everyone"])
@@ -52,10 +65,94 @@ def compare(max_examples: int) -> Counter[str]:
     return seen
 
 
+def compare_anything(max_examples: int) -> Counter[str]:
+    """Let sessions show whatever they like, some of it likely, and tell how many histories there were of each sort."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=max_examples)
+    @given(st.data(), VARIABLES, SCOPES, PROMISES)
+    def shown(data: st.DataObject, variable: str, scope: str, promise: str) -> None:
+        # All schedules of more operations, each of three moments, are too many.
+        acts = data.draw(st.lists(ACTS, min_size=2, max_size=6 if promise == "atomic" else 4))
+        agree(whatever(variable, acts), {variable: models(scope, promise)[variable]}, variable, seen)
+
+    shown()
+    print(dict(sorted(seen.items())))
+    for variable in VARIABLE.values():
+        assert seen[f"{variable}, illegal"]
+        assert seen[f"{variable}, legal"]
+    return seen
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a session does, from when to when, and which of the states that there may have been it shows, if any."""
+
+    session: str
+    what: str
+    begin: int
+    length: int
+    outcome: str
+    shows: int | None
+
+
+ACTS = st.builds(
+    Act,
+    session=st.sampled_from(["a"] * 6 + ["a2", "b"]),
+    what=st.sampled_from(["change", "change", "change", "clear", "read", "read"]),
+    begin=st.integers(0, 9),
+    length=st.integers(1, 5),
+    outcome=st.sampled_from(["ok"] * 7 + ["info", "pending"]),
+    shows=st.sampled_from([0, 0, 0, 1, -1, None]),
+)
+
+
+def whatever(variable: str, acts: list[Act]) -> HistoryBuilder:
+    """A history in which each read shows what was there in the order of the beginnings, or so many changes earlier or later."""
+    change_of = {name: what for what, name in VARIABLE.items()}
+    acts = sorted(acts, key=lambda act: act.begin)
+    state = fresh()
+    states, effects, places = [copy.deepcopy(state)], [], []
+    for number, act in enumerate(acts):
+        what = {"change": change_of[variable], "clear": f"clear {variable}", "read": "read"}[act.what]
+        effects.append(change(state, what, f"v{number}"))
+        if effects[-1]:
+            states.append(copy.deepcopy(state))
+        places.append(len(states) - 1)
+    built = HistoryBuilder()
+    for number, session in enumerate(PEOPLE):
+        built.open(session, PEOPLE[session], begin=number - 9, end=number - 8)
+    for act, effect, place in zip(acts, effects, places, strict=True):
+        reads = {}
+        outcome = act.outcome if effect else "ok"
+        if outcome == "ok" and (act.shows is not None or not effect):
+            at = min(max(place + (act.shows or 0), 0), len(states) - 1)
+            reads = {variable: states[at][variable]}
+        built.add(
+            act.session,
+            effects=effect,
+            reads=reads,
+            outcome=outcome,
+            error="timeout" if outcome == "info" else None,
+            begin=act.begin,
+            end=act.begin + act.length,
+        )
+    return built
+
+
 def test_the_checkers_find_an_anomaly_exactly_if_no_order_explains_the_history() -> None:
     assert compare(500).total() >= 500
+
+
+def test_the_checkers_agree_with_the_reference_on_whatever_is_shown() -> None:
+    assert compare_anything(500).total() >= 500
 
 
 @pytest.mark.slow
 def test_the_checkers_agree_with_the_reference_on_many_more_histories() -> None:
     assert compare(10_000).total() >= 10_000
+
+
+@pytest.mark.slow
+def test_the_checkers_agree_with_the_reference_on_much_more_of_whatever_is_shown() -> None:
+    assert compare_anything(10_000).total() >= 10_000
