@@ -31,6 +31,9 @@ MOST_CONFIGURATIONS = 20_000
 # A window of more entries is its own witness: to find a smaller one takes a short search for each of them.
 _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
+# How many of a long window are told, and how far around two reads are looked for that contradict each other by themselves.
+_MOST_TOLD = 8
+_MOST_LOOKED_AROUND = 100
 
 
 # What tells states from others, and is only there since one of few effects: the value of a register, the last element of a list.
@@ -115,11 +118,13 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
         entry: the first by whose end there is none left.
         witness: the entries that no order explains, that one last; as few as could be found.
         known: the operation that showed the state with which the witness begins, None if that is the initial one.
+        partial: what came before the witness matters as well, and is too much to be told.
     """
 
     entry: Entry
     witness: list[Entry]
     known: Entry | None
+    partial: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -526,7 +531,35 @@ class _Search:
         except Exception:
             # A model of the workload's own need not know what to do with an order that never was.
             witness = self._sure[first : last + 1]
-        return Contradiction(entry=self._sure[last], witness=witness, known=since)
+        if len(witness) <= _MOST_MINIMISED:
+            return Contradiction(entry=self._sure[last], witness=witness, known=since)
+        pair = None if self._splits or not self._states.tells_all else self._pair(first, last)
+        if pair is not None:
+            return Contradiction(entry=pair[-1], witness=pair, known=None)
+        return Contradiction(entry=self._sure[last], witness=witness[-_MOST_TOLD:], known=None, partial=True)
+
+    def _pair(self, first: int, last: int) -> list[Entry] | None:
+        """Two reads one after the other, of which the later one shows what the state can no longer have become.
+
+        They may well be a little later than the first entry that no order explains.
+        """
+        states: dict[int, int | None] = {}
+        for level in range(last, min(last + _MOST_LOOKED_AROUND, len(self._sure))):
+            entry = self._sure[level]
+            if not entry.reads or min(self._clear_begins[0], self._may_clear) < entry.end:
+                continue
+            for place in range(level - 1, max(first, level - _MOST_LOOKED_AROUND) - 1, -1):
+                other = self._sure[place]
+                if not other.reads or other.end > entry.begin:
+                    continue
+                if place not in states:
+                    states[place] = self._states.showing(other.shown)
+                state = states[place]
+                if state is not None and not self._states.can_become(
+                    state, entry.effect, entry.shown, in_full=False
+                ):
+                    return [other, entry]
+        return None
 
     def _is_refuted(self, first: int, last: int, begin: int) -> bool:
         """Whether there is no order of what was complete by the end of an entry, and of what else may have happened by then."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from harness.checkers import zones
 from harness.checkers.findings import Found, involved, show, wrote
 from harness.checkers.foreign import CROSS_SESSION_READ, RESURRECTED_STATE
 from harness.checkers.index import KEPT, Index, Ledger, key
@@ -102,7 +103,9 @@ class _Variable:
             return
         for entries in self._views(ledger):
             limit = _MOST_OF_LOOSE if self._loose else MOST_CONFIGURATIONS
-            outcome = search(entries, states_of(self._model, self._own), limit=limit)
+            outcome = zones.order(entries, self._model.initial) if self._model.model == "register" else None
+            if outcome is None:
+                outcome = search(entries, states_of(self._model, self._own), limit=limit)
             self._count("reads_put_in_order", outcome.explained)
             if outcome.undecided and self._loose:
                 self._count("reads_left_to_bounds", outcome.undecided)
@@ -193,6 +196,8 @@ class _Variable:
             else "Each takes effect at one moment between its beginning and its end"
         )
         among = "no order of these" if len(witness) > 1 else "nothing that can have happened by then"
+        if len(operations) > len(others) or contradiction.partial:
+            among = "no order of these and of what came before"
         self._found.of(NON_LINEARIZABLE).describe(
             variable=variable,
             sessions=sessions,

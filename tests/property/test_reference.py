@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import check_history
+from harness.history import History
 from harness.records import StateVariable
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.reference import is_legal
@@ -138,6 +140,18 @@ def whatever(variable: str, acts: list[Act]) -> HistoryBuilder:
             end=act.begin + act.length,
         )
     return built
+
+
+@given(st.lists(ACTS, min_size=2, max_size=8), PROMISES)
+def test_a_register_is_judged_alike_with_a_search_and_without(acts: list[Act], promise: str) -> None:
+    history, state = whatever("r", acts).build(), {"r": models("session", promise)["r"]}
+    without = verdicts(history, state)
+    with mock.patch("harness.checkers.zones.order", return_value=None):
+        assert verdicts(history, state) == without
+
+
+def verdicts(history: History, state: dict[str, StateVariable]) -> dict[str, str]:
+    return {check.name: check.verdict for check in check_history(history, state, COMPLETED).checks}
 
 
 def test_the_checkers_find_an_anomaly_exactly_if_no_order_explains_the_history() -> None:
