@@ -34,6 +34,8 @@ _MOST_TRIED = 2_000
 # How many of a long window are told, and how far around two reads are looked for that contradict each other by themselves.
 _MOST_TOLD = 8
 _MOST_LOOKED_AROUND = 100
+# Levels of which it is remembered who was under way: those that the search goes back and forth over.
+_MOST_REMEMBERED = 1_000
 
 
 # What tells states from others, and is only there since one of few effects: the value of a register, the last element of a list.
@@ -471,6 +473,8 @@ class _Search:
         """The entries that began before the end of the one that is to be completed next: that one, then the others by their ends."""
         found = self._open.get(level)
         if found is None:
+            if len(self._open) > _MOST_REMEMBERED:
+                self._open.clear()
             end = self._sure[level].end
             number = bisect.bisect_left(self._begins, end)
             others = []

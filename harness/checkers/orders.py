@@ -50,7 +50,7 @@ def _examine_own(index: Index, variable: str, found: Found) -> None:
         _Variable(index, variable, own, found).examine()
     except Exception:
         found.leave_undecided(
-            NON_LINEARIZABLE, f"The workload's model of {variable} failed:\n{traceback.format_exc()}"
+            NON_LINEARIZABLE, f"The workload's model of {variable} failed:\n{traceback.format_exc(limit=-2)}"
         )
 
 

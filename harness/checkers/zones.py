@@ -68,7 +68,8 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
         initial: the value that it begins with.
 
     Returns:
-        None if that takes a search: a value was written twice, or the register cleared, or a read shows what nobody wrote.
+        None if that takes a search: a value was written twice, or the register cleared, a read shows what nobody wrote, or the
+        answer to a write another value than the one written, which must then have come after it.
     """
     beginning = key(initial)
     zones: dict[Any, _Zone] = {beginning: _Zone()}
@@ -85,7 +86,9 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
     for entry in entries:
         if entry.effect is None and entry.reads:
             zone = zones.get(key(entry.shown))
-            if zone is None:
+            if zone is None or (
+                entry.after and (zone.write is None or zone.write.operation is not entry.operation)
+            ):
                 return None
             if zone.write is not None and entry.end <= zone.write.begin:
                 return _impossible(entries, [zone.write, entry])

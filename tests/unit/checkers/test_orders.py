@@ -124,6 +124,19 @@ def test_where_writes_take_a_while_each_session_has_an_order_of_its_own() -> Non
     assert kinds(built.read("b", ["x", "y"], begin=26), log=late) == {NAME}
 
 
+def test_an_answer_that_shows_another_value_than_was_written_shows_a_later_one() -> None:
+    weak = register(concurrent_updates="last-wins")
+
+    def answered(*, seen_before: bool) -> HistoryBuilder:
+        built = HistoryBuilder().write("a", "x", outcome="pending", begin=1)
+        if seen_before:
+            built.read("a", "x", "r", begin=5, end=8)
+        return built.write("a", "y", "x", begin=8, end=13)
+
+    assert kinds(answered(seen_before=False), r=weak) == set()
+    assert kinds(answered(seen_before=True), r=weak) == {NAME}
+
+
 # --- what is not found out ---
 
 
