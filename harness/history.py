@@ -6,11 +6,20 @@ must not say that all is well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from harness.records import Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+from harness.differences import Restorer
+from harness.records import Error, Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+
+T = TypeVar("T")
+Completion = Ok | Fail | Info
+
+# No worker leaves out so many numbers at once; a record that says so is damaged.
+_LONGEST_GAP = 1_000_000
 
 
 class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +68,11 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         """Identity of a worker's clock. Only times of one clock may be compared."""
         facts = self.workers.get(worker)
         return facts.clock if facts is not None else ""
+
+    @property
+    def several_clocks(self) -> bool:
+        """Whether some of the workers have clocks that cannot be compared."""
+        return len({facts.clock for facts in self.workers.values()}) > 1
 
     def lost(self, worker: str) -> bool:
         """Whether a worker was lost."""
@@ -133,11 +147,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
             different clocks is an estimate.
         problems: why the history cannot be trusted as a whole, one sentence each; empty if it can.
         fleet: the processes that made the load.
+        began_ns: the first invoke of the run, where these are not all of its operations.
     """
 
     operations: list[Operation]
     problems: list[str]
     fleet: Fleet = Fleet()
+    began_ns: int | None = None
 
     def by_session(self) -> dict[str, list[Operation]]:
         """Session → its operations, ordered by invoke time."""
@@ -149,11 +165,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def started_ns(self) -> int:
         """Monotonic nanoseconds of the first invoke, 0 if there is none."""
+        if self.began_ns is not None:
+            return self.began_ns
         return self.operations[0].invoke_ns if self.operations else 0
 
 
 def pair(
-    shards: Mapping[str, Sequence[HistoryRecord]],
+    shards: Mapping[str, Iterable[HistoryRecord]],
     problems: Sequence[str] = (),
     workers: Fleet = Fleet(),  # noqa: B008 (immutable)
 ) -> History:
@@ -167,32 +185,188 @@ def pair(
     """
     found = list(problems)
     operations: list[Operation] = []
-    for worker, records in sorted(shards.items(), key=lambda item: _order(item[0])):
-        open_invokes: dict[int, Invoke] = {}
-        seen: set[int] = set()
-        for record in records:
-            if isinstance(record, Invoke):
-                if record.id in seen:
-                    found.append(f"Operation {worker}:{record.id} was invoked twice.")
-                    continue
-                seen.add(record.id)
-                open_invokes[record.id] = record
-                continue
-            invoke = open_invokes.pop(record.id, None)
-            if invoke is None:
-                found.append(
-                    f"Operation {worker}:{record.id} was completed without, or more than once after, its invoke."
-                )
-                continue
-            if record.time_ns < invoke.time_ns:
-                found.append(f"Operation {worker}:{record.id} was completed before it was invoked.")
-            operations.append(_join(worker, invoke, record))
-        operations += [_join(worker, invoke, None) for invoke in open_invokes.values()]
+    for worker, records in in_order(shards):
+        operations += join(worker, pairs(worker, records, found), found)
+    return _history(operations, found, workers)
+
+
+def _history(
+    operations: list[Operation], problems: list[str], workers: Fleet, began_ns: int | None = None
+) -> History:
     shifts = {name: facts.offset_ns for name, facts in workers.workers.items() if facts.offset_ns}
     if shifts:
         operations = [_shift(o, shifts[o.worker]) if o.worker in shifts else o for o in operations]
     operations.sort(key=lambda operation: (operation.invoke_ns, operation.worker, operation.id))
-    return History(operations=operations, problems=found, fleet=workers)
+    return History(operations=operations, problems=problems, fleet=workers, began_ns=began_ns)
+
+
+def in_order(shards: Mapping[str, T]) -> list[tuple[str, T]]:
+    """Shards by the number of their worker."""
+    return sorted(shards.items(), key=lambda item: _order(item[0]))
+
+
+class Recorded(Protocol):
+    """A history that can be gone through again and again, and need not be held in memory as a whole."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The processes that made the load."""
+
+    def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
+        """For each worker, its invokes with their completions: see the function `pairs`. Each must be gone through at once."""
+
+    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
+        """The operations of some sessions; None for all.
+
+        Args:
+            sessions: their ids.
+            began_ns: the first invoke of all.
+        """
+
+
+class Shards:
+    """A history as it was recorded.
+
+    Args:
+        shards: worker → a function that reads its records from the beginning, and adds what cannot be read to a list of
+            problems.
+        fleet: the processes that made the load.
+    """
+
+    def __init__(
+        self, shards: Mapping[str, Callable[[list[str]], Iterable[HistoryRecord]]], fleet: Fleet
+    ) -> None:
+        self._shards = in_order(shards)
+        self.fleet = fleet
+
+    def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
+        """See `Recorded`."""
+        for worker, read in self._shards:
+            yield worker, pairs(worker, read(problems), problems)
+
+    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
+        """See `Recorded`. What does not fit together is not told again."""
+        operations: list[Operation] = []
+        if sessions is None or sessions:
+            for worker, found in self.pairs([]):
+                wanted = (
+                    found if sessions is None else (pair for pair in found if pair[0].session in sessions)
+                )
+                operations += join(worker, wanted, [])
+        return _history(operations, [], self.fleet, None if sessions is None else began_ns)
+
+
+class Remembered:
+    """A history that is in memory already.
+
+    Args:
+        history: all operations.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.fleet = history.fleet
+
+    def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
+        """See `Recorded`."""
+        problems += self._history.problems
+        workers: dict[str, list[Operation]] = {}
+        for operation in self._history.operations:
+            workers.setdefault(operation.worker, []).append(operation)
+        for worker, operations in in_order(workers):
+            operations.sort(key=lambda o: math.inf if o.complete_ns is None else o.complete_ns)
+            yield worker, map(_part, operations)
+
+    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
+        """See `Recorded`."""
+        if sessions is None:
+            return self._history
+        operations = [o for o in self._history.operations if o.session in sessions]
+        return msgspec.structs.replace(self._history, operations=operations, began_ns=began_ns)
+
+
+def may_have_happened(completion: Completion | None) -> bool:
+    """See `Operation.may_have_happened`."""
+    return not (isinstance(completion, Fail) and completion.error.kind == "rejected")
+
+
+def outcome_of(completion: Completion | None) -> Literal["ok", "fail", "info", "pending"]:
+    """See `Operation.outcome`."""
+    if completion is None:
+        return "pending"
+    return "ok" if isinstance(completion, Ok) else "fail" if isinstance(completion, Fail) else "info"
+
+
+def pairs(
+    worker: str, records: Iterable[HistoryRecord], problems: list[str]
+) -> Iterator[tuple[Invoke, Completion | None]]:
+    """Each invoke of one shard with its completion, in the order of the completions; those without one come last.
+
+    Args:
+        worker: the shard's name.
+        records: in the order of writing.
+        problems: what does not fit together is added to it, one sentence each.
+    """
+    open_invokes: dict[int, Invoke] = {}
+    # Numbers are given one after another, so that those below the highest have been seen, but for a few.
+    highest = 0
+    skipped: set[int] = set()
+    for record in records:
+        number = record.id
+        if isinstance(record, Invoke):
+            if number == highest + 1:
+                highest = number
+            elif number > highest and number - highest < _LONGEST_GAP:
+                skipped.update(range(highest + 1, number))
+                highest = number
+            elif number in skipped:
+                skipped.discard(number)
+            else:
+                problems.append(
+                    f"Operation {worker}:{number} was invoked twice."
+                    if 0 < number <= highest
+                    else f"Operation {worker}:{number} has no number that could be its own."
+                )
+                continue
+            open_invokes[number] = record
+            continue
+        invoke = open_invokes.pop(number, None)
+        if invoke is None:
+            problems.append(
+                f"Operation {worker}:{number} was completed without, or more than once after, its invoke."
+            )
+            continue
+        if record.time_ns < invoke.time_ns:
+            problems.append(f"Operation {worker}:{number} was completed before it was invoked.")
+        yield invoke, record
+    for invoke in open_invokes.values():
+        yield invoke, None
+
+
+def join(
+    worker: str, found: Iterable[tuple[Invoke, Completion | None]], problems: list[str]
+) -> Iterator[Operation]:
+    """Operations, from invokes and completions of one shard in the order of `pairs`.
+
+    Args:
+        worker: the shard's name.
+        found: all that there are of each session.
+        problems: readings that cannot be restored are added to it, one sentence each.
+    """
+    restorers: dict[str, Restorer] = {}
+    for invoke, completion in found:
+        reads: dict[str, Any] = {}
+        if type(completion) is Ok and (completion.reads or completion.deltas):
+            reads = completion.reads
+            restorer = restorers.get(invoke.session)
+            if restorer is None:
+                restorer = restorers[invoke.session] = Restorer()
+            reads, lost = restorer.restore(invoke.id, reads, completion.deltas)
+            problems += [
+                f"What operation {worker}:{invoke.id} read of {name} cannot be restored: the reading before it is not on record."
+                for name in lost
+            ]
+        yield _join(worker, invoke, completion, reads)
 
 
 def _shift(operation: Operation, offset_ns: int) -> Operation:
@@ -204,8 +378,12 @@ def _shift(operation: Operation, offset_ns: int) -> Operation:
     return msgspec.structs.replace(operation, **times)
 
 
-def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> Operation:
-    common: dict[str, object] = {
+# What an operation has of its completion, whatever its outcome.
+_STAGES = ("accepted_ns", "started_ns", "first_output_ns", "event_ids", "looked", "sightings")
+
+
+def _join(worker: str, invoke: Invoke, completion: Completion | None, reads: dict[str, Any]) -> Operation:
+    common: dict[str, Any] = {
         "worker": worker,
         "id": invoke.id,
         "session": invoke.session,
@@ -215,31 +393,35 @@ def _join(worker: str, invoke: Invoke, completion: Ok | Fail | Info | None) -> O
         "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,
         "user": invoke.user,
+        "outcome": outcome_of(completion),
     }
     if completion is None:
-        return Operation(outcome="pending", complete_ns=None, **common)  # type: ignore[arg-type]
-    common |= {
-        "accepted_ns": completion.accepted_ns,
-        "started_ns": completion.started_ns,
-        "first_output_ns": completion.first_output_ns,
-        "event_ids": completion.event_ids,
-        "looked": completion.looked,
-        "sightings": completion.sightings,
-    }
-    if isinstance(completion, Ok):
-        return Operation(
-            outcome="ok",
-            complete_ns=completion.time_ns,
-            reads=completion.reads,
-            **common,  # type: ignore[arg-type]
-        )
-    outcome = "fail" if isinstance(completion, Fail) else "info"
-    return Operation(
-        outcome=outcome,  # type: ignore[arg-type]
-        complete_ns=completion.time_ns,
-        error=completion.error,
-        **common,  # type: ignore[arg-type]
+        return Operation(complete_ns=None, **common)
+    common |= {name: getattr(completion, name) for name in _STAGES}
+    error = None if isinstance(completion, Ok) else completion.error
+    return Operation(complete_ns=completion.time_ns, reads=reads, error=error, **common)
+
+
+def _part(operation: Operation) -> tuple[Invoke, Completion | None]:
+    """The opposite of joining."""
+    invoke = Invoke(
+        id=operation.id,
+        session=operation.session,
+        action=operation.action,
+        phase=operation.phase,
+        time_ns=operation.invoke_ns,
+        intended_ns=operation.intended_ns,
+        user=operation.user,
+        effects=operation.effects,
     )
+    if operation.outcome == "pending" or operation.complete_ns is None:
+        return invoke, None
+    common: dict[str, Any] = {name: getattr(operation, name) for name in _STAGES}
+    common |= {"id": operation.id, "time_ns": operation.complete_ns}
+    if operation.outcome == "ok":
+        return invoke, Ok(reads=operation.reads, **common)
+    error = operation.error or Error(kind="protocol", message="")
+    return invoke, Fail(error=error, **common) if operation.outcome == "fail" else Info(error=error, **common)
 
 
 def aligned(

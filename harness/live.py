@@ -6,7 +6,7 @@ import math
 import time
 
 from harness.checkers import count_anomalies
-from harness.history import fleet, pair
+from harness.history import Shards, fleet
 from harness.records import RunEvent, StateVariable
 from harness.results import RunDir
 
@@ -46,10 +46,10 @@ class LiveCheck:
         began = time.monotonic()
         if state and began >= self._next_at:
             # A last line that is being written counts as torn, and is left out.
-            shards, _ = self._run_dir.history()
+            shards = self._run_dir.shards()
             # Shards of workers on other machines are not there yet, so that what their tokens say must do for now.
             workers = fleet(self._events, self._run_tag, dict.fromkeys(shards, ""), {})
-            self._count = count_anomalies(pair(shards, workers=workers), state)
+            self._count = count_anomalies(Shards(shards, workers), state)
             ended = time.monotonic()
             if ended - began > _COST_LIMIT_S:
                 self._next_at = math.inf

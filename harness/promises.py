@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from harness.history import History
 from harness.records import (
     PROMISES,
     Check,
-    Operation,
     Plateau,
     Promise,
     PromiseName,
@@ -63,12 +61,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def facts(
     manifest: RunManifest,
     checks: Sequence[Check],
-    history: History,
     events: Sequence[RunEvent],
     plateaus: Sequence[Plateau],
 ) -> Facts:
     """Collect what the promises of a run are judged by."""
-    own = {name for name, v in manifest.state.items() if v.scope == "session" and v.model in _OWNED}
     ready: dict[str, Any] = next((event.detail for event in events if event.kind == "target_ready"), {})
     return Facts(
         state=manifest.state,
@@ -76,13 +72,8 @@ def facts(
         checks={check.name: check for check in checks},
         states=ready.get("states"),
         state_types=_most(plateaus),
-        reloaded=sum(_reloaded_and_read(operations, own) for operations in history.by_session().values()),
+        reloaded=sum(check.evidence.get("reloaded_sessions", 0) for check in checks),
     )
-
-
-def _reloaded_and_read(operations: Sequence[Operation], own: set[str]) -> bool:
-    first = min(operations, key=lambda o: (o.invoke_ns, o.id))
-    return first.action == "reload" and any(own & o.reads.keys() for o in operations)
 
 
 def _most(plateaus: Sequence[Plateau]) -> dict[str, int] | None:
@@ -257,9 +248,7 @@ def _reset_on_reload(found: Facts) -> Promise:
         )
     if decided.standing == "kept":
         reason = f"{decided.reason} Sessions that began with a reload of the page and read state: {found.reloaded:,}."
-        return msgspec.structs.replace(
-            decided, reason=reason, evidence={**decided.evidence, "reloaded_sessions": found.reloaded}
-        )
+        return msgspec.structs.replace(decided, reason=reason)
     return decided
 
 

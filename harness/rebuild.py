@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
-from harness.checkers import check_history, combine
+from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
-from harness.history import aligned, fleet, pair, phases
+from harness.history import Fleet, Shards, aligned, fleet, pair, phases
 from harness.promises import facts, judge
-from harness.records import RETURN_PHASE, Checks, StateVariable
-from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
+from harness.records import Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
+from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir, TornShard
 from harness.workload import load_workload
 
 
@@ -25,42 +28,49 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     analysis: Analysis
 
 
-def load(run_dir: RunDir) -> tuple[RunData, list[str]]:
-    """Read everything that a run recorded, and say what could not be read."""
-    shards, torn = run_dir.history()
-    events = run_dir.events()
-    manifest = run_dir.manifest()
-    broken = [*torn, *run_dir.broken_shards()]
-    # Where several workers made the load, a shard that cannot be read concerns the sessions of its worker alone.
-    by_worker = {run_dir.worker_of(shard.file): f"{shard.file} {shard.problem}." for shard in broken}
-    workers = fleet(
-        events,
-        manifest.run_tag,
-        run_dir.history_sha256(),
-        {worker: problem for worker, problem in by_worker.items() if worker is not None},
-    )
-    problems = [
-        f"{shard.file} {shard.problem}."
-        for shard in broken
-        if run_dir.worker_of(shard.file) not in workers.workers
-    ]
-    data = RunData(
+def check_run(run_dir: RunDir) -> Checks:
+    """Check the history of a run, and whether there is enough of it. It is read a block at a time, and not held in memory.
+
+    What becomes of memory, and of the load generator, is not a matter of the history: see `conclude`.
+    """
+    manifest, events = run_dir.manifest(), run_dir.events()
+    broken = run_dir.broken_shards()
+    workers, problems = _fleet(run_dir, manifest, events, broken)
+    # Where several workers made the load, what cannot be read of a shard concerns the sessions of its worker alone, and the
+    # fleet knows of it already.
+    shards = {
+        worker: partial(_read_in_silence, read) if worker in workers.workers else read
+        for worker, read in run_dir.shards().items()
+    }
+    with _without_collector():
+        return check(
+            Shards(shards, workers),
+            manifest.state,
+            run_dir.sealed(),
+            problems,
+            restarted=any(event.kind == "target_restart" for event in events),
+            own=own_models(run_dir, manifest.state),
+        )
+
+
+def load(run_dir: RunDir) -> RunData:
+    """Read everything that a run recorded, as far as it can be read."""
+    manifest, events = run_dir.manifest(), run_dir.events()
+    workers, _ = _fleet(run_dir, manifest, events, run_dir.broken_shards())
+    with _without_collector():
+        history = pair({w: read([]) for w, read in run_dir.shards().items()}, workers=workers)
+    return RunData(
         manifest=manifest,
         seal=run_dir.sealed(),
         events=events,
         phases=phases(events),
-        history=pair(shards, workers=workers),
+        history=history,
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
         census=run_dir.censuses(),
         generator=aligned(run_dir.generator_samples(), workers),
     )
-    if any(event.kind == "target_restart" for event in events) and not any(
-        operation.phase == RETURN_PHASE for operation in data.history.operations
-    ):
-        problems.append("The app was restarted, and nobody came back to it.")
-    return data, problems
 
 
 def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str, OwnModel | Unavailable]:
@@ -78,11 +88,49 @@ def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str,
     }
 
 
-def conclude(run_dir: RunDir) -> Derived:
-    """Check and analyse a run, and write `derived/checks.json` and `derived/analysis.json`."""
-    data, problems = load(run_dir)
-    own = own_models(run_dir, data.manifest.state)
-    checks = check_history(data.history, data.manifest.state, data.seal, problems, own=own)
+def _fleet(
+    run_dir: RunDir, manifest: RunManifest, events: Sequence[RunEvent], broken: Sequence[TornShard]
+) -> tuple[Fleet, list[str]]:
+    """The processes that made the load, and what is wrong with files that are none of theirs."""
+    if not any(event.kind == "worker_joined" for event in events):
+        return fleet(events, manifest.run_tag, {}, {}), [f"{shard.file} {shard.problem}." for shard in broken]
+    wrong = [*run_dir.torn_shards(), *broken]
+    by_worker = {
+        worker: f"{shard.file} {shard.problem}."
+        for shard in wrong
+        if (worker := run_dir.worker_of(shard.file)) is not None
+    }
+    workers = fleet(events, manifest.run_tag, run_dir.history_sha256(), by_worker)
+    return workers, [
+        f"{shard.file} {shard.problem}."
+        for shard in wrong
+        if run_dir.worker_of(shard.file) not in workers.workers
+    ]
+
+
+def _read_in_silence(
+    read: Callable[[list[str]], Iterator[HistoryRecord]], _: list[str]
+) -> Iterator[HistoryRecord]:
+    return read([])
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Records are made by the million and refer to nothing that refers to them: to look for cycles among them again and again
+    takes several times as long as to read them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def derive(run_dir: RunDir) -> Derived:
+    """Check and analyse a run; writes nothing."""
+    checks = check_run(run_dir)
+    data = load(run_dir)
     analysis = analyse(data)
     # Neither room knows the other: what the figures say about memory and the generator joins what the history says about the app.
     checks = combine(
@@ -93,11 +141,22 @@ def conclude(run_dir: RunDir) -> Derived:
         ],
         checks.workers,
     )
-    promises = judge(facts(data.manifest, checks.checks, data.history, data.events, data.plateaus))
+    promises = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
     checks = msgspec.structs.replace(checks, promises=promises)
-    run_dir.write_json(CHECKS, checks)
-    run_dir.write_json(ANALYSIS, analysis)
     return Derived(data=data, checks=checks, analysis=analysis)
+
+
+def write(run_dir: RunDir, derived: Derived) -> None:
+    """Write `derived/checks.json` and `derived/analysis.json`."""
+    run_dir.write_json(CHECKS, derived.checks)
+    run_dir.write_json(ANALYSIS, derived.analysis)
+
+
+def conclude(run_dir: RunDir) -> Derived:
+    """Check and analyse a run, and write what was concluded."""
+    derived = derive(run_dir)
+    write(run_dir, derived)
+    return derived
 
 
 def render(run_dir: RunDir, derived: Derived) -> None:
@@ -106,7 +165,7 @@ def render(run_dir: RunDir, derived: Derived) -> None:
     from harness.report.html import render_run
     from harness.report.plots import draw_all
 
-    plots = draw_all(derived.data, derived.analysis)
+    plots = draw_all(derived.data, derived.analysis, derived.checks.checks)
     for plot in plots:
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)

@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +54,9 @@ CHECKS = "derived/checks.json"
 ANALYSIS = "derived/analysis.json"
 PLOTS = "derived/plots"
 REPORT = "derived/report.html"
+
+# Large enough that what is done once for each block does not count; the records of a block fit a processor's cache.
+_BLOCK_BYTES = 1 << 17
 
 _RAW_PATTERNS = (WORKLOAD, f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
 
@@ -169,9 +174,19 @@ class RunDir:
         """Open the folder of an existing run.
 
         Raises:
-            UsageError: the folder holds no run.
+            UsageError: there is no such folder, it cannot be looked into, or it holds no run.
         """
-        if not (path / MANIFEST).is_file():
+        try:
+            if not path.is_dir():
+                what = "is a file, not a folder" if path.exists() else "does not exist"
+                raise UsageError(f"{path} {what}.", "Name the folder that `gradsoak run` printed.")
+            there = (path / MANIFEST).is_file()
+        except OSError as error:
+            raise UsageError(
+                f"Cannot look into {path}: {error.strerror or error}.",
+                "Name the folder that `gradsoak run` printed.",
+            ) from error
+        if not there:
             raise UsageError(
                 f"{path} holds no run: there is no {MANIFEST} in it.",
                 "Name the folder that `gradsoak run` printed.",
@@ -255,9 +270,18 @@ class RunDir:
             file = self.path / name
             if not file.is_file():
                 broken.append(TornShard(file=name, line=0, problem="is missing"))
-            elif hashlib.sha256(file.read_bytes()).hexdigest() != expected.sha256:
+            elif _sha256(file) != expected.sha256:
                 broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
         return broken
+
+    def torn_shards(self) -> list[TornShard]:
+        """History shards of which a line cannot be read, or is not whole."""
+        torn = []
+        for file in sorted((self.path / HISTORY).glob("*.jsonl")):
+            problem = _read_lines(file, HistoryRecord)[1]
+            if problem:
+                torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
+        return torn
 
     def worker_of(self, file: str) -> str | None:
         """The worker whose shard a raw file is, None if it is something else."""
@@ -266,10 +290,33 @@ class RunDir:
 
     def history_sha256(self) -> dict[str, str]:
         """Worker → SHA-256 of its shard, for all that are there."""
+        return {file.stem: _sha256(file) for file in sorted((self.path / HISTORY).glob("*.jsonl"))}
+
+    def shards(self) -> dict[str, Callable[[list[str]], Iterator[HistoryRecord]]]:
+        """Worker → a function that reads its records in the order of writing, a block at a time.
+
+        The function is told where to put what cannot be read, one sentence for each shard.
+        """
         return {
-            file.stem: hashlib.sha256(file.read_bytes()).hexdigest()
+            file.stem: partial(self._read_shard, file)
             for file in sorted((self.path / HISTORY).glob("*.jsonl"))
         }
+
+    def _read_shard(self, file: Path, problems: list[str]) -> Iterator[HistoryRecord]:
+        return chain.from_iterable(self._read_blocks(file, problems))
+
+    def _read_blocks(self, file: Path, problems: list[str]) -> Iterator[list[HistoryRecord]]:
+        decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
+        told = False
+        for first, block in _blocks(file):
+            try:
+                yield decoder.decode_lines(block)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                records, problem = _decode_lines(decoder, block.splitlines(), first)
+                if problem is not None and not told:
+                    told = True
+                    problems.append(f"{HISTORY}/{file.name} {problem[1]}.")
+                yield records
 
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
         """All history shards: worker → records in the order of writing, and what could not be read."""
@@ -319,18 +366,48 @@ class RunDir:
         return _read_lines(file, kind)[0] if file.is_file() else []
 
 
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _read_lines(file: Path, kind: Any) -> tuple[list[Any], tuple[int, str] | None]:
-    decoder = msgspec.json.Decoder(kind)
-    records: list[Any] = []
+    with file.open("rb") as stream:
+        return _decode_lines(msgspec.json.Decoder(kind), stream, 1)
+
+
+def _decode_lines(
+    decoder: msgspec.json.Decoder[T], lines: Iterable[bytes], first: int
+) -> tuple[list[T], tuple[int, str] | None]:
+    """Records, and the first line that cannot be read: its number, and why.
+
+    Args:
+        decoder: of the records.
+        lines: as they stand in the file.
+        first: number of the first of them.
+    """
+    records: list[T] = []
     problem: tuple[int, str] | None = None
-    for number, line in _lines(file):
+    for number, line in enumerate(lines, start=first):
         try:
             records.append(decoder.decode(line))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = problem or (number, f"line {number} cannot be read: {error}")
     return records, problem
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
+    """A file in blocks of whole lines, each with the number of its first line. The last line may lack its end."""
+    number = 1
+    rest = b""
     with file.open("rb") as stream:
-        yield from enumerate(stream, start=1)
+        while block := stream.read(_BLOCK_BYTES):
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield number, rest + block[:end]
+                number += block.count(b"\n")
+                rest = block[end:]
+            else:
+                rest += block
+    if rest:
+        yield number, rest

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
-
-import msgspec
 
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.kinds import KINDS
 from harness.checkers.models import OwnModel, Unavailable
+from harness.checkers.scan import Scan
 from harness.checkers.sightings import SIGHTINGS
-from harness.history import Fleet, History
+from harness.history import Fleet, History, Recorded, Remembered
 from harness.records import (
     SCHEMA_VERSION,
     Check,
@@ -26,7 +26,7 @@ from harness.records import (
     worst,
 )
 
-__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check_history", "combine", "count_anomalies"]
+__all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check", "check_history", "combine", "count_anomalies"]
 
 
 class Checker(Protocol):
@@ -51,24 +51,42 @@ def check_history(
     checkers: Sequence[Checker] = CHECKERS,
     own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
+    """Check a history that is in memory; see `check`."""
+    return check(Remembered(history), state, seal, problems, checkers, own=own)
+
+
+def check(
+    recorded: Recorded,
+    state: dict[str, StateVariable],
+    seal: Seal | None,
+    problems: Sequence[str] = (),
+    checkers: Sequence[Checker] = CHECKERS,
+    *,
+    restarted: bool = False,
+    closely: bool = False,
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
+) -> Checks:
     """Run every checker and combine their verdicts.
 
     Args:
-        history: what was recorded.
+        recorded: what was recorded.
         state: state variable → model, as the workload declared.
         seal: how the run ended, None if nobody knows.
         problems: what is wrong with the files.
         checkers: those to run. One that raises is `unknown`, with its traceback as the reason.
+        restarted: the app was stopped and started again in the middle.
+        closely: look at everybody closely, also at those who did one thing after another and found what they must. What is
+            found is the same; it takes longer.
         own: state variable → the model that the workload brings along for it, if it does.
     """
-    completeness = check_completeness(history, state, seal, problems)
-    checks = [completeness]
-    checks += _run_all(checkers, history, state, own)
+    scan = _scan(recorded, state, closely=closely)
+    judge = partial(check_completeness, scan, state=state, seal=seal, problems=problems, restarted=restarted)
+    completeness = judge(fleet=recorded.fleet)
+    checks = [completeness, *_run_all(checkers, scan, state, own)]
     workers: list[WorkerVerdict] = []
-    if history.fleet.workers:
+    if recorded.fleet.workers:
         # What holds for all workers alike, aside from those of which too little is known.
-        whole = msgspec.structs.replace(history, fleet=Fleet())
-        workers = _by_worker(history, [check_completeness(whole, state, seal, problems), *checks[1:]])
+        workers = _by_worker(scan, [judge(fleet=Fleet()), *checks[1:]])
     return combine(checks, workers)
 
 
@@ -89,19 +107,27 @@ def combine(checks: Sequence[Check], workers: Sequence[WorkerVerdict] = ()) -> C
     )
 
 
-def count_anomalies(history: History, state: dict[str, StateVariable]) -> int:
+def count_anomalies(recorded: Recorded, state: dict[str, StateVariable]) -> int:
     """How many anomalies there are in a history that is still growing."""
-    return sum(check.anomalies_total for check in _run_all(CHECKERS, history, state))
+    return sum(check.anomalies_total for check in _run_all(CHECKERS, _scan(recorded, state), state))
+
+
+def _scan(recorded: Recorded, state: dict[str, StateVariable], *, closely: bool = False) -> Scan:
+    try:
+        return Scan(recorded, state, closely=closely)
+    except Exception:
+        # An effect or a value that its model does not expect. Whoever looks closely says which.
+        return Scan(recorded, state, closely=True)
 
 
 def _run_all(
     checkers: Sequence[Checker],
-    history: History,
+    scan: Scan,
     state: dict[str, StateVariable],
     own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> list[Check]:
     try:
-        index = Index(history, state, own)
+        index = Index(scan.closer(), state, scan, own)
     except Exception:
         return [_failed(checker) for checker in checkers]
     return [_run(checker, index) for checker in checkers]
@@ -123,10 +149,10 @@ def _failed(checker: Checker) -> Check:
     )
 
 
-def _by_worker(history: History, checks: Sequence[Check]) -> list[WorkerVerdict]:
-    recorded = sessions_by_worker(history)
+def _by_worker(scan: Scan, checks: Sequence[Check]) -> list[WorkerVerdict]:
+    recorded = sessions_by_worker(scan)
     verdicts = []
-    for facts in history.fleet.workers.values():
+    for facts in scan.recorded.fleet.workers.values():
         sessions = sessions_of(facts, recorded)
         suffered = {
             check.name: check.suffered[facts.name] for check in checks if facts.name in check.suffered

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.history import History, WorkerFacts
+from harness.checkers.scan import Scan
+from harness.history import Fleet, WorkerFacts
 from harness.records import (
     DRAIN_PHASE,
     LOAD_PHASE,
@@ -27,44 +29,53 @@ CUT_OFF_SESSIONS = 2
 
 
 def check_completeness(
-    history: History, state: dict[str, StateVariable], seal: Seal | None, problems: Sequence[str]
+    scan: Scan,
+    fleet: Fleet,
+    state: Mapping[str, StateVariable],
+    seal: Seal | None,
+    problems: Sequence[str],
+    *,
+    restarted: bool = False,
 ) -> Check:
     """Judge the record itself. The verdict is `pass` or `unknown`, never `fail`.
 
     Args:
-        history: operations, and what did not fit together.
+        scan: of the history.
+        fleet: the processes that made it; empty for what holds for all of them alike.
         state: what the workload declared.
         seal: None if the run was never sealed.
         problems: files that could not be read, or changed after the seal.
+        restarted: the app was stopped and started again.
     """
-    found = [*problems, *history.problems]
+    found = [*problems, *scan.problems]
+    if restarted and not _Phase(scan, RETURN_PHASE).began:
+        found.append("The app was restarted, and nobody came back to it.")
     if seal is None:
         found.insert(0, "The run was never sealed: the harness ended in the middle of it.")
     elif seal.ended != "completed":
         found.insert(0, seal.reason or f"The run ended early: {seal.ended}.")
     outcomes = dict.fromkeys(("ok", "fail", "info", "pending"), 0)
-    for operation in history.operations:
-        outcomes[operation.outcome] += 1
-    reading = sum(1 for o in history.operations if o.reads)
+    reading = 0
+    for (_, _, outcome, read), count in scan.outcomes.items():
+        outcomes[outcome] += count
+        reading += count * read
     ended_early = bool(found)  # the reason for that is the reason for the rest
-    found = [*incomplete_workers(history), *found]
+    found = [*incomplete_workers(scan, fleet), *found]
     if not state and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
     elif not ended_early:
-        found += _missing_evidence(history, state)
-    broken = [o for o in history.operations if o.error is not None and o.error.kind == "workload"]
-    if broken:
-        first = broken[0].error
-        assert first is not None
+        found += _missing_evidence(scan, state)
+    if scan.broken:
         # Whatever else is missing may follow from this.
         found.insert(
-            0, f"The workload itself raised an error in {len(broken)} operations, first: {first.message}."
+            0,
+            f"The workload itself raised an error in {len(scan.broken)} operations, first: {scan.broken[0]}.",
         )
     evidence = {
-        "operations": len(history.operations),
+        "operations": sum(outcomes.values()),
         **outcomes,
         "operations_that_read": reading,
-        "sessions": len(history.by_session()),
+        "sessions": len(scan.sessions),
     }
     if found:
         shown = " ".join(found[:3]) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
@@ -77,13 +88,13 @@ def check_completeness(
     )
 
 
-def incomplete_workers(history: History) -> list[str]:
+def incomplete_workers(scan: Scan, fleet: Fleet) -> list[str]:
     """What is not known because workers were lost, or their shards are missing: one sentence for all of them."""
-    unknown = history.fleet.unknown
+    unknown = fleet.unknown
     if not unknown:
         return []
     names = {facts.name for facts in unknown}
-    recorded = sessions_by_worker(history)
+    recorded = sessions_by_worker(scan)
     reasons = " ".join(facts.unknown or "" for facts in unknown)
     theirs = sum(sessions_of(facts, recorded) for facts in unknown)
     others = sum(count for worker, count in recorded.items() if worker not in names)
@@ -94,12 +105,9 @@ def incomplete_workers(history: History) -> list[str]:
     ]
 
 
-def sessions_by_worker(history: History) -> dict[str, int]:
+def sessions_by_worker(scan: Scan) -> dict[str, int]:
     """Worker → sessions in its shard."""
-    found: dict[str, set[str]] = {}
-    for operation in history.operations:
-        found.setdefault(operation.worker, set()).add(operation.session)
-    return {worker: len(sessions) for worker, sessions in found.items()}
+    return dict(Counter(session.worker for session in scan.sessions.values()))
 
 
 def sessions_of(facts: WorkerFacts, recorded: Mapping[str, int]) -> int:
@@ -107,51 +115,62 @@ def sessions_of(facts: WorkerFacts, recorded: Mapping[str, int]) -> int:
     return max(recorded.get(facts.name, 0), facts.sessions or 0)
 
 
-def _missing_evidence(history: History, state: dict[str, StateVariable]) -> list[str]:
+class _Phase:
+    """What was done in one phase, but for what tabs do by themselves.
+
+    Attributes:
+        all: operations.
+        read: those that read anything.
+        failed: those that were not acknowledged.
+    """
+
+    def __init__(self, scan: Scan, phase: str) -> None:
+        of_it = [(key, count) for key, count in scan.outcomes.items() if key[0] == phase]
+        own = [(key, count) for key, count in of_it if key[1] not in TAB_ACTIONS]
+        self.began = bool(of_it)
+        self.all = sum(count for _, count in own)
+        self.read = sum(count for (*_, read), count in own if read)
+        self.failed = sum(count for (_, _, outcome, _), count in own if outcome != "ok")
+
+    @property
+    def mostly_failed(self) -> bool:
+        """Whether the few that succeeded stand for nothing."""
+        return self.failed > MOST * self.all
+
+
+def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[str]:
     """What was not seen, though a verdict of `pass` would say that it was seen and found good."""
     found = []
-    loaded = [o for o in history.operations if o.phase == LOAD_PHASE and o.action not in TAB_ACTIONS]
-    if not any(o.reads for o in loaded):
+    loaded = _Phase(scan, LOAD_PHASE)
+    if not loaded.read:
         found.append("No operation of the load phase read any state, so nothing was observed under load.")
     else:
-        never = sorted(set(state) - {name for o in history.operations for name in o.reads})
+        never = sorted(name for name in state if not scan.variables[name].reads)
         if never:
             found.append(f"The workload declares {', '.join(never)} and never reads it.")
-    failed = sum(1 for o in loaded if o.outcome != "ok")
-    if loaded and failed > MOST * len(loaded):
+    if loaded.mostly_failed:
         found.append(
-            f"{failed} of {len(loaded)} operations of the load phase failed: what the app does when it works was hardly seen."
+            f"{loaded.failed} of {loaded.all} operations of the load phase failed: what the app does when it works was hardly seen."
         )
-    driven = {o.session for o in history.operations if o.phase == LOAD_PHASE}
-    cut_off = {
-        o.session
-        for o in history.operations
-        if o.phase == LOAD_PHASE
-        and o.outcome == "info"
-        and o.error is not None
-        and o.error.kind in ("timeout", "connection")
-    }
-    if len(cut_off) >= CUT_OFF_SESSIONS and len(cut_off) > CUT_OFF * len(driven):
+    cut_off, driven = len(scan.cut_off), len(scan.driven)
+    if cut_off >= CUT_OFF_SESSIONS and cut_off > CUT_OFF * driven:
         found.append(
-            f"{len(cut_off)} of {len(driven)} sessions of the load phase ended with a time-out or a lost connection: "
+            f"{cut_off} of {driven} sessions of the load phase ended with a time-out or a lost connection: "
             "whether their state was still there was not seen."
         )
     # An app that stops answering half-way fails few operations of the load phase: everybody waits.
-    again = [o for o in history.operations if o.phase == DRAIN_PHASE and o.action not in TAB_ACTIONS]
-    if not again and any(o.phase == STAIRCASE_PHASE for o in history.operations):
+    again = _Phase(scan, DRAIN_PHASE)
+    if not again.all and _Phase(scan, STAIRCASE_PHASE).began:
         found.append("No session that was held open was looked at again.")
-    gone = sum(1 for o in again if o.outcome != "ok")
-    if again and gone > MOST * len(again):
+    if again.mostly_failed:
         found.append(
-            f"{gone} of {len(again)} sessions that were held open did not answer at the end: whether their state was still there was not seen."
+            f"{again.failed} of {again.all} sessions that were held open did not answer at the end: whether their state was still there was not seen."
         )
-    came_back = [o for o in history.operations if o.phase == RETURN_PHASE]
-    after = [o for o in came_back if o.action not in TAB_ACTIONS]
-    if came_back and not any(o.reads for o in after):
+    after = _Phase(scan, RETURN_PHASE)
+    if after.began and not after.read:
         found.append("Nobody who came back after the restart of the app read any state.")
-    lost = sum(1 for o in after if o.outcome != "ok")
-    if after and lost > MOST * len(after):
+    if after.mostly_failed:
         found.append(
-            f"{lost} of {len(after)} operations after the restart of the app failed: what was still there was hardly seen."
+            f"{after.failed} of {after.all} operations after the restart of the app failed: what was still there was hardly seen."
         )
     return found

@@ -35,8 +35,9 @@ def examine_counts(index: Index, found: Found) -> None:
     for variable, model in index.state.items():
         if model.model == "counter":
             for ledger in index.ledgers[variable].values():
+                if ledger.counted:
+                    continue
                 if ledger.plain:
-                    found.count(GARBAGE_READ, "values_read", len(ledger.reads))
                     count_plain(ledger, found)
                     continue
                 _Counter(index, variable, ledger, found).examine()
@@ -97,7 +98,6 @@ class _Counter:
         """Look at the reads in order of completion."""
         counts = []
         for read in self._ledger.reads:
-            self._found.count(GARBAGE_READ, "values_read")
             value = read.reads[self._variable]
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
                 self._garbage(read, "which is no count")

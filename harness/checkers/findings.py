@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers.crossings import crossings
 from harness.history import History
-from harness.records import Anomaly, Effect, Operation, WitnessOperation
+from harness.records import Anomaly, Crossings, Effect, Operation, WitnessOperation
 
 # More are counted but not kept: a shared global makes one for every pair of sessions.
 MAX_ANOMALIES = 200
@@ -106,6 +107,14 @@ class Findings:
         for session in sorted(sufferers):
             counts[worker_of[session]] = counts.get(worker_of[session], 0) + 1
         return counts
+
+    def crossings(self, *others: Findings) -> Crossings | None:
+        """Between which sessions they are, kept or not; together with those of other kinds, if one check finds several."""
+        found = [(place[1:], n) for f in (self, *others) for place, n in f._occurrences.items()]
+        if all(len(sessions) < 2 for sessions, _ in found):
+            return None
+        order = dict.fromkeys(operation.session for operation in self._history.operations)
+        return crossings(found, {session: number for number, session in enumerate(order)})
 
     def anomalies(self) -> list[Anomaly]:
         """Those kept, with their occurrences counted, by the time at which they were seen."""

@@ -30,7 +30,6 @@ def examine_values(index: Index, found: Found) -> None:
     for variable, model in index.state.items():
         if model.model in NAMED_VALUES:
             for read in index.reads[variable]:
-                found.count(GARBAGE_READ, "values_read")
                 ledger = index.ledger(variable, read.session)
                 if not ledger.plain:
                     _values(index, variable, ledger, read, found)
@@ -39,18 +38,12 @@ def examine_values(index: Index, found: Found) -> None:
         elif model.model == "custom" and model.scope != "everyone":
             for read in index.reads[variable]:
                 _tokens(index, variable, read, found)
-    for variable, model in index.state.items():
-        if model.model in ("answer", "chain") or model.scope != "session":
-            continue
-        for read in index.reads[variable]:
-            if read.session in index.returned:
-                found.count(RESURRECTED_STATE, "reads_after_an_earlier_session")
 
 
 def exposed(index: Index, variable: str) -> int:
     """Reads that began after another owner's write to the variable was acknowledged: only these can show a leak.
 
-    Where the app assigns the values, reading is what shows that one was given.
+    The same as `harness.checkers.scan.VariableFacts.exposed`, for workers whose clocks cannot be compared. Where the app assigns the values, reading is what shows that one was given.
     """
     model = index.state[variable]
     if model.scope == "everyone" or model.model == "answer":
@@ -333,7 +326,7 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
     kept: dict[str, Operation] = {}
     for read in index.reads[variable]:
         value = read.reads[variable]
-        if value is None:
+        if value is None or index.ledger(variable, read.session).counted:
             continue
         owner = index.owner_of(variable, read.session)
         first = given.setdefault(key(value), read)

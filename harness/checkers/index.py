@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate, pairwise
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -14,6 +14,9 @@ from harness.checkers.models import OwnModel, Unavailable, accepted, follows
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
+
+if TYPE_CHECKING:
+    from harness.checkers.scan import Scan
 
 T = TypeVar("T")
 
@@ -69,10 +72,15 @@ class Ledger:
         own_ids: identities of the writes.
         doubtful: a clear, or an update that overwrote others, may be among records that are missing, so that nothing can be
             said to be lost.
+        counted: there is nothing else to be found out, and what there was to look at has been counted: see
+            `harness.checkers.scan`.
         plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
     """
 
-    def __init__(self, variable: str, model: StateVariable, owner: str, clocks: Clocks) -> None:
+    def __init__(
+        self, variable: str, model: StateVariable, owner: str, clocks: Clocks, *, counted: bool
+    ) -> None:
+        self.counted = counted
         self.variable = variable
         self.model = model
         self.owner = owner
@@ -93,7 +101,7 @@ class Ledger:
         self.reads.sort(key=lambda o: (o.complete_ns or 0, o.id))
         lines = {self.clocks.line(o) for o in self.operations} if self.clocks.several else {}
         self.one_clock = len({clock for clock, _ in lines}) < 2
-        self.plain = (
+        self.plain = self.counted or (
             self.one_clock
             and self.model.scope != "everyone"
             and not self.within_ns
@@ -256,15 +264,24 @@ class Tally:
         return None
 
 
+def owner_of(model: StateVariable, session: str, user: str) -> str:
+    """Whose state a session deals with: its own, its user's if that is known, or everybody's (the empty string)."""
+    if model.scope == "everyone":
+        return ""
+    return f"user {user}" if model.scope == "user" and user else f"session {session}"
+
+
 class Index:
     """Everything that checkers look up, built once per history.
 
     Args:
-        history: operations ordered by invoke time.
+        history: operations ordered by invoke time, of those who are to be looked at closely.
         state: state variable → model.
+        scan: of the whole history, which these operations are a part of.
         own: state variable → the model that the workload brings along for it, if it does.
 
     Attributes:
+        scan: see above.
         clocks: compares times.
         sessions: session → its operations, ordered by invoke time.
         user_of: session → the person whose session it is; only those of whom it is known.
@@ -278,8 +295,10 @@ class Index:
         self,
         history: History,
         state: Mapping[str, StateVariable],
+        scan: Scan,
         own: Mapping[str, OwnModel | Unavailable] | None = None,
     ) -> None:
+        self.scan = scan
         self.history = history
         self.state = state
         self.own = own or {}
@@ -337,20 +356,21 @@ class Index:
         return self.once(f"increments of {variable}", lambda: Tally(self._increments[variable], self.clocks))
 
     def owner_of(self, variable: str, session: str) -> str:
-        """Whose state a session deals with in a variable: its own, its user's, or everybody's (the empty string)."""
-        scope = self.state[variable].scope
-        if scope == "everyone":
-            return ""
-        if scope == "user" and session in self.user_of:
-            return f"user {self.user_of[session]}"
-        return f"session {session}"
+        """Whose state a session deals with in a variable."""
+        return owner_of(self.state[variable], session, self.user_of.get(session, ""))
 
     def ledger(self, variable: str, session: str) -> Ledger:
         """What the owner of a session's state did with a variable."""
         owner = self.owner_of(variable, session)
         ledgers = self.ledgers[variable]
         if owner not in ledgers:
-            ledgers[owner] = Ledger(variable, self.state[variable], owner, self.clocks)
+            ledgers[owner] = Ledger(
+                variable,
+                self.state[variable],
+                owner,
+                self.clocks,
+                counted=self.scan.settled(variable, owner),
+            )
         return ledgers[owner]
 
     def earlier_session(self, session: str, other: str) -> bool:

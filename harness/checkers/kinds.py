@@ -22,6 +22,7 @@ def examine(index: Index) -> Found:
 
     def look() -> Found:
         found = Found(index.history)
+        index.scan.count(found)
         for family in FAMILIES:
             family(index, found)
         return found
@@ -67,7 +68,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         applies = True
         if findings.total:
             verdict = "fail"
-            reason = f"In {findings.sufferers} of {len(index.sessions)} sessions {self.failed}."
+            reason = f"In {findings.sufferers} of {len(index.scan.sessions)} sessions {self.failed}."
         elif unexplained := found.unexplained.get(self.name, 0):
             verdict = "unknown"
             reason = (
@@ -95,19 +96,21 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             anomalies_total=findings.total,
             suffered=findings.suffered(),
             applies=applies,
+            crossings=findings.crossings(),
         )
 
     def _more(self, index: Index) -> dict[str, int]:
         if self.name != "cross-session-read":
             return {}
-        reads = {variable: len(index.reads[variable]) for variable in index.state}
+        variables, sessions = index.scan.variables, index.scan.sessions.values()
         return {
-            "values_read": sum(reads.values()),
-            "read_after_a_foreign_write": sum(exposed(index, variable) for variable in index.state),
-            "sessions_reading": len({read.session for found in index.reads.values() for read in found}),
-            "sessions_writing": len(
-                {o.session for o in index.history.operations if o.effects and o.outcome == "ok"}
+            "values_read": sum(facts.reads for facts in variables.values()),
+            "read_after_a_foreign_write": sum(
+                exposed(index, variable) if index.clocks.several else facts.exposed
+                for variable, facts in variables.items()
             ),
+            "sessions_reading": sum(session.read for session in sessions),
+            "sessions_writing": sum(session.wrote for session in sessions),
         }
 
 

@@ -61,6 +61,8 @@ class _Variable:
         self._model = index.state[variable]
         self._own = own
         self._found = found
+        # What crossed on a variable explains whatever else is odd about it.
+        self._crossed = any(found.of(k).concern(variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE))
         self._given_up = 0  # reads
         self._windows = 0
         # Where everybody may overwrite everybody, nearly everything has an order, and it takes long to find it.
@@ -69,14 +71,12 @@ class _Variable:
     def examine(self) -> None:
         """Look at every owner of whom nothing is known yet."""
         accused = self._found.sufferers(self._variable)
-        # What crossed on a variable explains whatever else is odd about it.
-        crossed = any(
-            self._found.of(k).concern(self._variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE)
-        )
         for ledger in self._index.ledgers[self._variable].values():
+            if ledger.counted:
+                continue
             if ledger.plain:
                 self._count("reads_put_in_order", len(ledger.reads))
-            elif not ledger.reads or crossed or any(o.session in accused for o in ledger.operations):
+            elif not ledger.reads or any(o.session in accused for o in ledger.operations):
                 continue
             elif not self._told(ledger):
                 self._count("reads_left_to_bounds", len(ledger.reads))
@@ -105,15 +105,21 @@ class _Variable:
             limit = _MOST_OF_LOOSE if self._loose else MOST_CONFIGURATIONS
             outcome = zones.order(entries, self._model.initial) if self._model.model == "register" else None
             if outcome is None:
-                outcome = search(entries, states_of(self._model, self._own), limit=limit)
+                outcome = search(
+                    entries,
+                    states_of(self._model, self._own),
+                    limit=limit,
+                    minimise=not self._crossed,
+                )
             self._count("reads_put_in_order", outcome.explained)
-            if outcome.undecided and self._loose:
+            if outcome.undecided and (self._loose or self._crossed):
                 self._count("reads_left_to_bounds", outcome.undecided)
             elif outcome.undecided:
                 self._given_up += outcome.undecided
                 self._windows += 1
             if outcome.contradiction is not None:
-                self._report(outcome.contradiction)
+                if not self._crossed:
+                    self._report(outcome.contradiction)
                 return
 
     def _views(self, ledger: Ledger) -> list[list[Entry]]:

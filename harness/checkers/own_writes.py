@@ -40,6 +40,8 @@ def examine_own_writes(index: Index, found: Found) -> None:
         if model.model not in NAMED_VALUES:
             continue
         for ledger in index.ledgers[variable].values():
+            if ledger.counted:
+                continue
             if ledger.plain:
                 count_plain(ledger, found)
             elif model.model == "list":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from typing import Any
 
 from harness.checkers.findings import Found, involved, show, wrote
@@ -20,20 +19,11 @@ def examine_replies(index: Index, found: Found) -> None:
     for variable, model in index.state.items():
         if model.model not in ("answer", "chain"):
             continue
-        begun = sorted(
-            {id(o): o.invoke_ns for writers in index.writers[variable].values() for o in writers}.values()
-        )
         for read in index.reads[variable]:
+            if index.ledger(variable, read.session).counted:
+                continue
             observed = read.reads[variable]
             values = observed if isinstance(observed, list) else [observed]
-            others = bisect.bisect_left(begun, read.complete_ns or 0) > 1
-            if model.model == "answer":
-                found.count(MISDELIVERED_RESPONSE, "answers_shown", len(values))
-                found.count(MISDELIVERED_RESPONSE, "shown_while_others_had_asked", len(values) * others)
-            else:
-                found.count(NON_ATOMIC_CHAIN, "steps_shown", len(values))
-                found.count(NON_ATOMIC_CHAIN, "shown_while_others_had_begun", len(values) * others)
-            found.count(GARBAGE_READ, "values_read")
             effect = read.effects.get(variable)
             for value in values:
                 if effect is None or key(value) != key(effect.value):

@@ -54,20 +54,20 @@ class Canary:
                 _describe_token(
                     findings, operation, sighting, token.session_id, wrote, same_person=same_person
                 )
-        looked = sum(o.looked for o in operations)
-        marked = _sessions_with_tokens(index)
+        looked = index.scan.looked
+        marked = sum(session.marked for session in index.scan.sessions.values())
         total = crossed.total + returned.total
         verdict: Verdict = "pass"
         applies = True
         if total:
             verdict = "fail"
-            reason = f"{len(sufferers)} of {len(index.sessions)} sessions got responses with tokens of other sessions in them."
+            reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions got responses with tokens of other sessions in them."
         elif unexplained:
             verdict = "unknown"
             reason = f"{unexplained} tokens of lost workers were seen: whether they had been written for everyone is not on record."
         elif not looked:
             applies, reason = False, _NOT_LOOKED
-        elif len(marked) < 2:
+        elif marked < 2:
             applies = False
             reason = (
                 "Does not apply: no two sessions wrote tokens, so that none could have been seen by another."
@@ -81,13 +81,14 @@ class Canary:
             evidence={
                 "responses_searched": looked,
                 "sessions_searched": _searched(index),
-                "sessions_writing_tokens": len(marked),
+                "sessions_writing_tokens": marked,
                 "seen_and_shared": shared,
             },
             anomalies=[*crossed.anomalies(), *returned.anomalies()],
             anomalies_total=total,
             suffered=dict(Counter(index.sessions[session][0].worker for session in sorted(sufferers))),
             applies=applies,
+            crossings=crossed.crossings(returned),
         )
 
 
@@ -124,13 +125,11 @@ class VisibleState:
                 witness=witness,
                 conclusion=f"In the response to {last} stood {show(sighting.value)}, {why}: State could be seen.",
             )
-        looked = sum(o.looked for o in operations)
+        looked = index.scan.looked
         verdict: Verdict = "pass"
         if findings.total:
             verdict = "fail"
-            reason = (
-                f"{findings.sufferers} of {len(index.sessions)} sessions got responses with State in them."
-            )
+            reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions got responses with State in them."
         elif not looked:
             reason = _NOT_LOOKED
         else:
@@ -144,6 +143,7 @@ class VisibleState:
             anomalies_total=findings.total,
             suffered=findings.suffered(),
             applies=bool(looked or findings.total),
+            crossings=findings.crossings(),
         )
 
 
@@ -230,18 +230,9 @@ def _first_with(index: Index, texts: Collection[str]) -> dict[str, Operation]:
     return found
 
 
-def _sessions_with_tokens(index: Index) -> set[str]:
-    """Sessions of which a token was written."""
-    return {
-        session
-        for session, operations in index.sessions.items()
-        if any(name for o in operations for effect in o.effects.values() for name in _tokens(effect.value))
-    }
-
-
 def _searched(index: Index) -> int:
     """Sessions of whose responses any was searched."""
-    return sum(any(o.looked for o in operations) for operations in index.sessions.values())
+    return sum(session.looked for session in index.scan.sessions.values())
 
 
 def _tokens(value: Any) -> Iterator[str]:

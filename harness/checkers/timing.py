@@ -49,7 +49,7 @@ class Clocks:
 
     def __init__(self, history: History) -> None:
         self._fleet = history.fleet
-        self.several = len({facts.clock for facts in history.fleet.workers.values()}) > 1
+        self.several = history.fleet.several_clocks
         # line → for each phase, when it or a later one began there
         self._begins: dict[Line, list[float]] = {}
         if not self.several:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import bench, init, report, run, scenarios
+from harness.cli import bench, check, init, report, run, scenarios
 
 EXIT_CODES = """
 Exit codes:
@@ -46,6 +46,7 @@ def options(
 
 app.command("run", epilog=EXIT_CODES)(run.run)
 app.command("bench", epilog=EXIT_CODES)(bench.bench)
+app.command("check", epilog=EXIT_CODES)(check.check)
 app.command("report", epilog=EXIT_CODES)(report.report)
 app.command("init", epilog=EXIT_CODES)(init.init)
 app.command("scenarios")(scenarios.scenarios)

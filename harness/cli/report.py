@@ -7,22 +7,22 @@ from typing import Annotated
 
 import typer
 
-from harness import rebuild
-from harness.cli import options, summary
-from harness.errors import run_exit_code
-from harness.results import RunDir
+from harness.cli import again, options, summary
 
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run folder.")],
     json: options.Json = False,
 ) -> None:
-    """Check, analyse and draw an existing run again, from its files alone."""
-    folder = RunDir.open(run_dir)
-    derived = rebuild.conclude(folder)
-    rebuild.render(folder, derived)
+    """Check, analyse and draw an existing run again, from its files alone, and print a summary.
+
+    `gradsoak check` does the same, and explains each kind of anomaly on the terminal.
+    """
+    derived, error = again.redo(run_dir)
     if json:
-        summary.print_json(summary.as_json(folder.path, derived, None))
+        summary.print_json(summary.as_json(run_dir, derived, error))
     else:
-        summary.print_summary(folder.path, derived)
-    raise typer.Exit(int(run_exit_code(derived.checks.verdict, None)))
+        summary.print_summary(run_dir, derived)
+    if error is not None:
+        summary.print_error(error)
+    raise typer.Exit(again.exit_code(derived, error))

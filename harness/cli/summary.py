@@ -21,8 +21,15 @@ from harness.results import REPORT
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
 
 
-def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
-    """`{"run_dir", "verdict", "checks", "does_not_apply", "workers", "promises", "figures"}`, and `error` if the run ended early."""
+def as_json(run_dir: Path, derived: Derived, error: HarnessError | None, *, anomalies: bool = False) -> str:
+    """`{"run_dir", "verdict", "checks", "does_not_apply", "workers", "promises", "figures"}`, and `error` if there is one.
+
+    Args:
+        run_dir: where everything is.
+        derived: what was concluded.
+        error: what ended the run early, or kept the conclusions from being written.
+        anomalies: also `anomalies`, check → those that are kept, and `anomalies_total`, check → how many there were.
+    """
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
         "verdict": derived.checks.verdict,
@@ -32,6 +39,10 @@ def as_json(run_dir: Path, derived: Derived, error: HarnessError | None) -> str:
         "promises": {promise.name: promise.standing for promise in derived.checks.promises},
         "figures": msgspec.to_builtins(derived.analysis),
     }
+    if anomalies:
+        found = [check for check in derived.checks.checks if check.anomalies_total]
+        result["anomalies"] = {check.name: msgspec.to_builtins(check.anomalies) for check in found}
+        result["anomalies_total"] = {check.name: check.anomalies_total for check in found}
     if error is not None:
         result["error"] = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
     return msgspec.json.encode(result).decode()
@@ -52,13 +63,16 @@ def print_json(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = None) -> None:
+def print_summary(
+    run_dir: Path, derived: Derived, error: HarnessError | None = None, *, explained: int = 0
+) -> None:
     """Print the verdict, why, and the few figures that everybody wants.
 
     Args:
         run_dir: where the report is.
         derived: what was concluded.
         error: what ended the run early; it is explained after the table, so the table does not repeat it.
+        explained: how many anomalies of each kind to explain; 0: a single one, as an example.
     """
     console = Console(highlight=False)
     checks, analysis = derived.checks, derived.analysis
@@ -133,9 +147,37 @@ def print_summary(run_dir: Path, derived: Derived, error: HarnessError | None = 
     console.print()
     console.print(Text(f"{manifest.scenario}: {manifest.title}", style="bold"))
     console.print(table)
-    if first is not None:
+    if explained:
+        for check in checks.checks:
+            _explain(console, check, explained)
+        console.print()
+    elif first is not None:
         console.print(Text.assemble(("for example  ", "dim"), first.explanation))
-    console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+    # It may be that nobody could write it.
+    if (run_dir / REPORT).is_file():
+        console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
+
+
+def _explain(console: Console, check: Check, most: int) -> None:
+    """The first anomalies that a check found of each kind, and how many more there are."""
+    kinds = dict.fromkeys(anomaly.kind for anomaly in check.anomalies)
+    shown = 0
+    for kind in kinds:
+        found = [anomaly for anomaly in check.anomalies if anomaly.kind == kind]
+        # One check can find anomalies of several kinds, and then its name is none of them.
+        name = kind if kind == check.name else f"{check.name}: {kind}"
+        console.print()
+        console.print(Text(name, style=STYLES["fail"]))
+        for anomaly in found[:most]:
+            shown += 1
+            where = " in ".join(filter(None, (" → ".join(anomaly.sessions), anomaly.variable)))
+            console.print(f"{where}, {units.plural(anomaly.occurrences, 'occurrence')}", markup=False)
+            for line in Text(anomaly.explanation).wrap(console, max(20, console.width - 2)):
+                line.rstrip()
+                console.print(Text("  ") + line)
+    left_out = check.anomalies_total - shown
+    if kinds and left_out > 0:
+        console.print(Text(f"and {units.count(left_out)} more, see the report.", style="dim"))
 
 
 def check_in_words(check: Check) -> Text:

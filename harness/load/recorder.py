@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+from harness.differences import Shortener
 from harness.errors import StorageError
 from harness.records import (
     TAB_ACTIONS,
@@ -132,6 +133,7 @@ class Recorder:
         reads: dict[str, Any],
         stages: Stages = NO_STAGES,
         looks: Looks = NO_LOOKS,
+        readings: Shortener | None = None,
     ) -> int:
         """Record a completion; returns its latency in nanoseconds.
 
@@ -141,7 +143,10 @@ class Recorder:
             reads: what was seen.
             stages: when it came how far.
             looks: what was looked at.
+            readings: what its session had read before, so that long lists are recorded as what is new in them; None records all
+                that was seen as it is.
         """
+        whole, deltas = (reads, {}) if readings is None else readings.shorten(operation, reads)
         done = stages.completed_ns if stages.completed_ns is not None else time.monotonic_ns()
         self._append(
             Ok(
@@ -153,7 +158,8 @@ class Recorder:
                 event_ids=list(stages.event_ids),
                 looked=looks[0],
                 sightings=looks[1],
-                reads=reads,
+                reads=whole,
+                deltas=deltas,
             )
         )
         self.operations += 1

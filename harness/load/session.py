@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 
 from harness import tokens
+from harness.differences import Shortener
 from harness.errors import StorageError
 from harness.load.recorder import Recorder
 from harness.load.sightings import SessionWatch
@@ -87,6 +88,7 @@ class LoadSession:
         self._worker = worker
         self._number = number
         self._writes = itertools.count(1)
+        self._readings = Shortener()
         self._on_request = on_request
         self.errors = 0
         self.operations = 0
@@ -257,5 +259,5 @@ class LoadSession:
             raise
         else:
             looks = self._watch.take()
-            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span, looks)
+            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span, looks, self._readings)
             self._on_request(name, latency_ns / 1e6, None)

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
+# These records are made by the million and refer to nothing that refers to them, so that the collector of cycles need not know
+# them (`gc=False`).
+
 # What a tab does by itself, whatever the workload says.
 TAB_ACTIONS = ("open", "reload", "close", "look-around")
 # The phase in which sessions are opened, given their state, and held open.
@@ -39,7 +42,7 @@ PHASES = (
 )
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an operation asks one state variable to do.
 
     Attributes:
@@ -55,7 +58,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
 
 
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that a response held and must not, whatever the app does.
 
     Attributes:
@@ -70,7 +73,25 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     where: str
 
 
-class Error(msgspec.Struct, frozen=True, kw_only=True):
+class ListDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A list that was read, as the difference to the session's previous reading of the same variable.
+
+    The list is `keep` elements of that reading from `start` on, and then those of `then`; see `harness.differences`.
+
+    Attributes:
+        since: number of the operation, of the same worker, that made that reading.
+        start: place of the first element that is still there, from 0.
+        keep: how many are, in a row.
+        then: the elements after them.
+    """
+
+    since: int
+    start: int = 0
+    keep: int
+    then: list[Any] = []
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why an operation did not end as `ok`.
 
     Attributes:
@@ -83,7 +104,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defaults=True):
+class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", omit_defaults=True):
     """An operation is about to be sent.
 
     Attributes:
@@ -109,7 +130,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     effects: dict[str, Effect] = {}
 
 
-class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True):
+class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_defaults=True):
     """The operation happened, and this is what the session saw.
 
     Attributes:
@@ -122,7 +143,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
         event_ids: Gradio's names of the events that it caused.
         looked: how many responses and messages of the server were searched for what must not be in them.
         sightings: what was found there.
-        reads: state variable → the value observed.
+        reads: state variable → the value observed, but for what stands in `deltas`.
+        deltas: state variable → the list observed, as a difference.
     """
 
     id: int
@@ -134,9 +156,10 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, tag="ok", omit_defaults=True
     looked: int = 0
     sightings: list[Sighting] = []
     reads: dict[str, Any] = {}
+    deltas: dict[str, ListDelta] = {}
 
 
-class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=True):
+class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit_defaults=True):
     """The server answered that the operation did not succeed. Its stages are given as far as it came; see `Ok`."""
 
     id: int
@@ -150,7 +173,7 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, tag="fail", omit_defaults=
     sightings: list[Sighting] = []
 
 
-class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=True):
+class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit_defaults=True):
     """Nobody knows whether the operation happened (timeout, broken connection). Its stages as far as it came; see `Ok`."""
 
     id: int
@@ -167,7 +190,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, tag="info", omit_defaults=
 HistoryRecord = Invoke | Ok | Fail | Info
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An invoke with its completion.
 
     Attributes:

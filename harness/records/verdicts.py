@@ -67,6 +67,37 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str
 
 
+class SessionGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions that share a row and a column of `Crossings`: neighbours in the order in which they began.
+
+    Attributes:
+        first, last: their names; the same if it is only one.
+        sessions: how many they are.
+    """
+
+    first: str
+    last: str
+    sessions: int
+
+
+class Crossings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sessions' state was seen in which others, over all anomalies of a check, those that are not kept included.
+
+    Attributes:
+        sessions: how many sessions had a part in it.
+        pairs: how many different pairs of whose state it was and who saw it.
+        occurrences: how often, in all.
+        groups: those sessions in the order in which they began, in at most `harness.checkers.crossings.MAX_GROUPS` groups.
+        seen: row (group whose state it was) → column (group that saw it) → occurrences.
+    """
+
+    sessions: int
+    pairs: int
+    occurrences: int
+    groups: list[SessionGroup]
+    seen: list[list[int]]
+
+
 def not_applying(checks: Iterable[Check]) -> dict[str, str]:
     """Checks that do not apply → why, as a sentence."""
     return {check.name: why for check in checks if (why := check.why_not()) is not None}
@@ -83,6 +114,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         suffered: worker → how many of its sessions suffered from one.
         applies: False if it could not happen here, so that a verdict of `pass` says nothing: no variable of such a model, or
             no occasion for it in the whole run. The reason says which.
+        crossings: between which sessions, where anomalies concern more than one; None if none does.
     """
 
     name: str
@@ -93,6 +125,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     anomalies_total: int = 0
     suffered: dict[str, int] = {}
     applies: bool = True
+    crossings: Crossings | None = None
 
     def why_not(self) -> str | None:
         """Why it does not apply, as a sentence; None if it does."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import markupsafe
 import msgspec
 
 from harness.analysis import Analysis, RunData
 from harness.analysis.growth import TEMPORARY_FILES, Growth
-from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Plateau, Seal, WitnessOperation
-from harness.report import units
+from harness.history import Fleet, History
+from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Operation, Plateau, Seal, WitnessOperation
+from harness.report import crossings, units
 from harness.report.canvas import PALETTE
 from harness.report.page import render
 from harness.report.plots import Plot, doubt, ranked
 from harness.report.promises import ANCHOR, cells
+from harness.report.recorded import Line, line, records_of
 from harness.report.svg import inline
+from harness.report.timeline import timeline
+from harness.report.values import effects_of, names_in
 from harness.scenario import Expectation
 
 MAX_OPEN = 5
 MAX_SHOWN = 50
-_MAX_VALUE = 240
 _MAX_EXPLANATION = 1500
 _MAX_REASONS = 3
 
@@ -64,6 +67,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         plots: what `draw_all` returned; the page takes those it knows, by name.
     """
     manifest = data.manifest
+    recorded = witnesses(data.history, checks)
     expected = _expected(manifest.expect, checks)
     return render(
         "run.html.j2",
@@ -79,7 +83,10 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         ),
         promises_anchor=ANCHOR,
         ended_early=_ended_early(data.seal),
-        checked=[_checked(check) for check in checks.checks],
+        checked=[
+            _checked(check, recorded, data.history.fleet, f"a{number}")
+            for number, check in enumerate(checks.checks)
+        ],
         plateaus=_plateau_rows(data.plateaus),
         grown=[_grown(growth) for growth in analysis.growth if growth.within is None and _is_news(growth)],
         latency=[(action, figures, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
@@ -103,6 +110,55 @@ class _Figure(msgspec.Struct, frozen=True, kw_only=True):
     caption: str
 
 
+class _Act(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation of a witness, exactly as recorded.
+
+    Attributes:
+        heading: what it was.
+        lines: its records; empty if it is not on record.
+        shard: file that holds them, within the run folder.
+        id: number of the operation in that file.
+    """
+
+    name: str
+    heading: str
+    lines: list[Line]
+    shard: str
+    id: str
+
+    @property
+    def cut(self) -> bool:
+        return any(line.cut for line in self.lines)
+
+
+class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """An anomaly as the page shows it."""
+
+    sessions: str
+    variable: str
+    occurrences: str
+    explanation: str
+    picture: markupsafe.Markup
+    acts: list[_Act]
+
+
+class _Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """The anomalies of one kind between the same sessions, one for each variable."""
+
+    sessions: str
+    summary: str
+    anomalies: list[_Shown]
+
+
+class _Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """The anomalies of one kind that a check found: the first pairs to be seen at once, the others to be opened."""
+
+    name: str
+    pairs: int
+    first: list[_Pair]
+    more: list[_Pair]
+
+
 class _Checked(msgspec.Struct, frozen=True, kw_only=True):
     """A check as the page shows it: `trace` is what follows the first line of its reason; `idle`, that it does not apply."""
 
@@ -111,8 +167,8 @@ class _Checked(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     trace: str
     evidence: list[tuple[str, str]]
-    first: list[dict[str, Any]]
-    more: list[dict[str, Any]]
+    kinds: list[_Kind]
+    matrix: str
     left_out: int
 
 
@@ -187,9 +243,22 @@ def _ended_early(seal: Seal | None) -> str | None:
     return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
 
 
-def _checked(check: Check) -> _Checked:
+def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
+    """`worker:id` → operation, for those that witness an anomaly."""
+    wanted = {w.operation for check in checks.checks for a in check.anomalies for w in a.witness}
+    if not wanted:
+        return {}
+    found: dict[str, Operation] = {}
+    for operation in history.operations:
+        name = f"{operation.worker}:{operation.id}"
+        if name in wanted:
+            found.setdefault(name, operation)
+    return found
+
+
+def _checked(check: Check, recorded: Mapping[str, Operation], fleet: Fleet, name: str) -> _Checked:
     reason, _, trace = check.reason.partition("\n")
-    shown = [_anomaly(anomaly) for anomaly in check.anomalies[:MAX_SHOWN]]
+    anomalies = check.anomalies[:MAX_SHOWN]
     why_not = check.why_not()
     return _Checked(
         check=check,
@@ -197,64 +266,63 @@ def _checked(check: Check) -> _Checked:
         reason=why_not or reason,
         trace=trace.strip("\n"),
         evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
-        first=shown[:MAX_OPEN],
-        more=shown[MAX_OPEN:],
-        left_out=max(check.anomalies_total, len(check.anomalies)) - len(shown),
+        kinds=_kinds(anomalies, recorded, fleet, name),
+        matrix=crossings.name_of(check),
+        left_out=max(check.anomalies_total, len(check.anomalies)) - len(anomalies),
     )
 
 
-def _anomaly(anomaly: Anomaly) -> dict[str, Any]:
-    return {
-        "sessions": " → ".join(anomaly.sessions),
-        "variable": anomaly.variable,
-        "kind": anomaly.kind,
-        "occurrences": units.plural(anomaly.occurrences, "occurrence"),
-        "explanation": units.clip(anomaly.explanation, _MAX_EXPLANATION),
-        "witness": [
-            {
-                "name": operation.name,
-                "operation": operation.operation,
-                "session": operation.session,
-                "action": operation.action,
-                "phase": operation.phase,
-                "outcome": operation.outcome,
-                "invoke_s": f"{operation.invoke_s:.3f}",
-                "complete_s": units.MISSING
-                if operation.complete_s is None
-                else f"{operation.complete_s:.3f}",
-                "wrote": _wrote(operation),
-                "read": [
-                    units.clip(f"{name} = {_value(value)}", _MAX_VALUE)
-                    for name, value in operation.reads.items()
-                ],
-            }
-            for operation in anomaly.witness
-        ],
-    }
+def _kinds(
+    anomalies: Sequence[Anomaly], recorded: Mapping[str, Operation], fleet: Fleet, name: str
+) -> list[_Kind]:
+    """Group by kind, then by the sessions between which it is; in each, the first that was seen comes first."""
+    numbers = itertools.count()
+    by_kind: dict[str, dict[str, list[Anomaly]]] = {}
+    for anomaly in anomalies:
+        pairs = by_kind.setdefault(anomaly.kind, {})
+        pairs.setdefault(_between(anomaly), []).append(anomaly)
+    kinds = []
+    for kind, pairs in by_kind.items():
+        shown = [
+            _Pair(
+                sessions=sessions,
+                summary=", ".join(f"{a.variable} {units.count(a.occurrences)}×" for a in found),
+                anomalies=[_shown(a, recorded, fleet, f"{name}-{next(numbers)}") for a in found],
+            )
+            for sessions, found in pairs.items()
+        ]
+        kinds.append(_Kind(name=kind, pairs=len(shown), first=shown[:MAX_OPEN], more=shown[MAX_OPEN:]))
+    return kinds
 
 
-def _wrote(operation: WitnessOperation) -> list[str]:
-    lines = []
-    for name, effect in operation.effects.items():
-        value = _value(effect.get("value") if isinstance(effect, dict) else effect)
-        kind = effect.get("op") if isinstance(effect, dict) else None
-        joint = {"increment": f"{name} + {value}", "append": f"{name} append {value}"}.get(
-            str(kind), f"{name} := {value}"
-        )
-        lines.append(units.clip(joint, _MAX_VALUE))
-    return lines
+def _between(anomaly: Anomaly) -> str:
+    return " → ".join(anomaly.sessions)
 
 
-def _value(value: Any) -> str:
-    """Like JSON, but with bare words: tokens read better without quotes around each."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, OverflowError):
-        return repr(value)
+def _shown(anomaly: Anomaly, recorded: Mapping[str, Operation], fleet: Fleet, name: str) -> _Shown:
+    relevant = [value for w in anomaly.witness for value in names_in(effects_of(w, recorded))]
+    return _Shown(
+        sessions=_between(anomaly),
+        variable=anomaly.variable,
+        occurrences=units.plural(anomaly.occurrences, "occurrence"),
+        explanation=units.clip(anomaly.explanation, _MAX_EXPLANATION),
+        picture=timeline(anomaly, recorded, name),
+        acts=[_recorded(w, recorded.get(w.operation), relevant, fleet) for w in anomaly.witness],
+    )
+
+
+def _recorded(
+    w: WitnessOperation, operation: Operation | None, relevant: Sequence[object], fleet: Fleet
+) -> _Act:
+    worker, _, number = w.operation.rpartition(":")
+    ended = "never completed" if w.complete_s is None else f"to {w.complete_s:.6f} s"
+    return _Act(
+        name=w.name,
+        heading=f"session {w.session}, {w.action}, phase {w.phase}, {w.outcome}, {w.invoke_s:.6f} {ended}",
+        lines=[] if operation is None else [line(r, relevant) for r in records_of(operation, fleet)],
+        shard=f"history/{worker}.jsonl",
+        id=number,
+    )
 
 
 class _Grown(msgspec.Struct, frozen=True, kw_only=True):

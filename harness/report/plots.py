@@ -13,8 +13,8 @@ from harness.analysis import Analysis, RunData
 from harness.analysis.fit import Line
 from harness.analysis.memory import live_bytes, staircase, uss_bytes
 from harness.analysis.time import Latency
-from harness.records import RESTART_PHASE, TAB_ACTIONS, Plateau
-from harness.report import units
+from harness.records import RESTART_PHASE, TAB_ACTIONS, Check, Plateau
+from harness.report import crossings, units
 from harness.report.canvas import (
     FIRST,
     MUTED,
@@ -49,10 +49,11 @@ _MAX_NAME = 18
 _STEPS = [1, 2, 2.5, 5, 10]
 
 
-def draw_all(data: RunData, analysis: Analysis) -> list[Plot]:
+def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) -> list[Plot]:
     """Draw every plot of a run. One without data says so, in the middle, and why.
 
-    Of memory that nobody could look at there is none: the page says why in words.
+    Of memory that nobody could look at there is none: the page says why in words. Nor is there one of sessions, for checks
+    that found nothing that crossed between them.
     """
     external = data.manifest.external
     with style():
@@ -61,7 +62,13 @@ def draw_all(data: RunData, analysis: Analysis) -> list[Plot]:
             if external is not None and external.pid is None
             else [_memory_over_time(data), _memory_per_session(data.plateaus, analysis)]
         )
-        return [*memory, _latency(analysis), _stages(analysis), _throughput(data, analysis)]
+        return [
+            *crossings.draw(checks),
+            *memory,
+            _latency(analysis),
+            _stages(analysis),
+            _throughput(data, analysis),
+        ]
 
 
 def ranked(latency_ms: dict[str, Latency]) -> list[tuple[str, Latency]]:

@@ -7,34 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.browser.looking import Visit
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("bench")]
 
 PLOTS = ("memory-over-time", "memory-per-session", "latency", "stages", "throughput")
 
 
-class Visit:
-    """A page, and everything that it complained about or asked the network for."""
-
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
-        self.page = browser.new_page(**options)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def luminance(self, script: str) -> float:
-        """Perceived brightness, 0 to 1, of a CSS colour that a script returns as rgb(...)."""
-        red, green, blue = (
-            float(v) for v in self.page.evaluate(script).removeprefix("rgb(").removesuffix(")").split(",")[:3]
-        )
-        return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+# One for each check that found what crossed.
+MATRICES = ("sessions-cross-session-read", "sessions-canary")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -50,9 +31,9 @@ def test_the_report_shows_its_plots_and_asks_for_nothing(
     )
     assert visit.complaints == []
     assert [url for url in visit.requests if not url.startswith(("file:", "data:"))] == []
-    svgs = visit.page.locator("svg[role=img]")
-    assert svgs.count() == len(PLOTS)
-    for number in range(len(PLOTS)):
+    svgs = visit.page.locator(".plots svg[role=img]")
+    assert svgs.count() == len(PLOTS) + (len(MATRICES) if scenario == "counters_global" else 0)
+    for number in range(svgs.count()):
         box = svgs.nth(number).bounding_box()
         assert box is not None
         assert box["width"] > 300
@@ -79,21 +60,11 @@ def test_a_phone_never_scrolls_sideways(browser: Any, bench: Path, page: str) ->
     assert visit.complaints == []
 
 
-def test_labels_of_a_plot_do_not_lie_on_each_other(browser: Any, bench: Path) -> None:
-    visit = Visit(browser, bench / "counters/derived/report.html", viewport={"width": 1200, "height": 900})
-    overlaps = visit.page.evaluate(
-        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
-            const boxes = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
-            const found = [];
-            for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
-                const [a, b] = [boxes[i][1], boxes[j][1]];
-                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-                if (wide > 1.5 && high > 3.5) found.push(boxes[i][0] + ' / ' + boxes[j][0]);
-            }
-            return found;
-        })"""
-    )
-    assert overlaps == []
+@pytest.mark.parametrize("scenario", ["counters", "counters_global"])
+def test_labels_of_a_picture_do_not_lie_on_each_other(browser: Any, bench: Path, scenario: str) -> None:
+    visit = Visit(browser, bench / scenario / "derived/report.html", viewport={"width": 1200, "height": 900})
+    visit.open_all()
+    assert visit.overlaps("svg[role=img]") == []
 
 
 def test_the_report_can_be_printed(browser: Any, bench: Path, tmp_path: Path) -> None:

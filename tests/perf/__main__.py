@@ -27,7 +27,7 @@ from rich.table import Table
 from harness.errors import HarnessError
 from harness.processes import raise_file_limit
 from harness.results import write_atomically
-from tests.perf import cpu, latency, memory, sessions, throughput
+from tests.perf import checking, cpu, latency, memory, sessions, throughput
 from tests.perf.figures import Figure, NotMeasured, Settings, significant
 from tests.perf.servers import REPO
 
@@ -37,6 +37,7 @@ GROUPS: dict[str, Callable[[Settings], list[Figure]]] = {
     "memory": memory.measure,
     "throughput": throughput.measure,
     "sessions": sessions.measure,
+    "checking": checking.measure,
 }
 
 
@@ -108,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         "--idle-sessions", type=_positive(int), default=1000, help="most sessions of the memory figure (1000)"
     )
     parser.add_argument("--sessions", type=_positive(int), default=5000, help="sessions open at once (5000)")
+    parser.add_argument(
+        "--operations",
+        type=_positive(int),
+        default=10_000_000,
+        help="of the longest history to check (10000000)",
+    )
     parser.add_argument("--out", type=Path, help="JSON file to write; default: reports/perf/TIME.json")
     return parser
 
@@ -130,6 +137,7 @@ def _settings(arguments: argparse.Namespace, scratch: Path) -> Settings:
         sessions=arguments.sessions,
         calls=arguments.calls,
         idle_sessions=arguments.idle_sessions,
+        operations=arguments.operations,
         scratch=scratch,
     )
 

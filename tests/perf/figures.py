@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         sessions: how many are open at once in the figure of that name.
         calls: single calls per side for the latency.
         idle_sessions: how many are open at the last step of the memory staircase.
+        operations: of the longest history that is checked.
         scratch: folder for what is made on the way.
     """
 
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     calls: int
     idle_sessions: int
+    operations: int
     scratch: Path
 
 

@@ -38,7 +38,7 @@ def measure(settings: Settings) -> list[Figure]:
     run_dir = RunDir(path)
     if run_dir.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    data, problems = rebuild.load(run_dir)
+    data = rebuild.load(run_dir)
     checks = run_dir.checks()
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)
     if top is None or top.open_sessions == 0:
@@ -59,7 +59,6 @@ def measure(settings: Settings) -> list[Figure]:
                 "exit_status": done.returncode,
                 "verdict": checks.verdict,
                 "verdict_reason": checks.reason,
-                "problems": problems,
                 "sessions_opened": len(seen.held),
                 "sessions_open_together": together,
                 "sessions_lost": len(seen.held) - sound,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,8 @@ from hypothesis import strategies as st
 from harness.checkers import check_history
 from harness.checkers.counts import Floor
 from harness.checkers.index import Index
-from harness.history import Fleet, WorkerFacts
+from harness.checkers.scan import Scan
+from harness.history import Fleet, Remembered, WorkerFacts
 from harness.records import StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -99,17 +99,6 @@ def test_whatever_an_app_shows_is_judged(shown: list[tuple[str, Any]], scope: st
     assert "garbage-read" in found_in(built, state)
 
 
-@given(steps(overlap=0), st.sampled_from(["session", "user"]), PROMISES)
-def test_what_is_plain_is_judged_as_the_long_way_round_would(
-    played: list[Step], scope: str, promise: str
-) -> None:
-    """Whoever does one thing after another and finds what that must give is looked at no further; evidence counts all the same."""
-    history, state = Server(scope, promise).play(played).build(), models(scope, promise)
-    short = check_history(history, state, COMPLETED)
-    with mock.patch("harness.checkers.index.follows", return_value=False):
-        assert check_history(history, state, COMPLETED) == short
-
-
 # --- the bound where the last update wins ---
 
 
@@ -164,7 +153,9 @@ def test_the_least_that_a_counter_can_stand_at_is_what_brute_force_finds(
         built.add("a", effects={"n": effect}, begin=begin, end=end)
     built.add("a", reads={"n": 0}, begin=at, end=at + 20)
     model = counter(concurrent_updates="last-wins")
-    ledger = Index(built.build(), {"n": model}).ledger("n", "a")
+    history, state = built.build(), {"n": model}
+    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).ledger("n", "a")
+    ledger.prepare()  # what a plain one can do without
     floor = Floor(ledger, 0).at(ledger.reads[0])
     # The read may see the state at any moment from its begin on.
     assert floor == min(least(intervals, moment) for moment in range(at, 12))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from harness.history import pair, phases
-from harness.records import Error, Fail, Info, Invoke, Ok, RunEvent
+from harness.records import Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
 
 
 def invoke(number: int, at: int) -> Invoke:
@@ -95,3 +95,42 @@ def test_a_run_that_broke_off_still_has_its_phases() -> None:
     spans = phases([event("phase", 1, name="load"), event("target_exit", 4)])
     assert [(s.begin_ns, s.end_ns, s.steady_ns) for s in spans] == [(1, 4, None)]
     assert phases([]) == []
+
+
+def test_lists_recorded_as_differences_are_restored_for_each_session() -> None:
+    letters = list("abcdefgh")
+    other = Invoke(id=3, session="s0-2", action="click", phase="load", time_ns=12)
+    history = pair(
+        {
+            "0": [
+                invoke(1, 10),
+                Ok(id=1, time_ns=11, reads={"log": letters}),
+                other,
+                Ok(id=3, time_ns=13, reads={"log": ["x"]}),
+                invoke(2, 14),
+                Ok(id=2, time_ns=15, deltas={"log": ListDelta(since=1, start=1, keep=7, then=["i"])}),
+            ]
+        }
+    )
+    assert [o.reads["log"] for o in history.operations] == [letters, ["x"], [*letters[1:], "i"]]
+    assert history.problems == []
+
+
+def test_a_difference_to_what_is_not_on_record_is_reported() -> None:
+    delta = ListDelta(since=1, keep=8, then=["i"])
+    history = pair({"0": [invoke(2, 14), Ok(id=2, time_ns=15, reads={"n": 1}, deltas={"log": delta})]})
+    assert history.operations[0].reads == {"n": 1}
+    assert history.problems == [
+        "What operation 0:2 read of log cannot be restored: the reading before it is not on record."
+    ]
+
+
+def test_numbers_may_be_out_of_order_but_each_belongs_to_one_operation() -> None:
+    assert pair({"0": [invoke(5, 10), invoke(2, 11), invoke(3, 12), invoke(6, 13)]}).problems == []
+    assert pair({"0": [invoke(5, 10), invoke(2, 11), invoke(2, 12)]}).problems == [
+        "Operation 0:2 was invoked twice."
+    ]
+    for number in (0, -1, 10**12):
+        assert pair({"0": [invoke(number, 10)]}).problems == [
+            f"Operation 0:{number} has no number that could be its own."
+        ]

@@ -19,7 +19,6 @@ from harness.records import (
     Verdict,
 )
 from harness.workload import answer, append_only_list, assigned, chain, counter
-from tests.builders import HistoryBuilder
 from tests.unit.report.builders import manifest, plateau
 
 DECIDING = {
@@ -167,7 +166,7 @@ def test_without_a_reload_nobody_knows_whether_it_resets() -> None:
 
 
 def test_a_reload_that_was_seen_to_reset_is_evidence() -> None:
-    assert of("reset-on-reload", found()).evidence["reloaded_sessions"] == 7
+    assert of("reset-on-reload", found()).reason.endswith("reload of the page and read state: 7.")
 
 
 @pytest.mark.parametrize("scope", ["user", "everyone"])
@@ -270,16 +269,7 @@ def test_what_was_found_counts_more_than_what_is_declared() -> None:
 
 
 def test_facts_are_read_from_the_records() -> None:
-    history = (
-        HistoryBuilder()
-        .add("s0-1", action="open")
-        .append("s0-1", "a", ["a"])
-        .add("s0-2", action="reload")
-        .append("s0-2", "b", ["b"])
-        .add("s0-3", action="reload")
-        .append("s0-3", "c")
-        .build()
-    )
+    seen = msgspec.structs.replace(check("resurrected-state"), evidence={"reloaded_sessions": 1})
     steps = [plateau(n, n + 1.0, 10**7, None) for n in range(3)]
     steps = [
         msgspec.structs.replace(
@@ -289,13 +279,12 @@ def test_facts_are_read_from_the_records() -> None:
     ]
     made = facts(
         manifest(state={"log": StateVariable(model="list", initial=[])}, promises={"invisible": "because"}),
-        [check("lost-update")],
-        history,
+        [check("lost-update"), seen],
         [RunEvent(time_ns=0, wall_ns=0, kind="target_ready", detail={"states": 2})],
         steps,
     )
     assert (made.reloaded, made.states, made.state_types) == (1, 2, {"int": 3})
     assert made.declared == {"invisible": "because"}
-    assert list(made.checks) == ["lost-update"]
-    nobody = facts(manifest(), [], HistoryBuilder().build(), [], [])
+    assert list(made.checks) == ["lost-update", "resurrected-state"]
+    nobody = facts(manifest(), [], [], [])
     assert (nobody.reloaded, nobody.states, nobody.state_types) == (0, None, None)

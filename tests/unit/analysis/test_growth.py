@@ -320,7 +320,7 @@ def test_an_app_without_a_probe_in_it_is_not_held_to_this() -> None:
     data = msgspec.structs.replace(memory_run({}, external=external), census=[])
     for check in checks(data).values():
         assert (check.verdict, check.applies) == ("pass", False)
-        assert check.reason.startswith("Does not apply: the app was not started by gradsoak")
+        assert check.reason.startswith("Does not apply: gradsoak did not start the app")
 
 
 def test_what_the_profile_leaves_out_does_not_apply() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from harness.checkers import CHECKERS, check_history, count_anomalies
 from harness.checkers.index import Index
+from harness.history import Remembered
 from harness.records import Check, Checks
 from harness.workload import append_only_list, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -268,7 +269,7 @@ def test_many_anomalies_are_counted_in_full_and_kept_in_part() -> None:
     check = named(checks, "cross-session-read")
     assert check.anomalies_total == 40 * 39 // 2
     assert len(check.anomalies) == MAX_ANOMALIES
-    assert count_anomalies(history.build(), STATE) == check.anomalies_total
+    assert count_anomalies(Remembered(history.build()), STATE) == check.anomalies_total
     longest = max(check.anomalies, key=lambda a: len(a.explanation))
     assert len(longest.explanation) < 600
     assert all(len(w.reads["log"]) <= 12 for a in check.anomalies for w in a.witness if w.reads)

@@ -11,8 +11,9 @@ from harness.checkers import check_history
 from harness.checkers.index import Index
 from harness.checkers.linearizable import Entry, search
 from harness.checkers.models import Unavailable
+from harness.checkers.scan import Scan
 from harness.checkers.states import states_of
-from harness.history import Fleet
+from harness.history import Fleet, Remembered
 from harness.records import Check, StateVariable
 from harness.workload import Model, append_only_list, counter, record, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -146,7 +147,8 @@ def entries(count: int, *, shown: int) -> list[Entry]:
     for number in range(count):
         built.put("a", {"x": f"v{number}", f"y{number}": "z"}, begin=1, end=100 + number)
     built.read("a", {"x": f"v{shown}"}, "form", begin=300).read("a", {"x": "w"}, "form", begin=400)
-    ledger = Index(built.build(), {"form": record()}).ledger("form", "a")
+    history, state = built.build(), {"form": record()}
+    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).ledger("form", "a")
     return [
         Entry(
             operation=o,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
@@ -12,6 +13,7 @@ from harness.checkers import combine
 from harness.cli.summary import as_json, print_summary
 from harness.rebuild import Derived
 from harness.records import Check, not_applying
+from tests.unit.report.builders import anomaly, failing
 from tests.unit.report.conftest import full
 
 __all__ = ["full"]
@@ -49,3 +51,41 @@ def test_programs_are_told_what_does_not_apply(derived: Derived) -> None:
 def test_a_check_that_found_something_or_knows_nothing_always_applies() -> None:
     unsure = Check(name="canary", verdict="unknown", reason="Lost.", evidence={}, applies=False)
     assert not_applying([unsure]) == {}
+
+
+def test_check_explains_the_first_of_each_kind_and_counts_the_others(
+    full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    crossed = failing([anomaly(number) for number in range(5)], total=900).checks[0]
+    mixed = [
+        anomaly(number, kind=("cross-session-read", "resurrected-state")[number % 2]) for number in range(4)
+    ]
+    canary = msgspec.structs.replace(failing(mixed).checks[0], name="canary")
+    leak = failing([anomaly(1, kind="leak-per-request", sessions=[], variable="app.LOG")]).checks[0]
+    checks = combine([crossed, canary, msgspec.structs.replace(leak, name="leak-per-request")])
+    derived = Derived(data=full, checks=checks, analysis=analyse(full))
+    print_summary(Path("run"), derived, explained=3)
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("and ")] == ["and 897 more, see the report."]
+    assert out.count("Let A = session s0-0") == 2
+    assert "s0-2 → s0-3 in clicks, 3 occurrences\n  Let A = session s0-2 appended token-2." in out
+    assert "token-4" not in out
+    assert "\ncanary: cross-session-read\n" in out
+    assert "\ncanary: resurrected-state\n" in out
+    assert "\napp.LOG, 3 occurrences\n" in out
+    assert "for example" not in out
+    # Without being asked for, a single example.
+    print_summary(Path("run"), derived)
+    out = capsys.readouterr().out
+    assert "for example  Let A = session s0-0" in out
+    assert out.count("Let A") == 1
+
+
+def test_programs_are_told_every_anomaly_that_is_kept_and_how_many_there_were(full: RunData) -> None:
+    checks = failing([anomaly(number) for number in range(5)], total=900)
+    derived = Derived(data=full, checks=checks, analysis=analyse(full))
+    told = json.loads(as_json(Path("run"), derived, None, anomalies=True))
+    assert told["anomalies_total"] == {"cross-session-read": 900}
+    assert told["anomalies"] == {"cross-session-read": msgspec.to_builtins(checks.checks[0].anomalies)}
+    assert "anomalies" not in json.loads(as_json(Path("run"), derived, None))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse, check_generator, check_growth
-from harness.checkers import combine
+from harness.checkers import check_history, combine
 from harness.records import (
     SCHEMA_VERSION,
     Check,
@@ -22,6 +23,9 @@ from harness.records import (
 )
 from harness.report.html import BROKEN, MAX_OPEN, MAX_SHOWN, render_run
 from harness.report.plots import draw_all
+from harness.report.recorded import records_of
+from harness.workload import append_only_list
+from tests.builders import COMPLETED, HistoryBuilder
 from tests.unit.analysis.memory_runs import memory_run
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
 
@@ -95,10 +99,10 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) ->
     for part in (
         "s0-1 → s0-2",
         "Let A = session s0-1",
-        "0:1",
-        "clicks append token-1",
-        "clicks = […, token-1]",
-        "1.250",
+        "appended token-1",
+        "read […, token-1]",
+        "2 operations as they were recorded",
+        'A session s0-1, click, phase load, ok, 1.250000 to 1.500000 s. In history/0.jsonl, the records with "id":1.',
     ):
         assert part in text
 
@@ -245,6 +249,59 @@ def test_a_long_list_of_anomalies_is_folded_and_counted(full: RunData) -> None:
     assert "10 more are not shown here. All are in derived/checks.json." in flat(kept.text)
 
 
+def recorded_run(full: RunData, builder: HistoryBuilder, **state: StateVariable) -> tuple[RunData, Checks]:
+    """A run of such a history, with what the checkers say of it."""
+    history = builder.build()
+    return msgspec.structs.replace(full, history=history), check_history(history, state, COMPLETED)
+
+
+def test_the_records_of_a_witness_stand_there_as_they_were_written(full: RunData) -> None:
+    builder = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"])
+    data, checks = recorded_run(full, builder, log=append_only_list())
+    html = page(data, checks)
+    for record in (r for o in data.history.operations for r in records_of(o, data.history.fleet)):
+        # The page writes a space after commas and colons, where a long line may break.
+        written = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
+        assert written in html.text
+    assert ("details", "class", "recorded") in html.attributes
+    assert "left out" not in html.text
+
+
+def test_anomalies_are_grouped_by_kind_and_then_by_the_sessions_between_which_they_are(full: RunData) -> None:
+    pairs = [
+        anomaly(
+            number,
+            sessions=[f"s0-{number // 2}", "s0-9"],
+            variable=("clicks", "count")[number % 2],
+            kind=("cross-session-read", "resurrected-state")[number // 14],
+            occurrences=number + 1,
+        )
+        for number in range(16)
+    ]
+    (check,) = failing(pairs, total=16).checks
+    html = page(full, combine([msgspec.structs.replace(check, name="canary")]))
+    text = flat(html.text)
+    assert html.tags.count("article") == 16
+    _, _, shown = text.partition("canary: 16 anomalies")
+    # Seven pairs of the one kind, five of them to be seen at once, and one of the other.
+    first, _, second = shown.partition("resurrected-state")
+    assert "2 more pairs of sessions" in first
+    assert "s0-5 → s0-9 clicks 11×, count 12×" in first
+    assert "s0-6 → s0-9 clicks 13×, count 14×" in first
+    assert "more pairs" not in second
+    assert "s0-7 → s0-9 in clicks (15 occurrences)" in second
+
+
+def test_a_picture_of_sessions_stands_where_something_crossed_between_several(full: RunData) -> None:
+    builder = HistoryBuilder().append("a", "a1").read("b", ["a1"]).read("c", ["a1"])
+    data, checks = recorded_run(full, builder, log=append_only_list())
+    analysis = analyse(data)
+    html = Page(render_run(data, checks, analysis, draw_all(data, analysis, checks.checks)))
+    # One of sessions, two witnesses, five others.
+    assert html.tags.count("svg") == 1 + 2 + 5
+    assert "All 2 pairs of 6 that 3 sessions could make" in flat(html.text)
+
+
 def test_whatever_comes_from_outside_is_escaped(full: RunData) -> None:
     evil = anomaly(1, sessions=[EVIL, EVIL], variable=EVIL, kind=EVIL, explanation=EVIL)
     evil = msgspec.structs.replace(
@@ -302,7 +359,7 @@ def test_any_value_can_be_shown_and_none_is_endless(full: RunData, value: object
         for w in made.witness
     ]
     html = page(full, failing([msgspec.structs.replace(made, witness=witness, explanation="y" * 9_000)]))
-    assert "v := " in html.text
+    assert "wrote " in html.text
     assert "x" * 500 not in html.text
     assert "y" * 2_000 not in html.text
 

@@ -1,0 +1,81 @@
+"""`gradsoak check`: what it prints, its exit codes, and that nothing is ever lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.workload import append_only_list
+from tests.integration.cli import gradsoak
+from tests.stored import clean, leaking, store
+
+LOG = {"log": append_only_list()}
+
+
+def test_a_faulty_run_is_explained_kind_by_kind(tmp_path: Path) -> None:
+    store(tmp_path / "run", leaking(), **LOG)
+    done = gradsoak("check", "run", cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert (
+        "s0-1 → s0-2 in log, 6 occurrences\n  Let A = session s0-1 appended s0-1-value-0 to log" in done.out
+    )
+    assert "state crossed from s0-1 to s0-2." in " ".join(done.out.split())
+    assert "and 27 more, see the report." in done.out  # six sessions saw each other: 30 pairs
+    assert (tmp_path / "run/derived/report.html").stat().st_size > 0
+    short = gradsoak("report", "run", cwd=tmp_path)
+    assert short.code == 1
+    assert "for example" in short.out
+    assert "and 27 more" not in short.out
+
+
+def test_with_json_there_is_one_object_with_every_anomaly(tmp_path: Path) -> None:
+    store(tmp_path / "run", leaking(), **LOG)
+    done = gradsoak("check", "run", "--json", cwd=tmp_path)
+    told = done.json()
+    assert (done.code, told["verdict"]) == (1, "fail")
+    assert told["anomalies_total"] == {"cross-session-read": 30}
+    assert len(told["anomalies"]["cross-session-read"]) == 30
+    assert told["anomalies"]["cross-session-read"][0]["explanation"].startswith("Let A = session s0-1")
+
+
+def test_a_clean_run_has_nothing_to_explain(tmp_path: Path) -> None:
+    store(tmp_path / "run", clean(), **LOG)
+    done = gradsoak("check", "run", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "Let A" not in done.out
+
+
+def test_what_is_no_run_is_one_error(tmp_path: Path) -> None:
+    done = gradsoak("check", "nowhere", cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.count("Error:") == 1
+    assert "nowhere does not exist" in done.err
+    assert "Traceback" not in done.err
+    told = gradsoak("check", "nowhere", "--json", cwd=tmp_path).json()
+    assert told["error"]["exit_code"] == 2
+    assert (told["verdict"], told["anomalies"], told["anomalies_total"]) == ("unknown", {}, {})
+
+
+def test_a_full_disk_leaves_what_stood_there_and_does_not_hide_the_proof(tmp_path: Path) -> None:
+    """The kernel's limit on file size stands for the full disk: every write beyond it fails."""
+    run = store(tmp_path / "run", leaking(), **LOG).path
+    assert gradsoak("check", "run", cwd=tmp_path).code == 1
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    script = (
+        "import resource, runpy, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)); runpy.run_module('harness', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "state crossed" in " ".join(done.stdout.split())
+    assert done.stderr.count("Error:") == 1
+    assert "Cannot write" in done.stderr
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
