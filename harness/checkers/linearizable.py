@@ -28,6 +28,8 @@ from harness.records import Effect, Operation
 # Configurations that are looked at between two moments at which the state is known. A window of ten overlapping operations
 # that show nothing has some thousands; a legal order is mostly found after one for each operation.
 MOST_CONFIGURATIONS = 20_000
+# And as many more for each operation that was put in order since then, so that what goes on and on is no harder for that.
+_EACH = 4
 # A window of more entries is its own witness: to find a smaller one takes a short search for each of them.
 _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
@@ -169,7 +171,7 @@ def search(
     Args:
         entries: of one owner and one variable, in any order.
         states: of the variable's model.
-        limit: configurations that are looked at before a window is given up; the search goes on behind it, at the next moment
+        limit: configurations that are looked at before a window is given up, beside a few for each entry; the search goes on behind it, at the next moment
             at which one operation alone was under way and showed the whole state.
         minimise: look for a small witness of a contradiction.
     """
@@ -248,8 +250,8 @@ class _Search:
             elif not self._is_new(configuration, visited):
                 continue
             self._count += 1
-            if self._count > self._limit:
-                since = 0 if known is None else known + 1
+            since = 0 if known is None else known + 1
+            if self._count > self._limit + _EACH * (deepest - since):
                 resumed = self._resume(deepest)
                 until = len(self._sure) if resumed is None else resumed.level
                 undecided += self._reads[until] - self._reads[since]
@@ -523,11 +525,10 @@ class _Search:
         """
         since = None if known is None else self._sure[known]
         first = 0 if known is None else known + 1
-        last, step = deepest, 1
+        low, last, step = deepest, deepest, 1
         try:
-            while last + step < len(self._sure) and not self._is_refuted(first, last, begin):
-                last, step = last + step, 2 * step
-            low, last = max(deepest, last - step // 2), min(last, len(self._sure) - 1)
+            while last < len(self._sure) - 1 and not self._is_refuted(first, last, begin):
+                low, last, step = last + 1, min(last + step, len(self._sure) - 1), 2 * step
             while low < last:
                 middle = (low + last) // 2
                 low, last = (low, middle) if self._is_refuted(first, middle, begin) else (middle + 1, last)
