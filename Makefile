@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 BENCH_ARGS ?=
 TEST_ARGS ?=
 PERF_ARGS ?=
+POWER_ARGS ?=
+SEEDS_ARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -38,6 +40,14 @@ check-all: install ## Run every test, the slow proofs included
 .PHONY: perf
 perf: install ## Measure what the load side costs (PERF_ARGS="--only cpu,memory --rounds 5")
 	@$(BIN)/python -m tests.perf $(PERF_ARGS)
+
+.PHONY: power
+power: install ## Measure how many operations it takes to see a rare fault (8 minutes; POWER_ARGS="--repetitions 20")
+	@$(BIN)/python -m tests.power $(POWER_ARGS)
+
+.PHONY: seeds
+seeds: install ## Try every scenario with 20 seeds, planted faults with 3 (2 hours; SEEDS_ARGS="counters --seeds 3")
+	@$(BIN)/python -m tests.power.seeds $(SEEDS_ARGS)
 
 .PHONY: lint
 lint: install ## Check style, types and layering; edits nothing

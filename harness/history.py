@@ -7,7 +7,8 @@ must not say that all is well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -20,6 +21,10 @@ Completion = Ok | Fail | Info
 
 # No worker leaves out so many numbers at once; a record that says so is damaged.
 _LONGEST_GAP = 1_000_000
+
+# What names of sessions and of people say of who recorded them; see `harness.tokens`.
+_SESSION = re.compile(r"s(\d+)-\d+")
+_USER = re.compile(r"u-([0-9a-f]{4,})-\d+-\d+")
 
 
 class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,12 +153,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         problems: why the history cannot be trusted as a whole, one sentence each; empty if it can.
         fleet: the processes that made the load.
         began_ns: the first invoke of the run, where these are not all of its operations.
+        damaged: workers whose records do not fit together or could not all be read, so that what is not there may have been.
     """
 
     operations: list[Operation]
     problems: list[str]
     fleet: Fleet = Fleet()
     began_ns: int | None = None
+    damaged: frozenset[str] = frozenset()
 
     def by_session(self) -> dict[str, list[Operation]]:
         """Session → its operations, ordered by invoke time."""
@@ -174,30 +181,45 @@ def pair(
     shards: Mapping[str, Iterable[HistoryRecord]],
     problems: Sequence[str] = (),
     workers: Fleet = Fleet(),  # noqa: B008 (immutable)
+    damaged: Collection[str] = (),
 ) -> History:
     """Join each invoke with its completion.
 
+    Sessions that a shard cannot have recorded, those of another run or of another worker, are left out: their operations
+    prove nothing about this run's.
+
     Args:
-        shards: worker → its records, in the order of writing.
+        shards: worker → its records, in the order of writing; see `pairs`.
         problems: what is already known to be wrong with the files.
         workers: the processes that made the load. Times of clocks other than the master's are shifted by their
             estimated offset, so that figures and plots may put them side by side. That is no ground for a verdict.
+        damaged: workers whose shards are known not to be whole.
     """
     found = list(problems)
     operations: list[Operation] = []
+    suspect = set(damaged)
     for worker, records in in_order(shards):
-        operations += join(worker, pairs(worker, records, found), found)
-    return _history(operations, found, workers)
+        before = len(found)
+        operations += join(worker, pairs(worker, records, found, workers.run_tag), found)
+        if len(found) > before:
+            suspect.add(worker)
+    return _history(operations, found, workers, frozenset(suspect))
 
 
 def _history(
-    operations: list[Operation], problems: list[str], workers: Fleet, began_ns: int | None = None
+    operations: list[Operation],
+    problems: list[str],
+    workers: Fleet,
+    damaged: frozenset[str],
+    began_ns: int | None = None,
 ) -> History:
     shifts = {name: facts.offset_ns for name, facts in workers.workers.items() if facts.offset_ns}
     if shifts:
         operations = [_shift(o, shifts[o.worker]) if o.worker in shifts else o for o in operations]
     operations.sort(key=lambda operation: (operation.invoke_ns, operation.worker, operation.id))
-    return History(operations=operations, problems=problems, fleet=workers, began_ns=began_ns)
+    return History(
+        operations=operations, problems=problems, fleet=workers, damaged=damaged, began_ns=began_ns
+    )
 
 
 def in_order(shards: Mapping[str, T]) -> list[tuple[str, T]]:
@@ -212,15 +234,28 @@ class Recorded(Protocol):
     def fleet(self) -> Fleet:
         """The processes that made the load."""
 
+    @property
+    def damaged(self) -> Collection[str]:
+        """Workers whose records are known not to be whole, before anybody has gone through them."""
+
     def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
         """For each worker, its invokes with their completions: see the function `pairs`. Each must be gone through at once."""
 
-    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
+    def history(
+        self,
+        sessions: Container[str] | None,
+        *,
+        began_ns: int,
+        damaged: frozenset[str],
+        problems: list[str],
+    ) -> History:
         """The operations of some sessions; None for all.
 
         Args:
             sessions: their ids.
             began_ns: the first invoke of all.
+            damaged: workers whose records have turned out not to be whole.
+            problems: readings that cannot be restored are added to it, one sentence each.
         """
 
 
@@ -231,29 +266,41 @@ class Shards:
         shards: worker → a function that reads its records from the beginning, and adds what cannot be read to a list of
             problems.
         fleet: the processes that made the load.
+        damaged: workers whose shards are known not to be whole.
     """
 
     def __init__(
-        self, shards: Mapping[str, Callable[[list[str]], Iterable[HistoryRecord]]], fleet: Fleet
+        self,
+        shards: Mapping[str, Callable[[list[str]], Iterable[HistoryRecord]]],
+        fleet: Fleet,
+        damaged: Collection[str] = (),
     ) -> None:
         self._shards = in_order(shards)
         self.fleet = fleet
+        self.damaged = damaged
 
     def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
         """See `Recorded`."""
         for worker, read in self._shards:
-            yield worker, pairs(worker, read(problems), problems)
+            yield worker, pairs(worker, read(problems), problems, self.fleet.run_tag)
 
-    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
-        """See `Recorded`. What does not fit together is not told again."""
+    def history(
+        self,
+        sessions: Container[str] | None,
+        *,
+        began_ns: int,
+        damaged: frozenset[str],
+        problems: list[str],
+    ) -> History:
+        """See `Recorded`. What else does not fit together is not told again."""
         operations: list[Operation] = []
         if sessions is None or sessions:
             for worker, found in self.pairs([]):
                 wanted = (
                     found if sessions is None else (pair for pair in found if pair[0].session in sessions)
                 )
-                operations += join(worker, wanted, [])
-        return _history(operations, [], self.fleet, None if sessions is None else began_ns)
+                operations += join(worker, wanted, problems)
+        return _history(operations, [], self.fleet, damaged, None if sessions is None else began_ns)
 
 
 class Remembered:
@@ -266,6 +313,7 @@ class Remembered:
     def __init__(self, history: History) -> None:
         self._history = history
         self.fleet = history.fleet
+        self.damaged = history.damaged
 
     def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
         """See `Recorded`."""
@@ -277,7 +325,14 @@ class Remembered:
             operations.sort(key=lambda o: math.inf if o.complete_ns is None else o.complete_ns)
             yield worker, map(_part, operations)
 
-    def history(self, sessions: Container[str] | None, began_ns: int) -> History:
+    def history(
+        self,
+        sessions: Container[str] | None,
+        *,
+        began_ns: int,
+        damaged: frozenset[str],
+        problems: list[str],
+    ) -> History:
         """See `Recorded`."""
         if sessions is None:
             return self._history
@@ -298,15 +353,22 @@ def outcome_of(completion: Completion | None) -> Literal["ok", "fail", "info", "
 
 
 def pairs(
-    worker: str, records: Iterable[HistoryRecord], problems: list[str]
+    worker: str, records: Iterable[HistoryRecord], problems: list[str], run_tag: str = ""
 ) -> Iterator[tuple[Invoke, Completion | None]]:
     """Each invoke of one shard with its completion, in the order of the completions; those without one come last.
+
+    Sessions that a shard cannot have recorded, those of another run or of another worker, are left out: their operations
+    prove nothing about this run's.
 
     Args:
         worker: the shard's name.
         records: in the order of writing.
         problems: what does not fit together is added to it, one sentence each.
+        run_tag: the part of every person's name that names the run; empty if nobody knows.
     """
+    # Session → whose it is, if it is a stranger's.
+    whose: dict[str, str | None] = {}
+    strange: set[int] = set()
     open_invokes: dict[int, Invoke] = {}
     # Numbers are given one after another, so that those below the highest have been seen, but for a few.
     highest = 0
@@ -328,7 +390,18 @@ def pairs(
                     else f"Operation {worker}:{number} has no number that could be its own."
                 )
                 continue
+            if record.session not in whose:
+                whose[record.session] = stranger = _stranger(record, worker, run_tag)
+                text = f"history/{worker}.jsonl holds sessions of {stranger}."
+                if stranger is not None and text not in problems:
+                    problems.append(text)
+            if whose[record.session] is not None:
+                strange.add(number)
+                continue
             open_invokes[number] = record
+            continue
+        if strange and number in strange:
+            strange.discard(number)
             continue
         invoke = open_invokes.pop(number, None)
         if invoke is None:
@@ -341,6 +414,20 @@ def pairs(
         yield invoke, record
     for invoke in open_invokes.values():
         yield invoke, None
+
+
+def _stranger(first: Invoke, worker: str, run_tag: str) -> str | None:
+    """Who has recorded a session, if not this worker; None if it may have been.
+
+    Args:
+        first: of the session.
+        worker: the shard's name.
+        run_tag: see `pairs`.
+    """
+    session, person = _SESSION.fullmatch(first.session), _USER.fullmatch(first.user)
+    if session is not None and worker.isdigit() and session[1] != worker:
+        return f"worker {session[1]}"
+    return "another run" if person is not None and run_tag and person[1] != run_tag else None
 
 
 def join(

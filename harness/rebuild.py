@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from harness.errors import UsageError
 from harness.history import Fleet, Shards, aligned, fleet, pair, phases
 from harness.promises import facts, judge
 from harness.records import Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
-from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir, TornShard
+from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
 from harness.workload import load_workload
 
 
@@ -31,23 +32,22 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 def check_run(run_dir: RunDir) -> Checks:
     """Check the history of a run, and whether there is enough of it. It is read a block at a time, and not held in memory.
 
-    What becomes of memory, and of the load generator, is not a matter of the history: see `conclude`.
+    What becomes of memory, and of the load generator, is not a matter of the history: see `derive`.
     """
     manifest, events = run_dir.manifest(), run_dir.events()
-    broken = run_dir.broken_shards()
-    workers, problems = _fleet(run_dir, manifest, events, broken)
+    files = _look_at_files(run_dir, manifest, events)
     # Where several workers made the load, what cannot be read of a shard concerns the sessions of its worker alone, and the
     # fleet knows of it already.
     shards = {
-        worker: partial(_read_in_silence, read) if worker in workers.workers else read
+        worker: partial(_read_in_silence, read) if worker in files.fleet.workers else read
         for worker, read in run_dir.shards().items()
     }
     with _without_collector():
         return check(
-            Shards(shards, workers),
+            Shards(shards, files.fleet, files.damaged),
             manifest.state,
             run_dir.sealed(),
-            problems,
+            files.problems,
             restarted=any(event.kind == "target_restart" for event in events),
             own=own_models(run_dir, manifest.state),
         )
@@ -56,9 +56,10 @@ def check_run(run_dir: RunDir) -> Checks:
 def load(run_dir: RunDir) -> RunData:
     """Read everything that a run recorded, as far as it can be read."""
     manifest, events = run_dir.manifest(), run_dir.events()
-    workers, _ = _fleet(run_dir, manifest, events, run_dir.broken_shards())
+    files = _look_at_files(run_dir, manifest, events)
     with _without_collector():
-        history = pair({w: read([]) for w, read in run_dir.shards().items()}, workers=workers)
+        shards = {worker: read([]) for worker, read in run_dir.shards().items()}
+        history = pair(shards, workers=files.fleet, damaged=files.damaged)
     return RunData(
         manifest=manifest,
         seal=run_dir.sealed(),
@@ -69,7 +70,7 @@ def load(run_dir: RunDir) -> RunData:
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
         census=run_dir.censuses(),
-        generator=aligned(run_dir.generator_samples(), workers),
+        generator=aligned(run_dir.generator_samples(), files.fleet),
     )
 
 
@@ -88,24 +89,38 @@ def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str,
     }
 
 
-def _fleet(
-    run_dir: RunDir, manifest: RunManifest, events: Sequence[RunEvent], broken: Sequence[TornShard]
-) -> tuple[Fleet, list[str]]:
-    """The processes that made the load, and what is wrong with files that are none of theirs."""
-    if not any(event.kind == "worker_joined" for event in events):
-        return fleet(events, manifest.run_tag, {}, {}), [f"{shard.file} {shard.problem}." for shard in broken]
-    wrong = [*run_dir.torn_shards(), *broken]
+class _Files(NamedTuple):
+    """What is known of a run's files before its history is read.
+
+    Attributes:
+        fleet: the processes that made the load, if there were several.
+        problems: what is wrong with files that are none of theirs, one sentence each.
+        damaged: workers whose shards are not what they were.
+    """
+
+    fleet: Fleet
+    problems: list[str]
+    damaged: list[str]
+
+
+def _look_at_files(run_dir: RunDir, manifest: RunManifest, events: Sequence[RunEvent]) -> _Files:
+    several = any(event.kind == "worker_joined" for event in events)
+    # What is wrong with the lines of a single worker's shard turns up when it is read.
+    torn = run_dir.torn_shards() if several else []
+    wrong = [*torn, *run_dir.torn_records(), *run_dir.broken_shards()]
     by_worker = {
         worker: f"{shard.file} {shard.problem}."
         for shard in wrong
         if (worker := run_dir.worker_of(shard.file)) is not None
     }
-    workers = fleet(events, manifest.run_tag, run_dir.history_sha256(), by_worker)
-    return workers, [
+    workers = fleet(events, manifest.run_tag, run_dir.history_sha256() if several else {}, by_worker)
+    problems = [
         f"{shard.file} {shard.problem}."
         for shard in wrong
         if run_dir.worker_of(shard.file) not in workers.workers
     ]
+    # What is missing is neither to be read nor what was sealed.
+    return _Files(workers, list(dict.fromkeys(problems)), list(by_worker))
 
 
 def _read_in_silence(

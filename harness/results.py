@@ -250,7 +250,7 @@ class RunDir:
                     "Use the gradsoak that made the run.",
                 )
             return msgspec.json.decode(raw, type=RunManifest)
-        except (msgspec.DecodeError, AttributeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError) as error:
             raise UsageError(
                 f"{self.path / MANIFEST} is damaged: {error}.", "The run cannot be read."
             ) from error
@@ -259,28 +259,61 @@ class RunDir:
         """The seal, or None if the run is incomplete."""
         try:
             return msgspec.json.decode((self.path / SEAL).read_bytes(), type=Seal)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def broken_shards(self) -> list[TornShard]:
-        """Raw files that no longer are what the seal says."""
+        """Raw files that no longer are what the seal says, or of which it says nothing."""
         seal = self.sealed()
+        if seal is None:
+            return []
         broken = []
-        for name, expected in (seal.shards if seal else {}).items():
+        for name, expected in seal.shards.items():
             file = self.path / name
             if not file.is_file():
                 broken.append(TornShard(file=name, line=0, problem="is missing"))
             elif _sha256(file) != expected.sha256:
                 broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
+        there = sorted(
+            file.relative_to(self.path).as_posix()
+            for pattern in _RAW_PATTERNS
+            for file in self.path.glob(pattern)
+        )
+        broken += [
+            TornShard(file=name, line=0, problem="is not in the seal")
+            for name in there
+            if name not in seal.shards
+        ]
         return broken
 
     def torn_shards(self) -> list[TornShard]:
         """History shards of which a line cannot be read, or is not whole."""
         torn = []
         for file in sorted((self.path / HISTORY).glob("*.jsonl")):
-            problem = _read_lines(file, HistoryRecord)[1]
+            _, problem = _read_lines(file, HistoryRecord)
             if problem:
                 torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
+        return torn
+
+    def torn_records(self) -> list[TornShard]:
+        """Raw files beside the history that are torn; without what happened in a run, nobody knows what it was."""
+        kinds: dict[str, Any] = {
+            EVENTS: RunEvent,
+            PROCESS_SAMPLES: ProcessSample,
+            LOADGEN_SAMPLES: ProcessSample,
+            PLATEAUS: Plateau,
+            CENSUS: Census,
+        }
+        torn = []
+        for name, kind in kinds.items():
+            file = self.path / name
+            if not file.is_file():
+                if name == EVENTS:
+                    torn.append(TornShard(file=name, line=0, problem="is missing"))
+                continue
+            _, problem = _read_lines(file, kind)
+            if problem:
+                torn.append(TornShard(file=name, line=problem[0], problem=problem[1]))
         return torn
 
     def worker_of(self, file: str) -> str | None:
@@ -308,15 +341,17 @@ class RunDir:
     def _read_blocks(self, file: Path, problems: list[str]) -> Iterator[list[HistoryRecord]]:
         decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
         told = False
-        for first, block in _blocks(file):
+        for first, lines, block in _blocks(file):
             try:
-                yield decoder.decode_lines(block)
+                records = decoder.decode_lines(block)
             except (msgspec.DecodeError, UnicodeDecodeError):
+                records = []
+            if len(records) != lines:  # `decode_lines` passes over empty lines
                 records, problem = _decode_lines(decoder, block.splitlines(), first)
                 if problem is not None and not told:
                     told = True
                     problems.append(f"{HISTORY}/{file.name} {problem[1]}.")
-                yield records
+            yield records
 
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
         """All history shards: worker → records in the order of writing, and what could not be read."""
@@ -396,18 +431,19 @@ def _decode_lines(
     return records, problem
 
 
-def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
-    """A file in blocks of whole lines, each with the number of its first line. The last line may lack its end."""
+def _blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
+    """A file in blocks of whole lines, each with the number of its first line and how many there are. The last may lack its end."""
     number = 1
     rest = b""
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             end = block.rfind(b"\n") + 1
             if end:
-                yield number, rest + block[:end]
-                number += block.count(b"\n")
+                lines = block.count(b"\n")
+                yield number, lines, rest + block[:end]
+                number += lines
                 rest = block[end:]
             else:
                 rest += block
     if rest:
-        yield number, rest
+        yield number, 1, rest

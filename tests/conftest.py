@@ -42,13 +42,13 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def in_small(settings: str) -> str:
-    """The settings of a scenario with the small profile, but for what the scenario says of its quick one itself."""
+def in_small(settings: str, profile: str = SMALL_PROFILE) -> str:
+    """The settings of a scenario with a small profile, but for what the scenario says of its quick one itself."""
     head, own, rest = settings.partition("[profile.quick]\n")
     own, next_table, rest = rest.partition("\n[")
     names = {line.partition("=")[0].strip() for line in own.splitlines()} - {"users"}
     small = "".join(
-        line + "\n" for line in SMALL_PROFILE.splitlines() if line.partition("=")[0].strip() not in names
+        line + "\n" for line in profile.splitlines() if line.partition("=")[0].strip() not in names
     )
     kept = "".join(line + "\n" for line in own.splitlines() if line.partition("=")[0].strip() in names)
     # A million numbers for each session take their time, and no test here asks for them.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.checkers.findings import Found, acknowledged
+from harness.checkers.findings import Found, acknowledged, saw
 from harness.checkers.foreign import CROSS_SESSION_READ, GARBAGE_READ, RESURRECTED_STATE
 from harness.checkers.gaps import MONOTONIC_READS, RESET, Gap, report
 from harness.checkers.index import Index, Ledger, Tally
@@ -215,7 +215,7 @@ class _Counter:
         read, variable = count.read, self._variable
         if read.worker in self._index.missing:
             return  # the owner's own increments may be among what is missing
-        seen = f"read {variable} = {count.value}"
+        seen = saw(read, variable)
         if kind == GARBAGE_READ:
             self._garbage(read, f"but at most {count.upper} can have been counted by then")
             return
@@ -229,7 +229,7 @@ class _Counter:
             )
             sessions = [read.session]
             witness = (
-                [(read, f"cleared {variable}, and {seen}")]
+                [(read, f"cleared {variable}{acknowledged(clear)}, and {seen}")]
                 if clear is read
                 else [(clear, f"cleared {variable}{acknowledged(clear)}"), (read, seen)]
             )
@@ -284,21 +284,21 @@ class _Counter:
             sessions=sessions,
             witness=[
                 (writer, f"incremented {variable}{acknowledged(writer)}"),
-                (read, f"read {variable} = {count.value}"),
+                (read, saw(read, variable)),
             ],
             conclusion=conclusion,
         )
 
     def _by_the_missing(self, count: _Count) -> None:
         """A count that no record explains, while the records of some workers are missing."""
-        workers = ", ".join(facts.name for facts in self._index.history.fleet.unknown if facts.missing)
+        workers = ", ".join(sorted(self._index.missing, key=lambda name: (len(name), name)))
         read, variable = count.read, self._variable
         sessions = [f"sessions of worker {workers}", read.session]
         if self._found.of(CROSS_SESSION_READ).first(variable, sessions):
             self._found.of(CROSS_SESSION_READ).describe(
                 variable=variable,
                 sessions=sessions,
-                witness=[(read, f"read {variable} = {count.value}")],
+                witness=[(read, saw(read, variable))],
                 conclusion=(
                     f"By then {read.session} itself can have brought {variable} to at most {count.upper}, and all recorded "
                     f"increments together do not explain {count.value}; those of worker {workers} are missing: "
@@ -312,7 +312,7 @@ class _Counter:
             self._found.of(GARBAGE_READ).describe(
                 variable=self._variable,
                 sessions=[read.session],
-                witness=[(read, f"read {self._variable} = {value}")],
+                witness=[(read, saw(read, self._variable))],
                 conclusion=f"A saw {value}, {why}: no recorded operation can have written it.",
             )
 
@@ -410,8 +410,8 @@ class _Counter:
                     variable=self._variable,
                     sessions=[count.read.session],
                     witness=[
-                        (earlier, f"read {self._variable} = {other.value}"),
-                        (count.read, f"then read {self._variable} = {count.value}"),
+                        (earlier, saw(earlier, self._variable)),
+                        (count.read, f"then {saw(count.read, self._variable)}"),
                     ],
                     conclusion="Nothing brings a count down, so B had to show at least what A had: what was read went back.",
                 )

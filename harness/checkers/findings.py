@@ -199,9 +199,16 @@ def wrote(operation: Operation, variable: str, name: str = "") -> str:
     if effect.op in ("append", "offer"):
         element = effect.value if effect.op == "append" else effect.value[1]
         return f"appended {show(element)} to {variable}{acknowledged(operation)}"
-    verb = {"write": "wrote", "ask": "asked", "begin": "began"}[effect.op]
+    verb = {"write": "wrote", "ask": "asked", "begin": "began with"}[effect.op]
     place = f" to {variable}" if effect.op == "write" else f" ({variable})"
     return f"{verb} {show(effect.value)}{place}{acknowledged(operation)}"
+
+
+def saw(operation: Operation, variable: str, relevant: list[Any] | None = None) -> str:
+    """A clause that says what an operation saw of a variable; of a counter, also what it counted itself, which a number does not tell."""
+    effect = operation.effects.get(variable)
+    itself = f"incremented {variable}, and " if effect is not None and effect.op == "increment" else ""
+    return f"{itself}read {variable} = {show(operation.reads[variable], relevant)}"
 
 
 def show(value: Any, relevant: list[Any] | None = None) -> str:

@@ -366,7 +366,7 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
                 sessions=[read.session],
                 witness=[
                     (mine, f"read {variable} = {show(before)}"),
-                    (read, f"read {variable} = {show(value)}"),
+                    (read, f"then read {variable} = {show(value)}"),
                 ],
                 conclusion=(
                     f"The app gives {variable} once and never changes it, so B had to show {show(before)}: it was given anew."

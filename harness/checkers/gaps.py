@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from harness.checkers.findings import Found, involved, show, wrote
+from harness.checkers.findings import Found, involved, saw, show, wrote
 from harness.records import Operation
 
 LOST_UPDATE = "lost-update"
@@ -168,17 +168,13 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
     own = gap.write is gap.read
     missing = (
         gap.read,
-        f"{clause}, with {variable} = {seen} in the answer" if own else f"then read {variable} = {seen}",
+        f"{clause}, with {variable} = {seen} in the answer"
+        if own
+        else f"then {saw(gap.read, variable, relevant)}",
     )
     witness = [missing] if own else [(gap.write, clause), missing]
-    after = (
-        [(gap.again, f"read {variable} = {show(gap.again.reads[variable], relevant)}")] if gap.again else []
-    )
-    before = (
-        [(gap.shown_by, f"read {variable} = {show(gap.shown_by.reads[variable], relevant)}")]
-        if gap.shown_by
-        else []
-    )
+    after = [(gap.again, saw(gap.again, variable, relevant))] if gap.again else []
+    before = [(gap.shown_by, saw(gap.shown_by, variable, relevant))] if gap.shown_by else []
     if kind == LOST_UPDATE:
         itself = " itself" if own else ""
         later = "no later read makes up for it" if gap.count else "no later read does"
@@ -192,7 +188,7 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
         elif gap.count:
             told = f"it does not, and {_letter(len(witness))} shows that not all of that was lost: the read was stale."
         else:
-            told = f"only {_letter(len(witness))} shows it again: the read was stale."
+            told = f"only {_letter(len(witness))} shows it: the read was stale."
         conclusion = f"The write was acknowledged before the read, so the read had to show {expected}; {told}"
     elif kind == MONOTONIC_WRITES:
         assert gap.overtaken_by is not None
@@ -206,7 +202,7 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
         )
     else:
         first = [] if gap.write is gap.shown_by else [(gap.write, clause)]
-        witness = [*first, *before, (gap.read, f"then read {variable} = {seen}")]
+        witness = [*first, *before, (gap.read, f"then {saw(gap.read, variable, relevant)}")]
         shown, missed = _letter(len(witness) - 1), _letter(len(witness))
         if kind == MONOTONIC_READS:
             witness += after
@@ -217,7 +213,7 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
         else:
             what = "that counts" if gap.count else f"that {expected}"
             conclusion = (
-                f"{shown} had shown {what} persisted, but {missed} shows nothing of what had been there: "
+                f"{shown} had shown {what} persisted, but {missed} shows nothing of what had been there before {shown}: "
                 "the state was reset."
             )
     found.of(kind).describe(

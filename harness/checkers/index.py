@@ -408,13 +408,19 @@ class Index:
     @property
     def incomplete(self) -> set[str]:
         """Workers whose records are not known to be all there."""
-        return self.once("incomplete", lambda: {facts.name for facts in self.history.fleet.unknown})
+        return self.once(
+            "incomplete",
+            lambda: {facts.name for facts in self.history.fleet.unknown} | self.history.damaged,
+        )
 
     @property
     def missing(self) -> set[str]:
         """Workers whose records are not all there."""
         return self.once(
-            "missing", lambda: {f.name for f in self.history.fleet.unknown if f.missing is not None}
+            "missing",
+            lambda: (
+                {f.name for f in self.history.fleet.unknown if f.missing is not None} | self.history.damaged
+            ),
         )
 
     def once(self, name: str, compute: Callable[[], T]) -> T:

@@ -71,10 +71,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             reason = f"In {findings.sufferers} of {len(index.scan.sessions)} sessions {self.failed}."
         elif unexplained := found.unexplained.get(self.name, 0):
             verdict = "unknown"
-            reason = (
-                f"{unexplained} times it looked as if {self.failed}; operations of lost workers, of which there is no record, "
-                "may have caused that."
-            )
+            reason = f"{unexplained} times it looked as if {self.failed}; operations of which there is no record may have caused that."
         elif doubts := found.undecided.get(self.name):
             verdict = "unknown"
             reason = " ".join(doubts)

@@ -119,7 +119,7 @@ class _Variable:
                 self._windows += 1
             if outcome.contradiction is not None:
                 if not self._crossed:
-                    self._report(outcome.contradiction)
+                    self._report(ledger, outcome.contradiction)
                 return
 
     def _views(self, ledger: Ledger) -> list[list[Entry]]:
@@ -182,9 +182,12 @@ class _Variable:
 
     # --- how it is told ---
 
-    def _report(self, contradiction: Contradiction) -> None:
+    def _report(self, ledger: Ledger, contradiction: Contradiction) -> None:
         read = contradiction.entry.operation
         operations = {id(e.operation): e.operation for e in contradiction.witness}
+        if len(operations) == 1 and contradiction.known is None:
+            # What it shows is impossible by itself: whoever reads that wants to know where it came from.
+            operations |= {id(o): o for o in _writers(ledger, read)}
         operations.pop(id(read), None)
         # Those nearest to the read say most; there is rarely more than these.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
@@ -222,6 +225,16 @@ class _Variable:
 
     def _count(self, what: str, number: int) -> None:
         self._found.count(NON_LINEARIZABLE, what, number)
+
+
+def _writers(ledger: Ledger, read: Operation) -> list[Operation]:
+    """Those that wrote what a read shows, one for each value."""
+    shown = read.reads.get(ledger.variable)
+    if ledger.model.model == "record" and isinstance(shown, dict):
+        places = [(name, key(value)) for name, value in shown.items()]
+    else:
+        places = [("", key(value)) for value in (shown if isinstance(shown, list) else [shown])]
+    return [ledger.by_value[place][0] for place in places if place in ledger.by_value]
 
 
 def _like(effect: Effect) -> Any:

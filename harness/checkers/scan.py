@@ -212,6 +212,7 @@ class Scan:
 
     Attributes:
         problems: what does not fit together in the record, one sentence each.
+        damaged: workers whose records do not, so that what is not there may have been.
         sessions: session → what is known of it.
         variables: variable → what is known of it.
         outcomes: (phase, action, outcome, whether it read anything) → number of operations.
@@ -234,8 +235,11 @@ class Scan:
         self.cut_off: set[str] = set()
         self.broken: list[str] = []
         self.looked = 0
+        self.damaged = set(recorded.damaged)
         # Records that are missing, and clocks that cannot be compared, make everything uncertain.
-        self._closely = closely or bool(recorded.fleet.unknown) or recorded.fleet.several_clocks
+        self._closely = (
+            closely or bool(self.damaged or recorded.fleet.unknown) or recorded.fleet.several_clocks
+        )
         self._everybody = self._closely
         self._closer: set[str] = set()
         self._early_until_ns: float = math.inf
@@ -245,7 +249,10 @@ class Scan:
         self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._acknowledged_reads: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for worker, pairs in recorded.pairs(self.problems):
+            before = len(self.problems)
             self._read(worker, pairs)
+            if len(self.problems) > before:
+                self.damaged.add(worker)
         for read, phases in ((False, self._acknowledged), (True, self._acknowledged_reads)):
             for phase, actions in phases.items():
                 for action, count in actions.items():
@@ -472,7 +479,9 @@ class Scan:
         names = None if everybody else self._with_others(self._closer)
         if names is not None and len(names) > _MOST * len(self.sessions):
             names = None
-        return self.recorded.history(names, self.started_ns)
+        return self.recorded.history(
+            names, began_ns=self.started_ns, damaged=frozenset(self.damaged), problems=self.problems
+        )
 
     def _with_others(self, names: set[str]) -> set[str]:
         """Sessions, those of the same people, and those that wrote what they saw."""

@@ -165,8 +165,9 @@ def _may_be_seen(index: Index, wrote: Writes, *, same_person: bool) -> bool:
 
 def _may_be_missing(index: Index, worker: str) -> bool:
     """Whether a write for everyone may have been made that is not on record."""
-    incomplete = any(facts.name == worker for facts in index.history.fleet.unknown)
-    return incomplete and any(variable.scope == "everyone" for variable in index.state.values())
+    return worker in index.incomplete and any(
+        variable.scope == "everyone" for variable in index.state.values()
+    )
 
 
 def _describe_token(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from harness.history import pair, phases
+from harness.history import Fleet, pair, phases
 from harness.records import Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
 
 
-def invoke(number: int, at: int) -> Invoke:
-    return Invoke(id=number, session="s0-1", action="click", phase="load", time_ns=at)
+def invoke(number: int, at: int, session: str = "s0-1") -> Invoke:
+    return Invoke(id=number, session=session, action="click", phase="load", time_ns=at)
 
 
 def event(kind: str, at: int, **detail: object) -> RunEvent:
@@ -22,7 +22,7 @@ def test_invokes_meet_their_completions_in_any_order() -> None:
                 Ok(id=2, time_ns=12, reads={"n": 1}),
                 Fail(id=1, time_ns=15, error=error),
             ],
-            "1": [invoke(1, 5), Info(id=1, time_ns=9, error=Error(kind="timeout", message="late"))],
+            "1": [invoke(1, 5, "s1-1"), Info(id=1, time_ns=9, error=Error(kind="timeout", message="late"))],
         }
     )
     assert [(o.worker, o.id, o.outcome) for o in history.operations] == [
@@ -134,3 +134,30 @@ def test_numbers_may_be_out_of_order_but_each_belongs_to_one_operation() -> None
         assert pair({"0": [invoke(number, 10)]}).problems == [
             f"Operation 0:{number} has no number that could be its own."
         ]
+
+
+def begun(number: int, session: str, user: str = "") -> Invoke:
+    return Invoke(id=number, session=session, action="open", phase="load", time_ns=number, user=user)
+
+
+def test_sessions_that_a_shard_cannot_have_recorded_are_left_out_and_reported() -> None:
+    mine, theirs = begun(1, "s0-1", "u-7f3a-0-1"), begun(2, "s1-1", "u-7f3a-1-1")
+    history = pair({"0": [mine, theirs]}, workers=Fleet(run_tag="7f3a"))
+    assert [o.session for o in history.operations] == ["s0-1"]
+    assert history.problems == ["history/0.jsonl holds sessions of worker 1."]
+    assert history.damaged == {"0"}
+    older = [begun(1, "s0-1", "u-beef-0-1"), begun(2, "s0-2", "u-beef-0-2")]
+    history = pair({"0": older}, workers=Fleet(run_tag="7f3a"))
+    assert history.operations == []
+    assert history.problems == ["history/0.jsonl holds sessions of another run."]
+    whole = pair({"0": [mine], "1": [theirs]}, workers=Fleet(run_tag="7f3a"))
+    assert (whole.problems, whole.damaged) == ([], frozenset())
+
+
+def test_a_shard_that_does_not_fit_together_is_damaged_and_the_others_are_not() -> None:
+    shards = {
+        "0": [invoke(1, 1), Ok(id=2, time_ns=3)],
+        "1": [Invoke(id=1, session="s1-1", action="click", phase="load", time_ns=1)],
+    }
+    assert pair(shards).damaged == {"0"}
+    assert pair(shards, damaged=["1"]).damaged == {"0", "1"}

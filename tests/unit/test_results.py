@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode, StorageError, UsageError
-from harness.records import Invoke, Ok
-from harness.results import MANIFEST, SEAL, JsonLinesWriter, RunDir
+from harness.records import Invoke, Ok, RunEvent
+from harness.results import EVENTS, MANIFEST, SEAL, JsonLinesWriter, RunDir
 
 
 def record(number: int) -> Invoke:
@@ -89,10 +89,40 @@ def test_the_seal_notices_a_file_that_changed_or_is_gone(tmp_path: Path) -> None
     ]
 
 
-def test_a_damaged_seal_is_no_seal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b'{"ended": "compl', b"", b'{"ended": "com\xff"}'])
+def test_a_damaged_seal_is_no_seal(content: bytes, tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
-    run.write_bytes(SEAL, b'{"ended": "compl')
+    run.write_bytes(SEAL, content)
     assert run.sealed() is None
+
+
+def test_a_file_that_came_after_the_seal_is_noticed(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    JsonLinesWriter(run.history_path("0")).append(record(1))
+    run.seal("completed", "")
+    JsonLinesWriter(run.history_path("1")).append(record(1))
+    assert [(t.file, t.problem) for t in run.broken_shards()] == [("history/1.jsonl", "is not in the seal")]
+
+
+def test_what_is_no_text_is_reported_like_any_torn_line(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    JsonLinesWriter(run.history_path("0")).append(record(1))
+    path = run.history_path("0")
+    path.write_bytes(path.read_bytes().replace(b"click", b"\xff\xfe") + path.read_bytes())
+    shards, torn = run.history()
+    assert shards["0"] == [record(1)]
+    assert [t.line for t in torn] == [1]
+
+
+def test_events_that_are_torn_or_gone_are_reported(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    assert [(t.file, t.problem) for t in run.torn_records()] == [("events.jsonl", "is missing")]
+    writer = run.writer(EVENTS)
+    writer.append(RunEvent(time_ns=1, wall_ns=1, kind="phase", detail={"name": "load"}))
+    assert run.torn_records() == []
+    with (run.path / EVENTS).open("ab") as stream:
+        stream.write(b'{"time_ns":2,"kin')
+    assert [(t.file, t.line) for t in run.torn_records()] == [("events.jsonl", 2)]
 
 
 def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path) -> None:

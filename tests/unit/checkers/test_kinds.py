@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from harness import tokens
 from harness.checkers import check_history
 from harness.checkers.index import key
 from harness.history import Fleet, WorkerFacts
@@ -130,7 +132,7 @@ def test_a_state_that_is_back_where_it_began() -> None:
     anomaly = only(log.read("a", ["z"]), "reset")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
     assert anomaly.explanation.endswith(
-        "B had shown that x persisted, but C shows nothing of what had been there: the state was reset."
+        "B had shown that x persisted, but C shows nothing of what had been there before B: the state was reset."
     )
     assert kinds(history().click("a", 1).click("a", 2).click("a", 1).click("a", 2)) == {"reset"}
     assert kinds(history().write("a", "x", "x").read("a", "x", "r").read("a", None, "r")) == {"reset"}
@@ -429,6 +431,19 @@ def test_a_count_that_is_lost_was_not_stale_as_well() -> None:
     assert late.witness[-1].reads == {"n": 4}
 
 
+# --- what a pass says ---
+
+
+def test_a_pass_says_how_rare_a_fault_must_be_to_have_been_missed() -> None:
+    many, few = history(), history().click("a", 1).click("b", 1).click("a", 2).click("b", 2)
+    for count in range(1, 21):
+        many.click("a", count).click("b", count)
+    assert judge(many).reason == (
+        "No anomaly among 40 operations; a fault that shows in 1 of 13 would have been found with 95 % certainty."
+    )
+    assert judge(few).reason == "No anomaly among 4 operations."
+
+
 # --- what says nothing ---
 
 
@@ -476,6 +491,25 @@ def test_where_records_are_missing_a_clear_may_be_among_them() -> None:
     assert kinds(log) == {"reset"}
     broken = Fleet(workers={"0": WorkerFacts(name="0", missing="Line 9 cannot be read.")})
     checks = check_history(log.build(fleet=broken), {"log": STATE["log"]}, COMPLETED)
+    assert checks.verdict == "unknown"
+    assert [check.name for check in checks.checks if check.verdict == "fail"] == []
+
+
+def test_where_lines_of_a_shard_are_lost_a_value_may_have_been_written_there() -> None:
+    """Of a run with one process: its token says whose it is, and the line that wrote it may be one that is lost."""
+    value = tokens.mint("7f3a", 0, 1, 9)
+    log = (
+        history()
+        .append("s0-1", "x", ["x"])
+        .append("s0-1", "y", ["x", value, "y"])
+        .click("s0-1", 4)
+        .build(fleet=Fleet(run_tag="7f3a"))
+    )
+    state = {"log": STATE["log"], "n": STATE["n"]}
+    whole = check_history(log, state, COMPLETED)
+    assert {check.name for check in whole.checks if check.verdict == "fail"} == {"garbage-read"}
+    torn = msgspec.structs.replace(log, damaged=frozenset("0"), problems=["Line 9 cannot be read."])
+    checks = check_history(torn, state, COMPLETED)
     assert checks.verdict == "unknown"
     assert [check.name for check in checks.checks if check.verdict == "fail"] == []
 

@@ -55,9 +55,9 @@ def test_what_was_paired_comes_apart_into_the_same_records() -> None:
 
 
 def test_times_of_another_machine_are_those_that_stand_in_its_file() -> None:
-    fleet = Fleet(workers={"1": WorkerFacts(name="1", clock="there", offset_ns=12_345)})
+    fleet = Fleet(workers={"0": WorkerFacts(name="0", clock="there", offset_ns=12_345)})
     for records in ENDS:
-        (operation,) = pair({"1": records}, workers=fleet).operations
+        (operation,) = pair({"0": records}, workers=fleet).operations
         assert operation.invoke_ns != records[0].time_ns
         assert records_of(operation, fleet) == records
 
