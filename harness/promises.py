@@ -26,6 +26,8 @@ from harness.records import (
 # those that only tie an answer to its own question.
 _WRITTEN = ("counter", "list", "register", "record", "blob")
 _KEPT = (*_WRITTEN, "assigned")
+# With those of which only the workload knows what becomes of what is written.
+_OWNED = (*_KEPT, "custom")
 # Of these, the order in which writes took effect can be seen.
 _ORDERED = ("list",)
 # How the reason of a check begins that had nothing to look at, which of a promise is no more than not known.
@@ -219,7 +221,7 @@ def _session_specific(found: Facts) -> Promise:
         found,
         [
             *_deciders(
-                {"cross-session-read": _KEPT, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}
+                {"cross-session-read": _OWNED, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}
             ),
             _Decider(check="canary", kind="cross-session-read"),
         ],
@@ -246,7 +248,7 @@ def _reset_on_reload(found: Facts) -> Promise:
         found,
         [_Decider(check="resurrected-state"), _Decider(check="canary", kind="resurrected-state")],
     )
-    if not _of_a_session(found, _KEPT):
+    if not _of_a_session(found, _OWNED):
         return _unless_broken(decided, "The workload reads nothing that is a session's own.")
     if decided.standing == "kept" and not found.reloaded:
         return Promise(
@@ -318,17 +320,24 @@ def _no_lost_update(found: Facts) -> Promise:
     decided = _decide(
         name,
         found,
-        _deciders(
-            {
-                "lost-update": _WRITTEN,
-                "reset": _WRITTEN,
-                "duplicate-effect": ("counter", "list"),
-                "cleared-state-returns": _WRITTEN,
-                "non-atomic-chain": ("chain",),
-            }
-        ),
+        [
+            *_deciders(
+                {
+                    "lost-update": _WRITTEN,
+                    "reset": _WRITTEN,
+                    "duplicate-effect": ("counter", "list"),
+                    "cleared-state-returns": _WRITTEN,
+                    "non-atomic-chain": ("chain",),
+                }
+            ),
+            # What no order explains contradicts the promise; that some order does says nothing that the others do not.
+            _Decider(check="non-linearizable", kind="non-linearizable"),
+        ],
     )
-    if found.state and not any(v.model in (*_WRITTEN, "chain") for v in found.state.values()):
+    models = {variable.model for variable in found.state.values()}
+    if "custom" in models and not models & {*_WRITTEN, "chain"}:
+        return _unless_broken(decided, "What becomes of what is written, only the workload's own model says.")
+    if found.state and not models & {*_WRITTEN, "chain"}:
         return _unless_broken(decided, "The workload writes nothing that the app keeps.")
     return decided
 

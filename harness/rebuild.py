@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -12,10 +12,13 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
 from harness.checkers import check, combine
+from harness.checkers.models import OwnModel, Unavailable
+from harness.errors import UsageError
 from harness.history import Fleet, Shards, aligned, fleet, pair, phases
 from harness.promises import facts, judge
-from harness.records import Checks, HistoryRecord, RunEvent, RunManifest
-from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, RunDir
+from harness.records import Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
+from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
+from harness.workload import load_workload
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,7 @@ def check_run(run_dir: RunDir) -> Checks:
             run_dir.sealed(),
             files.problems,
             restarted=any(event.kind == "target_restart" for event in events),
+            own=own_models(run_dir, manifest.state),
         )
 
 
@@ -68,6 +72,21 @@ def load(run_dir: RunDir) -> RunData:
         census=run_dir.censuses(),
         generator=aligned(run_dir.generator_samples(), files.fleet),
     )
+
+
+def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str, OwnModel | Unavailable]:
+    """The models that the workload brings along: its copy in the run folder is imported if, and only if, there are any."""
+    names = [name for name, variable in state.items() if variable.model == "custom"]
+    if not names:
+        return {}
+    try:
+        found = load_workload(run_dir.workload_path).own_models
+    except UsageError as error:
+        return dict.fromkeys(names, Unavailable(error.message))
+    return {
+        name: found[name] if name in found else Unavailable(f"{WORKLOAD} in the run folder has none.")
+        for name in names
+    }
 
 
 class _Files(NamedTuple):

@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 SEAL = "SEALED.json"
+# As it was when the run began: models that it brings along are needed to judge the run.
+WORKLOAD = "workload.py"
 EVENTS = "events.jsonl"
 HISTORY = "history"
 PROCESS_SAMPLES = "samples/process.jsonl"
@@ -56,7 +58,7 @@ REPORT = "derived/report.html"
 # Large enough that what is done once for each block does not count; the records of a block fit a processor's cache.
 _BLOCK_BYTES = 1 << 15
 
-_RAW_PATTERNS = (f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
+_RAW_PATTERNS = (WORKLOAD, f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
 
 
 class JsonLinesWriter:
@@ -227,6 +229,11 @@ class RunDir:
         return seal
 
     # --- reading ---
+
+    @property
+    def workload_path(self) -> Path:
+        """Where the copy of the workload stands, if there is one."""
+        return self.path / WORKLOAD
 
     def manifest(self) -> RunManifest:
         """Read the manifest.

@@ -43,6 +43,7 @@ from harness.results import (
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
     TARGET_LOG,
+    WORKLOAD,
     JsonLinesWriter,
     RunDir,
 )
@@ -152,6 +153,7 @@ class _Run:
         self._manifest = build_manifest(options, run_dir.path.name)
         self._live = LiveCheck(run_dir, self._manifest.run_tag)
         run_dir.write_json(MANIFEST, self._manifest)
+        run_dir.write_bytes(WORKLOAD, options.scenario.workload.read_bytes())
 
     # --- the path ---
 

@@ -13,22 +13,31 @@ A workload says what a person does in one browser tab, and which state that touc
             with self.operation("click", count=increment()) as seen:
                 seen["count"] = self.page.call("/click")
 
-It knows nothing of Locust: the load generator gives it a session to act in.
+It knows nothing of Locust: the load generator gives it a session to act in. `load_workload` finds the one in a file.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar, overload
+
+import msgspec
 
 from harness import tokens
 from harness.blobs import as_bytes, digest
-from harness.records import ConcurrentUpdates, Effect, Model, Scope, StateVariable
+from harness.errors import UsageError
+from harness.records import ConcurrentUpdates, Effect, Scope, StateVariable
+from harness.records import Model as ModelName
 
 __all__ = [
+    "Model",
     "Page",
     "Session",
     "Workload",
@@ -44,7 +53,9 @@ __all__ = [
     "clear",
     "counter",
     "digest",
+    "does",
     "increment",
+    "load_workload",
     "offer",
     "put",
     "record",
@@ -55,7 +66,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., None])
 
-_EFFECTS_OF: dict[Model, set[str]] = {
+_EFFECTS_OF: dict[ModelName, set[str]] = {
     "counter": {"increment", "clear"},
     "list": {"append", "offer", "clear"},
     "register": {"write", "clear"},
@@ -64,6 +75,7 @@ _EFFECTS_OF: dict[Model, set[str]] = {
     "assigned": set(),
     "answer": {"ask"},
     "chain": {"begin"},
+    "custom": {"does", "clear"},
 }
 
 
@@ -152,6 +164,79 @@ def chain() -> StateVariable:
     return StateVariable(model="chain")
 
 
+class Model:
+    """A model of one's own: what each effect makes of the state, in one pure function.
+
+        class Stack(Model):
+            initial = []
+
+            def step(self, state, name, value):
+                return [*state, value] if name == "push" else state[:-1]
+
+    An operation asks for `does("push", value)`, and `state = {"stack": Stack(scope="user")}` declares the variable. Every read
+    must be explained by some order in which the operations of its owner can have taken effect.
+
+    Attributes:
+        initial: the state that a new owner begins with, of what JSON has.
+
+    Args:
+        scope: see `counter`.
+        concurrent_updates: see `counter`.
+        within_s: see `append_only_list`.
+    """
+
+    initial: Any = None
+
+    def __init__(
+        self,
+        *,
+        scope: Scope = "session",
+        concurrent_updates: ConcurrentUpdates = "atomic",
+        within_s: float = 0.0,
+    ) -> None:
+        self.scope = scope
+        self.concurrent_updates = concurrent_updates
+        self.within_s = within_s
+
+    def step(self, state: Any, name: str, value: Any) -> Any:
+        """The state after an effect. It depends on nothing else, and may be asked for many times.
+
+        Args:
+            state: the one before.
+            name, value: as in `does(name, value)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method step(self, state, name, value)")
+
+    def shows(self, state: Any) -> Any:
+        """What a read of the state must show; the state itself, unless this is overridden."""
+        return state
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether a read shows the whole state."""
+        return type(self).shows is Model.shows
+
+    def variable(self) -> StateVariable:
+        """What the manifest says of it.
+
+        Raises:
+            TypeError: the initial state is nothing that JSON has.
+        """
+        try:
+            initial = msgspec.json.decode(msgspec.json.encode(self.initial))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{type(self).__name__}.initial must be made of what JSON has: {error}"
+            ) from error
+        return StateVariable(
+            model="custom",
+            initial=initial,
+            scope=self.scope,
+            concurrent_updates=self.concurrent_updates,
+            within_s=self.within_s,
+        )
+
+
 # --- effects: what an operation asks of a variable ---
 
 
@@ -210,6 +295,11 @@ def ask(value: Any) -> Effect:
 def begin(value: Any) -> Effect:
     """Effect: each step of the chain that this operation sets off must show this value."""
     return Effect(op="begin", value=value)
+
+
+def does(name: str, value: Any = None) -> Effect:
+    """Effect: what `step(state, name, value)` of a model of one's own makes of the state."""
+    return Effect(op="does", value=[name, value])
 
 
 class Page(Protocol):
@@ -335,12 +425,16 @@ class Workload:
     long as one session, so attributes of `self` are what the page itself holds, such as a chat's visible history.
 
     Attributes:
-        state: state variable → the model that it must follow.
+        state: state variable → the model that it must follow: one of those above, or a `Model` of one's own.
         shared: names of components in which tokens of any session may stand: what the app shows to everybody on purpose,
             and `state` says nothing of. What is written to a variable of scope `everyone` may be seen anywhere.
+        variables: what the manifest says of `state`.
+        own_models: those variables that have a model of one's own.
     """
 
-    state: ClassVar[dict[str, StateVariable]] = {}
+    state: ClassVar[Mapping[str, StateVariable | Model]] = {}
+    variables: ClassVar[dict[str, StateVariable]] = {}
+    own_models: ClassVar[dict[str, Model]] = {}
     shared: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -350,6 +444,10 @@ class Workload:
                 f"{cls.__name__}.shared is the text {cls.shared!r}, whose letters would be the names: "
                 f"write shared = [{cls.shared!r}]"
             )
+        cls.own_models = {name: model for name, model in cls.state.items() if isinstance(model, Model)}
+        cls.variables = {
+            name: model.variable() if isinstance(model, Model) else model for name, model in cls.state.items()
+        }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -423,7 +521,7 @@ class Workload:
         """
         self._declared(name, effects)
         for variable, effect in effects.items():
-            model = self.state[variable].model
+            model = self.variables[variable].model
             if effect.op not in _EFFECTS_OF[model]:
                 raise ValueError(
                     f"operation {name!r}: {effect.op} does not fit {variable!r}, which is a {model}"
@@ -467,3 +565,47 @@ class Workload:
                 if weight is not None:
                     found[name] = weight
         return found
+
+
+# --- finding the one in a file ---
+
+
+def load_workload(path: Path) -> type[Workload]:
+    """Import a scenario's `workload.py` and find the one Workload that it defines.
+
+    Raises:
+        UsageError: it cannot be imported, or does not define exactly one.
+    """
+    module = _import(path)
+    found = [
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, Workload) and thing.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        names = ", ".join(kind.__name__ for kind in found) or "none"
+        raise UsageError(
+            f"{path} must define exactly one Workload class; it defines {names}.",
+            "See docs/write-a-scenario.md.",
+        )
+    workload = found[0]
+    if not workload.actions():
+        raise UsageError(
+            f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action."
+        )
+    return workload
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gradsoak_workload", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file.", "A scenario folder holds a workload.py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gradsoak_workload"] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}.", "Correct it and run again."
+        ) from error
+    return module

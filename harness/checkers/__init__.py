@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from harness.checkers.completeness import check_completeness, sessions_by_worker
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.kinds import KINDS
+from harness.checkers.models import OwnModel, Unavailable
 from harness.checkers.power import rarest_found
 from harness.checkers.scan import Scan
 from harness.checkers.sightings import SIGHTINGS
@@ -49,9 +50,10 @@ def check_history(
     seal: Seal | None,
     problems: Sequence[str] = (),
     checkers: Sequence[Checker] = CHECKERS,
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
     """Check a history that is in memory; see `check`."""
-    return check(Remembered(history), state, seal, problems, checkers)
+    return check(Remembered(history), state, seal, problems, checkers, own=own)
 
 
 def check(
@@ -63,6 +65,7 @@ def check(
     *,
     restarted: bool = False,
     closely: bool = False,
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
     """Run every checker and combine their verdicts.
 
@@ -75,9 +78,10 @@ def check(
         restarted: the app was stopped and started again in the middle.
         closely: look at everybody closely, also at those who did one thing after another and found what they must. What is
             found is the same; it takes longer.
+        own: state variable → the model that the workload brings along for it, if it does.
     """
     scan = _scan(recorded, state, closely=closely)
-    found = _run_all(checkers, scan, state)
+    found = _run_all(checkers, scan, state, own)
     # Last, since a closer look may find that what was read cannot be restored.
     judge = partial(check_completeness, scan, state=state, seal=seal, problems=problems, restarted=restarted)
     checks = [judge(fleet=recorded.fleet), *found]
@@ -122,9 +126,14 @@ def _scan(recorded: Recorded, state: dict[str, StateVariable], *, closely: bool 
     return scan
 
 
-def _run_all(checkers: Sequence[Checker], scan: Scan, state: dict[str, StateVariable]) -> list[Check]:
+def _run_all(
+    checkers: Sequence[Checker],
+    scan: Scan,
+    state: dict[str, StateVariable],
+    own: Mapping[str, OwnModel | Unavailable] | None = None,
+) -> list[Check]:
     try:
-        index = Index(scan.closer(), state, scan)
+        index = Index(scan.closer(), state, scan, own)
     except Exception:
         return [_failed(checker) for checker in checkers]
     return [_run(checker, index) for checker in checkers]

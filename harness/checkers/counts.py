@@ -8,6 +8,7 @@ place twice, in this order; if nothing explains it, it is garbage.
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
 from collections.abc import Sequence
@@ -422,7 +423,8 @@ class Floor:
     An update reads the counter after it was invoked, adds its amount, and writes the sum. What is there at a time was
     written by an update that began before, and that no other, begun after it had ended, had surely overwritten by then. So
     the least that can be there is the least of what those can have written, and an update writes at least its amount
-    more than the least that can have been there when it began.
+    more than the least that can have been there when it began. The answer to an update shows what it wrote, or what another
+    that was under way wrote after it.
 
     Args:
         ledger: the owner's updates.
@@ -442,7 +444,9 @@ class Floor:
         position, surely_began_ns = 0, -math.inf
         # What can be there, least first, each until another, begun after its end, has surely ended.
         there: list[tuple[int, float]] = [(initial, -math.inf)]
-        for operation in ordered:
+        # Updates, with the least that those can write that were under way when they began.
+        answering: list[tuple[int, int]] = []
+        for place, operation in enumerate(ordered):
             while position < len(over) and over[position][0] <= operation.invoke_ns:
                 surely_began_ns = max(surely_began_ns, over[position][1])
                 position += 1
@@ -452,8 +456,18 @@ class Floor:
             effect = operation.effects.get(variable)
             if effect is not None and id(operation) in ledger.own_ids:
                 least = initial if effect.op == "clear" else least + int(effect.value)
+                answering.append(
+                    (place, min((w for w, end in there if end > operation.invoke_ns), default=least))
+                )
                 heapq.heappush(there, (least, ledger.over(operation)))
             self._at[id(operation)] = least
+        begins = [operation.invoke_ns for operation in ordered]
+        written = dict(self._at)
+        for place, under_way in answering:
+            operation = ordered[place]
+            until = bisect.bisect_left(begins, end_of(operation))
+            later = [written[id(o)] for o in ordered[place + 1 : until] if id(o) in ledger.own_ids]
+            self._at[id(operation)] = min(written[id(operation)], under_way, *later)
 
     def at(self, read: Operation) -> int:
         """The least that a read can show."""

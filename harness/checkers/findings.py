@@ -91,6 +91,14 @@ class Findings:
         """How many sessions suffered from one."""
         return len({place[-1] for place in self._occurrences})
 
+    def concern(self, variable: str) -> bool:
+        """Whether there is one of this variable."""
+        return any(place[0] == variable for place in self._occurrences)
+
+    def sufferers_of(self, variable: str) -> set[str]:
+        """The sessions that suffered from one of this variable."""
+        return {place[-1] for place in self._occurrences if place[0] == variable}
+
     def suffered(self) -> dict[str, int]:
         """Worker → how many of its sessions suffered from one."""
         sufferers = {place[-1] for place in self._occurrences}
@@ -127,6 +135,7 @@ class Found:
 
     Attributes:
         evidence: kind → what was counted → how many.
+        undecided: kind → why something that matters was not found out, a sentence each.
         unexplained: kind → what looks like it, but may be owed to operations of which there is no record → how many.
     """
 
@@ -135,6 +144,7 @@ class Found:
         self._findings: dict[str, Findings] = {}
         self.evidence: dict[str, dict[str, int]] = {}
         self.unexplained: dict[str, int] = {}
+        self.undecided: dict[str, list[str]] = {}
 
     def of(self, kind: str) -> Findings:
         """The anomalies of one kind."""
@@ -146,6 +156,14 @@ class Found:
         """Count evidence for a kind."""
         counted = self.evidence.setdefault(kind, {})
         counted[what] = counted.get(what, 0) + number
+
+    def sufferers(self, variable: str) -> set[str]:
+        """The sessions that suffered from anything that was found about a variable."""
+        return {s for findings in self._findings.values() for s in findings.sufferers_of(variable)}
+
+    def leave_undecided(self, kind: str, why: str) -> None:
+        """Take note of something that was not found out."""
+        self.undecided.setdefault(kind, []).append(why)
 
     def leave_open(self, kind: str, number: int = 1) -> None:
         """Count what looks like an anomaly, but may be owed to operations of which there is no record."""
@@ -171,6 +189,13 @@ def wrote(operation: Operation, variable: str, name: str = "") -> str:
         return f"cleared {variable}{acknowledged(operation)}"
     if effect.op == "increment":
         return f"incremented {variable}{acknowledged(operation)}"
+    if effect.op == "put" and not name:
+        return f"put {show(effect.value)} into {variable}{acknowledged(operation)}"
+    if effect.op == "does":
+        what, value = effect.value
+        return (
+            f"did {what}{'' if value is None else f'({show(value)})'} on {variable}{acknowledged(operation)}"
+        )
     if effect.op == "put":
         return f"put {name} = {show(effect.value[name])} into {variable}{acknowledged(operation)}"
     if effect.op in ("append", "offer"):

@@ -35,6 +35,9 @@ def examine_values(index: Index, found: Found) -> None:
                     _values(index, variable, ledger, read, found)
         elif model.model == "assigned":
             _assigned(index, variable, found)
+        elif model.model == "custom" and model.scope != "everyone":
+            for read in index.reads[variable]:
+                _tokens(index, variable, read, found)
 
 
 def exposed(index: Index, variable: str) -> int:
@@ -257,9 +260,58 @@ def _by_its_token(index: Index, variable: str, read: Operation, value: Any, foun
     )
 
 
+def _tokens(index: Index, variable: str, read: Operation, found: Found) -> None:
+    """Tokens of other owners in what a model of the workload's own says nothing of: where its values come from."""
+    value = read.reads[variable]
+    mine = index.owner_of(variable, read.session)
+    foreign = [
+        (session, worker)
+        for session, worker in sessions_named(index, value)
+        if index.owner_of(variable, session) != mine
+        and (session in index.sessions or worker in index.incomplete)
+    ]
+    # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
+    alone = all(index.earlier_session(read.session, session) for session, _ in foreign)
+    for session, _ in foreign:
+        kind = RESURRECTED_STATE if alone else CROSS_SESSION_READ
+        sessions = [session, read.session]
+        if not found.of(kind).first(variable, sessions):
+            continue
+        theirs = [
+            t for t in tokens.find(_as_text(value)) if (p := tokens.parse(t)) and p.session_id == session
+        ]
+        writer = next(
+            (
+                o
+                for o in index.sessions.get(session, [])
+                if variable in o.effects and theirs[0] in _as_text(o.effects[variable].value)
+            ),
+            None,
+        )
+        seen = (read, f"read {variable} = {show(value, theirs)}")
+        found.of(kind).describe(
+            variable=variable,
+            sessions=sessions,
+            witness=[seen] if writer is None else [(writer, wrote(writer, variable)), seen],
+            conclusion=(
+                f"{'A' if writer is None else 'B'} saw {theirs[0]}, whose token names {session} as its writer: "
+                + (
+                    f"{read.session} is a later session of the same person, and starts anew, so state was resurrected."
+                    if alone
+                    else f"state crossed from {session} to {read.session}."
+                )
+            ),
+            relevant=list(theirs),
+        )
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 def sessions_named(index: Index, value: Any) -> list[tuple[str, str]]:
     """Sessions of this run that tokens in a value name as writers, with their workers."""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = _as_text(value)
     named: dict[tuple[str, str], None] = {}
     for name in tokens.find(text):
         token = tokens.parse(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.blobs import canonical
 from harness.checkers.increments import Increments
-from harness.checkers.models import accepted, follows, put_there
+from harness.checkers.models import OwnModel, Unavailable, accepted, follows, put_there
 from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
@@ -42,7 +42,7 @@ def written(effect: Effect) -> list[tuple[str, Any]]:
     """What an effect puts into the state: (key of a record, value); the key is empty for all other models."""
     if effect.op == "put":
         return list(effect.value.items())
-    return [] if effect.op in ("clear", "increment") else [("", put_there(effect))]
+    return [] if effect.op in ("clear", "increment", "does") else [("", put_there(effect))]
 
 
 class Ledger:
@@ -265,6 +265,7 @@ class Index:
         history: operations ordered by invoke time, of those who are to be looked at closely.
         state: state variable → model.
         scan: of the whole history, which these operations are a part of.
+        own: state variable → the model that the workload brings along for it, if it does.
 
     Attributes:
         scan: see above.
@@ -277,10 +278,17 @@ class Index:
         refused: variable → key of an element → the operation that offered it at or below the threshold.
     """
 
-    def __init__(self, history: History, state: Mapping[str, StateVariable], scan: Scan) -> None:
+    def __init__(
+        self,
+        history: History,
+        state: Mapping[str, StateVariable],
+        scan: Scan,
+        own: Mapping[str, OwnModel | Unavailable] | None = None,
+    ) -> None:
         self.scan = scan
         self.history = history
         self.state = state
+        self.own = own or {}
         self.clocks = Clocks(history)
         self.sessions = history.by_session()
         self._remembered: dict[str, Any] = {}

@@ -9,12 +9,13 @@ from harness.checkers.counts import examine_counts
 from harness.checkers.findings import Found
 from harness.checkers.foreign import examine_values, exposed
 from harness.checkers.index import Index
+from harness.checkers.orders import NON_LINEARIZABLE, examine_orders
 from harness.checkers.own_writes import examine_own_writes
 from harness.checkers.replies import examine_replies
 from harness.records import Check, Model, Verdict
 
 # Each looks at the whole history for anomalies of several kinds; none is looked for twice.
-FAMILIES = (examine_values, examine_own_writes, examine_counts, examine_replies)
+FAMILIES = (examine_values, examine_own_writes, examine_counts, examine_replies, examine_orders)
 
 
 def examine(index: Index) -> Found:
@@ -76,6 +77,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         elif unexplained := found.unexplained.get(self.name, 0):
             verdict = "unknown"
             reason = f"{unexplained} times it looked as if {self.failed}; operations of which there is no record may have caused that."
+        elif doubts := found.undecided.get(self.name):
+            verdict = "unknown"
+            reason = " ".join(doubts)
         elif not concerned and (index.state or watched(index.scan)):
             applies = False
             reason = "Does not apply: no declared variable is one to which this could happen."
@@ -117,7 +121,7 @@ _STATE: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
 KINDS = (
     Kind(
         name="cross-session-read",
-        models=(*_STATE, "assigned", "chain"),
+        models=(*_STATE, "custom", "assigned", "chain"),
         shared=False,
         evidence="read_after_a_foreign_write",
         failed="something was seen that other sessions wrote",
@@ -195,7 +199,7 @@ KINDS = (
     ),
     Kind(
         name="resurrected-state",
-        models=(*_STATE, "assigned"),
+        models=(*_STATE, "custom", "assigned"),
         shared=False,
         evidence="reads_after_an_earlier_session",
         failed="the state of an earlier session of the same person came back",
@@ -227,5 +231,13 @@ KINDS = (
         failed="what had been cleared came back",
         passed="reads after a clear was anything there that had been cleared",
         unseen="Nothing was read after it had been cleared.",
+    ),
+    Kind(
+        name=NON_LINEARIZABLE,
+        models=(*_STATE, "custom"),
+        evidence="reads_put_in_order",
+        failed="something was seen that no order of the operations explains",
+        passed="reads that were put in order with what overlapped them was one that no order explains",
+        unseen="Nothing was read that an order could explain.",
     ),
 )

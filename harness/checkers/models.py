@@ -7,9 +7,39 @@ found, where operations overlap, fail or are never answered, is derived in `harn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from harness.records import Effect, Operation, StateVariable
+
+
+class OwnModel(Protocol):
+    """A model that a workload brings along: `harness.workload.Model`."""
+
+    @property
+    def initial(self) -> Any:
+        """The state that a new owner begins with."""
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether a read shows the whole state."""
+
+    def step(self, state: Any, name: str, value: Any) -> Any:
+        """The state after an effect."""
+
+    def shows(self, state: Any) -> Any:
+        """What a read of the state must show."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """A model that a workload brought along, and that is not there.
+
+    Attributes:
+        reason: why, as a sentence.
+    """
+
+    reason: str
 
 
 def start(variable: StateVariable) -> Any:

@@ -17,7 +17,8 @@ from harness import tokens
 from harness.checkers.cells import MODELS, NOTHING, Cell, cell_of
 from harness.checkers.findings import Found
 from harness.checkers.foreign import GARBAGE_READ, RESURRECTED_STATE
-from harness.checkers.index import key, owner_of, written
+from harness.checkers.index import KEPT, key, owner_of, written
+from harness.checkers.orders import NON_LINEARIZABLE
 from harness.checkers.replies import MISDELIVERED_RESPONSE, NON_ATOMIC_CHAIN
 from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
 from harness.records import (
@@ -555,6 +556,8 @@ class Scan:
             for cell in facts.cells.values():
                 if not isinstance(cell, _Open):
                     cell.settle(found)
+                    if model in KEPT:
+                        found.count(NON_LINEARIZABLE, "reads_put_in_order", cell.reads)
             if model != "assigned":
                 found.count(GARBAGE_READ, "values_read", facts.reads)
             if model in REPLIES:

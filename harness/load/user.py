@@ -238,7 +238,7 @@ class Director:
         self.auth = auth
         self.on_misuse = on_misuse
         self.recorder = recorder
-        self.registry = Registry(run_tag, workload.state, workload.shared)
+        self.registry = Registry(run_tag, workload.variables, workload.shared)
         self.profile = profile
         self.worker = worker
         self.seed = seed

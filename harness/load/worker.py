@@ -6,7 +6,6 @@ Locust's runner starts the users; commands from the harness decide what they do.
 # Importing Locust patches sockets, threads and time for gevent. It must come before anything that uses them.
 import locust  # noqa: I001
 
-import importlib.util
 import math
 import os
 import signal
@@ -17,7 +16,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import gevent
@@ -53,54 +51,13 @@ from harness.load.recorder import Recorder
 from harness.load.user import DRIVERS, Director, GradioUser, ScenarioUser
 from harness.load.watch import Watch
 from harness.results import JsonLinesWriter
-from harness.workload import Workload
+from harness.workload import load_workload
 
 _UNSEARCHED = "the workload declares secrets, but with --driver stock no response is searched: that none of them was seen says nothing"
 _STATUS_S = 0.5
 _POLL_S = 0.02
 # How fast holders appear; how many of them are at work at once is `Director.turns`.
 _HOLD_SPAWN_RATE = 500.0
-
-
-def load_workload(path: Path) -> type[Workload]:
-    """Import a scenario's `workload.py` and find the one Workload that it defines.
-
-    Raises:
-        UsageError: it cannot be imported, or does not define exactly one.
-    """
-    module = _import(path)
-    found = [
-        thing
-        for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, Workload) and thing.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        names = ", ".join(kind.__name__ for kind in found) or "none"
-        raise UsageError(
-            f"{path} must define exactly one Workload class; it defines {names}.",
-            "See docs/write-a-scenario.md.",
-        )
-    workload = found[0]
-    if not workload.actions():
-        raise UsageError(
-            f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action."
-        )
-    return workload
-
-
-def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gradsoak_workload", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not a Python file.", "A scenario folder holds a workload.py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gradsoak_workload"] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(
-            f"{path} cannot be imported: {type(error).__name__}: {error}.", "Correct it and run again."
-        ) from error
-    return module
 
 
 class Channel(Protocol):
@@ -193,7 +150,7 @@ class Worker:
             },
         )
         self._runner = make_runner(self._user_class, config.url)
-        self.send(Ready(state=dict(workload.state), actions=list(workload.actions())))
+        self.send(Ready(state=workload.variables, actions=list(workload.actions())))
 
     def serve(self) -> None:
         """Take commands until `quit`, or until the harness is gone."""

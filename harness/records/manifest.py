@@ -73,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # What one state variable may do, and what must then be true of it: `harness.checkers`.
-Model = Literal["counter", "list", "register", "record", "blob", "assigned", "answer", "chain"]
+Model = Literal["counter", "list", "register", "record", "blob", "assigned", "answer", "chain", "custom"]
 # Whose state it is: each page load's own, one person's over all page loads, or the whole app's.
 Scope = Literal["session", "user", "everyone"]
 # What becomes of updates of one owner that overlap in time.
@@ -88,7 +88,7 @@ class StateVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             `register` (holds the last value written), `record` (a dict; each key is a register), `assigned` (a value that
             the app itself gives each owner: unique, and never changed), `answer` (no state: what an operation shows must
             be what that same operation asked), or `chain` (no state: every step of an operation must show what that same
-            operation began with).
+            operation began with), or `custom` (the workload has a model of its own, which says what each effect does).
         initial: value that a new owner starts from.
         scope: who owns it. `session`: every page load has its own. `user`: one person's, over reloads and restarts of the
             app. `everyone`: shared by all, on purpose.

@@ -49,11 +49,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         op: `increment` (add value to a counter), `append` (add value to the end of a list), `offer` (value is
             `[number, element]`; a list with a threshold takes the element only if the number is above it), `write` (replace a
             register), `store` (value is `[digest, tokens]`: replace a blob), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
-            answer to this operation must show value, and nothing else), or `begin` (every step of this operation must).
+            answer to this operation must show value, and nothing else), `begin` (every step of this operation must), or `does`
+            (value is `[name, value]`: a model of the workload's own says what becomes of the state).
         value: the amount, or the unique value written; None for `clear`.
     """
 
-    op: Literal["increment", "append", "offer", "write", "store", "put", "clear", "ask", "begin"]
+    op: Literal["increment", "append", "offer", "write", "store", "put", "clear", "ask", "begin", "does"]
     value: Any
 
 

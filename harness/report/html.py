@@ -40,6 +40,7 @@ BROKEN: tuple[tuple[frozenset[str], str], ...] = (
         ),
         "The app does not keep what its sessions write.",
     ),
+    (frozenset({"non-linearizable"}), "The app shows what no order of the operations explains."),
     (frozenset({"reset"}), "The app lets state fall back to where it began."),
     (frozenset({"duplicate-effect"}), "The app does more than once what it was asked to do once."),
     (frozenset({"cleared-state-returns"}), "The app brings back what had been cleared."),

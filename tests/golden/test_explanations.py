@@ -104,6 +104,10 @@ STORIES: dict[str, HistoryBuilder] = {
     "a list that was cleared": new().append(A, ONE, [ONE]).clear(A, "log", []).append(A, TWO, [ONE, TWO]),
     "a list that was not cleared at all": new().append(A, ONE, [ONE]).clear(A, "log", [ONE]),
     "a count that was cleared": new().click(A, 1).click(A, 2).clear(A, "n", 0).click(A, 3),
+    "two clicks of which either can have been the second, but not both": new().click(A, 1).click(A, 3, begin=10, end=20).click(A, 3, begin=11, end=21),
+    "two elements that were seen in either order": new().append(A, ONE, begin=1, end=90).append(A, TWO, begin=2, end=91).read(A, [ONE], begin=10, end=30).read(A, [TWO], begin=11, end=31),
+    "a register between two writes": new().write(A, ONE, begin=1, end=90).write(A, TWO, begin=2, end=91).read(A, ONE, "r", begin=10).read(A, TWO, "r", begin=20).read(A, ONE, "r", begin=30),
+    "a record of which half was seen": new().put(A, {"x": "1", "y": "1"}, begin=1, end=90).put(A, {"x": "2", "y": "2"}, begin=2, end=91).read(A, {"x": "1", "y": "2"}, "form", begin=30),
     "a register that was cleared": new().write(A, ONE, ONE).clear(A, "r", None).read(A, ONE, "r"),
 }  # fmt: skip
 # What a response held: it stands on the last operation of a history.

@@ -19,8 +19,8 @@ from harness import scenario
 from tests.conftest import REPO
 
 PAGE = (REPO / "docs/write-a-scenario.md").read_text()
-# A file that the reader writes, one that a command wrote, and commands with some of their output.
-BLOCK = re.compile(r"^```(\w+)(?: (title|shows)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A file that the reader writes, one that a command wrote, a piece of a bundled one, and commands with some of their output.
+BLOCK = re.compile(r"^```(\w+)(?: (title|shows|part)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What `gradsoak run` ends with, by the verdict that the page shows.
 CODES = {"verdict PASS": 0, "verdict FAIL": 1}
 
@@ -109,6 +109,14 @@ def test_the_pieces_that_stand_alone_are_valid() -> None:
             ast.parse(block.text)
         elif block.language == "toml":
             tomllib.loads(block.text)
+
+
+def test_what_is_a_piece_of_a_bundled_scenario_stands_there() -> None:
+    pieces = [block for block in BLOCKS if block.role == "part"]
+    assert pieces
+    for piece in pieces:
+        assert piece.text in (REPO / piece.file).read_text()
+        assert len(piece.text.splitlines()) <= 20
 
 
 def test_every_model_and_effect_is_on_the_page() -> None:

@@ -3,12 +3,22 @@
 An operation takes effect at one moment between its invoke and its completion (or, where the app promises no more than that the
 last of overlapping updates wins, reads the state at one moment and writes it at a later one). One that times out takes
 effect at some moment after its invoke, or never.
+
+A fault strikes at one step, and may do nothing that anybody could see:
+
+    shared        everybody has the same state
+    lost-update   the step's answer shows its effect, but the state does not keep it
+    late-write    the same, but the state changes some time after the answer
+    reset         the state is back at its beginning just before the step takes effect
+    delivery      the step's answer is the one that another step got, or would have got
+    crash         the server stops and starts anew: whoever is waiting gets no answer, and what was not kept elsewhere is gone
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -35,6 +45,63 @@ class Step:
     outcome: str = "ok"
     applied: bool = True
     late: int = 0
+    shows: str = "all"  # or "nothing"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is known to change something."""
+        return self.what != "read" and self.outcome == "ok"
+
+
+FAULTS = ("shared", "lost-update", "late-write", "reset", "delivery", "crash")
+# Those that strike where something is written.
+WRITING = ("lost-update", "late-write", "delivery")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, at which step, and, by its sort, for how many moments, with which other step, or whether the state is kept."""
+
+    kind: str
+    at: int
+    moments: int = 1
+    other: int = 0
+    keeps: bool = False
+
+
+def faults(kind: str, steps: int = 5) -> Any:
+    """Faults of one sort."""
+    return st.builds(
+        Fault,
+        kind=st.just(kind),
+        at=st.integers(0, steps - 1),
+        moments=st.integers(1, 4),
+        other=st.integers(0, steps - 1),
+        keeps=st.booleans(),
+    )
+
+
+def few_steps(variable: str, max_size: int = 5) -> Any:
+    """Steps on one variable, so few that all their orders can be tried; pages show what is there, or nothing."""
+    changes = [what for what, name in VARIABLE.items() if name == variable]
+    some = st.lists(
+        st.builds(
+            Step,
+            session=st.sampled_from(["a"] * 6 + ["a2", "b"]),
+            what=st.sampled_from([*changes * 4, "read", "read", "read", f"clear {variable}"]),
+            # If all overlapped all others, every order would do.
+            until_effect=st.sampled_from([0, 0, 0, 1, 2]),
+            until_end=st.sampled_from([0, 0, 0, 1, 2]),
+            outcome=st.sampled_from(["ok"] * 9 + ["info", "app", "pending"]),
+            applied=st.booleans(),
+            late=st.integers(0, 4),
+            shows=st.sampled_from(["all", "all", "nothing"]),
+        ),
+        min_size=3,
+        max_size=max_size,
+    )
+    look = st.sampled_from([True, True, False])
+    return st.tuples(some, look).map(lambda found: found[0] + (looks(found[0]) if found[1] else []))
 
 
 def steps(*, overlap: int, max_size: int = 14, whats: tuple[str, ...] = (*CHANGES, "read", "read")) -> Any:
@@ -53,6 +120,11 @@ def steps(*, overlap: int, max_size: int = 14, whats: tuple[str, ...] = (*CHANGE
         min_size=1,
         max_size=max_size,
     )
+
+
+def looks(played: list[Step]) -> list[Step]:
+    """In the end, each session looks once more."""
+    return [Step(session, "read") for session in sorted({step.session for step in played})]
 
 
 def models(
@@ -107,23 +179,39 @@ class Server:
     # Steps from here on belong to the load phase, those before to the staircase; None: all to the load phase.
     split: int | None = None
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fault: Fault | None = None
 
     def owner(self, session: str) -> str:
+        if self.strikes("shared"):
+            return ""
         return {"session": session, "user": PEOPLE[session], "everyone": ""}[self.scope]
 
     def state(self, session: str) -> dict[str, Any]:
         return self.states.setdefault(self.owner(session), fresh())
+
+    def strikes(self, kind: str, number: int | None = None) -> bool:
+        """Whether the fault is of this sort, and strikes at this step."""
+        return self.fault is not None and self.fault.kind == kind and number in (None, self.fault.at)
 
     def play(self, played: list[Step]) -> HistoryBuilder:
         """Let the steps happen, and write down what their sessions would see."""
         moments: list[tuple[float, int, str, int]] = []
         times: dict[int, tuple[int, int]] = {}
         shown_from: dict[str, float] = {}
+        if self.fault is not None:
+            hit = [n for n, s in enumerate(played) if self.fault.kind not in WRITING or s.changes] or [0]
+            at, other = (hit[n % len(hit)] for n in (self.fault.at, self.fault.other))
+            self.fault = replace(self.fault, at=at, other=other)
+        outcomes = {number: step.outcome for number, step in enumerate(played)}
+        crash = math.inf
         for number, step in enumerate(played):
             begin = 100 * (number + 1) + (100_000 if number >= (self.split or 0) else 0)
             effect = begin + 100 * step.until_effect + 10 + number % 7
             end = effect + 100 * step.until_end + 20 + number % 5
             times[number] = begin, end
+            if self.strikes("crash", number):
+                crash = effect - 5
+                moments.append((crash, -1, "crash", number))
             if step.outcome != "ok" and not step.applied:
                 continue
             late: float = 100 * step.late if step.outcome in ("info", "pending") else 0
@@ -134,6 +222,12 @@ class Server:
                 shown_from[step.session] = at
             moments.append((begin + 1 + number % 3, 0, "read", number))
             moments.append((effect + late, 1, "write", number))
+            if self.strikes("late-write", number) and self.fault is not None:
+                moments.append((end + 100 * self.fault.moments + 50, 1, "late", number))
+        for number, (begin, end) in times.items():
+            if begin < crash < end and outcomes[number] == "ok":
+                outcomes[number] = "info"
+                moments = [(at, *what) for at, *what in moments if what[2] != number or at <= crash]
         seen: dict[int, dict[str, Any]] = {}
         before: dict[int, dict[str, Any]] = {}
         effects: dict[int, dict[str, tuple[str, Any]]] = {
@@ -141,19 +235,37 @@ class Server:
         }
         for _, _, what, number in sorted(moments):
             step = played[number]
+            if what == "crash":
+                if self.fault is not None and not self.fault.keeps:
+                    self.states.clear()
+                continue
             state = self.state(step.session)
+            if what == "late":
+                change(state, step.what, f"v{number}")
+                continue
             if what == "answer":
                 seen[number] = copy.deepcopy(state)
                 continue
             if what == "read":
                 before[number] = copy.deepcopy(state)
                 continue
+            if self.strikes("reset", number):
+                state.update(fresh())
+            kept = copy.deepcopy(state)
             if self.concurrent_updates == "last-wins" and step.what != "put":
                 # What it read when it began is what it works on; only its own variable is written back.
                 for variable in effects[number]:
                     state[variable] = before[number][variable]
             change(state, step.what, f"v{number}")
             seen.setdefault(number, copy.deepcopy(state))
+            if self.strikes("lost-update", number) or self.strikes("late-write", number):
+                state.update(kept)
+        if (
+            self.fault is not None
+            and self.strikes("delivery")
+            and {self.fault.at, self.fault.other} <= seen.keys()
+        ):
+            seen[self.fault.at] = seen[self.fault.other]
         built = HistoryBuilder()
         opened: set[str] = set()
         for number, step in enumerate(played):
@@ -166,7 +278,8 @@ class Server:
                 built.open(
                     step.session, PEOPLE[step.session], begin=at, end=at + 1, worker=worker, phase=phase
                 )
-            reads = dict(seen[number]) if step.outcome == "ok" else {}
+            outcome = outcomes[number]
+            reads = dict(seen[number]) if outcome == "ok" and step.shows != "nothing" else {}
             if step.what.startswith("clear"):
                 # A page shows of a clear only what was cleared.
                 reads = {name: value for name, value in reads.items() if name == step.what.partition(" ")[2]}
@@ -174,8 +287,8 @@ class Server:
                 step.session,
                 effects=effects[number],
                 reads=reads,
-                outcome="fail" if step.outcome == "app" else step.outcome,
-                error={"info": "timeout", "app": "app"}.get(step.outcome),
+                outcome="fail" if outcome == "app" else outcome,
+                error={"info": "timeout", "app": "app"}.get(outcome),
                 begin=begin + ahead,
                 end=end + ahead,
                 worker=worker,

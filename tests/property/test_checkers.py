@@ -155,6 +155,7 @@ def test_the_least_that_a_counter_can_stand_at_is_what_brute_force_finds(
     model = counter(concurrent_updates="last-wins")
     history, state = built.build(), {"n": model}
     ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).ledger("n", "a")
+    ledger.prepare()  # what a plain one can do without
     floor = Floor(ledger, 0).at(ledger.reads[0])
     # The read may see the state at any moment from its begin on.
     assert floor == min(least(intervals, moment) for moment in range(at, 12))

@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
-from harness.records import Effect
-from harness.workload import Workload, action, append, append_only_list, counter, increment, register, write
+from harness.records import Effect, StateVariable
+from harness.workload import (
+    Model,
+    Workload,
+    action,
+    append,
+    append_only_list,
+    clear,
+    counter,
+    does,
+    increment,
+    register,
+    write,
+)
 
 
 class FakeSession:
@@ -111,3 +123,51 @@ def test_one_text_is_no_list_of_shared_components() -> None:
     with pytest.raises(TypeError, match=r"write shared = \['Leaderboard'\]"):
         type("Board", (Workload,), {"shared": "Leaderboard"})
     assert type("Board", (Workload,), {"shared": ["Leaderboard"]}).shared == ["Leaderboard"]
+
+
+class Tally(Model):
+    initial = {"seen": []}
+
+    def step(self, state: Any, name: str, value: Any) -> Any:
+        return {"seen": [*state["seen"], value]}
+
+    def shows(self, state: Any) -> Any:
+        return len(state["seen"])
+
+
+class Watcher(Workload):
+    state = {"tally": Tally(scope="user", concurrent_updates="last-wins"), "n": counter()}
+
+    @action
+    def look(self) -> None:
+        with self.operation("look", tally=does("see", "x"), n=increment()):
+            pass
+
+
+def test_a_model_of_ones_own_stands_beside_the_others() -> None:
+    assert Watcher.variables == {
+        "tally": StateVariable(
+            model="custom", initial={"seen": []}, scope="user", concurrent_updates="last-wins"
+        ),
+        "n": counter(),
+    }
+    assert Watcher.own_models == {"tally": Watcher.state["tally"]}
+    assert not Tally().tells_all
+    session = FakeSession()
+    Watcher(session).act()
+    assert session.recorded[0][1]["tally"] == Effect(op="does", value=["see", "x"])
+    Watcher(session).check_effects("forget", {"tally": clear()})
+    with pytest.raises(ValueError, match="append does not fit 'tally', which is a custom"):
+        Watcher(session).check_effects("look", {"tally": append("x")})
+    with pytest.raises(ValueError, match="does does not fit 'n', which is a counter"):
+        Watcher(session).check_effects("look", {"n": does("see")})
+
+
+def test_the_initial_state_of_a_model_can_be_written_down() -> None:
+    class Odd(Model):
+        initial = object()
+
+    with pytest.raises(TypeError, match=r"Odd\.initial must be made of what JSON has"):
+
+        class Visitor2(Workload):
+            state = {"odd": Odd()}

@@ -1,0 +1,617 @@
+"""Is there an order of the operations that explains everything they showed?
+
+Each operation takes effect at one moment between its beginning and its end, and shows the state that it leaves behind. One
+that nobody acknowledged takes effect at some moment from its beginning on, or never. The history of one owner's variable is
+legal if there is an order of these moments in which the model's steps give what each read showed (Herlihy & Wing,
+"Linearizability: a correctness condition for concurrent objects", 1990).
+
+The search follows Wing & Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
+linearizability", 2017): what has been reached is a set of operations that have taken effect and a state, and no such
+configuration is looked at twice. It goes from one completion to the next, and lets an operation that is still under way
+take effect only if the one that is to be completed needs it (Lowe's "just in time"). Where one operation alone was under way
+and showed the whole state, everything before is settled and forgotten: cost grows with how much overlaps, not with how long
+it lasts.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from harness.records import Effect, Operation
+
+# Configurations that are looked at between two moments at which the state is known. A window of ten overlapping operations
+# that show nothing has some thousands; a legal order is mostly found after one for each operation.
+MOST_CONFIGURATIONS = 20_000
+# And as many more for each operation that was put in order since then, so that what goes on and on is no harder for that.
+_EACH = 4
+# A window of more entries is its own witness: to find a smaller one takes a short search for each of them.
+_MOST_MINIMISED = 60
+_MOST_TRIED = 2_000
+# How many of a long window are told, and how far around two reads are looked for that contradict each other by themselves.
+_MOST_TOLD = 8
+_MOST_LOOKED_AROUND = 100
+# Levels of which it is remembered who was under way: those that the search goes back and forth over.
+_MOST_REMEMBERED = 1_000
+
+
+# What tells states from others, and is only there since one of few effects: the value of a register, the last element of a list.
+# Its first part says of what: the key of a record.
+Mark = tuple[str, Any]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation, or a part of one, that happens at one moment.
+
+    Attributes:
+        operation: whose part it is.
+        begin: the moment is not before this.
+        end: nor after this. Infinite: it may be at any time from `begin` on, or never.
+        effect: what it does to the state, None if it only reads.
+        reads: it shows `shown`: the state after its own effect.
+        split: it takes note of the state at one moment after `begin`, and replaces it at a later one by what its effect makes of
+            that. Such an entry shows nothing.
+        after: operations whose effects come before it, beside those that end before it begins: by identity, and as far as they are
+            there, and sure.
+        like: entries with the same are interchangeable while they are under way; None if there is no other like it.
+    """
+
+    operation: Operation
+    begin: float
+    end: float
+    effect: Effect | None
+    reads: bool = False
+    shown: Any = None
+    split: bool = False
+    after: tuple[int, ...] = ()
+    like: Any = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether it has happened, by its end."""
+        return self.end < math.inf
+
+
+class States(Protocol):
+    """The states of one model, each known by a number: equal states have the same one."""
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether a read shows the whole state."""
+
+    def start(self) -> int:
+        """What a new owner begins with."""
+
+    def showing(self, shown: Any) -> int | None:
+        """The state that a read shows; None if that cannot be told."""
+
+    def after(self, state: int, effect: Effect) -> int:
+        """The state after an effect."""
+
+    def shows(self, state: int, shown: Any) -> bool:
+        """Whether a read of a state shows this."""
+
+    def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
+        """Whether, as long as nothing is cleared, a state can still become one in which an effect leaves what shows this.
+
+        Without `in_full` a quick look is enough: no more than the answer no must be certain.
+        """
+
+    def made(self, effect: Effect) -> Sequence[Mark]:
+        """The marks that a state bears after an effect, whatever it was before."""
+
+    def marks(self, shown: Any) -> Sequence[Mark]:
+        """The marks of every state that shows this."""
+
+    def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
+        """A mark of a state that an effect leaves as shown, and that it bore from its beginning, if one is known."""
+
+    def lost(self, before: int, after: int) -> Sequence[Mark]:
+        """The marks of a state that another one does not bear."""
+
+
+class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
+    """No order explains what was shown.
+
+    Attributes:
+        entry: the first by whose end there is none left.
+        witness: the entries that no order explains, that one last; as few as could be found.
+        known: the operation that showed the state with which the witness begins, None if that is the initial one.
+        partial: what came before the witness matters as well, and is too much to be told.
+    """
+
+    entry: Entry
+    witness: list[Entry]
+    known: Entry | None
+    partial: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the search gave.
+
+    Attributes:
+        explained: reads for which there is an order.
+        undecided: reads about which nothing is known, since the search was given up.
+        contradiction: None if none was found.
+    """
+
+    explained: int
+    undecided: int
+    contradiction: Contradiction | None = None
+
+
+class _Configuration(NamedTuple):
+    """What may have happened so far.
+
+    Attributes:
+        level: sure entries that are complete, in order of their ends.
+        ahead: which of the others have taken effect already; bit 0 is the one that is to be completed next.
+        maybe: which of those that need not happen have taken effect.
+        state: the state now.
+        seen: of each entry under way that reads at one moment and writes at a later one: (its position, the states since it began).
+    """
+
+    level: int
+    ahead: int
+    maybe: int
+    state: int
+    seen: tuple[tuple[int, frozenset[int]], ...]
+
+
+def search(
+    entries: Sequence[Entry], states: States, *, limit: int = MOST_CONFIGURATIONS, minimise: bool = True
+) -> Outcome:
+    """Look for an order that explains everything that was shown.
+
+    Args:
+        entries: of one owner and one variable, in any order.
+        states: of the variable's model.
+        limit: configurations that are looked at before a window is given up, beside a few for each entry; the search goes on behind it, at the next moment
+            at which one operation alone was under way and showed the whole state.
+        minimise: look for a small witness of a contradiction.
+    """
+    return _Search(entries, states, limit).outcome(minimise)
+
+
+class _Search:
+    def __init__(
+        self, entries: Sequence[Entry], states: States, limit: int, begin: int | None = None
+    ) -> None:
+        self._states = states
+        self._limit = limit
+        positions = range(len(entries))
+        sure = sorted(
+            (p for p in positions if entries[p].sure), key=lambda p: (entries[p].end, entries[p].begin, p)
+        )
+        # What need not happen and does nothing has no say.
+        maybe = sorted(
+            (p for p in positions if not entries[p].sure and entries[p].effect is not None),
+            key=lambda p: entries[p].begin,
+        )
+        self._sure = [entries[p] for p in sure]
+        self._maybe = [entries[p] for p in maybe]
+        self._level_of = {
+            id(entry.operation): level for level, entry in enumerate(self._sure) if entry.effect is not None
+        }
+        self._maybe_begins = [entry.begin for entry in self._maybe]
+        by_begin = sorted(range(len(sure)), key=lambda level: self._sure[level].begin)
+        self._by_begin = by_begin
+        self._begins = [self._sure[level].begin for level in by_begin]
+        # The highest level among those that began so early: once it is below, nothing earlier is under way any more.
+        self._highest = list(accumulate(by_begin, max))
+        self._open: dict[int, tuple[int, ...]] = {}
+        self._splits = any(entry.split for entry in entries)
+        self._reading = _next_reading(self._sure)
+        # How many there are before each level.
+        self._reads = [0, *accumulate(int(entry.reads) for entry in self._sure)]
+        # Of the clears among the sure entries from each level on, when the first begins; and of those that need not happen.
+        clears = [entry.begin if _clears(entry) else math.inf for entry in self._sure]
+        self._clear_begins = [*list(accumulate(reversed(clears), min))[::-1], math.inf]
+        self._may_clear = min((entry.begin for entry in self._maybe if _clears(entry)), default=math.inf)
+        # Mark → the levels that show it and do not make it; who makes it.
+        self._showing: dict[Mark, list[int]] = {}
+        self._making: dict[Mark, list[int]] = {}
+        if not self._splits:
+            self._find_marks()
+        self._begin = states.start() if begin is None else begin
+        self._count = 0
+
+    # --- the search ---
+
+    def outcome(self, minimise: bool) -> Outcome:
+        undecided = 0  # reads
+        known, begin = None, self._begin  # the last level at which the state was known, and that state
+        deepest = 0
+        first = self._advanced(_Configuration(0, 0, 0, self._begin, ()), -math.inf)
+        visited: dict[tuple[Any, ...], list[int]] = {}
+        stack: list[Iterator[_Configuration]] = [iter((first,))]
+        self._count = 0
+        while stack:
+            configuration = next(stack[-1], None)
+            if configuration is None:
+                stack.pop()
+                continue
+            level = configuration.level
+            deepest = max(deepest, level)
+            if level == len(self._sure):
+                return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
+            if level and level - 1 != known and self._settles(level - 1):
+                # Whatever came before, this is how things stand: no other way needs to be looked at any more.
+                known, begin = level - 1, configuration.state
+                stack.clear()
+                visited.clear()
+                self._open.clear()
+                self._count = 0
+            elif not self._is_new(configuration, visited):
+                continue
+            self._count += 1
+            since = 0 if known is None else known + 1
+            if self._count > self._limit + _EACH * (deepest - since):
+                resumed = self._resume(deepest)
+                until = len(self._sure) if resumed is None else resumed.level
+                undecided += self._reads[until] - self._reads[since]
+                if resumed is None:
+                    return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
+                known, begin, deepest = resumed.level - 1, resumed.state, resumed.level
+                stack[:] = [iter((self._advanced(resumed, self._sure[known].end),))]
+                visited.clear()
+                self._count = 0
+                continue
+            stack.append(self._next(configuration))
+        return Outcome(
+            explained=self._reads[deepest] - undecided,
+            undecided=undecided,
+            contradiction=self._contradiction(deepest, known, begin) if minimise else self._refuted(deepest),
+        )
+
+    def _is_new(self, configuration: _Configuration, visited: dict[tuple[Any, ...], list[int]]) -> bool:
+        """Whether no configuration was looked at that differs in no more than that less of what need not happen has happened."""
+        level, ahead, maybe, state, seen = configuration
+        found = visited.setdefault((level, ahead, state, seen), [])
+        if any(other & maybe == other for other in found):
+            return False
+        found.append(maybe)
+        return True
+
+    def _next(self, configuration: _Configuration) -> Iterator[_Configuration]:
+        """What can happen next, likely ones first: the operation that is to be completed, then what explains it."""
+        level, ahead, maybe, state, seen = configuration
+        entry = self._sure[level]
+        if entry.effect is not None:
+            for after in self._results(entry, level, state, seen):
+                if self._hopeful(state, after, level + 1, ahead >> 1, maybe):
+                    yield self._moved(configuration, level, after)
+        likely: list[_Configuration] = []
+        other: list[_Configuration] = []
+        liked = {entry.like}
+        for place in self._under_way(level)[1:]:
+            candidate = self._sure[place]
+            if ahead >> (place - level) & 1 or candidate.effect is None:
+                continue
+            if candidate.like is not None:
+                if candidate.like in liked:
+                    continue
+                liked.add(candidate.like)
+            if not self._in_turn(candidate, configuration):
+                continue
+            for after in self._results(candidate, place, state, seen):
+                if not self._hopeful(state, after, level, ahead | 1 << (place - level), maybe):
+                    continue
+                moved = self._moved(configuration, place, after)
+                (likely if self._suits(entry, level, after) else other).append(moved)
+        for number in range(bisect.bisect_left(self._maybe_begins, entry.end)):
+            candidate = self._maybe[number]
+            if maybe >> number & 1:
+                continue
+            if candidate.like is not None:
+                if candidate.like in liked:
+                    continue
+                liked.add(candidate.like)
+            if not self._in_turn(candidate, configuration):
+                continue
+            for after in self._results(candidate, -1 - number, state, seen):
+                if not self._hopeful(state, after, level, ahead, maybe | 1 << number):
+                    continue
+                moved = self._moved(configuration, -1 - number, after)
+                (likely if self._suits(entry, level, after) else other).append(moved)
+        yield from likely
+        yield from other
+
+    def _suits(self, entry: Entry, level: int, state: int) -> bool:
+        """Whether an entry could happen in a state."""
+        if not entry.reads:
+            return True
+        after = state if entry.effect is None else self._states.after(state, entry.effect)
+        return self._states.shows(after, entry.shown)
+
+    def _results(
+        self, entry: Entry, place: int, state: int, seen: tuple[tuple[int, frozenset[int]], ...]
+    ) -> Iterator[int]:
+        """The states that an entry can leave behind, if it happens now."""
+        assert entry.effect is not None
+        befores: Sequence[int] = (state,)
+        if entry.split:
+            befores = sorted(next(states for where, states in seen if where == place))
+        for before in befores:
+            after = self._states.after(before, entry.effect)
+            if not entry.reads or self._states.shows(after, entry.shown):
+                yield after
+
+    def _hopeful(self, before: int, state: int, level: int, ahead: int, maybe: int) -> bool:
+        """Whether those that have yet to read can still find what they showed."""
+        if self._splits or level == len(self._sure):
+            return True
+        for mark in self._states.lost(before, state):
+            if self._is_wanted(mark, level, ahead, maybe):
+                return False
+        place = self._reading[level]
+        while place < len(self._sure) and ahead >> (place - level) & 1:
+            place = self._reading[place + 1]
+        if place == len(self._sure):
+            return True
+        return self._is_possible(place, state, level, ahead, maybe, in_full=True) and all(
+            self._is_possible(other, state, level, ahead, maybe, in_full=False)
+            for other in self._under_way(level)
+            if self._sure[other].reads and not ahead >> (other - level) & 1
+        )
+
+    def _is_possible(
+        self, place: int, state: int, level: int, ahead: int, maybe: int, *, in_full: bool
+    ) -> bool:
+        """Whether an entry can still find what it showed."""
+        entry = self._sure[place]
+        if self._states.can_become(state, entry.effect, entry.shown, in_full=in_full):
+            return True
+        if min(self._clear_begins[level], self._may_clear) >= entry.end:
+            return False
+        # Something may be cleared before. But then it must not have begun yet with what it will be.
+        anchor = self._states.anchor(entry.effect, entry.shown)
+        return anchor is None or not self._is_made(anchor, level, ahead, maybe)
+
+    def _is_wanted(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
+        """Whether somebody has yet to see a mark that nobody will make again."""
+        showing = self._showing.get(mark)
+        if showing is None:
+            return False
+        if all(place < level or ahead >> (place - level) & 1 for place in reversed(showing)):
+            return False
+        return self._is_made(mark, level, ahead, maybe)
+
+    def _is_made(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
+        """Whether all that make a mark have happened."""
+        return all(
+            maybe >> (-1 - place) & 1 if place < 0 else place < level or ahead >> (place - level) & 1
+            for place in self._making.get(mark, ())
+        )
+
+    def _find_marks(self) -> None:
+        for level, entry in enumerate(self._sure):
+            made = () if entry.effect is None else self._states.made(entry.effect)
+            for mark in made:
+                self._making.setdefault(mark, []).append(level)
+            if entry.reads:
+                of = {what for what, _ in made}
+                for mark in self._states.marks(entry.shown):
+                    if mark[0] not in of:
+                        self._showing.setdefault(mark, []).append(level)
+        for number, entry in enumerate(self._maybe):
+            for mark in () if entry.effect is None else self._states.made(entry.effect):
+                self._making.setdefault(mark, []).append(-1 - number)
+
+    def _moved(self, configuration: _Configuration, place: int, state: int) -> _Configuration:
+        """A configuration after an entry has happened."""
+        level, ahead, maybe, _, seen = configuration
+        if place < 0:
+            maybe |= 1 << (-1 - place)
+        else:
+            ahead |= 1 << (place - level)
+        if seen:
+            seen = tuple((where, states | {state}) for where, states in seen if where != place)
+        return self._advanced(_Configuration(level, ahead, maybe, state, seen), None)
+
+    def _advanced(self, configuration: _Configuration, since: float | None) -> _Configuration:
+        """As far as it goes by itself: whoever only reads, and can read what is there now, does so.
+
+        Args:
+            configuration: where it stands.
+            since: when the level began, if it has only just been reached.
+        """
+        level, ahead, maybe, state, seen = configuration
+        while True:
+            if since is not None and self._splits and level < len(self._sure):
+                seen = self._joined(seen, state, since, self._sure[level].end)
+            if level < len(self._sure):
+                for place in self._under_way(level):
+                    entry = self._sure[place]
+                    bit = 1 << (place - level)
+                    if (
+                        entry.effect is None
+                        and not ahead & bit
+                        and (
+                            not entry.after
+                            or self._in_turn(entry, _Configuration(level, ahead, maybe, state, seen))
+                        )
+                        and (not entry.reads or self._states.shows(state, entry.shown))
+                    ):
+                        ahead |= bit
+            if not ahead & 1:
+                return _Configuration(level, ahead, maybe, state, seen)
+            since = self._sure[level].end
+            ahead >>= 1
+            level += 1
+
+    def _joined(
+        self, seen: tuple[tuple[int, frozenset[int]], ...], state: int, since: float, until: float
+    ) -> tuple[tuple[int, frozenset[int]], ...]:
+        """Take note of those that begin between two moments, read first, and write later."""
+        began: list[tuple[int, frozenset[int]]] = []
+        for number in range(bisect.bisect_left(self._begins, since), bisect.bisect_left(self._begins, until)):
+            place = self._by_begin[number]
+            if self._sure[place].split:
+                began.append((place, frozenset((state,))))
+        for number in range(
+            bisect.bisect_left(self._maybe_begins, since), bisect.bisect_left(self._maybe_begins, until)
+        ):
+            if self._maybe[number].split:
+                began.append((-1 - number, frozenset((state,))))
+        return tuple(sorted((*seen, *began))) if began else seen
+
+    def _in_turn(self, entry: Entry, configuration: _Configuration) -> bool:
+        """Whether everything that comes before an entry has happened."""
+        for operation in entry.after:
+            ahead = self._level_of.get(operation, -1) - configuration.level
+            if ahead >= 0 and not configuration.ahead >> ahead & 1:
+                return False
+        return True
+
+    # --- who is under way ---
+
+    def _under_way(self, level: int) -> tuple[int, ...]:
+        """The entries that began before the end of the one that is to be completed next: that one, then the others by their ends."""
+        found = self._open.get(level)
+        if found is None:
+            if len(self._open) > _MOST_REMEMBERED:
+                self._open.clear()
+            end = self._sure[level].end
+            number = bisect.bisect_left(self._begins, end)
+            others = []
+            while number and self._highest[number - 1] >= level:
+                number -= 1
+                if self._by_begin[number] > level:
+                    others.append(self._by_begin[number])
+            found = self._open[level] = (level, *sorted(others))
+        return found
+
+    def _settles(self, level: int) -> bool:
+        """Whether one entry alone was under way and showed the whole state, and all that may have happened has."""
+        entry = self._sure[level]
+        return (
+            entry.reads
+            and self._states.tells_all
+            and not (self._maybe_begins and self._maybe_begins[0] < entry.end)
+            and self._alone(level)
+        )
+
+    def _alone(self, level: int) -> bool:
+        """Whether nothing else that has happened was under way with an entry."""
+        before = self._sure[level - 1].end if level else -math.inf
+        return before <= self._sure[level].begin and len(self._under_way(level)) == 1
+
+    def _resume(self, deepest: int) -> _Configuration | None:
+        """Where the state is known again for the first time, None if it never is."""
+        for level in range(deepest, len(self._sure)):
+            entry = self._sure[level]
+            if self._splits and self._maybe_begins and self._maybe_begins[0] < entry.end:
+                return None
+            if self._states.tells_all and entry.reads and self._alone(level):
+                state = self._states.showing(entry.shown)
+                return None if state is None else _Configuration(level + 1, 0, 0, state, ())
+        return None
+
+    # --- the witness ---
+
+    def _refuted(self, deepest: int) -> Contradiction:
+        return Contradiction(entry=self._sure[deepest], witness=[self._sure[deepest]], known=None)
+
+    def _contradiction(self, deepest: int, known: int | None, begin: int) -> Contradiction:
+        """The first entry that no order explains, with those that it contradicts.
+
+        The search may have turned back earlier, since it looks at what is yet to be seen.
+        """
+        since = None if known is None else self._sure[known]
+        first = 0 if known is None else known + 1
+        low, last, step = deepest, deepest, 1
+        try:
+            while last < len(self._sure) - 1 and not self._is_refuted(first, last, begin):
+                low, last, step = last + 1, min(last + step, len(self._sure) - 1), 2 * step
+            while low < last:
+                middle = (low + last) // 2
+                low, last = (low, middle) if self._is_refuted(first, middle, begin) else (middle + 1, last)
+            witness = self._minimal(first, last, begin)
+        except Exception:
+            # A model of the workload's own need not know what to do with an order that never was.
+            witness = self._sure[first : last + 1]
+        if len(witness) <= _MOST_MINIMISED:
+            return Contradiction(entry=self._sure[last], witness=witness, known=since)
+        pair = None if self._splits or not self._states.tells_all else self._pair(first, last)
+        if pair is not None:
+            return Contradiction(entry=pair[-1], witness=pair, known=None)
+        return Contradiction(entry=self._sure[last], witness=witness[-_MOST_TOLD:], known=None, partial=True)
+
+    def _pair(self, first: int, last: int) -> list[Entry] | None:
+        """Two reads one after the other, of which the later one shows what the state can no longer have become.
+
+        They may well be a little later than the first entry that no order explains.
+        """
+        states: dict[int, int | None] = {}
+        for level in range(last, min(last + _MOST_LOOKED_AROUND, len(self._sure))):
+            entry = self._sure[level]
+            if not entry.reads or min(self._clear_begins[0], self._may_clear) < entry.end:
+                continue
+            for place in range(level - 1, max(first, level - _MOST_LOOKED_AROUND) - 1, -1):
+                other = self._sure[place]
+                if not other.reads or other.end > entry.begin:
+                    continue
+                if place not in states:
+                    states[place] = self._states.showing(other.shown)
+                state = states[place]
+                if state is not None and not self._states.can_become(
+                    state, entry.effect, entry.shown, in_full=False
+                ):
+                    return [other, entry]
+        return None
+
+    def _is_refuted(self, first: int, last: int, begin: int) -> bool:
+        """Whether there is no order of what was complete by the end of an entry, and of what else may have happened by then."""
+        entries = [*self._sure[first : last + 1], *self._unsure(last)]
+        outcome = _Search(entries, self._states, _MOST_TRIED, begin).outcome(minimise=False)
+        return outcome.contradiction is not None and not outcome.undecided
+
+    def _unsure(self, last: int) -> list[Entry]:
+        """What may or may not have happened by the end of an entry; what it showed later says nothing about that."""
+        end = self._sure[last].end
+        return [
+            msgspec.structs.replace(e, end=math.inf, reads=False, shown=None, after=())
+            for e in (*self._sure[last + 1 :], *self._maybe)
+            if e.begin < end and e.effect is not None
+        ]
+
+    def _minimal(self, first: int, last: int, begin: int) -> list[Entry]:
+        """The entries of a window that no order explains, but for those that make no difference.
+
+        What one showed and when it took effect makes no difference if there is no order either with that forgotten.
+        """
+        window = self._sure[first : last + 1]
+        if len(window) > _MOST_MINIMISED:
+            return window
+        kept = list(window)
+        free = [_loose(entry) for entry in self._unsure(last)]
+        for entry in window[:-1]:
+            without = [e for e in kept if e is not entry]
+            freed = free if entry.effect is None else [*free, _loose(entry)]
+            outcome = _Search([*without, *freed], self._states, _MOST_TRIED, begin).outcome(minimise=False)
+            if outcome.contradiction is not None and not outcome.undecided:
+                kept, free = without, freed
+        return kept
+
+
+def _loose(entry: Entry) -> Entry:
+    """An entry of which nothing is known but that it may have happened."""
+    return msgspec.structs.replace(entry, begin=-math.inf, end=math.inf, reads=False, shown=None, after=())
+
+
+def _clears(entry: Entry) -> bool:
+    return entry.effect is not None and entry.effect.op == "clear"
+
+
+def _next_reading(sure: Sequence[Entry]) -> list[int]:
+    """For each level the first one from it on that reads; the number of levels if there is none."""
+    found = [len(sure)] * (len(sure) + 1)
+    for level in range(len(sure) - 1, -1, -1):
+        found[level] = level if sure[level].reads else found[level + 1]
+    return found
