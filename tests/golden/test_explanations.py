@@ -17,7 +17,17 @@ from harness import tokens
 from harness.checkers import CHECKERS, check_history
 from harness.history import Fleet
 from harness.records import Anomaly, Sighting, StateVariable
-from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
+from harness.workload import (
+    answer,
+    append_only_list,
+    assigned,
+    blob,
+    chain,
+    counter,
+    digest,
+    record,
+    register,
+)
 from tests.builders import COMPLETED, HistoryBuilder
 
 GOLDEN = Path(__file__).with_name("explanations.txt")
@@ -29,10 +39,12 @@ STATE: dict[str, StateVariable] = {
     "start": assigned(),
     "reply": answer(),
     "steps": chain(),
+    "picture": blob(),
 }
 A, B = "s0-17", "s0-3"
 ONE, TWO, LATER = (tokens.mint("7f3a", 0, 17, n) for n in (4, 5, 6))
 OTHER = tokens.mint("7f3a", 0, 3, 1)
+PICTURE = digest(f"a picture of {ONE}")
 UNKNOWN = {"outcome": "info", "error": "timeout"}
 
 
@@ -108,6 +120,10 @@ STORIES: dict[str, HistoryBuilder] = {
     "two elements that were seen in either order": new().append(A, ONE, begin=1, end=90).append(A, TWO, begin=2, end=91).read(A, [ONE], begin=10, end=30).read(A, [TWO], begin=11, end=31),
     "a register between two writes": new().write(A, ONE, begin=1, end=90).write(A, TWO, begin=2, end=91).read(A, ONE, "r", begin=10).read(A, TWO, "r", begin=20).read(A, ONE, "r", begin=30),
     "a record of which half was seen": new().put(A, {"x": "1", "y": "1"}, begin=1, end=90).put(A, {"x": "2", "y": "2"}, begin=2, end=91).read(A, {"x": "1", "y": "2"}, "form", begin=30),
+    "a reply that is there before its question": new().append(A, ONE).read(B, [ONE]).append(B, OTHER).read("s0-5", [OTHER]),
+    "a reply that stands before its question": new().append(A, ONE).read(B, [ONE]).append(B, OTHER).read("s0-5", [OTHER, ONE]),
+    "a blob that another session stored": new().add(A, effects={"picture": ("store", [PICTURE, [ONE]])}).read(B, PICTURE, "picture"),
+    "a blob that is missing": new().add(A, effects={"picture": ("store", [PICTURE, [ONE]])}).read(A, None, "picture").read(A, None, "picture"),
     "a register that was cleared": new().write(A, ONE, ONE).clear(A, "r", None).read(A, ONE, "r"),
 }  # fmt: skip
 # What a response held: it stands on the last operation of a history.
@@ -117,7 +133,12 @@ SIGHTINGS: dict[str, Sighting] = {
     "a response with a State value": Sighting(kind="state-on-the-wire", value="[1, 2]", where="the result of /add, output 0, a State"),
     "a response with a secret": Sighting(kind="secret", value=ONE, where="the result of /add, output 1"),
 }  # fmt: skip
-MODELS = {"a count that is low, and nobody looks again": {"n": counter(scope="everyone")}}
+BOARD = append_only_list(scope="everyone", within_s=1)
+MODELS: dict[str, dict[str, StateVariable]] = {
+    "a count that is low, and nobody looks again": {"n": counter(scope="everyone")},
+    "a reply that is there before its question": {"log": BOARD},
+    "a reply that stands before its question": {"log": BOARD},
+}
 
 
 def anomalies(name: str) -> Iterator[tuple[str, Anomaly]]:

@@ -16,13 +16,13 @@ from harness.checkers.scan import Scan
 from harness.differences import Shortener
 from harness.history import Fleet, History, Remembered, Shards, WorkerFacts
 from harness.records import Checks, HistoryRecord, Ok, Sighting, StateVariable
-from harness.workload import answer, assigned, chain
+from harness.workload import answer, assigned, blob, chain
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.simulator import Server, Step, models, steps
 
 SCOPES = st.sampled_from(["session", "session", "user", "everyone"])
 PROMISES = st.sampled_from(["atomic", "last-wins"])
-REPLIES = {"reply": answer(), "steps": chain(), "given": assigned()}
+MORE = {"picture": blob(), "reply": answer(), "steps": chain(), "given": assigned()}
 # What may befall the reads of one operation: (which operation, what).
 FAULTS = st.lists(
     st.tuples(
@@ -36,14 +36,20 @@ FAULTS = st.lists(
 
 
 def dressed(history: History, faults: list[tuple[int, str]]) -> History:
-    """A history in which everything also asks, begins and reads a value of its own, and some reads are spoilt."""
+    """A history in which everything also stores, asks, begins and reads a value of its own, and some reads are spoilt."""
     operations = []
     for number, operation in enumerate(history.operations):
         reads = copy.deepcopy(operation.reads)
         if reads:
-            reads |= {"reply": f"v{number}", "steps": [f"v{number}"] * 2, "given": f"for {operation.session}"}
+            reads |= {
+                "picture": f"v{number}",
+                "reply": f"v{number}",
+                "steps": [f"v{number}"] * 2,
+                "given": f"for {operation.session}",
+            }
         effects = dict(operation.effects)
         if operation.action != "open":
+            effects["picture"] = msgspec.convert({"op": "store", "value": [f"v{number}", []]}, type(_EFFECT))
             effects["reply"] = msgspec.convert({"op": "ask", "value": f"v{number}"}, type(_EFFECT))
             effects["steps"] = msgspec.convert({"op": "begin", "value": f"v{number}"}, type(_EFFECT))
         operations.append(msgspec.structs.replace(operation, reads=reads, effects=effects))
@@ -124,7 +130,7 @@ def same(one: Checks, other: Checks) -> None:
 
 
 def examine(played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]) -> None:
-    state = models(scope, promise) | REPLIES
+    state = models(scope, promise) | MORE
     history = dressed(Server(scope, promise).play(played).build(), faults)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
