@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,7 @@ def init(
             )
             target.check_alive("during the trial")
         except TargetError as error:
+            error = _end_of(target) or error
             # The log goes away with the temporary folder; its end stands in the message.
             raise TargetError(
                 error.message, f"Does it run by itself? {interpreter.path} {app}", error.exit_code
@@ -68,7 +70,16 @@ def init(
             with uninterrupted():
                 target.stop()
     scaffold.write(draft, folder)
-    _report(draft, folder)
+    _report(draft, folder, len(accounts) if target.asks_login else None)
+
+
+def _end_of(target: Target) -> TargetError | None:
+    """How the app has ended, which says more than what a page then meets with; None if it runs."""
+    try:
+        target.check_alive("during the trial")
+    except TargetError as ended:
+        return ended
+    return None
 
 
 def _params(given: list[str]) -> dict[str, str]:
@@ -112,12 +123,20 @@ def _check(folder: Path, app: Path) -> None:
         )
 
 
-def _report(draft: scaffold.Draft, folder: Path) -> None:
+def _report(draft: scaffold.Draft, folder: Path, logins: int | None) -> None:
+    """Say what is proposed.
+
+    Args:
+        draft: what was written.
+        folder: to where.
+        logins: how many were given, None if the app asks for none.
+    """
     console = Console(highlight=False, soft_wrap=True)
     findings, gestures = draft.findings, draft.operations
     if not gestures:
         console.print(
-            "The app has no events that a person could set off: the workload only opens the page.",
+            f"{'Whatever' if findings.failed else 'The app has no events that'} a person could set off"
+            f"{' failed' if findings.failed else ''}: the workload only opens the page.",
             style="yellow",
         )
     for gesture in gestures:
@@ -141,12 +160,18 @@ def _report(draft: scaffold.Draft, folder: Path) -> None:
         for text in findings.alarms:
             console.print(Text(text, style="red"))
         console.print("A run will say so, too, unless workload.py declares that these are shared on purpose.")
+        if logins == 1:
+            console.print(
+                "Both sessions had the one login that was given: what belongs to an account looks just like that. "
+                "Give --auth twice, with two accounts."
+            )
         console.print()
     console.print(Text(f"Wrote {folder}: read workload.py, and adjust what it says the app means. Then:"))
-    console.print(Text(f"  gradsoak run {_as_path(folder)}", style="bold"))
+    login = " --auth USER:PASSWORD" if logins else ""
+    console.print(Text(f"  gradsoak run {_as_path(folder)}{login}", style="bold"))
 
 
 def _as_path(folder: Path) -> str:
-    """A path that is not taken for the name of a bundled scenario."""
+    """A path, for a shell, that is not taken for the name of a bundled scenario."""
     text = str(folder)
-    return text if "/" in text else f"./{text}"
+    return shlex.quote(text if "/" in text else f"./{text}")

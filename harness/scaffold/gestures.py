@@ -38,6 +38,7 @@ _FILLS: dict[str, FillKind] = {
     "image": "picture",
 }
 _TEXTS: tuple[FillKind, ...] = ("text", "message")
+_WITH_TOKEN: tuple[FillKind, ...] = (*_TEXTS, "file")
 _ENTERED = ("change", "input", "select", "release", "blur")
 _BUTTONS = ("button", "clearbutton")
 # Never read: what has no value, what never leaves the server, and files, whose content is elsewhere.
@@ -49,7 +50,8 @@ _UNREADABLE = (
 _MAX_CHOICES = 12
 # A token has about so many characters; a field that takes fewer would cut it.
 _TOKEN_LENGTH = 32
-_RESERVED = {*dir(Workload), "self", "tokens", "json"}
+# What a workload has already, and what `text` writes into its class: a method of such a name would take its place.
+_RESERVED = {*dir(Workload), "self", "tokens", "json", "action", "last_token_in", "number_in"}
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +95,7 @@ class Gesture(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_text(self) -> bool:
         """Whether a token goes in."""
-        return any(fill.kind in (*_TEXTS, "file") for fill in self.fills)
+        return any(fill.kind in _WITH_TOKEN for fill in self.fills)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +203,7 @@ def code_of(fill: Fill) -> str:
             return '{"text": token, "files": []}'
         case "number":
             if not _whole(fill):
-                return f"round(self.random.uniform({fill.low:g}, {fill.high:g}), {_decimals(fill)})"
+                return f"round(self.random.uniform({_number(fill.low)}, {_number(fill.high)}), {_decimals(fill)})"
             step = f", {int(fill.step)}" if fill.step != 1 else ""
             return f"self.random.randrange({int(fill.low)}, {int(fill.high) + 1}{step})"
         case "choice":
@@ -394,6 +396,10 @@ def _means(blueprint: Blueprint, name: str, event: str, component: int) -> bool:
 
 def _whole(fill: Fill) -> bool:
     return all(float(v).is_integer() for v in (fill.low, fill.high, fill.step))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _decimals(fill: Fill) -> int:

@@ -171,23 +171,27 @@ def _class(gestures: Sequence[Gesture], findings: Findings) -> str:
             lines.append(f'        "{variable.name}": {_model(variable)},')
         lines.append("    }")
     elif gestures:
+        without = (
+            "until then a run finds other sessions' tokens where a response holds them, and its verdict says nothing of "
+            "whatever else crosses or is lost."
+            if any(gesture.has_text for gesture in gestures)
+            else "until then a run can only tell how fast the app is, and its verdict is unknown."
+        )
         lines += [
             _comment(
-                "The trial found nothing that a session keeps: no token came back, and nothing counted.", 4
-            ),
-            _comment(
-                "Name here what the app keeps, and put what the page shows into `seen` below; until then a run",
+                "The trial found nothing that a session keeps: no token came back as any model says, and nothing counted. "
+                f"Name here what the app keeps, and put what the page shows into `seen` below; {without}",
                 4,
             ),
-            _comment("can only tell how fast the app is, and its verdict is unknown.", 4),
             "    state = {}",
         ]
     else:
-        lines += [
-            '    """The app has no events: there is nothing that a person could set off."""',
-            "",
-            "    state = {}",
-        ]
+        why = (
+            "Whatever a person could set off failed in the trial; see above."
+            if findings.failed
+            else "The app has no events: there is nothing that a person could set off."
+        )
+        lines += [f'    """{why}"""', "", "    state = {}"]
     return "\n".join(lines) + "\n"
 
 
@@ -197,11 +201,15 @@ def _said_of(variable: Variable) -> list[str]:
         said.append(
             "If the app keeps only the last few, this model will call the others lost: read an answer() instead."
         )
+    if variable.model == "counter":
+        said.append(
+            "If it stops or begins anew somewhere, as the number of a page does, this model will call that lost or reset: leave it out."
+        )
     if variable.sharing == "user":
         said.append(
-            "It was still there after a reload: so it is the user's, not the page's. If that is not meant, the"
+            "It was still there after a reload: so it is the user's, not the page's. If that is not meant, the "
+            'app does not begin anew after a reload: leave out scope="user", and a run will say so.'
         )
-        said.append('app does not begin anew after a reload: leave out scope="user", and a run will say so.')
     if variable.sharing == "everyone":
         said.append("ATTENTION: another session's values were seen in it; see above.")
     return said
@@ -245,7 +253,7 @@ def _operation(gesture: Gesture, findings: Findings, page: Page) -> str:
         lines.append(_comment("The trial did not see the token again in any way that could be modelled.", 8))
     elif not read and not effects:
         lines.append(_comment("The trial saw nothing come back that could be checked.", 8))
-    if any("token" in code_of(fill) for fill in gesture.fills):
+    if gesture.has_text:
         lines.append("        token = self.token()")
     lines.append(opening)
     lines += [f"            {statement}" for statement in _statements(gesture)]
@@ -288,7 +296,7 @@ def _plain(text: str) -> str:
 
 def _nothing_to_do() -> str:
     comment = _comment(
-        "That is all that a person can do in an app without events. Has it any that gr.render adds, or JavaScript of its "
+        "That is all that is left to do. Has the app events that gr.render adds, or JavaScript of its "
         "own? Then write here what a person does, with self.page.fill, self.page.click and self.page.value: "
         "docs/write-a-scenario.md shows how. Until then the verdict of a run is unknown.",
         8,

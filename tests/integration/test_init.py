@@ -128,3 +128,13 @@ def test_an_app_that_does_not_start_leaves_nothing_behind(tmp_path: Path) -> Non
     assert "RuntimeError: planted" in done.err
     assert "Does it run by itself?" in done.err
     assert not (tmp_path / "made").exists()
+
+
+def test_an_app_that_ends_during_the_trial_is_told_of_as_such(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import os\nimport gradio as gr\nwith gr.Blocks() as demo:\n    gr.Button('Quit').click(lambda: os._exit(3))\n"
+    )
+    done = gradsoak("init", "made", "--app", "app.py", cwd=tmp_path)
+    assert done.code == 4
+    assert "exit status 3 during the trial" in done.err
+    assert not (tmp_path / "made").exists()

@@ -53,3 +53,35 @@ def test_a_parameter_must_have_a_name_that_an_environment_can_have(given: str) -
     with pytest.raises(UsageError):
         init._params([given])
     assert init._params(["A=x=y", "B="]) == {"A": "x=y", "B": ""}
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed"), [("shop", "./shop"), ("my shop", "'./my shop'"), ("../shop", "../shop")]
+)
+def test_the_command_that_comes_next_can_be_typed(folder: str, typed: str) -> None:
+    assert init._as_path(Path(folder)) == typed
+
+
+@pytest.mark.parametrize(("logins", "told"), [(None, False), (1, True), (2, False)])
+def test_with_one_login_what_belongs_to_the_account_is_not_taken_for_a_leak(
+    logins: int | None, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Findings(variables=[], unmodelled=[], alarms=["It showed a token."], failed={})
+    init._report(
+        Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), logins
+    )
+    out = capsys.readouterr().out
+    assert ("what belongs to an account" in out) == told
+    assert ("--auth USER:PASSWORD" in out) == (logins is not None)
+
+
+def test_of_an_app_of_which_everything_failed_it_is_not_said_that_it_has_no_events(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen = Findings(variables=[], unmodelled=[], alarms=[], failed={"boom": "no way"})
+    init._report(
+        Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), None
+    )
+    out = capsys.readouterr().out
+    assert "no events" not in out
+    assert "Whatever a person could set off failed" in out

@@ -212,6 +212,8 @@ def test_load_events_and_chains_are_nobodys_doing() -> None:
         ("page", "page_"),
         ("Arrive", "arrive_"),
         ("token", "token_"),
+        ("Action", "action_"),
+        ("Number in", "number_in_"),
         ("2nd step", "n_2nd_step"),
         ("送る", ""),
         ("🚀", ""),

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from harness.scaffold import text
-from harness.scaffold.gestures import Fill, Gesture, Page
+from harness.scaffold.gestures import Fill, Gesture, Page, slug_of
 from harness.scaffold.models import Findings, Variable
 
 EVIL = 'x"""; import os; \\ \n#'
@@ -84,6 +84,24 @@ def test_the_workload_is_python_that_a_workload_may_be_made_of() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["action", *text._HELPERS])
+def test_no_operation_takes_the_name_of_what_the_file_needs_itself(name: str) -> None:
+    assert slug_of(name.replace("_", " ")) != name
+
+
+def test_a_token_is_made_where_it_is_written_and_nowhere_else() -> None:
+    fills = [Fill(component=3, name="Which", kind="choice", choices=["token", "b"])]
+    gesture = Gesture(slug="go", kind="click", component=4, name="Go", fills=fills, outputs=[])
+    assert "self.token()" not in text.workload("app.py", page(gesture), findings(), [])
+
+
+def test_the_limits_of_a_number_are_written_in_full() -> None:
+    fills = [Fill(component=3, name="Sum", kind="number", low=0.5, high=1234567.5, step=0.5)]
+    gesture = Gesture(slug="go", kind="click", component=4, name="Go", fills=fills, outputs=[])
+    made = text.workload("app.py", page(gesture), findings(), [])
+    assert "self.random.uniform(0.5, 1234567.5)" in made
+
+
 @pytest.mark.parametrize("some", [False, True])
 def test_only_what_is_used_is_imported(some: bool) -> None:
     made = text.workload("app.py", page(*(every_kind()[:1] if some else [])), findings(), [])
@@ -97,6 +115,29 @@ def test_only_what_is_used_is_imported(some: bool) -> None:
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     assert imported <= used
     assert "verdict" in made  # what to do about it that nothing is checked
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("text", False), ("flag", True)])
+def test_only_where_no_token_goes_in_is_the_verdict_said_to_be_unknown(kind: str, unknown: bool) -> None:
+    """With tokens, the canary decides alone, and may say `pass`."""
+    fills = [Fill(component=3, name="It", kind=kind)]  # type: ignore[arg-type]
+    gesture = Gesture(slug="go", kind="click", component=4, name="Go", fills=fills, outputs=[])
+    made = " ".join(text.workload("app.py", page(gesture), findings(), []).split()).replace(" # ", " ")
+    assert ("its verdict is unknown" in made) == unknown
+    assert ("whatever else crosses or is lost" in made) != unknown
+
+
+def test_an_app_of_which_everything_failed_is_not_said_to_have_no_events() -> None:
+    made = text.workload("app.py", page(), findings(failed={"boom": "no way"}), [])
+    assert "has no events" not in made
+    assert "failed in the trial; see above" in made
+    assert "has no events" in text.workload("app.py", page(), findings(), [])
+
+
+def test_a_model_that_a_correct_app_may_break_is_proposed_with_a_warning() -> None:
+    made = " ".join(text.workload("app.py", page(*every_kind()), findings(variables=variables()), []).split())
+    assert "keeps only the last few" in made
+    assert "stops or begins anew somewhere" in made.replace("# ", "")
 
 
 def test_what_was_left_out_is_said() -> None:
