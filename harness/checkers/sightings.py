@@ -37,6 +37,7 @@ class Canary:
         returned = Findings("resurrected-state", index.history)
         shared = unexplained = 0
         sufferers: set[str] = set()
+        strange: list[tuple[Operation, Sighting, str, Writes, bool]] = []
         for operation, sighting in sighted:
             token = tokens.parse(sighting.value)
             if token is None or token.session_id == operation.session:
@@ -49,11 +50,14 @@ class Canary:
             elif not wrote and _may_be_missing(index, str(token.worker)):
                 unexplained += 1
             else:
-                sufferers.add(operation.session)
-                findings = returned if same_person else crossed
-                _describe_token(
-                    findings, operation, sighting, token.session_id, wrote, same_person=same_person
-                )
+                strange.append((operation, sighting, token.session_id, wrote, same_person))
+        # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
+        mixed = {id(operation) for operation, *_, same_person in strange if not same_person}
+        for operation, sighting, owner, wrote, same_person in strange:
+            alone = same_person and id(operation) not in mixed
+            sufferers.add(operation.session)
+            findings = returned if alone else crossed
+            _describe_token(findings, operation, sighting, owner, wrote, same_person=alone)
         looked = index.scan.looked
         marked = sum(session.marked for session in index.scan.sessions.values())
         total = crossed.total + returned.total

@@ -91,13 +91,17 @@ def test_tokens_of_others_and_of_earlier_sessions_stand_in_one_table() -> None:
         .append("s0-2", earlier, [earlier])
         .open("s0-3", "u2")
         .click("s0-3", 1)
+        .click("s0-3", 2)
         .build()
     )
-    seen = [Sighting(kind="foreign-token", value=value, where="result") for value in (theirs, earlier)]
-    *before, last = built.operations
-    history = msgspec.structs.replace(
-        built, operations=[*before, msgspec.structs.replace(last, looked=1, sightings=seen)]
-    )
+    *before, one, other = built.operations
+    seen = [
+        msgspec.structs.replace(
+            o, looked=1, sightings=[Sighting(kind="foreign-token", value=value, where="result")]
+        )
+        for o, value in ((one, theirs), (other, earlier))
+    ]
+    history = msgspec.structs.replace(built, operations=[*before, *seen])
     checks = check_history(history, {"log": append_only_list(), "n": counter()}, COMPLETED)
     check = named(checks, "canary")
     assert {anomaly.kind for anomaly in check.anomalies} == {"cross-session-read", "resurrected-state"}

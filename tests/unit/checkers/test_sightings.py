@@ -207,6 +207,16 @@ def test_a_secret_of_another_session_names_who_sent_it() -> None:
     assert "In the response to A stood" in own.anomalies[0].explanation
 
 
+def test_what_all_people_see_of_everybody_is_not_called_the_return_of_their_own() -> None:
+    """The rule of the check `resurrected-state`: a global list shows one's earlier session, too, and that is a part of it."""
+    story = Story().add(1, user="ann", wrote={"log": token(1)}).add(2, user="bob", wrote={"log": token(2)})
+    alone = Story().add(1, user="ann", wrote={"log": token(1)}).add(2, user="bob", wrote={"log": token(2)})
+    mixed = story.add(3, user="ann", sightings=[foreign(token(1)), foreign(token(2))]).check("canary")
+    assert [a.kind for a in mixed.anomalies] == ["cross-session-read"] * 2
+    back = alone.add(3, user="ann", sightings=[foreign(token(1))]).check("canary")
+    assert [a.kind for a in back.anomalies] == ["resurrected-state"]
+
+
 def test_texts_without_a_token_are_told_of() -> None:
     check = two_that_write().check("canary")
     assert check.evidence["texts_without_a_token"] == 0

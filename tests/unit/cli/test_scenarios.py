@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,13 @@ def test_a_pipe_gets_whole_descriptions(capsys: pytest.CaptureFixture[str]) -> N
     for s in scenario.bundled():
         (line,) = [line for line in text.splitlines() if line.startswith(f"{s.name} ")]
         assert " ".join(s.description.split()) in line
+
+
+def test_for_programs_the_list_has_the_fields_that_they_go_by(capsys: pytest.CaptureFixture[str]) -> None:
+    scenarios(json=True)
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert set(listed) == {s.name for s in scenario.bundled()}
+    assert listed["counters"]["patterns"] == [4, 13]
+    assert listed["counters"]["expect"] == {"verdict": "pass", "kind": None}
+    assert listed["counters_global"]["patterns"] == []
+    assert listed["counters_global"]["expect"] == {"verdict": "fail", "kind": "cross-session-read"}
