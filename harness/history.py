@@ -492,6 +492,7 @@ def _join(worker: str, invoke: Invoke, completion: Completion | None, reads: dic
         "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,
         "user": invoke.user,
+        "account": invoke.account,
         "outcome": outcome_of(completion),
     }
     if completion is None:
@@ -511,6 +512,7 @@ def _part(operation: Operation) -> tuple[Invoke, Completion | None]:
         time_ns=operation.invoke_ns,
         intended_ns=operation.intended_ns,
         user=operation.user,
+        account=operation.account,
         effects=operation.effects,
     )
     if operation.outcome == "pending" or operation.complete_ns is None:

@@ -31,6 +31,7 @@ class HistoryBuilder:
         phase: str = "load",
         worker: str = "0",
         user: str = "",
+        account: int = 0,
     ) -> HistoryBuilder:
         begin = self._now + 1 if begin is None else begin
         end = begin + 1 if end is None else end
@@ -48,6 +49,7 @@ class HistoryBuilder:
                 effects={name: Effect(op=op, value=value) for name, (op, value) in (effects or {}).items()},  # type: ignore[arg-type]
                 reads=reads or {},
                 user=user,
+                account=account,
                 error=Error(kind=error, message="planted") if error else None,  # type: ignore[arg-type]
             )
         )

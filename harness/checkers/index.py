@@ -251,10 +251,15 @@ class Tally:
         return None
 
 
-def owner_of(model: StateVariable, session: str, user: str) -> str:
-    """Whose state a session deals with: its own, its user's if that is known, or everybody's (the empty string)."""
+def owner_of(model: StateVariable, session: str, user: str, account: int = 0) -> str:
+    """Whose state a session deals with: its own, its user's if that is known, or everybody's (the empty string).
+
+    A user is who the app takes for one: the account, where people log in, and several of them may use the same.
+    """
     if model.scope == "everyone":
         return ""
+    if model.scope == "user" and account:
+        return f"account {account}"
     return f"user {user}" if model.scope == "user" and user else f"session {session}"
 
 
@@ -272,6 +277,7 @@ class Index:
         clocks: compares times.
         sessions: session → its operations, ordered by invoke time.
         user_of: session → the person whose session it is; only those of whom it is known.
+        account_of: session → which login that person used; only those who used one.
         ledgers: variable → owner → what the owner did with it.
         reads: variable → the completed operations that read it, ordered by completion.
         writers: variable → (key of a record, key of a value) → operations that wrote, appended, asked or began it.
@@ -293,6 +299,7 @@ class Index:
         self.sessions = history.by_session()
         self._remembered: dict[str, Any] = {}
         self.user_of = {o.session: o.user for o in history.operations if o.user}
+        self.account_of = {o.session: o.account for o in history.operations if o.account}
         self._began = {session: operations[0] for session, operations in self.sessions.items()}
         self.ledgers: dict[str, dict[str, Ledger]] = {variable: {} for variable in state}
         self.reads: dict[str, list[Operation]] = {variable: [] for variable in state}
@@ -352,7 +359,9 @@ class Index:
 
     def owner_of(self, variable: str, session: str) -> str:
         """Whose state a session deals with in a variable."""
-        return owner_of(self.state[variable], session, self.user_of.get(session, ""))
+        return owner_of(
+            self.state[variable], session, self.user_of.get(session, ""), self.account_of.get(session, 0)
+        )
 
     def ledger(self, variable: str, session: str) -> Ledger:
         """What the owner of a session's state did with a variable."""

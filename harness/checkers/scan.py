@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness import tokens
@@ -47,6 +47,7 @@ class SessionFacts:
         began_ns: its first invoke.
         action: that it began with.
         user: the person whose session it is, empty if nobody knows.
+        account: which of the logins that person uses, 0 if none.
         cells: variable → what it must find there next, of the variables that it had to do with.
         phase: of its last operation.
         acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
@@ -57,13 +58,14 @@ class SessionFacts:
     """
 
     __slots__ = (
-        "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "sent", "user", "worker", "wrote",
+        "account", "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "sent", "user", "worker", "wrote",
     )  # fmt: skip
 
     def __init__(self, worker: str, invoke: Invoke) -> None:
         self.id = invoke.session
         self.worker = worker
         self.user = invoke.user
+        self.account = invoke.account
         self.began_ns = invoke.time_ns
         self.action = invoke.action
         self.cells: dict[str, Cell] = {}
@@ -262,7 +264,8 @@ class Scan:
         self._everybody = self._closely
         self._closer: set[str] = set()
         self._early_until_ns: float = math.inf
-        self._of_user: dict[str, list[SessionFacts]] = {}
+        # The name of a person, or the number of an account → sessions.
+        self._of_user: dict[str | int, list[SessionFacts]] = {}
         self._sighted: set[str] = set()
         # Phase → action → number of operations that were acknowledged: of those that read nothing, and of the others.
         self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -291,12 +294,12 @@ class Scan:
             if session is None:
                 session = sessions[invoke.session] = SessionFacts(worker, invoke)
                 if invoke.user:
-                    self._of_user.setdefault(invoke.user, []).append(session)
+                    self._introduce(session)
             begin_ns = invoke.time_ns
             if begin_ns < session.began_ns:
                 session.began_ns, session.action = begin_ns, invoke.action
             if invoke.user and invoke.user != session.user:
-                self._is(session, invoke.user)
+                self._is(session, invoke)
             phase = invoke.phase
             if phase != session.phase:
                 session.phase = phase
@@ -392,12 +395,23 @@ class Scan:
                 if cell is not None and not cell.take(invoke, done, effect, NOTHING):
                     self._open(session, name, cell).take(invoke, done, effect, NOTHING)
 
-    def _is(self, session: SessionFacts, user: str) -> None:
+    def _is(self, session: SessionFacts, invoke: Invoke) -> None:
         """It is known whose session it is; what was taken for a session's own until then may be that person's."""
-        session.user = user
-        self._of_user.setdefault(user, []).append(session)
+        session.user, session.account = invoke.user, invoke.account
+        self._introduce(session)
         for name, cell in list(session.cells.items()):
             self._open(session, name, cell)
+
+    def _introduce(self, session: SessionFacts) -> None:
+        self._of_user.setdefault(session.user, []).append(session)
+        if session.account:
+            self._of_user.setdefault(session.account, []).append(session)
+
+    def _kin(self, session: SessionFacts) -> Iterator[SessionFacts]:
+        """The sessions of the same person, and of the same account."""
+        yield from self._of_user.get(session.user, ())
+        if session.account:
+            yield from self._of_user.get(session.account, ())
 
     def _ended_badly(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
         """An operation that failed, or of which nobody knows whether it happened."""
@@ -445,7 +459,7 @@ class Scan:
         facts = self.variables.get(name)
         if facts is None:
             return None
-        owner = owner_of(facts.model, session.id, session.user)
+        owner = owner_of(facts.model, session.id, session.user, session.account)
         cell = facts.cells.get(owner)
         if cell is None:
             cell = None if self._closely else cell_of(facts.model, owner)
@@ -468,7 +482,7 @@ class Scan:
             current.seen.add(cell.given())
         self.variables[name].cells[cell.owner] = session.cells[name] = current
         if cell.variable.scope == "user":
-            for other in self._of_user.get(session.user, ()):
+            for other in self._kin(session):
                 if other.cells.get(name) is cell:
                     other.cells[name] = current
         return current
@@ -536,8 +550,7 @@ class Scan:
             for invoke, _ in pairs:
                 if invoke.effects and invoke.session not in found and self._wrote(invoke, seen):
                     found.add(invoke.session)
-        users = {self.sessions[name].user for name in found}
-        return found.union(other.id for user in users for other in self._of_user.get(user, ()))
+        return found.union(other.id for name in found for other in self._kin(self.sessions[name]))
 
     def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
         """Whether an operation writes (or offers) what was seen by those who are looked at closely."""

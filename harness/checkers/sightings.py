@@ -45,7 +45,7 @@ class Canary:
             wrote = writers.get(sighting.value, [])
             user = users.get(operation.session)
             same_person = user is not None and user == users.get(token.session_id)
-            if _may_be_seen(index, wrote, same_person=same_person):
+            if _may_be_seen(index, wrote, operation.session, token.session_id):
                 shared += 1
             elif not wrote and _may_be_missing(index, str(token.worker)):
                 unexplained += 1
@@ -175,15 +175,20 @@ def _told_of_unmarked(actions: Counter[str]) -> str:
     )
 
 
-def _may_be_seen(index: Index, wrote: Writes, *, same_person: bool) -> bool:
+def _may_be_seen(index: Index, wrote: Writes, session: str, writer: str) -> bool:
     """Whether a token was written to something that is not its session's alone.
 
     Args:
         wrote: the operations that wrote it, each with the variable.
-        same_person: whether it was seen in another session of the person who wrote it.
+        session: that saw it.
+        writer: the session whose token it is.
     """
-    scopes = {index.state[variable].scope for _, variable in wrote if variable in index.state}
-    return "everyone" in scopes or (same_person and "user" in scopes)
+    return any(
+        index.state[variable].scope != "session"
+        and index.owner_of(variable, session) == index.owner_of(variable, writer)
+        for _, variable in wrote
+        if variable in index.state
+    )
 
 
 def _may_be_missing(index: Index, worker: str) -> bool:

@@ -112,6 +112,7 @@ class Recorder:
         effects: Mapping[str, Effect],
         intended_ns: int | None = None,
         user: str = "",
+        account: int = 0,
     ) -> tuple[int, int]:
         """Record that an operation is about to be sent.
 
@@ -121,6 +122,7 @@ class Recorder:
             effects: what it asks of the state.
             intended_ns: when it should have begun, None where nothing decided that.
             user: the person, if the session begins with this operation.
+            account: which of the logins that person uses, from 1 on; 0 if none.
 
         Returns:
             Its id, and the monotonic nanoseconds that its latency on display counts from.
@@ -138,6 +140,7 @@ class Recorder:
                 intended_ns=intended_ns,
                 effects=dict(effects),
                 user=user,
+                account=account,
             )
         )
         return operation, intended_ns if self.from_intended and intended_ns is not None else now

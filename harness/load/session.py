@@ -55,6 +55,7 @@ class LoadSession:
         rng: random numbers of this session.
         params: the scenario's adjustable values.
         user: the person's name, which a reload keeps.
+        account: which of the run's logins that person uses, from 1 on; 0 if none.
         watch: looks at what the server sends to the page.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
 
@@ -74,6 +75,7 @@ class LoadSession:
         rng: random.Random,
         params: Mapping[str, str],
         user: str,
+        account: int = 0,
         watch: SessionWatch,
         on_request: Callable[[str, float, Exception | None], None],
     ) -> None:
@@ -81,6 +83,7 @@ class LoadSession:
         self.random = rng
         self.params = params
         self.user = user
+        self._account = account
         self.id = tokens.session_id(worker, number)
         self._recorder = recorder
         self._watch = watch
@@ -225,6 +228,7 @@ class LoadSession:
             effects,
             None if name == "close" else intended_ns,
             user=self.user if name in ("open", "reload") else "",
+            account=self._account if name in ("open", "reload") else 0,
         )
         reads: dict[str, Any] = {}
         self.page.span = type(self.page.span)()

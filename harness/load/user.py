@@ -164,10 +164,14 @@ class GradioUser(User):  # type: ignore[misc]
         rng: random.Random,
         params: Mapping[str, str],
         auth: tuple[str, str] | None = None,
+        account: int = 0,
     ) -> LoadSession:
-        """Build a session that reports to Locust as this user; `auth` goes before the class's own."""
+        """Build a session that reports to Locust as this user; `auth` goes before the class's own, and is the run's `account`."""
         user = tokens.user_name(registry.run_tag, worker, self._person)
-        watch = SessionWatch(registry, worker=worker, number=number, user=user)
+        # What belongs to a user belongs to the account, where there is one: others who use it see it, too.
+        watch = SessionWatch(
+            registry, worker=worker, number=number, user=f"account {account}" if account else user
+        )
         return LoadSession(
             self.page_class(
                 self.host,
@@ -183,6 +187,7 @@ class GradioUser(User):  # type: ignore[misc]
             rng=rng,
             params=params,
             user=user,
+            account=account,
             watch=watch,
             on_request=self._report,
         )
@@ -286,9 +291,13 @@ class Director:
             times -= len(able)
             gevent.joinall([gevent.spawn(user.act_once, workload, deadline) for user, workload in able])
 
-    def account(self, person: int) -> tuple[str, str] | None:
-        """The login of a person: accounts are taken in turn. None if there are none."""
-        return self.auth[(person - 1) % len(self.auth)] if self.auth else None
+    def account(self, person: int) -> int:
+        """Which of the logins a person uses, from 1 on: they are taken in turn. 0 if there are none."""
+        return (person - 1) % len(self.auth) + 1 if self.auth else 0
+
+    def login(self, person: int) -> tuple[str, str] | None:
+        """The login of a person, None if there are none."""
+        return self.auth[self.account(person) - 1] if self.auth else None
 
 
 class ScenarioUser(GradioUser):
@@ -325,7 +334,8 @@ class ScenarioUser(GradioUser):
             number=number,
             rng=self.rng,
             params=director.params,
-            auth=director.account(self._person),
+            auth=director.login(self._person),
+            account=director.account(self._person),
         )
 
     def live(self) -> None:

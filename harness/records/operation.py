@@ -118,6 +118,8 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", 
         effects: state variable → what the operation asks of it.
         user: the person whose session begins with this operation (`open` or `reload`); a reload keeps it. Empty for all
             later operations of the session.
+        account: which of the run's logins that person uses, from 1 on; several people may have one in common. 0 for all later
+            operations, and where nobody logs in.
     """
 
     id: int
@@ -127,6 +129,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", 
     time_ns: int
     intended_ns: int | None = None
     user: str = ""
+    account: int = 0
     effects: dict[str, Effect] = {}
 
 
@@ -206,7 +209,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         outcome: `ok`, `fail`, `info`, or `pending` (no completion was recorded: nobody knows).
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
-        intended_ns, user: see `Invoke`.
+        intended_ns, user, account: see `Invoke`.
         accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked: see `Ok`.
     """
 
@@ -224,6 +227,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     first_output_ns: int | None = None
     event_ids: list[str] = []
     user: str = ""
+    account: int = 0
     looked: int = 0
     sightings: list[Sighting] = []
     marked: int = 0

@@ -54,6 +54,7 @@ def records_of(operation: Operation, fleet: Fleet) -> list[HistoryRecord]:
         time_ns=operation.invoke_ns + shift_ns,
         intended_ns=own(operation.intended_ns),
         user=operation.user,
+        account=operation.account,
         effects=operation.effects,
     )
     if operation.complete_ns is None:

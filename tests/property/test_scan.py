@@ -35,7 +35,7 @@ FAULTS = st.lists(
 )
 
 
-def dressed(history: History, faults: list[tuple[int, str]]) -> History:
+def dressed(history: History, faults: list[tuple[int, str]], *, one_account: bool) -> History:
     """A history in which everything also stores, asks, begins and reads a value of its own, and some reads are spoilt."""
     operations = []
     for number, operation in enumerate(history.operations):
@@ -52,7 +52,8 @@ def dressed(history: History, faults: list[tuple[int, str]]) -> History:
             effects["picture"] = msgspec.convert({"op": "store", "value": [f"v{number}", []]}, type(_EFFECT))
             effects["reply"] = msgspec.convert({"op": "ask", "value": f"v{number}"}, type(_EFFECT))
             effects["steps"] = msgspec.convert({"op": "begin", "value": f"v{number}"}, type(_EFFECT))
-        operations.append(msgspec.structs.replace(operation, reads=reads, effects=effects))
+        account = int(one_account and operation.action == "open")
+        operations.append(msgspec.structs.replace(operation, reads=reads, effects=effects, account=account))
     for at, fault in faults:
         with_reads = [n for n, o in enumerate(operations) if o.reads]
         if with_reads:
@@ -129,9 +130,16 @@ def same(one: Checks, other: Checks) -> None:
     assert one == other
 
 
-def examine(played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]) -> None:
+def examine(
+    played: list[Step],
+    scope: str,
+    promise: str,
+    faults: list[tuple[int, str]],
+    *,
+    one_account: bool = False,
+) -> None:
     state = models(scope, promise) | MORE
-    history = dressed(Server(scope, promise).play(played).build(), faults)
+    history = dressed(Server(scope, promise).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
     looked_at = Scan(Remembered(history), state).closer().operations
@@ -151,11 +159,11 @@ def test_one_pass_says_the_same_of_sessions_that_do_one_thing_after_another(
     examine(played, scope, promise, faults)
 
 
-@given(steps(overlap=2), SCOPES, PROMISES, FAULTS)
+@given(steps(overlap=2), SCOPES, PROMISES, FAULTS, st.booleans())
 def test_one_pass_says_the_same_of_operations_that_overlap(
-    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]
+    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]], one_account: bool
 ) -> None:
-    examine(played, scope, promise, faults)
+    examine(played, scope, promise, faults, one_account=one_account)
 
 
 @pytest.mark.slow

@@ -538,3 +538,18 @@ def test_a_check_that_cannot_find_anything_says_so_and_does_not_spoil_the_verdic
 def test_answers_and_chains_that_were_never_shown_are_unknown(kind: str) -> None:
     silent = history().add("a", effects={"reply": ("ask", "x")}).add("a", effects={"steps": ("begin", "y")})
     assert named(judge(silent), kind).verdict == "unknown"
+
+
+def test_what_belongs_to_a_user_belongs_to_the_account_where_people_log_in() -> None:
+    def notes(account: int) -> HistoryBuilder:
+        built = HistoryBuilder().open("a", "ann", account=account).open("b", "bob", account=account)
+        return built.append("a", "x", ["x"]).append("b", "y", ["x", "y"]).read("a", ["x", "y"])
+
+    rows = append_only_list(scope="user")
+    assert {check.name for check in judge(notes(0), log=rows).checks if check.verdict == "fail"} == {
+        "cross-session-read"
+    }
+    assert {c.verdict for c in judge(notes(1), log=rows).checks if c.name != "cross-session-read"} == {"pass"}
+    # What is a session's own stays so.
+    assert named(judge(notes(1), log=append_only_list()), "cross-session-read").verdict == "fail"
+    assert judge(notes(1).read("b", ["y"]), log=rows).verdict == "fail"
