@@ -56,7 +56,10 @@ def is_file(value: Any) -> bool:
     """Whether a value describes a file of the server."""
     if not isinstance(value, Mapping) or not isinstance(value.get("path"), str):
         return False
-    return value.get("meta", {}).get("_type") == "gradio.FileData" or isinstance(value.get("url"), str)
+    meta = value.get("meta")
+    return (isinstance(meta, Mapping) and meta.get("_type") == "gradio.FileData") or isinstance(
+        value.get("url"), str
+    )
 
 
 def address_of(file: Mapping[str, Any], prefix: str) -> str:
@@ -65,8 +68,11 @@ def address_of(file: Mapping[str, Any], prefix: str) -> str:
 
 
 def is_of(root: str, address: str) -> bool:
-    """Whether an address, whole or without its server, is one of the app at this root."""
-    parts = urlsplit(address)
+    """Whether an address, whole or without its server, is one of the app at this root; what is no address is not."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
     return parts.scheme in ("", "http", "https") and parts.netloc in ("", urlsplit(root).netloc)
 
 
