@@ -6,6 +6,7 @@ unpack to gigabytes.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import zipfile
@@ -21,6 +22,16 @@ _ZIP = b"PK\x03\x04"
 _GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# What reading an archive, or a member of one, may raise: it is broken, encrypted, or packed in a way that is not known.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 # Documents in which texts may stand as they are or, within, as UTF-16.
 _OTHERS = (b"\xff\xd8\xff", b"RIFF", b"ID3", b"II*\0", b"MM\0*")
 _BEGINNINGS = (_PNG, *_GIF, _ZIP, _GZIP, _PDF, *_UTF_16, *_OTHERS)
@@ -107,9 +118,10 @@ def _of_zip(content: bytes) -> Iterator[bytes]:
             members = archive.infolist()[:_MAX_PARTS]
             yield "\n".join(member.filename for member in members).encode()
             for member in members:
-                with archive.open(member) as file:
+                # One that cannot be read hides none of the others.
+                with contextlib.suppress(*_UNREADABLE), archive.open(member) as file:
                     yield file.read(MAX_TEXT_BYTES)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError):
+    except _UNREADABLE:
         return
 
 

@@ -36,7 +36,8 @@ _OTHERS_SECRETS = 16
 # Beyond that, whose a token is will be found out from the history.
 _MAX_OWNERS = 200_000
 _MAX_TOLD = 512
-_MAX_HITS = 1000
+# In one response, of what is written in base64 or in escapes: so many of the session's own tokens may stand before another's.
+_MAX_HITS = 10_000
 _MAX_FILE_BYTES = 8_000_000
 # An archive in an archive is looked into, and no deeper.
 _MAX_DEPTH = 2
@@ -349,12 +350,14 @@ class SessionWatch:
 
     def _unescape(self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]) -> None:
         """Look into what is written in the escapes of URLs, HTML or JSON."""
-        done = 0
-        for number, hyphen in enumerate(_HYPHEN.finditer(content)):
-            if number == _MAX_HITS:
-                return
+        done = looked = 0
+        for hyphen in _HYPHEN.finditer(content):
             if hyphen.start() < done:
                 continue
+            # Places that were looked at: a token alone has five hyphens.
+            looked += 1
+            if looked > _MAX_HITS:
+                return
             done = hyphen.start() + _ESCAPED_LENGTH
             text = _unescaped(content[max(0, hyphen.start() - _ESCAPED_LENGTH) : done + _ESCAPED_LENGTH])
             if self._registry.prefix in text:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
+import zipfile
 import zlib
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -145,8 +148,32 @@ def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable
     assert [len(part) for part in documents.parts(gzip.compress(b""))] == [0]
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_member_of_an_archive_that_cannot_be_read_hides_no_other(
+    watch: SessionWatch, encrypted: bool
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", "x" * 50)
+        archive.writestr("b.txt", f"{THEIRS} " * 9)
+    content = bytearray(packed.getvalue())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + (8 if encrypted else 16)] ^= 1  # its flags, or its checksum
+    content[6] ^= encrypted
+    assert seen(watch, bytes(content)) == [("foreign-token", THEIRS)]
+
+
 def test_many_escapes_without_a_token_are_no_finding(watch: SessionWatch) -> None:
     assert seen(watch, "a%2Db&#45;c\\u002d" * 1000) == []
+
+
+@pytest.mark.parametrize(
+    "form", [lambda token: base64.b64encode(token.encode()).decode(), lambda token: token.replace("-", "%2D")]
+)
+def test_many_tokens_of_ones_own_hide_no_other(watch: SessionWatch, form: Callable[[str], str]) -> None:
+    own = tokens.mint(TAG, 0, 7, 1)
+    assert seen(watch, " ".join([form(own)] * 2000)) == []
+    assert seen(watch, " ".join([*[form(own)] * 2000, form(THEIRS)])) == [("foreign-token", THEIRS)]
 
 
 def test_texts_that_were_sent_without_a_token_are_counted(watch: SessionWatch) -> None:
