@@ -68,6 +68,8 @@ def records_of(operation: Operation, fleet: Fleet) -> list[HistoryRecord]:
         "event_ids": operation.event_ids,
         "looked": operation.looked,
         "sightings": operation.sightings,
+        "marked": operation.marked,
+        "unmarked": operation.unmarked,
     }
     if operation.outcome == "ok" or operation.error is None:
         return [invoke, Ok(reads=operation.reads, **common)]

@@ -44,7 +44,14 @@ _OPEN_END = 26.0
 _BROKEN = 20.0
 
 # Kinds whose proof is that a value is not where it had to be.
-_LOSSES = {"lost-update", "read-your-writes", "monotonic-reads", "monotonic-writes", "reset"}
+_LOSSES = {
+    "lost-update",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "writes-follow-reads",
+    "reset",
+}
 _VERBS = {"append": "appended", "write": "wrote", "ask": "asked", "begin": "began"}
 
 

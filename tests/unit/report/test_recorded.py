@@ -28,6 +28,8 @@ OK = Ok(
     first_output_ns=10**9 + 5,
     event_ids=["6c5e"],
     looked=3,
+    marked=2,
+    unmarked=1,
     sightings=[Sighting(kind="secret", value="k", where="result")],
     reads={"log": ["a", 1, None], "form": {"x": True}},
 )

@@ -129,6 +129,20 @@ def test_a_stale_read_is_missing_what_a_later_one_shows() -> None:
     assert touching(seen) == []
 
 
+def test_what_a_write_should_have_followed_is_missing_where_it_is_not() -> None:
+    history = HistoryBuilder().append("a", "first", begin=0, end=90 * MS)
+    history.read("b", ["first"], begin=10 * MS, end=20 * MS)
+    history.append("b", "second", begin=30 * MS, end=40 * MS).read(
+        "c", ["second"], begin=50 * MS, end=60 * MS
+    )
+    history.read("c", ["first", "second"], begin=100 * MS, end=110 * MS)
+    seen = found(history, "writes-follow-reads", log=append_only_list(scope="everyone"))
+    assert (len(seen.links), len(seen.missing)) == (2, 1)
+    assert_joined(seen, "A", "D", missing=True)
+    assert "What A wrote is missing in D." in seen.told
+    assert touching(seen) == []
+
+
 def test_counts_carry_no_name_so_the_low_one_is_where_it_is_missing() -> None:
     history = (
         HistoryBuilder()
