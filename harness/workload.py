@@ -33,7 +33,7 @@ import msgspec
 from harness import tokens
 from harness.blobs import as_bytes, digest
 from harness.errors import UsageError
-from harness.records import ConcurrentUpdates, Effect, Scope, StateVariable
+from harness.records import TAB_ACTIONS, ConcurrentUpdates, Effect, Scope, StateVariable
 from harness.records import Model as ModelName
 
 __all__ = [
@@ -505,8 +505,12 @@ class Workload:
 
         Raises:
             KeyError: an effect or an observation names a variable that `state` does not declare.
-            ValueError: an effect does not fit the variable's model.
+            ValueError: an effect does not fit the variable's model, or the name is that of something a tab does by itself.
         """
+        if name in TAB_ACTIONS:
+            raise ValueError(
+                f"operation {name!r}: {', '.join(TAB_ACTIONS)} are what a tab does by itself; choose another name"
+            )
         self.check_effects(name, effects)
         with self._session.operation(name, effects) as seen:
             yield seen

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.page.blueprint import Blueprint, Component, Dependency
 from harness.page.outcomes import PageMisuse
+from harness.records import TAB_ACTIONS
 from harness.workload import Workload
 
 FillKind = Literal["text", "message", "number", "choice", "choices", "flag", "file", "picture"]
@@ -50,8 +51,9 @@ _UNREADABLE = (
 _MAX_CHOICES = 12
 # A token has about so many characters; a field that takes fewer would cut it.
 _TOKEN_LENGTH = 32
-# What a workload has already, and what `text` writes into its class: a method of such a name would take its place.
-_RESERVED = {*dir(Workload), "self", "tokens", "json", "action", "last_token_in", "number_in"}
+# What a workload has already, what tabs do by themselves, and what `text` writes into the class: a method of such a name would
+# take its place.
+_RESERVED = {*dir(Workload), *TAB_ACTIONS, "self", "tokens", "json", "action", "last_token_in", "number_in"}
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,6 +113,14 @@ def test_an_observation_that_no_variable_is_declared_for_is_no_silent_loss() -> 
     assert session.recorded == []
 
 
+@pytest.mark.parametrize("name", ["open", "reload", "close", "look-around"])
+def test_what_a_tab_does_by_itself_is_no_name_for_anything_else(name: str) -> None:
+    session = FakeSession()
+    with pytest.raises(ValueError, match="what a tab does by itself"), Visitor(session).operation(name):
+        pass
+    assert session.recorded == []
+
+
 @pytest.mark.parametrize("amount", [0, -1, 1.5])
 def test_counters_only_grow(amount: Any) -> None:
     with pytest.raises(ValueError, match="grows by whole numbers"):

@@ -207,6 +207,7 @@ def test_load_events_and_chains_are_nobodys_doing() -> None:
 @pytest.mark.parametrize(
     ("label", "slug"),
     [
+        ("Close", "close_"),
         ("Add item!", "add_item"),
         ("Class", "class_"),
         ("page", "page_"),
