@@ -20,12 +20,13 @@ from harness.checkers.gaps import (
     WRITES_FOLLOW_READS,
 )
 from harness.checkers.index import key
-from harness.checkers.models import accepted, put_there, start
+from harness.checkers.models import COUNTS, accepted, put_there, start
 from harness.checkers.own_writes import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT, PlainFollowers
 from harness.records import Effect, Invoke, ListDelta, Ok, StateVariable
 
 # What an operation shows of a variable that it does not read.
 NOTHING: Any = object()
+_NEVER_NS = 2**63 - 1
 
 
 class Cell:
@@ -37,15 +38,16 @@ class Cell:
 
     Attributes:
         reads: how many there were.
+        absent: of a value that the app assigns, how many of these showed none.
     """
 
-    __slots__ = ("cleared_after", "first", "over_ns", "owner", "pairs", "reads", "variable")
+    __slots__ = ("absent", "cleared_after", "first", "over_ns", "owner", "pairs", "reads", "variable")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         self.variable = variable
         self.owner = owner
         self.over_ns = 0
-        self.reads = 0
+        self.reads = self.absent = 0
         # Own values that each read had to show, summed over all reads; reads that showed nothing which an earlier operation
         # had written, which are few; and how many reads there were before the variable was first cleared.
         self.pairs = 0
@@ -133,7 +135,7 @@ class _Counter(Cell):
             else:
                 return False
         if shown is not NOTHING:
-            if shown != value or shown.__class__ is not value.__class__:
+            if shown != value or shown.__class__ not in COUNTS:
                 return False
             self.reads += 1
             self.total += value
@@ -226,7 +228,8 @@ class _List(Cell):
 
     def close(self) -> None:
         self.elements = []
-        self.length = -1
+        # What it would have to find is forgotten: whoever comes all the same is looked at closely.
+        self.over_ns = _NEVER_NS
 
     def settle(self, found: Found) -> None:
         self.pairs = self.total - self.reads * self.initial
@@ -371,6 +374,7 @@ class _Assigned(Cell):
     def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
         if shown is NOTHING or shown is None:
             self.reads += shown is None
+            self.absent += shown is None
             return True
         if self.value is None:
             self.value = key(shown)
@@ -402,7 +406,7 @@ class _Reply(Cell):
         asked = effect.value
         if shown != asked or type(shown) is not str:
             expected = key(asked)
-            values = shown if isinstance(shown, list) else [shown]
+            values = shown if isinstance(shown, list) and key(shown) != expected else [shown]
             if any(key(value) != expected for value in values):
                 return False
         self.reads += 1

@@ -156,6 +156,11 @@ def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[st
         never = sorted(name for name in state if not scan.variables[name].reads)
         if never:
             found.append(f"The workload declares {', '.join(never)} and never reads it.")
+        nothing = sorted(
+            name for name in state if 0 < scan.variables[name].reads == scan.variables[name].absent
+        )
+        if nothing:
+            found.append(f"The app never gave anybody a value for {', '.join(nothing)}.")
     if loaded.mostly_failed:
         found.append(
             f"{loaded.failed} of {loaded.all} operations of the load phase failed: what the app does when it works was hardly seen."

@@ -99,7 +99,7 @@ class _Counter:
         counts = []
         for read in self._ledger.reads:
             value = read.reads[self._variable]
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+            if type(value) is not int and not (isinstance(value, float) and value.is_integer()):
                 self._garbage(read, "which is no count")
             elif value < self._initial:
                 self._garbage(read, f"which is below {self._initial}, where it starts")
@@ -198,18 +198,28 @@ class _Counter:
 
     def _earlier_sessions(self, read: Operation) -> int:
         """What earlier sessions of the same person can have counted."""
-        user = self._index.user_of.get(read.session)
+        return sum(int(o.effects[self._variable].value) for o in self._increments_before(read.session))
+
+    def _increments_before(self, session: str) -> list[Operation]:
+        """Increments of earlier sessions of the same person."""
+        user = self._index.user_of.get(session)
         if user is None or self._ledger.model.scope != "session":
-            return 0
-        return sum(
-            int(operation.effects[self._variable].value)
-            for session in self._index.sessions_of[user]
-            if self._index.earlier_session(read.session, session)
-            for operation in self._index.sessions[session]
+            return []
+        return [
+            operation
+            for other in self._index.sessions_of[user]
+            if self._index.earlier_session(session, other)
+            for operation in self._index.sessions[other]
             if operation.may_have_happened
             and self._variable in operation.effects
             and operation.effects[self._variable].op == "increment"
-        )
+        ]
+
+    def _latest_of_earlier_sessions(self, read: Operation) -> Operation | None:
+        """Of these, the latest that was acknowledged before a read; failing that, the latest that began before it was over."""
+        begun = [o for o in self._increments_before(read.session) if o.invoke_ns < end_of(read)]
+        over = [o for o in begun if end_of(o) <= read.invoke_ns]
+        return max(over or begun, key=lambda o: (o.invoke_ns, o.id), default=None)
 
     def _report_high(self, count: _Count, kind: str) -> None:
         read, variable = count.read, self._variable
@@ -222,12 +232,16 @@ class _Counter:
         if kind == "missing":
             self._by_the_missing(count)
             return
+        if kind not in (CLEARED_STATE_RETURNS, DUPLICATE_EFFECT):
+            self._by_others(count, kind)
+            return
+        sessions = [read.session]
+        if not self._found.of(kind).first(variable, sessions):
+            return
         witness: list[tuple[Operation, str]]
         if kind == CLEARED_STATE_RETURNS:
-            clear = next(
-                c for c in self._ledger.clears if c.invoke_ns == self._ledger.surely_cleared_at(read)
-            )
-            sessions = [read.session]
+            cleared_ns = self._ledger.surely_cleared_at(read)
+            clear = next(c for c in self._ledger.clears if c.invoke_ns == cleared_ns)
             witness = (
                 [(read, f"cleared {variable}{acknowledged(clear)}, and {seen}")]
                 if clear is read
@@ -237,9 +251,8 @@ class _Counter:
                 f"Since then {variable} can have come to at most {count.upper}; {count.value} is what it would stand at "
                 "if nothing had been cleared: what was cleared came back."
             )
-        elif kind == DUPLICATE_EFFECT:
+        else:
             own = self._tally.latest_before(read, lambda _: True)
-            sessions = [read.session]
             witness = [(read, seen)]
             if own is not None and own is not read:
                 witness.insert(0, (own, f"incremented {variable}{acknowledged(own)}"))
@@ -247,24 +260,20 @@ class _Counter:
                 f"By then {variable} can have come to at most {count.upper}, and others do not explain {count.value}: "
                 "an increment took effect more than once."
             )
-        else:
-            self._by_others(count, kind)
-            return
-        if self._found.of(kind).first(variable, sessions):
-            self._found.of(kind).describe(
-                variable=variable, sessions=sessions, witness=witness, conclusion=conclusion
-            )
+        self._found.of(kind).describe(
+            variable=variable, sessions=sessions, witness=witness, conclusion=conclusion
+        )
 
     def _by_others(self, count: _Count, kind: str) -> None:
         read, variable = count.read, self._variable
         earlier = kind == RESURRECTED_STATE
         owner = self._ledger.owner
-        everyone = self._index.everybodys(variable)
-        writer = everyone.latest_before(
-            read,
-            (lambda session: self._index.earlier_session(read.session, session))
+        writer = (
+            self._latest_of_earlier_sessions(read)
             if earlier
-            else (lambda session: self._index.owner_of(variable, session) != owner),
+            else self._index.everybodys(variable).latest_before(
+                read, lambda session: self._index.owner_of(variable, session) != owner
+            )
         )
         if writer is None:
             self._garbage(read, f"but at most {count.upper} can have been counted by then")
@@ -444,6 +453,8 @@ class Floor:
         position, surely_began_ns = 0, -math.inf
         # What can be there, least first, each until another, begun after its end, has surely ended.
         there: list[tuple[int, float]] = [(initial, -math.inf)]
+        # Of these, the ones that are under way: one that is over is at no later time.
+        under_way: list[tuple[int, float]] = []
         # Updates, with the least that those can write that were under way when they began.
         answering: list[tuple[int, int]] = []
         for place, operation in enumerate(ordered):
@@ -456,18 +467,20 @@ class Floor:
             effect = operation.effects.get(variable)
             if effect is not None and id(operation) in ledger.own_ids:
                 least = initial if effect.op == "clear" else least + int(effect.value)
-                answering.append(
-                    (place, min((w for w, end in there if end > operation.invoke_ns), default=least))
-                )
+                while under_way and under_way[0][1] <= operation.invoke_ns:
+                    heapq.heappop(under_way)
+                if variable in operation.reads:
+                    answering.append((place, under_way[0][0] if under_way else least))
                 heapq.heappush(there, (least, ledger.over(operation)))
+                heapq.heappush(under_way, (least, ledger.over(operation)))
             self._at[id(operation)] = least
         begins = [operation.invoke_ns for operation in ordered]
         written = dict(self._at)
-        for place, under_way in answering:
+        for place, others in answering:
             operation = ordered[place]
             until = bisect.bisect_left(begins, end_of(operation))
             later = [written[id(o)] for o in ordered[place + 1 : until] if id(o) in ledger.own_ids]
-            self._at[id(operation)] = min(written[id(operation)], under_way, *later)
+            self._at[id(operation)] = min(written[id(operation)], others, *later)
 
     def at(self, read: Operation) -> int:
         """The least that a read can show."""

@@ -54,6 +54,8 @@ def exposed(index: Index, variable: str) -> int:
             continue
         if model.model != "assigned" and variable not in operation.effects:
             continue
+        if model.model == "assigned" and operation.reads[variable] is None:
+            continue
         owner = index.owner_of(variable, operation.session)
         before = first.get(owner)
         if before is None or end_of(operation) < end_of(before):
@@ -65,6 +67,8 @@ def exposed(index: Index, variable: str) -> int:
     earliest = {line: sorted(ends)[:2] for line, ends in by_line.items()}
     count = 0
     for read in index.reads[variable]:
+        if model.model == "assigned" and read.reads[variable] is None:
+            continue
         owner = index.owner_of(variable, read.session)
         count += any(
             end <= index.clocks.on(line, read).begin and writer != owner
@@ -170,7 +174,11 @@ def _unowned(
             )
         return
     if not writers:
-        if not _by_its_token(index, variable, read, value, found):
+        if _by_its_token(index, variable, read, value, found):
+            return
+        if _may_be_lost(index, ledger, read, value):
+            found.leave_open(GARBAGE_READ)
+        else:
             why = f"which no recorded operation can have written{f' to {name}' if name else ''}"
             _garbage(variable, read, value, found, why)
         return
@@ -257,6 +265,20 @@ def _by_its_token(index: Index, variable: str, read: Operation, value: Any, foun
         )
     return any(
         worker in index.incomplete or index.owner_of(variable, session) != mine for session, worker in named
+    )
+
+
+def _may_be_lost(index: Index, ledger: Ledger, read: Operation, value: Any) -> bool:
+    """Whether the owner may have written a value in an operation that is not on record: nothing in it says who did.
+
+    So it is with every blob, of which a read shows the digest alone, and with values that were not made from tokens.
+    """
+    if f"t-{index.history.fleet.run_tag}-" in _as_text(value):
+        return False
+    return bool(index.incomplete) and (
+        ledger.model.scope == "everyone"
+        or read.worker in index.incomplete
+        or any(operation.worker in index.incomplete for operation in ledger.operations)
     )
 
 

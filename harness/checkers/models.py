@@ -13,6 +13,9 @@ import msgspec
 
 from harness.records import Effect, Operation, StateVariable
 
+# A count of 3 may be shown as 3.0, but not as true.
+COUNTS = (int, float)
+
 
 class OwnModel(Protocol):
     """A model that a workload brings along: `harness.workload.Model`."""
@@ -108,6 +111,7 @@ def follows(name: str, variable: StateVariable, operations: Sequence[Operation])
             state = step(variable, state, effect)
         if name in operation.reads:
             shown = operation.reads[name]
-            if type(shown) is not type(state) or shown != state:
+            kinds = COUNTS if variable.model == "counter" else (type(state),)
+            if type(shown) not in kinds or shown != state:
                 return False
     return True

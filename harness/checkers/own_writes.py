@@ -208,7 +208,10 @@ class _List:
         report_all(self._variable, self._gaps.all(), self._found, doubtful=self._ledger.doubtful)
 
     def _shown(self, read: Operation) -> tuple[dict[int, Operation], bool]:
-        """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too."""
+        """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too.
+
+        Of an element that was written more than once nobody can tell which of them is shown: `harness.checkers.orders` judges those.
+        """
         mixed = False
         shown: dict[int, Operation] = {}
         times: dict[Any, int] = {}
@@ -221,15 +224,19 @@ class _List:
                 continue
             count = times.get(place, 0)
             times[place] = count + 1
-            if count < len(own):
-                shown[id(own[count])] = own[count]
-            elif self._found.of(DUPLICATE_EFFECT).first(self._variable, [read.session]):
-                self._twice(read, value, own[0])
+            if len(own) == 1 and not count:
+                shown[id(own[0])] = own[0]
+            elif count >= len(own) and self._found.of(DUPLICATE_EFFECT).first(self._variable, [read.session]):
+                self._twice(read, value, own)
         if shown:
             self._found.count(DUPLICATE_EFFECT, "own_values_shown", len(shown))
         return shown, mixed
 
-    def _twice(self, read: Operation, value: Any, write: Operation) -> None:
+    def _twice(self, read: Operation, value: Any, writes: list[Operation]) -> None:
+        write = writes[0]
+        times, more = (
+            ("once", "more than once") if len(writes) == 1 else (f"{len(writes)} times", "more often")
+        )
         seen = f"read {self._variable} = {show(read.reads[self._variable], [value])}"
         self._found.of(DUPLICATE_EFFECT).describe(
             variable=self._variable,
@@ -237,7 +244,7 @@ class _List:
             witness=[(write, wrote(write, self._variable)), (read, seen)]
             if write is not read
             else [(read, f"{wrote(write, self._variable)}, and {seen}")],
-            conclusion=f"{show(value)} was appended once, but the read shows it more than once: the effect was duplicated.",
+            conclusion=f"{show(value)} was appended {times}, but the read shows it {more}: the effect was duplicated.",
             relevant=[value],
         )
 
@@ -323,6 +330,8 @@ class _List:
         for write in _required(ledger, read):
             if write.effects[self._variable].op == "clear" or write.invoke_ns < maybe_cleared_ns:
                 continue
+            if len(ledger.by_value["", key(_element(write, self._variable))]) > 1:
+                continue  # which of them is there, only an order tells
             required += 1
             if id(write) in shown:
                 continue

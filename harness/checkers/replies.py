@@ -23,8 +23,10 @@ def examine_replies(index: Index, found: Found) -> None:
             if index.ledger(variable, read.session).counted:
                 continue
             observed = read.reads[variable]
-            values = observed if isinstance(observed, list) else [observed]
             effect = read.effects.get(variable)
+            # What was asked may be a list itself.
+            alike = effect is not None and key(observed) == key(effect.value)
+            values = observed if isinstance(observed, list) and not alike else [observed]
             for value in values:
                 if effect is None or key(value) != key(effect.value):
                     _other(index, variable, model.model, read, value, found)

@@ -153,12 +153,17 @@ class VariableFacts:
             any(end <= begin and writer != owner for end, writer in self._ends)
             for begin, owner in self._early
         )
-        return self.reads - len(self._early) + exposed
+        return self.reads - self.absent - len(self._early) + exposed
 
     @property
     def reads(self) -> int:
         """How often anybody read it."""
         return sum(cell.reads for cell in self.cells.values())
+
+    @property
+    def absent(self) -> int:
+        """How often nothing was there, of what the app assigns."""
+        return sum(cell.absent for cell in self.cells.values())
 
     @property
     def shown_among_others(self) -> int:
@@ -183,6 +188,7 @@ class _Open(Cell):
         super().__init__(variable, owner)
         self.seen = seen
         self.reads = before.reads if before is not None else 0
+        self.absent = before.absent if before is not None else 0
         self.counted = (before or self).most()
         self.beyond = before is not None and before.cleared
 
@@ -199,7 +205,9 @@ class _Open(Cell):
             return True
         self.reads += 1
         model = self.variable.model
-        if model == "counter":
+        if model == "assigned" and shown is None:
+            self.absent += 1
+        elif model == "counter":
             self.beyond = self.beyond or not isinstance(shown, (int, float)) or shown > self.counted
         elif isinstance(shown, list) and model in ("list", *REPLIES):
             self.seen.update(map(key, shown))
@@ -380,6 +388,8 @@ class Scan:
             cell = session.cells.get(name) or self._cell(session, name)
             if cell is not None:
                 facts = self.variables[name]
+                if facts.model.model == "assigned" and shown is None:
+                    continue
                 if invoke.time_ns < facts.second_end_ns:
                     facts.read_early(invoke.time_ns, done.time_ns, cell.owner)
                 if facts.model.model in REPLIES:

@@ -163,7 +163,10 @@ class _ListStates:
         return "", key(shown[0])
 
     def lost(self, before: int, after: int) -> Sequence[Mark]:
-        return [] if before == after else [("", key(self._last[before]) if before else _EMPTY)]
+        mark = key(self._last[before]) if before else _EMPTY
+        # The same element may stand there twice.
+        still = before == after or (before and after and mark == key(self._last[after]))
+        return [] if still else [("", mark)]
 
     def _appended(self, state: int, element: Any) -> int:
         found = self._longer.setdefault((state, key(element)), len(self._last))

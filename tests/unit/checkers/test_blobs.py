@@ -104,3 +104,15 @@ def test_the_history_holds_no_more_than_the_hash_and_the_tokens() -> None:
     assert store(content * 2).value[1] == [token]
     assert store([{"name": token}]).value[1] == [token]
     assert len(str(store(content).value)) < 100
+
+
+def test_what_a_record_that_is_lost_may_have_stored_accuses_nobody() -> None:
+    """A digest names nobody, so that nothing tells a store that is not on record from garbage."""
+    built = shown(kept(shown(kept(history(), "a", X), "a", X), "b", Y), "b", Z)
+    whole = built.build()
+    assert check_of(check_history(whole, STATE, COMPLETED), "garbage-read").verdict == "fail"
+    torn = msgspec.structs.replace(whole, damaged=frozenset({"0"}), problems=["Line 5 cannot be read."])
+    checks = check_history(torn, STATE, COMPLETED)
+    assert {check.name for check in checks.checks if check.verdict == "fail"} == set()
+    assert check_of(checks, "garbage-read").verdict == "unknown"
+    assert checks.verdict == "unknown"

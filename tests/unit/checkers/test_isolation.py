@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from harness.checkers import CHECKERS, check_history, count_anomalies
 from harness.checkers.index import Index
+from harness.checkers.scan import Scan
 from harness.history import Remembered
 from harness.records import Check, Checks
-from harness.workload import append_only_list, counter, register
+from harness.workload import append_only_list, assigned, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
 
 STATE = {"log": append_only_list(), "n": counter(), "r": register()}
@@ -39,6 +42,12 @@ def two_clean_sessions() -> HistoryBuilder:
         .click("a", 1)
         .click("b", 1)
     )
+
+
+def test_a_list_that_is_read_after_its_session_was_closed_is_looked_at_all_the_same() -> None:
+    history = two_clean_sessions().add("a", action="close").read("a", []).read("a", [])
+    assert kinds(judge(history)) == {"reset"}
+    assert kinds(judge(two_clean_sessions().add("a", action="close").read("a", ["a1", "a2"]))) == set()
 
 
 def test_two_sessions_that_keep_to_themselves_pass() -> None:
@@ -94,6 +103,74 @@ def test_counts_that_nobody_explains_are_garbage() -> None:
         "garbage-read"
     }
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", True, "n"))) >= {"garbage-read"}
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1.5, True, "1", None])
+def test_what_is_no_count_is_garbage_and_breaks_nothing(value: object) -> None:
+    checks = judge(HistoryBuilder().click("a", 1).click("b", 1).read("b", value, "n"))
+    assert kinds(checks) == {"garbage-read"}
+    assert not any("Traceback" in check.reason for check in checks.checks)
+
+
+def test_whose_counts_came_back_is_looked_for_among_the_persons_own_sessions() -> None:
+    """Among everybody's, each of these reads would cost a look at all that others have counted since."""
+    history = HistoryBuilder()
+    for person in "abc":
+        history.open(f"{person}1", person).click(f"{person}1", 1)
+    for person in "abc":
+        history.open(f"{person}2", person).click(f"{person}2", 2).click(f"{person}2", 3)
+    with mock.patch("harness.checkers.index.Tally.latest_before", side_effect=AssertionError):
+        checks = judge(history)
+    assert kinds(checks) == {"resurrected-state"}
+    assert [a.sessions for a in named(checks, "resurrected-state").anomalies] == [
+        ["a1", "a2"],
+        ["b1", "b2"],
+        ["c1", "c2"],
+    ]
+
+
+def test_an_element_that_is_written_again_accuses_nobody() -> None:
+    """As by a workload that appends no tokens: the first attempt is not answered, or fails, and the second is acknowledged."""
+    again = HistoryBuilder().append("b", "z", ["z"]).append("a", "x", outcome="fail", error="app")
+    assert kinds(judge(again.append("a", "x", ["x"]).read("a", ["x"]))) == set()
+    at_once = HistoryBuilder().append("b", "z", ["z"]).append("a", "x", begin=10, end=15)
+    at_once.append("a", "x", begin=14, end=20).read("a", ["x", "x"], begin=16, end=18).read("a", ["x", "x"])
+    assert kinds(judge(at_once)) == set()
+
+
+def test_an_element_that_is_written_again_is_missed_and_counted_all_the_same() -> None:
+    twice = HistoryBuilder().append("b", "z", ["z"]).append("a", "x", ["x"]).append("a", "x", ["x", "x"])
+    assert kinds(judge(twice.read("a", ["x"]))) == {"non-linearizable"}
+    more = HistoryBuilder().append("b", "z", ["z"]).append("a", "x", ["x"]).append("a", "x", ["x", "x"])
+    checks = judge(more.read("a", ["x", "x", "x"]))
+    assert kinds(checks) == {"duplicate-effect"}
+    assert "x was appended 2 times, but the read shows it more often" in (
+        named(checks, "duplicate-effect").anomalies[0].explanation
+    )
+
+
+def test_a_count_that_is_shown_as_3_0_needs_no_closer_look() -> None:
+    history = HistoryBuilder().click("a", 1.0).click("b", 1.0).click("a", 2.0).build()  # type: ignore[arg-type]
+    scan = Scan(Remembered(history), {"n": counter()})
+    assert scan.closer().operations == []
+    assert check_history(history, {"n": counter()}, COMPLETED).verdict == "pass"
+    odd = HistoryBuilder().click("a", True).click("b", 1).build()
+    assert kinds(check_history(odd, {"n": counter()}, COMPLETED)) == {"garbage-read"}
+
+
+def test_what_the_app_never_gave_is_no_evidence() -> None:
+    history = HistoryBuilder()
+    for _ in range(3):
+        history.read("a", None, "t").read("b", None, "t")
+    checks = check_history(history.build(), {"t": assigned()}, COMPLETED)
+    assert named(checks, "cross-session-read").evidence["read_after_a_foreign_write"] == 0
+    assert named(checks, "completeness").reason == "The app never gave anybody a value for t."
+    assert checks.verdict == "unknown"
+    given = check_history(
+        history.read("a", "x", "t").read("b", "y", "t").build(), {"t": assigned()}, COMPLETED
+    )
+    assert named(given, "cross-session-read").evidence["read_after_a_foreign_write"] == 1
+    assert given.verdict == "pass"
 
 
 def test_values_that_nobody_wrote_are_garbage() -> None:

@@ -553,3 +553,10 @@ def test_what_belongs_to_a_user_belongs_to_the_account_where_people_log_in() -> 
     # What is a session's own stays so.
     assert named(judge(notes(1), log=append_only_list()), "cross-session-read").verdict == "fail"
     assert judge(notes(1).read("b", ["y"]), log=rows).verdict == "fail"
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_what_was_asked_may_be_a_list(parts: bool) -> None:
+    asked = history().ask("b", ["z"], ["z"]).ask("a", ["x", "y"], [["x", "y"]] * 2 if parts else ["x", "y"])
+    assert kinds(asked) == set()
+    assert kinds(history().ask("b", ["z"], ["z"]).ask("a", ["x", "y"], ["x"])) == {"garbage-read"}
