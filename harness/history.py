@@ -182,6 +182,7 @@ def pair(
     problems: Sequence[str] = (),
     workers: Fleet = Fleet(),  # noqa: B008 (immutable)
     damaged: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> History:
     """Join each invoke with its completion.
 
@@ -194,13 +195,14 @@ def pair(
         workers: the processes that made the load. Times of clocks other than the master's are shifted by their
             estimated offset, so that figures and plots may put them side by side. That is no ground for a verdict.
         damaged: workers whose shards are known not to be whole.
+        only: see `join`.
     """
     found = list(problems)
     operations: list[Operation] = []
     suspect = set(damaged)
     for worker, records in in_order(shards):
         before = len(found)
-        operations += join(worker, pairs(worker, records, found, workers.run_tag), found)
+        operations += join(worker, pairs(worker, records, found, workers.run_tag), found, only)
         if len(found) > before:
             suspect.add(worker)
     return _history(operations, found, workers, frozenset(suspect))
@@ -434,7 +436,10 @@ def _stranger(first: Invoke, worker: str, run_tag: str) -> str | None:
 
 
 def join(
-    worker: str, found: Iterable[tuple[Invoke, Completion | None]], problems: list[str]
+    worker: str,
+    found: Iterable[tuple[Invoke, Completion | None]],
+    problems: list[str],
+    only: Collection[str] | None = None,
 ) -> Iterator[Operation]:
     """Operations, from invokes and completions of one shard in the order of `pairs`.
 
@@ -442,11 +447,15 @@ def join(
         worker: the shard's name.
         found: all that there are of each session.
         problems: readings that cannot be restored are added to it, one sentence each.
+        only: the variables whose effects are kept, and nothing of what was read: all that figures need, and a fraction of what
+            an operation takes in memory. None keeps everything.
     """
     restorers: dict[str, Restorer] = {}
+    # One copy of each name, instead of one for each operation.
+    names: dict[str, str] = {}
     for invoke, completion in found:
         reads: dict[str, Any] = {}
-        if type(completion) is Ok and (completion.reads or completion.deltas):
+        if only is None and isinstance(completion, Ok) and (completion.reads or completion.deltas):
             reads = completion.reads
             restorer = restorers.get(invoke.session)
             if restorer is None:
@@ -456,7 +465,14 @@ def join(
                 f"What operation {worker}:{invoke.id} read of {name} cannot be restored: the reading before it is not on record."
                 for name in lost
             ]
-        yield _join(worker, invoke, completion, reads)
+        operation = _join(worker, invoke, completion, reads, names)
+        if only is not None:
+            operation = msgspec.structs.replace(
+                operation,
+                event_ids=[],
+                effects={name: effect for name, effect in operation.effects.items() if name in only},
+            )
+        yield operation
 
 
 def _shift(operation: Operation, offset_ns: int) -> Operation:
@@ -481,13 +497,19 @@ _STAGES = (
 )
 
 
-def _join(worker: str, invoke: Invoke, completion: Completion | None, reads: dict[str, Any]) -> Operation:
+def _join(
+    worker: str,
+    invoke: Invoke,
+    completion: Completion | None,
+    reads: dict[str, Any],
+    names: dict[str, str],
+) -> Operation:
     common: dict[str, Any] = {
         "worker": worker,
         "id": invoke.id,
-        "session": invoke.session,
-        "action": invoke.action,
-        "phase": invoke.phase,
+        "session": names.setdefault(invoke.session, invoke.session),
+        "action": names.setdefault(invoke.action, invoke.action),
+        "phase": names.setdefault(invoke.phase, invoke.phase),
         "invoke_ns": invoke.time_ns,
         "intended_ns": invoke.intended_ns,
         "effects": invoke.effects,

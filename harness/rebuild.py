@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -53,19 +53,29 @@ def check_run(run_dir: RunDir) -> Checks:
         )
 
 
-def load(run_dir: RunDir) -> RunData:
-    """Read everything that a run recorded, as far as it can be read."""
+def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
+    """Read what a run recorded, as far as it can be read; of its operations, only what figures need.
+
+    Args:
+        run_dir: the run.
+        sessions: those whose operations are wanted whole; None for all.
+    """
     manifest, events = run_dir.manifest(), run_dir.events()
     files = _look_at_files(run_dir, manifest, events)
+    shared = [name for name, variable in manifest.state.items() if variable.scope != "session"]
     with _without_collector():
         shards = {worker: read([]) for worker, read in run_dir.shards().items()}
-        history = pair(shards, workers=files.fleet, damaged=files.damaged)
+        history = pair(shards, workers=files.fleet, damaged=files.damaged, only=shared)
+        witnesses = Shards(run_dir.shards(), files.fleet).history(
+            sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[]
+        )
     return RunData(
         manifest=manifest,
         seal=run_dir.sealed(),
         events=events,
         phases=phases(events),
         history=history,
+        witnesses=witnesses,
         target=run_dir.process_samples(),
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
@@ -145,7 +155,8 @@ def _without_collector() -> Iterator[None]:
 def derive(run_dir: RunDir) -> Derived:
     """Check and analyse a run; writes nothing."""
     checks = check_run(run_dir)
-    data = load(run_dir)
+    anomalies = [anomaly for check in checks.checks for anomaly in check.anomalies]
+    data = load(run_dir, {w.session for anomaly in anomalies for w in anomaly.witness})
     analysis = analyse(data)
     # Neither room knows the other: what the figures say about memory and the generator joins what the history says about the app.
     checks = combine(

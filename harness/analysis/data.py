@@ -12,6 +12,8 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     """A run in memory.
 
     Attributes:
+        history: its operations; what they read, and the effects on variables of one session each, may have been left out.
+        witnesses: all of the sessions of which there is a witness, with everything that they read; None if `history` has it.
         phases: in order; see `harness.history.phases`.
         target: samples of the app's process tree.
         loadgen: samples of the load generator's.
@@ -30,6 +32,7 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     plateaus: list[Plateau]
     generator: dict[str, list[GeneratorSample]] = {}
     census: list[Census] = []
+    witnesses: History | None = None
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""

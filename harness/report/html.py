@@ -69,7 +69,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         plots: what `draw_all` returned; the page takes those it knows, by name.
     """
     manifest = data.manifest
-    recorded = witnesses(data.history, checks)
+    recorded = witnesses(data.witnesses or data.history, checks)
     expected = _expected(manifest.expect, checks)
     return render(
         "run.html.j2",

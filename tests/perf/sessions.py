@@ -38,12 +38,13 @@ def measure(settings: Settings) -> list[Figure]:
     run_dir = RunDir(path)
     if run_dir.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    data = rebuild.load(run_dir)
+    data = rebuild.load(run_dir, None)
+    assert data.witnesses is not None
     checks = run_dir.checks()
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)
     if top is None or top.open_sessions == 0:
         raise NotMeasured(f"no session was open: {checks.reason}")
-    seen = look(data.history, top.process.time_ns)
+    seen = look(data.witnesses, top.process.time_ns)
     together, sound, mixed = len(seen.together), len(seen.sound), len(seen.mixed)
     stairs = [plateau for plateau in data.plateaus if plateau.label == "staircase"]
     return [

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from harness.history import Fleet, pair, phases
-from harness.records import Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
+from harness.records import Effect, Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
 
 
 def invoke(number: int, at: int, session: str = "s0-1") -> Invoke:
@@ -161,3 +161,14 @@ def test_a_shard_that_does_not_fit_together_is_damaged_and_the_others_are_not() 
     }
     assert pair(shards).damaged == {"0"}
     assert pair(shards, damaged=["1"]).damaged == {"0", "1"}
+
+
+def test_what_figures_do_not_need_can_be_left_out() -> None:
+    both = {"own": Effect(op="write", value="x"), "shared": Effect(op="append", value="y")}
+    records = [
+        Invoke(id=1, session="s0-1", action="click", phase="load", time_ns=10, effects=both),
+        Ok(id=1, time_ns=11, accepted_ns=10, event_ids=["e"], looked=2, reads={"own": "x"}),
+    ]
+    (operation,) = pair({"0": records}, only=["shared"]).operations
+    assert (operation.effects, operation.reads, operation.event_ids) == ({"shared": both["shared"]}, {}, [])
+    assert (operation.accepted_ns, operation.looked, operation.latency_ns) == (10, 2, 1)
