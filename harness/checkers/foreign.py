@@ -31,7 +31,7 @@ def examine_values(index: Index, found: Found) -> None:
         if model.model in NAMED_VALUES:
             for read in index.reads[variable]:
                 ledger = index.ledger(variable, read.session)
-                if not ledger.plain:
+                if not ledger.plain and not ledger.grown:
                     _values(index, variable, ledger, read, found)
         elif model.model == "assigned":
             _assigned(index, variable, found)

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.blobs import canonical
+from harness.checkers.growing import grows
 from harness.checkers.increments import Increments
 from harness.checkers.models import OwnModel, Unavailable, accepted, follows, put_there
 from harness.checkers.timing import Clocks, Line, Sums, end_of
@@ -62,6 +63,7 @@ class Ledger:
         counted: there is nothing else to be found out, and what there was to look at has been counted: see
             `harness.checkers.scan`.
         plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
+        grown: of a list, one order explains all that was seen: see `harness.checkers.growing`.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Ledger:
         self.by_value: dict[tuple[str, Any], list[Operation]] = {}
         self.one_clock = True
         self.own_ids: set[int] = set()
-        self.plain = False
+        self.plain = self.grown = False
         self.doubtful = False
         self.within_ns = model.within_s * 1e9
 
@@ -97,6 +99,7 @@ class Ledger:
         )
         if not self.plain:
             self.prepare()
+            self.grown = grows(self, self.by_value, key)
 
     def prepare(self) -> None:
         """Arrange what only matters where operations overlap, fail, or show something unexpected."""

@@ -74,7 +74,7 @@ class _Variable:
         for ledger in self._index.ledgers[self._variable].values():
             if ledger.counted:
                 continue
-            if ledger.plain:
+            if ledger.plain or ledger.grown:
                 self._count("reads_put_in_order", len(ledger.reads))
             elif not ledger.reads or any(o.session in accused for o in ledger.operations):
                 continue

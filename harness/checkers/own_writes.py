@@ -48,6 +48,8 @@ def examine_own_writes(index: Index, found: Found) -> None:
                 continue
             if ledger.plain:
                 count_plain(ledger, found)
+            elif ledger.grown:
+                _List(index, variable, ledger, found).count()
             elif model.model == "list":
                 _List(index, variable, ledger, found).examine()
             else:
@@ -188,6 +190,27 @@ class _List:
         # What is a session's own, nobody else can have read.
         shared = ledger.model.scope != "session"
         self._following = Following(index, variable, ledger) if shared else None
+
+    def count(self) -> None:
+        """Count what there was to look at where one order explains everything, just as `examine` does."""
+        ledger, found = self._ledger, self._found
+        before = Before(ledger)
+        ends = sorted(end_of(w) for w in ledger.writes if w.outcome == "ok")
+        for read in ledger.reads:
+            shown = len(read.reads[self._variable])
+            own = int(id(read) in ledger.own_ids)
+            if shown:
+                found.count(DUPLICATE_EFFECT, "own_values_shown", shown)
+            if shown > 1:
+                found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", shown - 1)
+            if self._following is not None:
+                self._following.overtaken(read, found)
+            required = bisect.bisect_right(ends, read.invoke_ns) + own
+            count_pairs(found, required)
+            if required and shown:
+                found.count(RESET, _SEEN_BEFORE, int(shown > own))
+            if before.add(read) is not None:
+                found.count(MONOTONIC_READS, "pairs_of_reads")
 
     def examine(self) -> None:
         """Look at the reads in order of completion."""

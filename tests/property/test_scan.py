@@ -114,7 +114,10 @@ def recorded(history: History, *, min_kept: int) -> Shards:
 
 def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     short = check(Remembered(history), state, COMPLETED)
-    with mock.patch("harness.checkers.index.follows", return_value=False):
+    with (
+        mock.patch("harness.checkers.index.follows", return_value=False),
+        mock.patch("harness.checkers.index.grows", return_value=False),
+    ):
         same(check(Remembered(history), state, COMPLETED, closely=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]
     # With so few sessions, half of them are hardly ever left out.
@@ -207,6 +210,17 @@ def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> 
     assert failed.name == "cross-session-read"
     assert failed.anomalies[0].sessions == ["h", "c"]
     assert failed.anomalies[0].witness[0].reads == {"n": 3}
+
+
+@given(
+    steps(overlap=3, max_size=24, whats=("append", "append", "read", "click")),
+    st.sampled_from(["session", "user", "everyone"]),
+    FAULTS,
+)
+def test_lists_that_only_grow_are_judged_at_a_glance_as_they_would_be_at_length(
+    played: list[Step], scope: str, faults: list[tuple[int, str]]
+) -> None:
+    examine(played, scope, "atomic", faults[:1])
 
 
 def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
