@@ -494,6 +494,7 @@ _STAGES = (
     "sightings",
     "marked",
     "unmarked",
+    "echoed",
 )
 
 

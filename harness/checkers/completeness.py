@@ -89,8 +89,8 @@ def check_completeness(
 
 
 def watched(scan: Scan) -> bool:
-    """Whether a token of one session could have been seen by another: two sent some, and responses were searched."""
-    return sum(session.sent for session in scan.sessions.values()) > 1 and scan.looked > 0
+    """Whether a token of one session could have been seen by another: two sent some, and responses hold tokens at all."""
+    return sum(session.sent for session in scan.sessions.values()) > 1 and scan.echoed > 0
 
 
 def incomplete_workers(scan: Scan, fleet: Fleet) -> list[str]:

@@ -244,6 +244,7 @@ class Scan:
         looked_under_load: whether any was in the load phase; of a workload without state.
         marked: how many texts and files were sent with a token in them.
         unmarked: action → how many were sent without one.
+        echoed: how many responses held a token of the session that got them.
         started_ns: the first invoke, 0 if there is none.
         counted_apart: counters of which `closer` has not given all increments.
     """
@@ -262,6 +263,7 @@ class Scan:
         self.looked = 0
         self.looked_under_load = False
         self.marked = 0
+        self.echoed = 0
         self.unmarked: Counter[str] = Counter()
         self.counted_apart: frozenset[str] = frozenset()
         self.damaged = set(recorded.damaged)
@@ -295,7 +297,7 @@ class Scan:
     def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
         """Take note of all operations of a worker. What is done here is done a million times."""
         sessions = self.sessions
-        looked = marked = 0
+        looked = marked = echoed = 0
         bare = not self.variables
         for invoke, done in pairs:
             session = sessions.get(invoke.session)
@@ -334,6 +336,8 @@ class Scan:
                 session.sent = session.marked = True
             if done.unmarked:
                 self.unmarked[invoke.action] += done.unmarked
+            if done.echoed:
+                echoed += done.echoed
             if done.sightings:
                 self._saw(session, done.sightings)
             reads, deltas = done.reads, done.deltas
@@ -369,6 +373,7 @@ class Scan:
                 session.wrote = True
         self.looked += looked
         self.marked += marked
+        self.echoed += echoed
 
     def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
         """An operation that ended well, and of whose variables more must be known than what their owner finds.
@@ -432,6 +437,7 @@ class Scan:
             self.looked += done.looked
             self.marked += done.marked
             self.unmarked[invoke.action] += done.unmarked
+            self.echoed += done.echoed
             session.looked = session.looked or done.looked > 0
             session.sent = session.sent or done.marked > 0
             session.marked = session.marked or done.marked > 0

@@ -71,6 +71,9 @@ class Canary:
             reason = f"{unexplained} tokens of lost workers were seen: whether they had been written for everyone is not on record."
         elif not looked:
             applies, reason = False, _NOT_LOOKED
+        elif not index.state and not index.scan.echoed:
+            applies = False
+            reason = "Does not apply: no response held any token, not even of the session that had sent it."
         elif marked < 2:
             applies = False
             reason = (
@@ -88,6 +91,7 @@ class Canary:
                 "sessions_searched": _searched(index),
                 "sessions_writing_tokens": marked,
                 "seen_and_shared": shared,
+                "responses_with_own_tokens": index.scan.echoed,
                 "texts_with_a_token": index.scan.marked,
                 "texts_without_a_token": index.scan.unmarked.total(),
             },

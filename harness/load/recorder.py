@@ -67,12 +67,14 @@ class Looks(NamedTuple):
         sightings: what was found there.
         marked: how many texts and files the page sent in which there is a token.
         unmarked: how many in which there is none.
+        echoed: in how many of those that were searched a token of the session's own was seen.
     """
 
     looked: int
     sightings: list[Sighting]
     marked: int = 0
     unmarked: int = 0
+    echoed: int = 0
 
 
 NO_LOOKS = Looks(0, [])
@@ -179,6 +181,7 @@ class Recorder:
                 sightings=looks.sightings,
                 marked=looks.marked,
                 unmarked=looks.unmarked,
+                echoed=looks.echoed,
                 reads=whole,
                 deltas=deltas,
             )
@@ -211,6 +214,7 @@ class Recorder:
                 sightings=looks.sightings,
                 marked=looks.marked,
                 unmarked=looks.unmarked,
+                echoed=looks.echoed,
             )
         )
         self.operations += 1

@@ -173,11 +173,13 @@ class SessionWatch:
     """
 
     __slots__ = (
+        "_echoed",
         "_looked",
         "_loose",
         "_marked",
         "_number",
         "_own",
+        "_recognised",
         "_registry",
         "_secretive",
         "_sightings",
@@ -194,7 +196,9 @@ class SessionWatch:
         self._user = user
         self._own = registry.prefix + b"%d-%d-" % (worker, number)
         self._looked = 0
-        self._marked = self._unmarked = 0
+        self._marked = self._unmarked = self._echoed = 0
+        # Whether a token of the session's own stood in the response that was searched last.
+        self._recognised = False
         self._secretive = False
         self._sightings: list[Sighting] = []
         # None of these for most sessions, of which there are thousands.
@@ -229,7 +233,10 @@ class SessionWatch:
     def look(self, content: bytes) -> Sequence[Finding]:
         """Search a response; what is found is to be passed to `saw`, with where it stood."""
         self._looked += 1
-        return self.search(content)
+        self._recognised = False
+        found = self.search(content)
+        self._echoed += self._recognised
+        return found
 
     def search(self, content: bytes) -> Sequence[Finding]:
         """Search a part of a response that has been looked at."""
@@ -249,11 +256,12 @@ class SessionWatch:
             depth: how many times it may be unpacked.
         """
         registry = self._registry
-        if registry.prefix in content and (
+        if registry.prefix in content:
+            own = content.count(self._own)
+            self._recognised = self._recognised or own > 0
             # With nobody else's token in it, there is nothing to be read.
-            self._secretive or content.count(registry.prefix) != content.count(self._own)
-        ):
-            self._judge(content, content, literal, found)
+            if self._secretive or content.count(registry.prefix) != own:
+                self._judge(content, content, literal, found)
         for needle in registry.encoded:
             if needle in content:
                 self._decode(content, literal, found, depth)
@@ -302,8 +310,8 @@ class SessionWatch:
 
     def take(self) -> Looks:
         """What was looked at since the last call."""
-        looks = Looks(self._looked, self._sightings, self._marked, self._unmarked)
-        self._looked = self._marked = self._unmarked = 0
+        looks = Looks(self._looked, self._sightings, self._marked, self._unmarked, self._echoed)
+        self._looked = self._marked = self._unmarked = self._echoed = 0
         self._sightings = []
         return looks
 
@@ -327,6 +335,7 @@ class SessionWatch:
                     finding = Finding("secret", secret.text, literal or secret.text)
                     found.setdefault(("secret", secret.text), finding)
             own = token.worker == self._worker and token.session == self._number
+            self._recognised = self._recognised or own
             if not own and not self._registry.may_see(self._user, value):
                 found.setdefault(("foreign-token", value), Finding("foreign-token", value, literal or value))
 

@@ -148,6 +148,8 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
         sightings: what was found there.
         marked: how many texts and files the page sent in which there is a token: a canary, which is recognised wherever it shows up.
         unmarked: how many in which there is none.
+        echoed: in how many of those responses a token of the session's own was seen: where none ever shows up, nobody else's
+            could have been seen either.
         reads: state variable → the value observed, but for what stands in `deltas`.
         deltas: state variable → the list observed, as a difference.
     """
@@ -162,6 +164,7 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
     sightings: list[Sighting] = []
     marked: int = 0
     unmarked: int = 0
+    echoed: int = 0
     reads: dict[str, Any] = {}
     deltas: dict[str, ListDelta] = {}
 
@@ -180,6 +183,7 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit
     sightings: list[Sighting] = []
     marked: int = 0
     unmarked: int = 0
+    echoed: int = 0
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit_defaults=True):
@@ -196,6 +200,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit
     sightings: list[Sighting] = []
     marked: int = 0
     unmarked: int = 0
+    echoed: int = 0
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -210,7 +215,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         invoke_ns: monotonic nanoseconds.
         complete_ns: monotonic nanoseconds, None while pending.
         intended_ns, user, account: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked: see `Ok`.
+        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked, echoed: see `Ok`.
     """
 
     worker: str
@@ -232,6 +237,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sightings: list[Sighting] = []
     marked: int = 0
     unmarked: int = 0
+    echoed: int = 0
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

@@ -14,7 +14,7 @@ from harness.records import Fail, HistoryRecord, Info, Invoke, Ok, Operation
 from harness.report.values import holds
 
 # Of a longer list the ends and the elements that matter are shown, of a longer text its ends.
-MAX_ELEMENTS = 12
+MAX_ELEMENTS = 16
 MAX_CHARACTERS = 400
 _END_ELEMENTS = 2
 _END_CHARACTERS = 120
@@ -70,6 +70,7 @@ def records_of(operation: Operation, fleet: Fleet) -> list[HistoryRecord]:
         "sightings": operation.sightings,
         "marked": operation.marked,
         "unmarked": operation.unmarked,
+        "echoed": operation.echoed,
     }
     if operation.outcome == "ok" or operation.error is None:
         return [invoke, Ok(reads=operation.reads, **common)]

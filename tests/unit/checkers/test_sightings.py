@@ -232,7 +232,7 @@ def test_texts_without_a_token_are_told_of() -> None:
 
 
 def test_without_a_model_canaries_decide_alone() -> None:
-    sent = Story().add(1, marked=1).add(2, marked=1)
+    sent = Story().add(1, marked=1, echoed=1).add(2, marked=1)
     checks = sent.checks({})
     assert checks.verdict == "pass", checks.reason
     applying = {check.name for check in checks.checks if check.applies}
@@ -248,6 +248,8 @@ def test_without_a_model_and_without_canaries_nothing_is_known() -> None:
         Story().add(1).add(2),
         Story().add(1, marked=1).add(1, marked=1),
         Story().add(1, marked=1, looked=0).add(2, marked=1, looked=0),
+        # What nobody ever gets back, nobody else could have been seen to get.
+        Story().add(1, marked=1).add(2, marked=1),
     ):
         checks = story.checks({})
         assert checks.verdict == "unknown"

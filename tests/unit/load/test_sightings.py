@@ -256,6 +256,20 @@ def test_a_secret_that_may_stand_anywhere_is_refused(watch: SessionWatch) -> Non
 # --- what becomes of it ---
 
 
+def test_responses_that_hold_ones_own_tokens_are_counted(watch: SessionWatch) -> None:
+    hidden = base64.b64encode(f"about {OURS}".encode())
+    for content in (
+        f"mine: {OURS} and {OURS}".encode(),
+        f"{OURS} {THEIRS}".encode(),
+        hidden,
+        THEIRS.encode(),
+        b"hello",
+    ):
+        watch.look(content)
+    assert watch.take().echoed == 3
+    assert watch.take().echoed == 0
+
+
 def test_sightings_are_taken_once_and_are_few(watch: SessionWatch) -> None:
     for number in range(20):
         watch.look(b"")
@@ -264,7 +278,7 @@ def test_sightings_are_taken_once_and_are_few(watch: SessionWatch) -> None:
     assert looked == 20
     assert len(sightings) == MAX_SIGHTINGS
     assert sightings[0].value == "value 0"
-    assert watch.take() == (0, [], 0, 0)
+    assert watch.take() == (0, [], 0, 0, 0)
 
 
 def test_a_sighting_is_cut_to_a_readable_length(watch: SessionWatch) -> None:

@@ -30,6 +30,7 @@ OK = Ok(
     looked=3,
     marked=2,
     unmarked=1,
+    echoed=1,
     sightings=[Sighting(kind="secret", value="k", where="result")],
     reads={"log": ["a", 1, None], "form": {"x": True}},
 )
