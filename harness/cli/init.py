@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ from harness.cli import options
 from harness.errors import TargetError, UsageError
 from harness.processes import uninterrupted
 from harness.target import Target, inspect_interpreter
+
+# So long after its connections broke an app may still be seen to run.
+_LAST_MOMENTS_S = 1.0
 
 
 def init(
@@ -74,12 +78,19 @@ def init(
 
 
 def _end_of(target: Target) -> TargetError | None:
-    """How the app has ended, which says more than what a page then meets with; None if it runs."""
-    try:
-        target.check_alive("during the trial")
-    except TargetError as ended:
-        return ended
-    return None
+    """How the app has ended, which says more than what a page then meets with; None if it runs.
+
+    Its connections break a moment before its end can be seen.
+    """
+    until = time.monotonic() + _LAST_MOMENTS_S
+    while True:
+        try:
+            target.check_alive("during the trial")
+        except TargetError as ended:
+            return ended
+        if time.monotonic() >= until:
+            return None
+        time.sleep(0.02)
 
 
 def _params(given: list[str]) -> dict[str, str]:
