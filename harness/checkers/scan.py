@@ -49,7 +49,7 @@ class SessionFacts:
         user: the person whose session it is, empty if nobody knows.
         account: which of the logins that person uses, 0 if none.
         cells: variable → what it must find there next, of the variables that it had to do with.
-        phase: of its last operation.
+        phase: of its last operation, None before the first.
         acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
         looked: whether any response to it was searched for what must not be in it.
         marked: whether it wrote a token, or sent one in whatever text.
@@ -69,7 +69,7 @@ class SessionFacts:
         self.began_ns = invoke.time_ns
         self.action = invoke.action
         self.cells: dict[str, Cell] = {}
-        self.phase = ""
+        self.phase: str | None = None
         self.acknowledged: dict[str, int] = {}
         self.acknowledged_reads: dict[str, int] = {}
         self.looked = self.marked = self.sent = self.wrote = self.read = False

@@ -243,3 +243,10 @@ def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted(
     checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
     evidence = next(c.evidence for c in checks.checks if c.name == "resurrected-state")
     assert evidence["reloaded_sessions"] == 1
+
+
+def test_a_phase_without_a_name_is_one_like_any_other() -> None:
+    built = HistoryBuilder().append("a", "x", ["x"], phase="").append("b", "y", ["y"], phase="")
+    checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
+    assert checks.verdict == "unknown"  # nothing was seen under load
+    assert checks.checks[0].evidence["ok"] == 2
