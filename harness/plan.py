@@ -21,7 +21,7 @@ from harness import __version__
 from harness.addresses import redacted
 from harness.checkers import CHECKERS
 from harness.load.distribution import Distribution
-from harness.records import SCHEMA_VERSION, ClockAnchor, Driver, Machine, Profile, RunManifest
+from harness.records import SCHEMA_VERSION, ClockAnchor, Driver, Machine, Profile, Purpose, RunManifest
 from harness.scenario import Scenario
 from harness.target import Account, Interpreter, RunningApp
 
@@ -38,6 +38,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         distribution: how the load is divided among several processes, None for a single one.
         external: the app, if it runs already; None to start the scenario's own.
         auth: user names and passwords that sessions log in with, in turn. Never written to a file.
+        environment: what the app's environment is given besides the parameters.
+        purpose, what_if: see `harness.records.RunManifest`.
     """
 
     scenario: Scenario
@@ -51,6 +53,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     distribution: Distribution | None = None
     external: RunningApp | None = None
     auth: list[Account] = []
+    environment: dict[str, str] = {}
+    purpose: Purpose = "run"
+    what_if: str | None = None
 
 
 def new_run_id(scenario: str) -> str:
@@ -105,6 +110,9 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         ),
         clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
         external=external.record if external else None,
+        environment=options.environment,
+        purpose=options.purpose,
+        what_if=options.what_if,
     )
 
 

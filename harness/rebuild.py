@@ -11,13 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
+from harness.analysis.data import Beside
 from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.history import Fleet, Shards, aligned, fleet, pair, phases
 from harness.promises import facts, judge
 from harness.records import Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
-from harness.results import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
+from harness.results import ANALYSIS, CHECKS, CONTROL, PLOTS, REPORT, WORKLOAD, RunDir
 from harness.workload import load_workload
 
 
@@ -81,6 +82,33 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
         plateaus=run_dir.plateaus(),
         census=run_dir.censuses(),
         generator=aligned(run_dir.generator_samples(), files.fleet),
+        retainers=run_dir.retainers(),
+        control=_beside(run_dir, CONTROL),
+        what_if={
+            beside.manifest.what_if or name: beside
+            for name in run_dir.what_ifs()
+            if (beside := _beside(run_dir, name)) is not None
+        },
+    )
+
+
+def _beside(run_dir: RunDir, name: str) -> Beside | None:
+    """A run that was made to explain this one, as far as it can be read."""
+    folder = run_dir.beside(name)
+    if folder is None:
+        return None
+    try:
+        manifest = folder.manifest()
+    except UsageError:
+        return None
+    return Beside(
+        folder=name,
+        manifest=manifest,
+        seal=folder.sealed(),
+        events=folder.events(),
+        plateaus=folder.plateaus(),
+        census=folder.censuses(),
+        retainers=folder.retainers(),
     )
 
 

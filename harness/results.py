@@ -27,6 +27,7 @@ from harness.records import (
     HistoryRecord,
     Plateau,
     ProcessSample,
+    Retainer,
     RunEvent,
     RunManifest,
     Seal,
@@ -48,6 +49,11 @@ LOADGEN_SAMPLES = "samples/loadgen.jsonl"
 GENERATOR_SAMPLES = "samples/generator-"
 PLATEAUS = "samples/plateaus.jsonl"
 CENSUS = "samples/census.jsonl"
+RETAINERS = "samples/retainers.jsonl"
+# Runs that were made to explain this one, each a run folder of its own with a seal of its own.
+CONTROL = "control"
+ATTRIBUTION = "attribution"
+WHAT_IF = "what-if"
 TARGET_LOG = "logs/target.log"
 LOADGEN_LOG = "logs/loadgen.log"
 CHECKS = "derived/checks.json"
@@ -303,6 +309,7 @@ class RunDir:
             LOADGEN_SAMPLES: ProcessSample,
             PLATEAUS: Plateau,
             CENSUS: Census,
+            RETAINERS: Retainer,
         }
         torn = []
         for name, kind in kinds.items():
@@ -391,6 +398,19 @@ class RunDir:
     def censuses(self) -> list[Census]:
         """What the app held at plateaus."""
         return self._records(CENSUS, Census)
+
+    def retainers(self) -> list[Retainer]:
+        """Why what grew was still there when the last plateau was over."""
+        return self._records(RETAINERS, Retainer)
+
+    def beside(self, name: str) -> RunDir | None:
+        """A run that was made to explain this one; None if there is none of that name, as `control` or `what-if/time_to_live=60`."""
+        folder = self.path / name
+        return RunDir(folder) if (folder / MANIFEST).is_file() else None
+
+    def what_ifs(self) -> list[str]:
+        """Names for `beside` of the runs that tried another setting."""
+        return [f"{WHAT_IF}/{m.parent.name}" for m in sorted((self.path / WHAT_IF).glob(f"*/{MANIFEST}"))]
 
     def checks(self) -> Checks:
         """The derived verdicts."""

@@ -513,7 +513,12 @@ def _target(options: RunOptions, run_dir: RunDir) -> AppUnderTest:
         return ExternalTarget(options.external.facts, options.external.record.pid)
     assert options.interpreter is not None
     return Target(
-        options.scenario.app, options.interpreter, run_dir.path / TARGET_LOG, options.params, options.auth
+        options.scenario.app,
+        options.interpreter,
+        run_dir.path / TARGET_LOG,
+        options.params,
+        options.auth,
+        environment=options.environment,
     )
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.advice import Advice
+from harness.analysis.attribution import Attribution
 from harness.analysis.data import RunData
 from harness.analysis.growth import Growth, GrowthBasis, check_growth, growth_figures
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
@@ -79,6 +81,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         generator: whether the load generator kept up.
         growth: what grew, the worst first.
         growth_basis: what that rests on.
+        attribution: what a memray pass found, None if there was none.
+        advice: what to do about memory, the most that was measured to gain first.
         sessions: sessions opened in the whole run.
         warnings: what makes some of these figures doubtful, one sentence each.
     """
@@ -100,6 +104,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     samples: SampleFigures
     warnings: list[str]
+    attribution: Attribution | None = None
+    advice: list[Advice] = []
 
 
 def analyse(data: RunData) -> Analysis:

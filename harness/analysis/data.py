@@ -4,8 +4,34 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.analysis.attribution import Attribution
 from harness.history import History, PhaseSpan
-from harness.records import Census, GeneratorSample, Plateau, ProcessSample, RunEvent, RunManifest, Seal
+from harness.records import (
+    Census,
+    GeneratorSample,
+    Plateau,
+    ProcessSample,
+    Retainer,
+    RunEvent,
+    RunManifest,
+    Seal,
+)
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was made to explain another, as far as that one's figures need it.
+
+    Attributes:
+        folder: where it stands, within the folder of the other.
+    """
+
+    folder: str
+    manifest: RunManifest
+    seal: Seal | None
+    events: list[RunEvent]
+    plateaus: list[Plateau]
+    census: list[Census] = []
+    retainers: list[Retainer] = []
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +46,10 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
         generator: what each generator process wrote about itself: worker → samples.
         plateaus: settled measurements.
         census: what the app held at them.
+        retainers: why what grew was still there at the end.
+        control: the same of a state-free app; None if there was no control.
+        attribution: what memray saw in a pass of its own; None if there was none.
+        what_if: setting that was tried → the run that tried it.
     """
 
     manifest: RunManifest
@@ -33,6 +63,10 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     generator: dict[str, list[GeneratorSample]] = {}
     census: list[Census] = []
     witnesses: History | None = None
+    retainers: list[Retainer] = []
+    control: Beside | None = None
+    attribution: Attribution | None = None
+    what_if: dict[str, Beside] = {}
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""

@@ -131,6 +131,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
             `framework-floor` (Gradio's own cost of a session), `transient` (it went when the sessions closed), `declared` (the
             workload says that this state is meant to stay), or `inconclusive`.
         reason: why, in one sentence.
+        retainer_path: why it is still there: from a root to it, and on to what it holds; empty if nobody asked.
+        allocated_at: where what it holds was allocated, as `file.py:12 in function`, the most of it first; empty without a memray pass.
     """
 
     path: str
@@ -148,6 +150,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_session: float | None = None
     within: str | None = None
     reason: str
+    retainer_path: list[str] = []
+    allocated_at: list[str] = []
 
 
 class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ import msgspec
 
 SCHEMA_VERSION = 1
 
+# Why a run was made: for its own sake, or to explain another, inside whose folder it then stands.
+Purpose = Literal["run", "control", "attribution", "what-if"]
 # What sessions are made of: GradioPage, or an unmodified gradio_client for comparison.
 Driver = Literal["page", "stock"]
 
@@ -20,6 +22,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
         request_batches: batches of requests in the sessions that are held after the last step, with a plateau after each.
         requests_per_batch: times that one of these sessions acts, in each batch.
         batch_timeout_s: after this nobody begins to act in a batch, which then has fewer requests, seconds.
+        requests_per_level: times that one of the sessions that are held acts at each step, before its plateau.
         rounds: times that `sessions_per_level` new sessions come and go when all others have closed, with a plateau after each.
     """
 
@@ -30,6 +33,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_batch: int = 0
     batch_timeout_s: float = 2.0
     rounds: int = 0
+    requests_per_level: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             model: users who wait for the answer, think, and act again.
         arrivals: `poisson` (independent of each other, as strangers are) or `uniform` (equal distances).
         max_in_flight: most sessions that arrivals may have in use at once; an arrival beyond is dropped, and counted.
+        warm_until_flat: whether the warm-up is repeated until memory has come to rest, some times at most.
+        compress_ttl: whether Gradio is told to let go of the State of closed sessions within seconds, instead of its hour.
+        control: whether a state-free app is measured as well, for the framework's own cost of a session.
     """
 
     name: str
@@ -65,6 +72,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     arrival_rate: float | None = None
     arrivals: Literal["poisson", "uniform"] = "poisson"
     max_in_flight: int = 200
+    warm_until_flat: bool = False
+    compress_ttl: bool = False
+    control: bool = False
 
     @property
     def model(self) -> Literal["open", "closed"]:
@@ -124,11 +134,17 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the running app that decide how long state lives; None where they could not be read."""
+    """Settings of the running app that decide how long state lives, and what a session costs; None where they could not be read.
+
+    Attributes:
+        components, functions: of its page: Gradio copies its account of them for each session.
+    """
 
     state_session_capacity: int | None = None
     state_ttl_when_closed_s: float | None = None
     heartbeat_interval_s: float | None = None
+    components: int | None = None
+    functions: int | None = None
 
 
 class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +178,9 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
         packages: distribution → version, for the target's interpreter and for the harness.
         target_python, target_python_version: None for an app that gradsoak did not start.
         external: the app, if it ran already; None if gradsoak started it.
+        environment: what the app's environment was given besides the parameters, for example `{"GRADIO_IS_E2E_TEST": "1"}`.
+        purpose: `run`, or what it was made for beside another run: `control`, `attribution` (memray), `what-if`.
+        what_if: the setting that was tried, for example `time_to_live=60`.
     """
 
     schema_version: int
@@ -189,3 +208,6 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     clock: ClockAnchor
     external: ExternalApp | None = None
+    environment: dict[str, str] = {}
+    purpose: Purpose = "run"
+    what_if: str | None = None

@@ -12,6 +12,7 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uss_bytes: unique set size, None where the system does not tell.
+        pss_bytes: proportional set size (what is shared, divided among those who share it), likewise. Only measured at plateaus.
         cpu_s: user + system seconds used so far by the members alive now and those seen to end.
         open_files: open file descriptors, sockets included.
     """
@@ -24,6 +25,26 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float
     threads: int
     open_files: int | None
+    pss_bytes: int | None = None
+
+
+class CgroupSample(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernel charges to the control group that the app runs in, everybody else in it included; None for what it does not tell.
+
+    Attributes:
+        path: the group, as in `/proc/<pid>/cgroup`.
+        version: of the hierarchy, 1 or 2.
+        current_bytes: all of it, page cache included.
+        anonymous_bytes, file_bytes: its two large parts.
+        limit_bytes: where it ends; None without a limit.
+    """
+
+    path: str
+    version: int
+    current_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    file_bytes: int | None = None
+    limit_bytes: int | None = None
 
 
 class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +60,14 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
         malloc_used_bytes: glibc `mallinfo2().uordblks`.
         malloc_mmapped_bytes: glibc `mallinfo2().hblkhd`.
         pymalloc_used_bytes: bytes in allocated blocks of CPython's own allocator.
+        free_bytes: bytes that both allocators hold and nobody uses, resident or not.
+        rss_bytes: resident memory of the app's own process, just before free memory was given back.
+        returned_bytes: how much less it was just after; 0 where nothing was given back, None where that cannot be asked for.
+        gc_counts: `gc.get_count()`: what was made since the last collection of each generation.
+        gc_collections: collections of each generation so far.
+        threads: Python threads, the probe's own left out.
+        tasks: asyncio tasks of Gradio's event loop.
+        queue: entries of each structure of Gradio's Queue, for example `{"event_ids_to_events": 12}`.
     """
 
     time_ns: int
@@ -51,6 +80,14 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
     malloc_used_bytes: int | None = None
     malloc_mmapped_bytes: int | None = None
     pymalloc_used_bytes: int | None = None
+    free_bytes: int | None = None
+    rss_bytes: int | None = None
+    returned_bytes: int | None = None
+    gc_counts: list[int] | None = None
+    gc_collections: list[int] | None = None
+    threads: int | None = None
+    tasks: int | None = None
+    queue: dict[str, int] | None = None
 
 
 class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,6 +126,8 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
             nobody knows, as after a worker was lost.
         sessions: sessions begun so far, likewise.
         pid: the app's process. Plateaus of different processes cannot be compared.
+        returned_bytes: resident memory that the app gave back in all the settling at this plateau; None without a probe.
+        cgroup: the control group of the app, None where there is none.
     """
 
     label: str
@@ -101,6 +140,8 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
     requests: int | None = None
     sessions: int | None = None
     pid: int | None = None
+    returned_bytes: int | None = None
+    cgroup: CgroupSample | None = None
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,8 +166,27 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pinned_bytes: int
 
 
+class StateSizes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the values in gr.State occupy, everything that they hold included.
+
+    Attributes:
+        sessions: sessions that were looked at: those used last.
+        total_bytes: of all of these, what several sessions share counted once.
+        shared_bytes: of that, what more than one session holds.
+        median_bytes, max_bytes: of one session, what it shares with others included.
+        complete: False if there was more than the walk had patience for.
+    """
+
+    sessions: int
+    total_bytes: int
+    shared_bytes: int
+    median_bytes: int
+    max_bytes: int
+    complete: bool = True
+
+
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app held at one plateau, by access path.
+    """What the app held at one plateau, by access path, and by type.
 
     Attributes:
         plateau: number of the plateau, from 0, in the order of `plateaus.jsonl`.
@@ -135,6 +195,11 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
         opaque: objects of which nobody can tell what they occupy or hold, such as those of extension modules.
         complete_depth: how deep containers are known in full; None if all were visited. Paths beyond may lack some.
         pause_ms: how long the census took.
+        objects: objects that Python's garbage collector knows of; None where it was not asked.
+        types: type → how many of these. The first census of a process names every type, the later ones those of which there are
+            more or fewer than at the first. See `harness.history.type_counts`.
+        types_pause_ms: how long counting these took, during which nothing else ran in the app.
+        state: what the values in gr.State occupy; None where they cannot be seen.
     """
 
     plateau: int
@@ -145,6 +210,44 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     opaque: int
     complete_depth: int | None
     pause_ms: float
+    objects: int | None = None
+    types: dict[str, int] = {}
+    types_pause_ms: float | None = None
+    state: StateSizes | None = None
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """One way by which objects are held.
+
+    Attributes:
+        chain: from a root (a module's name, Gradio's App, Blocks or Queue, a thread, a task) to the object, one step each, as
+            `["gradio.Queue: gradio.queueing.Queue", ".event_ids_to_events: dict", "[*]: gradio.queueing.Event"]`.
+        count: how many are held that way.
+    """
+
+    chain: list[str]
+    count: int
+
+
+class Retainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Why something that grew is still there. Asked once, when the last plateau was over.
+
+    Attributes:
+        target: an access path of the census, or the name of a type.
+        of: which of the two.
+        before, now: its entries, or objects, at the first census and when it was asked.
+        holders: the ways that lead there, the one that holds most first; of a container the chain goes on to what it holds.
+        pinned_bytes: what would be freed if it went: everything that is reached only through it.
+        exact: False if the walk ended before everything was visited.
+    """
+
+    target: str
+    of: Literal["container", "type"]
+    before: int
+    now: int
+    holders: list[Holder]
+    pinned_bytes: int | None
+    exact: bool = True
 
 
 class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):

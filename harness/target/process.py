@@ -41,6 +41,7 @@ class Target:
         log: file for its output.
         params: adjustable values, passed as environment variables.
         accounts: user names and passwords, for an app that asks for a login.
+        environment: variables of the harness's choice; they win over the parameters.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Target:
         log: Path,
         params: Mapping[str, str] | None = None,
         accounts: Sequence[Account] = (),
+        *,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not app.is_file():
             raise UsageError(
@@ -70,6 +73,7 @@ class Target:
             "HF_HUB_OFFLINE": "1",
             "GRADIO_TEMP_DIR": str(self._private / "files"),
             **(params or {}),
+            **(environment or {}),
             DATA_FOLDER: str(data),
         }
         # Ours, if the harness itself was started with one; the app's interpreter must not see it.
