@@ -58,6 +58,18 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     what_if: str | None = None
 
 
+# What makes Gradio let go of a closed session's State after a second, and notice soon that it has closed, without a heartbeat
+# for each page four times a second. Source: gradio/state_holder.py and `get_heartbeat_rate` in gradio/utils.py, 6.31.
+COMPRESSED_TTL = {"GRADIO_IS_E2E_TEST": "1", "GRADIO_HEARTBEAT_INTERVAL": "1"}
+
+
+def launch_environment(options: RunOptions) -> dict[str, str]:
+    """What the app's environment is given besides the parameters; nothing for an app that runs already."""
+    if options.external is not None:
+        return {}
+    return {**(COMPRESSED_TTL if options.profile.compress_ttl else {}), **options.environment}
+
+
 def new_run_id(scenario: str) -> str:
     """A name for a run that sorts by time: `20261122-114200-counters-7f3a`."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
@@ -110,7 +122,7 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         ),
         clock=ClockAnchor(monotonic_ns=time.monotonic_ns(), wall_ns=time.time_ns()),
         external=external.record if external else None,
-        environment=options.environment,
+        environment=launch_environment(options),
         purpose=options.purpose,
         what_if=options.what_if,
     )

@@ -58,6 +58,57 @@ BASES: dict[str, Profile] = {
             rounds=4,
         ),
     ),
+    # What memory is asked for, and little else: more plateaus, of fewer sessions, and a state-free app beside it.
+    "staircase": Profile(
+        name="staircase",
+        users=8,
+        spawn_rate=10.0,
+        duration_s=6.0,
+        think_s=0.2,
+        actions_per_session=8.0,
+        reload_share=0.3,
+        warmup_s=1.5,
+        operation_timeout_s=30.0,
+        sample_interval_s=0.25,
+        staircase=PlateauPlan(
+            levels=6,
+            sessions_per_level=8,
+            requests_per_level=8,
+            settle_timeout_s=4.0,
+            request_batches=6,
+            requests_per_batch=24,
+            rounds=4,
+        ),
+        warm_until_flat=True,
+        compress_ttl=True,
+        control=True,
+    ),
+    # The same for slow leaks and caches that take their time to fill.
+    "soak": Profile(
+        name="soak",
+        users=20,
+        spawn_rate=10.0,
+        duration_s=600.0,
+        think_s=0.5,
+        actions_per_session=12.0,
+        reload_share=0.3,
+        warmup_s=10.0,
+        operation_timeout_s=60.0,
+        sample_interval_s=1.0,
+        staircase=PlateauPlan(
+            levels=8,
+            sessions_per_level=20,
+            requests_per_level=40,
+            settle_timeout_s=10.0,
+            request_batches=12,
+            requests_per_batch=400,
+            batch_timeout_s=60.0,
+            rounds=8,
+        ),
+        warm_until_flat=True,
+        compress_ttl=True,
+        control=True,
+    ),
 }
 
 # With fewer plateaus the interval of the slope means nothing (see docs/methods/memory.md).
@@ -93,7 +144,7 @@ def resolve(name: str, own: Mapping[str, Mapping[str, Any]], overrides: Mapping[
     """Put a profile together.
 
     Args:
-        name: `quick` or `full`.
+        name: one of `BASES`.
         own: the scenario's own settings, by profile name; `staircase` is a table in it.
         overrides: settings of the command line; None means not given. One that belongs to the closed model, such as
             `users`, takes a scenario's own `arrival_rate` away: the command line wins.
@@ -237,6 +288,11 @@ def _check(profile: Profile) -> None:
             profile.staircase.request_batches > 0 and profile.staircase.requests_per_batch < 1,
             f"{profile.staircase.requests_per_batch} requests per batch",
             "requests_per_batch of 1 or more",
+        ),
+        (
+            profile.staircase.requests_per_level < 0,
+            f"{profile.staircase.requests_per_level} requests per level",
+            "requests_per_level of 0 or more",
         ),
         (
             not _positive(profile.staircase.batch_timeout_s),

@@ -17,7 +17,7 @@ from harness.live import LiveCheck
 from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
 from harness.load.distribution import DistributedGenerator
 from harness.load.generator import LoadGenerator
-from harness.plan import RunOptions, build_manifest
+from harness.plan import RunOptions, build_manifest, launch_environment
 from harness.processes import uninterrupted
 from harness.records import (
     REQUESTS_PHASE,
@@ -52,6 +52,10 @@ from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
+# Warm-ups in a row, and how near to each other two of them must leave the live heap.
+_WARMUP_TURNS = 6
+_FLAT_SHARE = 0.002
+_FLAT_BYTES = 256 * 1024
 _SETTLE_POLL_S = 0.25
 # Between the batches of one phase nothing is expected to go on by itself, so a shorter look will do.
 _BATCH_POLL_S = 0.1
@@ -192,15 +196,7 @@ class _Run:
             self._sampler.watch("loadgen", self._load.pids, self._dir.writer(LOADGEN_SAMPLES))
         self._sampler.start()
         if profile.warmup_s > 0:
-            self._enter("warm-up", users=min(_WARMUP_USERS, profile.users))
-            self._perform(
-                Drive(
-                    users=min(_WARMUP_USERS, profile.users),
-                    spawn_rate=_WARMUP_USERS,
-                    duration_s=profile.warmup_s,
-                    phase="warm-up",
-                )
-            )
+            self._warm_up()
         self._enter("staircase")
         self._measure("staircase", 0)
         held = 0
@@ -213,23 +209,14 @@ class _Run:
                     text=f"{wanted - done.held} of {wanted} sessions of the staircase could not be opened or given their state",
                 )
             held = done.held
+            self._let_act(profile.staircase.requests_per_level, "staircase")
             self._measure("staircase", held)
         limits = target.limits()
         if limits is not None:
             self._event("limits", **msgspec.to_builtins(limits))
         self._request_batches(held)
-        self._enter("load", users=profile.users if profile.model == "closed" else 0)
-        driven = self._perform(
-            Drive(
-                users=profile.users,
-                spawn_rate=profile.spawn_rate,
-                duration_s=profile.duration_s,
-                phase="load",
-                arrival_rate=profile.arrival_rate,
-            )
-        )
-        if driven.arrivals is not None:
-            self._event("arrivals", **msgspec.to_builtins(driven.arrivals))
+        if profile.duration_s > 0:
+            self._timed()
         self._enter("drain")
         self._perform(Release(phase="drain"))
         self._enter("after-close")
@@ -296,6 +283,22 @@ class _Run:
 
     # --- steps ---
 
+    def _timed(self) -> None:
+        """The timed phase: the one that figures of time come from."""
+        profile = self._options.profile
+        self._enter("load", users=profile.users if profile.model == "closed" else 0)
+        driven = self._perform(
+            Drive(
+                users=profile.users,
+                spawn_rate=profile.spawn_rate,
+                duration_s=profile.duration_s,
+                phase="load",
+                arrival_rate=profile.arrival_rate,
+            )
+        )
+        if driven.arrivals is not None:
+            self._event("arrivals", **msgspec.to_builtins(driven.arrivals))
+
     def _restart(self, target: AppUnderTest) -> None:
         """Stop the app, start it again, and let people of the load phase come back: is what it had acknowledged still there?"""
         profile = self._options.profile
@@ -322,6 +325,39 @@ class _Run:
         people = profile.users if profile.model == "closed" else profile.max_in_flight
         self._perform(Return(people=people, phase=RETURN_PHASE))
 
+    def _warm_up(self) -> None:
+        """A few users, since the first requests of a process import and cache much; with a profile that asks for it, again and again
+        until memory has come to rest."""
+        profile = self._options.profile
+        users = min(_WARMUP_USERS, profile.users)
+        self._enter("warm-up", users=users)
+        before: int | None = None
+        for turn in range(_WARMUP_TURNS if profile.warm_until_flat else 1):
+            self._perform(
+                Drive(users=users, spawn_rate=_WARMUP_USERS, duration_s=profile.warmup_s, phase="warm-up")
+            )
+            if not profile.warm_until_flat:
+                return
+            seen = self._settled()
+            if seen is None:
+                return
+            if before is not None and abs(seen - before) <= max(_FLAT_BYTES, _FLAT_SHARE * before):
+                self._event("warm", turns=turn + 1, live_bytes=seen)
+                return
+            before = seen
+        self._event(
+            "warning",
+            text=f"Memory had not come to rest after {_WARMUP_TURNS} warm-ups of {profile.warmup_s:g} s: what is still being imported "
+            "or cached then is told as the cost of the first sessions. Give the profile a longer warmup_s",
+        )
+
+    def _settled(self) -> int | None:
+        """Live bytes once those who warmed the app up have gone and their State with them; None without a probe."""
+        assert self._target is not None
+        self._wait_until_freed(self._target.limits())
+        seen = self._target.settle()
+        return seen.live_bytes if seen is not None else None
+
     def _make_generator(self) -> LoadGenerator:
         scenario, log = self._options.scenario, self._dir.path / LOADGEN_LOG
         if self._options.distribution is None:
@@ -341,10 +377,14 @@ class _Run:
             return
         self._enter(REQUESTS_PHASE)
         for _ in range(plan.request_batches):
-            self._perform(
-                Act(requests=plan.requests_per_batch, duration_s=plan.batch_timeout_s, phase=REQUESTS_PHASE)
-            )
+            self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
             self._measure("requests", held)
+
+    def _let_act(self, requests: int, phase: str) -> None:
+        """Let the sessions that are held act, so many times in all."""
+        if requests:
+            timeout_s = self._options.profile.staircase.batch_timeout_s
+            self._perform(Act(requests=requests, duration_s=timeout_s, phase=phase))
 
     def _second_round(self, limits: GradioLimits | None) -> None:
         """Let new sessions come and go, with a plateau after each batch: what does each of them leave behind?"""
@@ -398,6 +438,7 @@ class _Run:
         began = time.monotonic()
         deadline = began + self._options.profile.staircase.settle_timeout_s
         before: int | None = None
+        returned: int | None = None
         collect = True
         poll_s = _BATCH_POLL_S if label in ("requests", "second-round") else _SETTLE_POLL_S
         while True:
@@ -408,6 +449,8 @@ class _Run:
             # What was just collected need not be collected again to see whether something still moves.
             probe = self._target.settle() if collect else self._target.measure()
             collect = not collect
+            if probe is not None and probe.returned_bytes is not None:
+                returned = (returned or 0) + probe.returned_bytes
             process = measure_tree(pid)
             if process is None:
                 self._target.check_alive("while its memory was measured")
@@ -435,6 +478,7 @@ class _Run:
             requests=self._done.requests,
             sessions=self._done.sessions,
             pid=pid,
+            returned_bytes=returned,
         )
 
     def _perform(self, command: Command) -> Done:
@@ -518,7 +562,7 @@ def _target(options: RunOptions, run_dir: RunDir) -> AppUnderTest:
         run_dir.path / TARGET_LOG,
         options.params,
         options.auth,
-        environment=options.environment,
+        environment=launch_environment(options),
     )
 
 

@@ -9,11 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError
-from harness.profiles import parse_duration
+from harness.profiles import BASES, parse_duration
 from harness.records import Driver
 
 ProfileName = Annotated[
-    str, typer.Option("--profile", help="How much load: quick or full.", metavar="quick|full")
+    str,
+    typer.Option(
+        "--profile",
+        help="How much load: quick or full; staircase for what becomes of memory, soak for slow leaks.",
+        metavar="|".join(BASES),
+    ),
 ]
 Users = Annotated[int | None, typer.Option("--users", help="Active users in the timed phase.")]
 SpawnRate = Annotated[float | None, typer.Option("--spawn-rate", help="Users started per second.")]
@@ -47,6 +52,22 @@ MaxInFlight = Annotated[
 Levels = Annotated[int | None, typer.Option("--levels", help="Steps of the memory staircase (at least 4).")]
 SessionsPerLevel = Annotated[
     int | None, typer.Option("--sessions-per-level", help="Sessions opened per step.")
+]
+RealTtl = Annotated[
+    bool,
+    typer.Option(
+        "--real-ttl",
+        help="Leave Gradio's time to live of closed sessions' State as it is, also where the profile shortens it to a second.",
+        rich_help_panel="Memory",
+    ),
+]
+NoControl = Annotated[
+    bool,
+    typer.Option(
+        "--no-control",
+        help="Measure no state-free app beside this one, also where the profile does.",
+        rich_help_panel="Memory",
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -242,6 +263,8 @@ def profile_overrides(
     max_in_flight: int | None,
     levels: int | None,
     sessions_per_level: int | None,
+    real_ttl: bool = False,
+    no_control: bool = False,
 ) -> dict[str, Any]:
     """The command line's part of a profile, in the profile's own terms.
 
@@ -261,5 +284,7 @@ def profile_overrides(
         "arrival_rate": rate,
         "arrivals": arrivals,
         "max_in_flight": max_in_flight,
+        "compress_ttl": False if real_ttl else None,
+        "control": False if no_control else None,
         "staircase": {name: value for name, value in staircase.items() if value is not None} or None,
     }

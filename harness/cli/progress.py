@@ -25,7 +25,7 @@ class ProgressDisplay:
     """
 
     def __init__(self, label: str) -> None:
-        self._label = label
+        self._whole = self._label = label
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._phase = ""
@@ -43,6 +43,10 @@ class ProgressDisplay:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def begin(self, part: str) -> None:
+        """From now on it is about a part of what is under way, such as its control."""
+        self._label, self._phase = f"{self._whole}: {part}", ""
 
     def note(self, text: str) -> None:
         """Show what is done after the load, such as drawing the report."""

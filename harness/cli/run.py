@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness import profiles, rebuild, scenario
+from harness import beside, profiles, rebuild, scenario
 from harness.cli import distribution, options, summary
 from harness.cli.progress import ProgressDisplay
 from harness.errors import HarnessError, UsageError, run_exit_code
@@ -31,6 +31,8 @@ def run(
     max_in_flight: options.MaxInFlight = None,
     levels: options.Levels = None,
     sessions_per_level: options.SessionsPerLevel = None,
+    real_ttl: options.RealTtl = False,
+    no_control: options.NoControl = False,
     seed: options.Seed = None,
     python: options.Python = None,
     param: options.Param = None,
@@ -97,6 +99,8 @@ def run(
         max_in_flight=max_in_flight,
         levels=levels,
         sessions_per_level=sessions_per_level,
+        real_ttl=real_ttl,
+        no_control=no_control,
     )
     resolved = profiles.resolve(profile, found.profiles, overrides)
     distribution.check_cap(divided, resolved)
@@ -136,6 +140,8 @@ def run(
             error = execute(run_options, run_dir, display.show)
         except KeyboardInterrupt:
             interrupted = True
+        if error is None and not interrupted:
+            interrupted = _explain(run_options, run_dir, display)
         display.note("checking and drawing the report")
         derived = rebuild.conclude(run_dir)
         rebuild.render(run_dir, derived)
@@ -149,3 +155,15 @@ def run(
         summary.print_interrupted()
     # What an interrupted run has proven stays proven.
     raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))
+
+
+def _explain(run_options: RunOptions, run_dir: RunDir, display: ProgressDisplay) -> bool:
+    """Make the runs that explain this one; whether the user ended them."""
+    control = beside.control_run(run_options, run_dir)
+    for run in [control] if control is not None else []:
+        display.begin(run.label)
+        try:
+            beside.execute_beside(run, run_dir, display.show)
+        except KeyboardInterrupt:
+            return True
+    return False
