@@ -14,7 +14,18 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from harness.differences import Restorer
-from harness.records import Error, Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+from harness.records import (
+    Error,
+    Fail,
+    GeneratorSample,
+    GradioLimits,
+    HistoryRecord,
+    Info,
+    Invoke,
+    Ok,
+    Operation,
+    RunEvent,
+)
 
 T = TypeVar("T")
 Completion = Ok | Fail | Info
@@ -590,3 +601,10 @@ def phases(events: Sequence[RunEvent]) -> list[PhaseSpan]:
             PhaseSpan(name=str(event.detail["name"]), begin_ns=event.time_ns, end_ns=end_ns, steady_ns=steady)
         )
     return spans
+
+
+def limits_of(events: Sequence[RunEvent]) -> GradioLimits:
+    """What the running app said of itself, as far as it was heard."""
+    detail = next((event.detail for event in events if event.kind == "limits"), {})
+    known = {name: detail[name] for name in GradioLimits.__struct_fields__ if detail.get(name) is not None}
+    return msgspec.convert(known, GradioLimits)

@@ -10,7 +10,9 @@ import msgspec
 from harness.analysis.advice import Advice
 from harness.analysis.attribution import Attribution
 from harness.analysis.data import RunData
-from harness.analysis.growth import Growth, GrowthBasis, check_growth, growth_figures
+from harness.analysis.fit import Line
+from harness.analysis.growth import PER_REQUEST, Growth, GrowthBasis, check_growth, growth_figures
+from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
 from harness.analysis.time import (
     ArrivalFigures,
@@ -29,6 +31,8 @@ from harness.analysis.time import (
     throughput_per_s,
 )
 from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
+from harness.analysis.verdict import memory_verdict
+from harness.history import limits_of
 from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION
 
@@ -136,7 +140,7 @@ def analyse(data: RunData) -> Analysis:
         arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
-        memory=memory_figures(data.plateaus, data.manifest.external),
+        memory=_memory(data, growth, growth_basis),
         growth=growth,
         growth_basis=growth_basis,
         loadgen=loadgen,
@@ -147,6 +151,61 @@ def analyse(data: RunData) -> Analysis:
         samples=SampleFigures(count=len(data.target), gaps=gaps),
         warnings=_warnings(data, loadgen, generator, arrivals, gaps),
     )
+
+
+def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFigures:
+    leaked = sum(
+        max(0.0, g.bytes_per_request or 0.0) for g in growth if g.verdict == PER_REQUEST and g.within is None
+    )
+    control = data.control
+    figures = memory_figures(
+        data.plateaus,
+        data.manifest.external,
+        census=data.census,
+        control=control.plateaus if control is not None else [],
+        no_control=_no_control(data),
+        leaked_per_request=leaked,
+    )
+    own, floor = figures, figures
+    figures = msgspec.structs.replace(
+        figures,
+        ledger=ledger(
+            data.plateaus,
+            Prices(
+                session=_estimate(own.bytes_per_open_session.live),
+                closed=_estimate(own.bytes_per_closed_session.live),
+                request=_estimate(own.bytes_per_request.live),
+                leaked=leaked,
+                floor_session=_estimate(floor.floor_per_open_session.live),
+                floor_closed=_estimate(floor.floor_per_closed_session.live),
+                floor_request=_estimate(floor.floor_per_request.live),
+                state=figures.state_bytes_per_session,
+            ),
+        ),
+    )
+    outcome = memory_verdict(
+        figures, growth, basis, data.plateaus, limits_of(data.events), data.manifest.scenario
+    )
+    return msgspec.structs.replace(
+        figures, verdict=outcome.verdict, reason=outcome.reason, next_step=outcome.next_step
+    )
+
+
+def _estimate(line: Line | None) -> float | None:
+    return line.estimate if line is not None else None
+
+
+def _no_control(data: RunData) -> str:
+    if data.manifest.external is not None:
+        return "No state-free app was measured beside this one: gradsoak did not start it."
+    if not data.manifest.profile.control:
+        return "The profile asks for no state-free app to be measured beside this one; staircase and soak do."
+    if data.control is None:
+        return "The state-free app that should have been measured beside this one was not."
+    seal = data.control.seal
+    if seal is None or seal.ended != "completed":
+        return f"The state-free app beside this one was not measured to the end. {seal.reason if seal else ''}".strip()
+    return "The state-free app beside this one was measured at too few plateaus."
 
 
 def _warnings(
