@@ -11,7 +11,8 @@ from harness.analysis.advice import Advice
 from harness.analysis.attribution import Attribution
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
-from harness.analysis.growth import PER_REQUEST, Growth, GrowthBasis, check_growth, growth_figures
+from harness.analysis.growth import PER_REQUEST, Growth, GrowthBasis, growth_figures
+from harness.analysis.leaks import check_growth
 from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
 from harness.analysis.time import (
