@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -155,8 +156,10 @@ def analyse(data: RunData) -> Analysis:
 
 
 def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFigures:
-    leaked = sum(
-        max(0.0, g.bytes_per_request or 0.0) for g in growth if g.verdict == PER_REQUEST and g.within is None
+    leaks = [g for g in growth if g.verdict == PER_REQUEST and g.within is None]
+    leaked, by_gradio = (
+        sum(max(0.0, g.bytes_per_request or 0.0) for g in leaks if g.owner in owners)
+        for owners in (("app", "gradio"), ("gradio",))
     )
     control = data.control
     figures = memory_figures(
@@ -166,6 +169,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
         control=control.plateaus if control is not None else [],
         no_control=_no_control(data),
         leaked_per_request=leaked,
+        leaked_by_gradio=by_gradio,
     )
     own, floor = figures, figures
     figures = msgspec.structs.replace(
@@ -177,6 +181,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 closed=_estimate(own.bytes_per_closed_session.live),
                 request=_estimate(own.bytes_per_request.live),
                 leaked=leaked,
+                kept=sum(max(0.0, g.bytes_per_request or 0.0) for g in _kept_by_gradio(growth)),
                 floor_session=_estimate(floor.floor_per_open_session.live),
                 floor_closed=_estimate(floor.floor_per_closed_session.live),
                 floor_request=_estimate(floor.floor_per_request.live),
@@ -190,6 +195,19 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
     return msgspec.structs.replace(
         figures, verdict=outcome.verdict, reason=outcome.reason, next_step=outcome.next_step
     )
+
+
+def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
+    """What grows with every request though it is no leak, since Gradio bounds it; the outermost of what is nested."""
+    found = [
+        g
+        for g in growth
+        if g.owner == "gradio"
+        and g.verdict in ("bounded", "framework-floor")
+        and g.exact
+        and (g.per_request or 0) > 0
+    ]
+    return [g for g in found if not any(g is not outer and g.path.startswith(outer.path) for outer in found)]
 
 
 def _estimate(line: Line | None) -> float | None:

@@ -55,7 +55,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         closed: that a session leaves behind.
         request: of a request in a session that stays open.
         leaked: that each request leaves behind for good.
-        floor_session, floor_closed, floor_request: the framework's own part of these.
+        kept: that the framework keeps of each request, up to a bound of its own, whatever becomes of its session.
+        floor_session, floor_closed, floor_request: the framework's own part of the first three.
         state: of the values in gr.State of one session, counted object by object.
     """
 
@@ -63,6 +64,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     closed: float | None
     request: float | None
     leaked: float
+    kept: float = 0.0
     floor_session: float | None
     floor_closed: float | None
     floor_request: float | None
@@ -81,22 +83,23 @@ def ledger(plateaus: Sequence[Plateau], prices: Prices) -> list[LedgerEntry]:
         entry
         for moment, found in (("held", held), ("closed", closed))
         if found
-        for entry in _at(moment, start, found[-1], prices)  # type: ignore[arg-type]
+        for entry in _at(moment, start, found[-1], prices, same)  # type: ignore[arg-type]
     ]
 
 
-def _at(moment: Moment, start: Plateau, now: Plateau, prices: Prices) -> list[LedgerEntry]:
+def _at(
+    moment: Moment, start: Plateau, now: Plateau, prices: Prices, same: Sequence[Plateau]
+) -> list[LedgerEntry]:
     live, before = now.probe.live_bytes, start.probe.live_bytes
     if live is None or before is None:
         return []
-    requests = max(0, (now.requests or 0) - (start.requests or 0))
-    begun = max(0, (now.sessions or 0) - (start.sessions or 0))
+    requests, begun = _requests(start, now), max(0, (now.sessions or 0) - (start.sessions or 0))
     lines = [
         _interpreter(start),
         *(
-            _held(now.open_sessions, begun, requests, prices)
+            _held(now.open_sessions, begun, _beyond_stairs(same, now), prices)
             if moment == "held"
-            else _closed(begun, requests, prices)
+            else _closed(begun, _beyond_rounds(same, requests, begun), prices)
         ),
     ]
     if prices.leaked > 0:
@@ -133,6 +136,23 @@ def _at(moment: Moment, start: Plateau, now: Plateau, prices: Prices) -> list[Le
     return [line.entry(moment) for line in lines]
 
 
+def _requests(earlier: Plateau, later: Plateau) -> int:
+    return max(0, (later.requests or 0) - (earlier.requests or 0))
+
+
+def _beyond_stairs(plateaus: Sequence[Plateau], now: Plateau) -> int:
+    """Requests after the last step of the staircase: those before are part of what an open session costs."""
+    return _requests([p for p in plateaus if p.label == "staircase"][-1], now)
+
+
+def _beyond_rounds(plateaus: Sequence[Plateau], requests: int, begun: int) -> int:
+    """Requests beyond those that are part of what a session that came and went leaves behind."""
+    rounds = [p for p in plateaus if p.label in ("after-close", "second-round")]
+    came = (rounds[-1].sessions or 0) - (rounds[0].sessions or 0)
+    each = _requests(rounds[0], rounds[-1]) / came if came else 0.0
+    return max(0, requests - round(each * begun))
+
+
 def _interpreter(start: Plateau) -> _Line:
     return _Line(
         "interpreter",
@@ -162,7 +182,7 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
         )
     state = prices.session - own - kept
     # In sessions that stay open their State may grow with each request; what is a leak has a line of its own.
-    grown = max(0.0, (prices.request or 0.0) - prices.leaked - (prices.floor_request or 0.0))
+    grown = max(0.0, (prices.request or 0.0) - prices.leaked - max(prices.kept, prices.floor_request or 0.0))
     counted = "" if prices.state is None else f"; counted object by object it is {prices.state:,.0f} B"
     lines = [
         framework.of(own, sessions, "session"),
@@ -174,7 +194,7 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
     ]
     if kept:
         lines.append(_retained(kept, begun))
-    return [*lines, *_floor_of_requests(prices, requests)]
+    return [*lines, *_kept_of_requests(prices, requests)]
 
 
 def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
@@ -190,7 +210,7 @@ def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
     kept = _kept(prices)
     if prices.closed is not None:
         lines.append(_retained(kept, begun))
-    return [*lines, *_floor_of_requests(prices, requests)]
+    return [*lines, *_kept_of_requests(prices, requests)]
 
 
 def _kept(prices: Prices) -> float:
@@ -206,15 +226,11 @@ def _retained(kept: float, begun: int) -> _Line:
     ).of(kept, begun, "session")
 
 
-def _floor_of_requests(prices: Prices, requests: int) -> list[_Line]:
-    each = max(0.0, prices.floor_request or 0.0)
-    if not each:
+def _kept_of_requests(prices: Prices, requests: int) -> list[_Line]:
+    if not prices.kept or not requests:
         return []
-    return [
-        _Line(
-            "framework", each * requests, "what Gradio keeps of each request, as of its last 10,000 events"
-        ).of(each, requests, "request")
-    ]
+    basis = "what Gradio keeps of each request, up to a bound, as of its last 10,000 events"
+    return [_Line("framework", prices.kept * requests, basis).of(prices.kept, requests, "request")]
 
 
 class _Line:

@@ -1,7 +1,7 @@
 """What a session, a closed session and a request cost, from the plateaus; and what that makes of the app's memory.
 
 Two things vary, and are told apart: requests, by the batches in sessions that are held, and sessions, by the staircase and the
-second round, of which what their requests add is taken away. What a state-free app costs under the same staircase is Gradio's
+second round, of which what requests leave behind for good is taken away. What a state-free app costs under the same staircase is Gradio's
 own; the rest is the app's. See docs/methods/memory.md.
 """
 
@@ -144,35 +144,26 @@ def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Line | None:
     return _line(batches(plateaus), measure, lambda p: p.requests)
 
 
-def per_open_session(plateaus: Sequence[Plateau], measure: Measure, request: Line | None) -> Line | None:
-    """Slope of a measure over open sessions, without what their requests add where that is known to be more than nothing."""
-    return _line(staircase(plateaus), _without_requests(measure, request), lambda p: p.open_sessions)
-
-
-def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
-    """Slope of a measure over sessions that came and went.
+def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+    """Slope of a measure over open sessions, with what their first requests have added to them.
 
     Args:
         leaked: what each request leaves behind for good, in units of the measure: that is not the sessions' own.
     """
+    return _line(staircase(plateaus), _without(measure, leaked), lambda p: p.open_sessions)
 
+
+def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+    """Slope of a measure over sessions that came and went; `leaked` as for `per_open_session`."""
+    return _line(rounds(plateaus), _without(measure, leaked), lambda p: p.sessions)
+
+
+def _without(measure: Measure, leaked: float) -> Callable[[Plateau], float | None]:
     def net(plateau: Plateau) -> float | None:
         value = measure(plateau)
         if value is None or (leaked and plateau.requests is None):
             return None
         return value - leaked * (plateau.requests or 0)
-
-    return _line(rounds(plateaus), net, lambda p: p.sessions)
-
-
-def _without_requests(measure: Measure, request: Line | None) -> Callable[[Plateau], float | None]:
-    each = request.estimate if request is not None and request.low > 0 else 0.0
-
-    def net(plateau: Plateau) -> float | None:
-        value = measure(plateau)
-        if value is None or (each and plateau.requests is None):
-            return None
-        return value - each * (plateau.requests or 0)
 
     return net
 
@@ -217,13 +208,13 @@ def costs(plateaus: Sequence[Plateau], leaked_per_request: float = 0.0) -> Costs
 
     Args:
         plateaus: of the run.
-        leaked_per_request: bytes that each request leaves behind for good; see `per_closed_session`.
+        leaked_per_request: bytes that each request leaves behind for good; see `per_open_session`.
     """
     request = PerSession(live=per_request(plateaus, live_bytes), uss=per_request(plateaus, uss_bytes))
     return Costs(
         open_session=PerSession(
-            live=per_open_session(plateaus, live_bytes, request.live),
-            uss=per_open_session(plateaus, uss_bytes, request.uss),
+            live=per_open_session(plateaus, live_bytes, leaked_per_request),
+            uss=per_open_session(plateaus, uss_bytes, leaked_per_request),
         ),
         closed_session=PerSession(
             live=per_closed_session(plateaus, live_bytes, leaked_per_request),
@@ -241,6 +232,7 @@ def memory_figures(
     control: Sequence[Plateau] = (),
     no_control: str | None = None,
     leaked_per_request: float = 0.0,
+    leaked_by_gradio: float = 0.0,
 ) -> MemoryFigures:
     """What was measured, without what is concluded from it; see `harness.analysis.verdict`.
 
@@ -251,8 +243,9 @@ def memory_figures(
         control: plateaus of a state-free app under the same staircase.
         no_control: why there are none, in a sentence.
         leaked_per_request: bytes that each request is known to leave behind.
+        leaked_by_gradio: those of them that Gradio does, in the state-free app as well.
     """
-    found, floor = costs(plateaus, leaked_per_request), costs(control)
+    found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
     return MemoryFigures(
         bytes_per_open_session=found.open_session,
         bytes_per_closed_session=found.closed_session,

@@ -62,7 +62,8 @@ def test_a_proven_leak_is_told_before_what_is_in_doubt() -> None:
 
 def test_a_cache_with_a_known_bound_is_named() -> None:
     memory = judged(
-        {"app.cached": lambda t: min(128, t.requests)}, facts={"app.cached": {"kind": "lru_cache", "cap": 128}}
+        {"app.cached": lambda t: min(128, t.requests)},
+        facts={"app.cached": {"kind": "lru_cache", "cap": 128}},
     )
     assert memory.verdict == "bounded"
     assert "app.cached (at most 128)" in memory.reason
