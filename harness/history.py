@@ -15,6 +15,7 @@ import msgspec
 
 from harness.differences import Restorer
 from harness.records import (
+    Census,
     Error,
     Fail,
     GeneratorSample,
@@ -572,6 +573,21 @@ def aligned(
         ]
         for worker, found in samples.items()
     }
+
+
+def type_counts(first: Census, census: Census) -> dict[str, int]:
+    """Objects by type at one census.
+
+    Args:
+        first: the first census of the same process, which names every type.
+        census: that one, or a later one, which names those types of which there were more or fewer.
+
+    Returns:
+        Type → how many there were. Empty where they were not counted.
+    """
+    if census.objects is None:
+        return {}
+    return {name: number for name, number in {**first.types, **census.types}.items() if number}
 
 
 class PhaseSpan(msgspec.Struct, frozen=True, kw_only=True):
