@@ -9,6 +9,7 @@ import jinja2
 
 from harness.records import Verdict
 from harness.report import units
+from harness.report.ledger import megabytes
 
 WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN", "inconclusive": "INCONCLUSIVE"}
 # Shapes beside the words, so that nothing depends on colour. U+FE0E keeps a system from drawing them as emoji.
@@ -46,6 +47,7 @@ def _environment() -> jinja2.Environment:
         "byte_size": units.byte_size,
         "count": units.count,
         "duration": units.duration,
+        "megabytes": megabytes,
         "ms": units.milliseconds,
         "number": units.number,
         "rate": units.rate,
