@@ -170,6 +170,7 @@ class PlateauTable(msgspec.Struct, frozen=True, kw_only=True):
     counts: list[str]
     sizes: list[str]
     rows: list[PlateauRow]
+    notes: str
 
 
 def section(data: RunData, analysis: Analysis) -> Section:
@@ -435,12 +436,23 @@ def _link(path: str) -> str:
 
 # --- plateaus ---
 
+# What the columns mean that do not say it themselves.
+_COLUMNS = {
+    "open": "Open: sessions that were held.",
+    "sessions": "Sessions, requests: begun so far in the whole run.",
+    "PSS": "PSS: what is shared between processes, divided among them.",
+    "cgroup": (
+        "cgroup: what the kernel charges to the control group of the app, with its page cache and everybody else in it."
+    ),
+    "given back": "Given back: resident memory that the allocator returned at that plateau when it was asked to.",
+}
+
 
 def _plateaus(plateaus: Sequence[Plateau]) -> PlateauTable:
     counts: dict[str, list[int | None]] = {
-        "open sessions": [p.open_sessions for p in plateaus],
-        "sessions so far": [p.sessions for p in plateaus],
-        "requests so far": [p.requests for p in plateaus],
+        "open": [p.open_sessions for p in plateaus],
+        "sessions": [p.sessions for p in plateaus],
+        "requests": [p.requests for p in plateaus],
     }
     sizes: dict[str, list[int | None]] = {
         "live heap": [p.probe.live_bytes for p in plateaus],
@@ -465,4 +477,5 @@ def _plateaus(plateaus: Sequence[Plateau]) -> PlateauTable:
             )
             for i, p in enumerate(plateaus)
         ],
+        notes=" ".join(note for name, note in _COLUMNS.items() if name in told or name in sized),
     )

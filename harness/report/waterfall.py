@@ -80,7 +80,7 @@ def _draw(ledger: Sequence[LedgerEntry]) -> Plot:
     bars = {moment: _bars(shown, moment) for moment in there}
     high_in = (len(shown) + 1) * _ROW_IN
     height_in = _TOP_IN + len(there) * (_HEADING_IN + high_in) + _AXIS_IN - 0.1
-    title = "Where the memory went (MB)"
+    title = "From nothing to resident memory (MB)"
     figure = blank(title, height_in)
     width_pt = (figure.get_size_inches()[0] - _LEFT_IN - 0.16) * 72
     scale = _scale([bar for of_moment in bars.values() for bar in of_moment], width_pt)
