@@ -201,7 +201,7 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
             )
             if figures.live is not None
         ]
-        told = f"  {', '.join(costs)} live" if costs else f"  {verdict.reason}"
+        told = f"  live heap: {', '.join(costs)}" if costs else f"  {verdict.reason}"
         rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), told)))
         if verdict.next_step is not None:
             rows.append(("to decide", Text(verdict.next_step)))
