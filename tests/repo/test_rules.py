@@ -15,12 +15,14 @@ from harness.analysis import Analysis
 from harness.errors import ExitCode
 from harness.records import (
     Bench,
+    Census,
     Checks,
     GeneratorSample,
     HistoryRecord,
     Plateau,
     ProbeSample,
     ProcessSample,
+    Retainer,
     RunEvent,
     RunManifest,
     Seal,
@@ -104,6 +106,8 @@ def fields(kind: object, prefix: str = "") -> set[str]:
         ProbeSample,
         GeneratorSample,
         Plateau,
+        Census,
+        Retainer,
         RunEvent,
         Seal,
         Checks,

@@ -30,8 +30,8 @@ from tests.unit.analysis.memory_runs import memory_run
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
 
 EVIL = "<script>alert('x')</script>"
-INLINE = {"a", "code", "span", "strong"}
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+INLINE = {"a", "code", "span", "strong", "wbr"}
+VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 
 
 class Page(HTMLParser):
