@@ -60,40 +60,62 @@ CROWDED = """[...document.querySelectorAll('section[aria-labelledby=memory] tr')
 })""".replace("HEAD", HEAD)
 
 
-@pytest.fixture(params=LEDGERS)
-def report(request: pytest.FixtureRequest, full: RunData, tmp_path: Path) -> Path:
-    data, analysis = memories.rich(full)
-    memory = memories.figures(ledger=LEDGERS[request.param])
-    analysis = msgspec.structs.replace(analysis, memory=memory)
-    path = tmp_path / "report.html"
-    path.write_text(render_run(data, failing([]), analysis, draw_all(data, analysis)))
-    return path
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("options", [SCREEN, PHONE], ids=["screen", "phone"])
 def test_everything_about_memory_can_be_read(
-    browser: Any, report: Path, options: dict[str, Any], scheme: str
+    browser: Any, full: RunData, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    visit = Visit(browser, report, color_scheme=scheme, **options)
-    visit.open_all()
-    page = visit.page
-    assert visit.complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= options["viewport"]["width"]
-    assert page.evaluate(CUT) == []
-    assert page.evaluate(CROWDED) == []
-    assert visit.overlaps("section[aria-labelledby=memory] svg") == []
-    picture = page.locator(f"svg:has([id^='{waterfall.NAME}-'])")
-    assert picture.count() == 1
-    # As it is shown, a line of text is no smaller than a footnote.
-    sizes = picture.evaluate(
-        "s => [...s.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize) * s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    data, analysis = memories.rich(full)
+    others = [plot for plot in draw_all(data, analysis) if plot.name != waterfall.NAME]
+    for name, entries in LEDGERS.items():
+        told = msgspec.structs.replace(analysis, memory=memories.figures(ledger=entries))
+        drawn = waterfall.draw(entries)
+        assert drawn is not None
+        path = tmp_path / f"{name}.html"
+        path.write_text(render_run(data, failing([]), told, [*others, drawn]))
+        visit = Visit(browser, path, **options)
+        visit.open_all()
+        page = visit.page
+        assert visit.complaints == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= options["viewport"]["width"]
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(CROWDED) == []
+        assert visit.overlaps("section[aria-labelledby=memory] svg") == []
+        picture = page.locator(f"svg:has([id^='{waterfall.NAME}-'])")
+        assert picture.count() == 1
+        # As it is shown, a line of text is no smaller than a footnote.
+        sizes = picture.evaluate(
+            "s => [...s.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize) * s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+        )
+        assert min(sizes) > 8.5
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            ground = visit.luminance("getComputedStyle(document.documentElement).backgroundColor")
+            ink = visit.luminance(
+                f"getComputedStyle(document.querySelector(\"svg [id^='{waterfall.NAME}-'] text\")).fill"
+            )
+            assert (ground < 0.3) == (scheme == "dark")
+            assert abs(ground - ink) > 0.35
+        page.close()
+
+
+def test_what_lies_on_something_else_or_is_cut_would_be_seen(
+    browser: Any, full: RunData, tmp_path: Path
+) -> None:
+    data, analysis = memories.rich(full)
+    drawn = waterfall.draw(analysis.memory.ledger)
+    assert drawn is not None
+    path = tmp_path / "report.html"
+    path.write_text(render_run(data, failing([]), analysis, [drawn]))
+    visit = Visit(browser, path, **SCREEN)
+    for fault, script in (
+        (".costs { table-layout: fixed; width: 300px; } .costs td { white-space: nowrap; }", CUT),
+        (".costs td:nth-child(3) { position: relative; left: -6rem; }", CROWDED),
+    ):
+        style = visit.page.add_style_tag(content=fault)
+        assert visit.page.evaluate(script) != []
+        style.evaluate("s => s.remove()")
+        assert visit.page.evaluate(script) == []
+    visit.page.evaluate(
+        f"document.querySelectorAll(\"svg [id^='{waterfall.NAME}-'] text\").forEach(t => t.setAttribute('transform', 'translate(90 90)'))"
     )
-    assert min(sizes) > 8.5
-    # Ink and every figure stand out from the ground, in both schemes.
-    ground = visit.luminance("getComputedStyle(document.documentElement).backgroundColor")
-    text = visit.luminance(
-        f"getComputedStyle(document.querySelector(\"svg [id^='{waterfall.NAME}-'] text\")).fill"
-    )
-    assert (ground < 0.3) == (scheme == "dark")
-    assert abs(ground - text) > 0.35
+    assert visit.overlaps("section[aria-labelledby=memory] svg") != []

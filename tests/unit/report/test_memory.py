@@ -267,6 +267,7 @@ def test_a_path_breaks_where_a_name_ends_and_loses_nothing() -> None:
     assert str(breakable("gradio.Queue.event_ids[*]['a<b']")) == (
         "gradio.<wbr>Queue.<wbr>event_<wbr>ids[*]<wbr>[&#39;a&lt;b&#39;]"
     )
+    assert str(breakable(".event_ids")) == ".event_<wbr>ids"
     for path in ("", "x", "._/]", "a..b", "app.py:12 in <lambda>"):
         assert breakable(path).replace("<wbr>", "").unescape() == path
 
