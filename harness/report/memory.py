@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -28,6 +29,8 @@ _UP = ".."
 _REPORT = "derived/report.html"
 # Below this nobody would still find the State of a page that was closed a moment ago.
 _SHORT_S = 60.0
+# A step of a retainer path, whose keys may contain a colon too, and its type.
+_STEP = re.compile(r"(.*): ([^\]'\"]+)", re.DOTALL)
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -365,11 +368,8 @@ def _rate(entries: float | None) -> str:
 
 def chain(path: Sequence[str]) -> list[tuple[str, str]]:
     """Steps of a retainer path, each with its type: `.tasks: dict` is `(".tasks", "dict")`; without a type that is empty."""
-    steps = []
-    for step in path:
-        name, _, kind = step.partition(": ")
-        steps.append((name, kind))
-    return steps
+    found = [(step, _STEP.fullmatch(step)) for step in path]
+    return [(step, "") if parts is None else (parts[1], parts[2]) for step, parts in found]
 
 
 def in_one_line(path: Sequence[str]) -> str:

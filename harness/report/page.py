@@ -18,7 +18,7 @@ WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN", "
 MARKS: dict[str, str] = {"pass": "✓\ufe0e", "fail": "✗\ufe0e", "unknown": "?", "inconclusive": "≈"}
 
 # A piece of a path, with what it ends with.
-_NAME = re.compile(r"[^._/\]]*[._/\]]|[^._/\]]+")
+_NAME = re.compile(r"\A[._/\]]+[^._/\]]*[._/\]]?|[^._/\]]*[._/\]]|[^._/\]]+")
 
 
 def render(template: str, **values: Any) -> str:
