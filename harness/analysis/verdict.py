@@ -53,7 +53,7 @@ def memory_verdict(
     if len(basis.not_judged) == 2:
         return Outcome(
             "inconclusive",
-            " ".join(dict.fromkeys(basis.not_judged.values())),
+            " ".join(dict.fromkeys(_why(reason) for reason in basis.not_judged.values())),
             None if basis.not_applicable else f"gradsoak run {scenario} --profile staircase",
         )
     doubtful = [g for g in told if g.verdict == "inconclusive"]
@@ -99,7 +99,7 @@ def memory_verdict(
         name, why = next(iter(basis.not_judged.items()))
         return Outcome(
             "inconclusive",
-            f"Whether there is a {name.replace('-', ' ')} is not known. {why}",
+            f"Whether there is a {name.replace('-', ' ')} is not known. {_why(why)}",
             f"gradsoak run {scenario} --profile staircase",
         )
     return Outcome(
@@ -107,6 +107,11 @@ def memory_verdict(
         f"Nothing grew with {basis.requests:,} requests or {basis.sessions:,} sessions that came and went, but what Gradio itself keeps "
         "of them.",
     )
+
+
+def _why(reason: str) -> str:
+    """What stands there as the reason of a check that does not apply."""
+    return reason.removeprefix("Does not apply: ")
 
 
 def _leak(leaks: Sequence[Growth], unit: str) -> str:
