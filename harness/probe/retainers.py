@@ -61,6 +61,8 @@ _PLAIN_CONTAINERS = frozenset((dict, list, tuple, set, frozenset, collections.de
 _ELEMENTS: tuple[Any, ...] = (*SEQUENCES, *SETS)
 _TASK_PARTS = ("_coro", "_context", "_fut_waiter", "_callbacks", "_result", "_exception")
 _UNKNOWN = ".?"
+_OPTIMIZED = 1  # inspect.CO_OPTIMIZED: the frame of a function
+_LOCALS_NAMES = {"locals", "vars", "eval", "exec", "dir"}
 # What everything is made of: worth a line only where nothing else grew.
 _EVERYDAY = {"weakref.ReferenceType", "weakref.KeyedRef", "weakref.CallableProxyType", "weakref.ProxyType"}
 
@@ -482,7 +484,9 @@ class Heap:
         if parent < 0 and type(thing) is dict:
             return {id(value): f".{name}" for name, value in copy(thing)}, _UNKNOWN
         if parent < 0 and type(thing) is Locals:
-            return {}, ".<local>"
+            return {
+                id(value): ".<local>" if name.isdigit() else f".<{name}>" for name, value in copy(thing)
+            }, _UNKNOWN
         hidden = parent >= 0 and self._label(parent, number) == ""
         owner: Any = self.objects[parent] if hidden else None
         if type(thing) is dict:
@@ -503,9 +507,8 @@ class Heap:
         return self._parts_of(thing)
 
     def _cell_name(self, number: int, closure: int) -> str:
-        function = (
-            self.objects[self._parents[closure]] if closure >= 0 and self._parents[closure] >= 0 else None
-        )
+        owner = self._parents[closure] if closure >= 0 else -1
+        function: Any = self.objects[owner] if owner >= 0 else None
         if is_kind(function, types.FunctionType):
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
                 if cell is self.objects[number]:
@@ -601,7 +604,7 @@ class Heap:
         return total
 
 
-class Locals(list):  # type: ignore[type-arg]
+class Locals(dict):  # type: ignore[type-arg]
     """What the local variables of a running frame stand for."""
 
 
@@ -648,18 +651,40 @@ def _task_parts(thing: object) -> Iterator[tuple[str, object]]:
 
 
 def _frames() -> Iterator[tuple[str, object]]:
-    """The local variables of every frame that runs, ours excepted.
-
-    `f_locals` would leave a dictionary with the frame, and change one that the app got from `locals()`.
-    """
+    """The local variables of every frame that runs, ours excepted."""
     names = {thread.ident: _NUMBERS.sub("*", thread.name) for thread in threading.enumerate()}
     us = threading.get_ident()
     for thread, frame in sys._current_frames().items():
         place: types.FrameType | None = frame
         while place is not None and thread != us:
-            held = [part for part in gc.get_referents(place) if type(part) not in _LEAVES]
-            yield f"thread {names.get(thread, '?')}: {place.f_code.co_name}", Locals(held)
+            # The variables of a module are its attributes.
+            if place.f_code.co_flags & _OPTIMIZED:
+                yield f"thread {names.get(thread, '?')}: {place.f_code.co_name}", _locals(place)
             place = place.f_back
+
+
+def _locals(frame: types.FrameType) -> Locals:
+    """Local variables of a running frame, which stays as it was.
+
+    From 3.13 on `f_locals` is a view. Before, it is a dictionary that stays with the frame, the very one that the app may have got
+    from `locals()`, brought up to date: so functions that ask for that are left alone, and the dictionary is emptied again.
+    Until 3.10 the collector finds the variables, without their names.
+    """
+    if sys.version_info >= (3, 13):
+        return Locals(copy(frame.f_locals))
+    if sys.version_info < (3, 11):
+        return Locals(
+            (str(n), part)
+            for n, part in enumerate(gc.get_referents(frame))
+            if not is_kind(part, types.FrameType)
+        )
+    if not _LOCALS_NAMES.isdisjoint(frame.f_code.co_names):
+        return Locals()
+    snapshot = frame.f_locals
+    found = Locals(snapshot)
+    if sys.getrefcount(snapshot) <= 3:  # the frame's, ours, and that of asking
+        snapshot.clear()
+    return found
 
 
 def _suspended(thing: object) -> bool:
