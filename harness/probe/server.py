@@ -1,7 +1,8 @@
 """The probe's door: a Unix socket, one JSON object per line each way.
 
 Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
-back, then measure), `census` (what the app holds, by access path). An unknown question is answered with an error; nothing that is asked can stop the app.
+back, then measure), `census` (what the app holds, by access path and by type), `retainers` (why what has grown since the first census is
+still there). An unknown question is answered with an error; nothing that is asked can stop the app.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, runtime
+from . import census, gradio_state, heap, retainers, runtime
 from .boot import LaunchHook
 
 _census = census.Census()
@@ -66,6 +67,10 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             return _settle()
         if question == "census":
             return _census.take()
+        if question == "retainers":
+            answer = retainers.explain(_census)
+            heap.trim()  # it needed much memory for a moment
+            return answer
         return {"error": f"unknown question {question!r}"}
     except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
         return {"error": f"{type(error).__name__}: {error}"}
