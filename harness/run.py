@@ -30,6 +30,7 @@ from harness.records import (
     Plateau,
     ProbeSample,
     ProcessSample,
+    Retainer,
     RunEvent,
     StateVariable,
 )
@@ -42,12 +43,13 @@ from harness.results import (
     PLATEAUS,
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
+    RETAINERS,
     TARGET_LOG,
     WORKLOAD,
     JsonLinesWriter,
     RunDir,
 )
-from harness.sampling import Sampler, measure_tree
+from harness.sampling import Sampler, cgroup_of, measure_tree
 from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
@@ -224,6 +226,7 @@ class _Run:
         self._wait_until_freed(limits)
         self._measure("after-close", 0)
         self._second_round(limits)
+        self._ask_why(target)
         if options.scenario.restart and options.external is None:
             # Last, when nothing is open any more and memory has been measured: neither could be compared with what was before.
             self._restart(target)
@@ -404,6 +407,11 @@ class _Run:
             self._wait_until_freed(limits)
             self._measure("second-round", 0)
 
+    def _ask_why(self, target: AppUnderTest) -> None:
+        """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time."""
+        for retainer in target.retainers():
+            self._plateaus.explain(retainer)
+
     def _wait_until_freed(self, limits: GradioLimits | None) -> None:
         """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
         assert self._target is not None
@@ -484,6 +492,7 @@ class _Run:
             sessions=self._done.sessions,
             pid=pid,
             returned_bytes=returned,
+            cgroup=cgroup_of(pid),
         )
 
     def _perform(self, command: Command) -> Done:
@@ -590,6 +599,10 @@ class _PlateauFiles:
     def add(self, census: Census) -> None:
         """Write what was counted at a plateau."""
         self._writer(CENSUS).append(census)
+
+    def explain(self, retainer: Retainer) -> None:
+        """Write why something that grew is still there."""
+        self._writer(RETAINERS).append(retainer)
 
     def close(self) -> None:
         for writer in self._open.values():

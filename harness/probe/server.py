@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, retainers, runtime
+from . import census, gradio_state, heap, retainers, runtime, timers
 from .boot import LaunchHook
 
 _census = census.Census()
@@ -78,6 +78,7 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
 
 def _settle() -> dict[str, object]:
     started = time.monotonic()
+    timers.forget_idle()
     unreachable = gc.collect()
     before = runtime.rss_bytes()
     trimmed = heap.trim()
