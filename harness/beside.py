@@ -34,7 +34,7 @@ class BesideRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
-    """The control of a run that was made: a state-free app with as many components and functions as that one's, under the same staircase.
+    """The control of a run that was made: a state-free app with the same components and as many functions, under the same staircase.
 
     None if the profile asks for none, or if the app was not started by gradsoak: nobody knows what interpreter it runs in.
     """
@@ -42,7 +42,11 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
         return None
     found = scenario.load(_CONTROL_SCENARIO)
     limits = limits_of(run_dir.events())
-    sizes = {"COMPONENTS": limits.components, "FUNCTIONS": limits.functions}
+    kinds = limits.component_types or {}
+    page = {
+        "COMPONENTS": ",".join(f"{name}:{number}" for name, number in sorted(kinds.items())) or None,
+        "FUNCTIONS": None if limits.functions is None else str(limits.functions),
+    }
     profile = msgspec.structs.replace(
         options.profile,
         duration_s=0.0,
@@ -56,7 +60,7 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
             options,
             scenario=found,
             profile=profile,
-            params=found.params | {name: str(size) for name, size in sizes.items() if size is not None},
+            params=found.params | {name: text for name, text in page.items() if text is not None},
             driver="page",
             distribution=None,
             auth=[],

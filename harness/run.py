@@ -54,6 +54,7 @@ from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
+_WARMUP_USERS_FLAT = 25
 # Warm-ups in a row, and how near to each other two of them must leave the live heap.
 _WARMUP_TURNS = 6
 _FLAT_SHARE = 0.002
@@ -334,11 +335,14 @@ class _Run:
         until memory has come to rest."""
         profile = self._options.profile
         users = min(_WARMUP_USERS, profile.users)
+        if profile.warm_until_flat:
+            # As many at once as each step will bring, since threads and connections are kept for as many as there ever were.
+            users = max(users, min(_WARMUP_USERS_FLAT, profile.staircase.sessions_per_level))
         self._enter("warm-up", users=users)
         before: int | None = None
         for turn in range(_WARMUP_TURNS if profile.warm_until_flat else 1):
             self._perform(
-                Drive(users=users, spawn_rate=_WARMUP_USERS, duration_s=profile.warmup_s, phase="warm-up")
+                Drive(users=users, spawn_rate=users, duration_s=profile.warmup_s, phase="warm-up")
             )
             if not profile.warm_until_flat:
                 return
@@ -416,7 +420,8 @@ class _Run:
         """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
         assert self._target is not None
         ttl_s = limits.state_ttl_when_closed_s if limits is not None else None
-        short = ttl_s is not None and ttl_s <= _SHORT_TTL_S
+        # Nobody need wait for the State of a control: there is nothing in it.
+        short = ttl_s is not None and ttl_s <= _SHORT_TTL_S and self._options.purpose != "control"
         patience_s = _CLOSE_S + ((ttl_s or 0.0) + _SWEEP_S if short else 0.0)
         left, since = (-1, -1, -1), time.monotonic()
         while time.monotonic() - since < patience_s:

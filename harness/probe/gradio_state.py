@@ -126,17 +126,29 @@ def limits() -> dict[str, object]:
     }
 
 
-def _page() -> dict[str, int | None]:
-    """Components and functions of the largest Blocks."""
-    sizes = []
+def _page() -> dict[str, object]:
+    """Components and functions of the largest Blocks, and how many components there are of each of Gradio's own classes."""
+    page: dict[str, object] = {"components": None, "functions": None, "component_types": None}
+    most = -1
     for one in blocks():
         # Gradio 4.31 and later keep them in a configuration of their own; both have them by these names.
         inside = getattr(one, "default_config", one)
-        components = _length(getattr(inside, "blocks", None))
-        functions = _length(getattr(inside, "fns", None))
-        sizes.append((components or 0, components, functions))
-    _, components, functions = max(sizes, key=lambda size: size[0], default=(0, None, None))
-    return {"components": components, "functions": functions}
+        components = getattr(inside, "blocks", None)
+        number = _length(components)
+        if number is None or number <= most:
+            continue
+        most = number
+        kinds: dict[str, int] = {}
+        for component in list(components.values()) if isinstance(components, dict) else ():
+            kind = type(component)
+            if getattr(kind, "__module__", "").startswith("gradio."):
+                kinds[kind.__name__] = kinds.get(kind.__name__, 0) + 1
+        page = {
+            "components": number,
+            "functions": _length(getattr(inside, "fns", None)),
+            "component_types": kinds,
+        }
+    return page
 
 
 def _ttl(holders: list[object]) -> float | None:

@@ -138,6 +138,7 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         components, functions: of its page: Gradio copies its account of them for each session.
+        component_types: class of Gradio's own → how many components of it there are, for example `{"Textbox": 2}`.
     """
 
     state_session_capacity: int | None = None
@@ -145,6 +146,7 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: float | None = None
     components: int | None = None
     functions: int | None = None
+    component_types: dict[str, int] | None = None
 
 
 class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):
