@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from harness import profiles
+from harness import attribution, profiles
+from harness.analysis.attribution import MAX_FRAMES
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
 from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
@@ -34,11 +35,15 @@ from harness.records import (
     StateVariable,
 )
 from harness.results import (
+    ALLOCATIONS,
     CENSUS,
     EVENTS,
+    FLAME_GRAPH,
+    HELD_ENTRIES,
     LOADGEN_LOG,
     LOADGEN_SAMPLES,
     MANIFEST,
+    MEMRAY_FILE,
     PLATEAUS,
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
@@ -197,6 +202,11 @@ class _Run:
         self._sampler.start()
         if profile.warmup_s > 0:
             self._warm_up()
+        if options.purpose == "attribution":
+            self._attribute()
+            self._load.quit(self._tick)
+            self._pass_on_notices()
+            return
         self._enter("staircase")
         self._measure("staircase", 0)
         held = 0
@@ -403,6 +413,80 @@ class _Run:
             self._wait_until_freed(limits)
             self._measure("second-round", 0)
 
+    def _attribute(self) -> None:
+        """In place of the experiment: sessions come, act and go while everything that the app allocates is traced. Which lines of code
+        allocated what is still there then?"""
+        target, plan = self._target, self._options.profile.staircase
+        assert isinstance(target, Target)
+        assert self._options.interpreter is not None
+        file = (self._dir.path / MEMRAY_FILE).resolve()
+        self._enter("staircase")
+        before = self._measure("staircase", 0)
+        began, asked, came = time.monotonic(), self._done.requests or 0, self._done.sessions or 0
+        started = target.start_trace(file, MAX_FRAMES, attribution.lent_memray())
+        if "error" in started:
+            why = (
+                attribution.why_missing(self._options.interpreter.path, started["error"])
+                if started.get("missing")
+                else f"memray could not be started: {started['error']}."
+            )
+            self._event(attribution.NOT_TRACED, reason=why)
+            return
+        limits = target.limits()
+        held = self._perform(Hold(sessions=plan.sessions_per_level, phase="staircase")).held
+        self._enter(REQUESTS_PHASE)
+        for _ in range(plan.request_batches if held else 0):
+            self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
+        self._enter("drain")
+        self._perform(Release(phase="drain"))
+        self._enter("after-close")
+        self._wait_until_freed(limits)
+        # Twice: what the first collection lets go of may let go of more.
+        target.settle()
+        target.settle()
+        stopped = target.stop_trace()
+        if "error" in stopped:
+            self._event(
+                attribution.NOT_TRACED,
+                reason=f"memray could not write down what it had seen: {stopped['error']}.",
+            )
+            return
+        traced_s = time.monotonic() - began
+        grown = attribution.grown_paths(before, self._measure("after-close", 0))
+        told = target.traced_entries(grown)
+        target.end_trace()
+        try:
+            capture = attribution.read_capture(file, self._options.scenario.app.parent)
+            entries = attribution.read_entries(
+                told.get("entries", []), capture, self._options.scenario.app.parent
+            )
+        except Exception as error:  # memray's reader raises what it likes
+            self._event(
+                attribution.NOT_TRACED,
+                reason=f"What memray wrote could not be read: {type(error).__name__}: {error}.",
+            )
+            return
+        kept = attribution.keep(capture, entries)
+        for name, records in ((ALLOCATIONS, kept), (HELD_ENTRIES, entries)):
+            writer = self._dir.writer(name)
+            for record in records:
+                writer.append(record)
+            writer.close()
+        undrawn = attribution.draw_flame_graph(file, self._dir.path / FLAME_GRAPH)
+        if undrawn is not None:
+            self._event("warning", text=f"The flame graph could not be drawn: {undrawn}")
+        self._event(
+            attribution.TRACED,
+            memray=started["memray"],
+            sites=len(kept),
+            total_bytes=capture.total_bytes,
+            total_allocations=capture.total_allocations,
+            sessions=(self._done.sessions or 0) - came,
+            requests=(self._done.requests or 0) - asked,
+            traced_s=round(traced_s, 3),
+            capture_bytes=file.stat().st_size,
+        )
+
     def _wait_until_freed(self, limits: GradioLimits | None) -> None:
         """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
         assert self._target is not None
@@ -421,15 +505,17 @@ class _Run:
                 left, since = now, time.monotonic()
             self._pause(_FREED_POLL_S)
 
-    def _measure(self, label: str, sessions: int) -> None:
+    def _measure(self, label: str, sessions: int) -> Census | None:
         """Put down a plateau, if the app's memory can be seen at all, and count what the app holds."""
         assert self._target is not None
         plateau = self._settle(label, sessions)
-        if plateau is not None:
-            number = self._plateaus.append(plateau)
-            census = self._target.census(number)
-            if census is not None:
-                self._plateaus.add(census)
+        if plateau is None:
+            return None
+        number = self._plateaus.append(plateau)
+        census = self._target.census(number)
+        if census is not None:
+            self._plateaus.add(census)
+        return census
 
     def _settle(self, label: str, sessions: int) -> Plateau | None:
         """Bring memory to rest until two measurements agree, or the profile's patience ends; None without a process to look at."""

@@ -139,11 +139,15 @@ class Census:
     def __init__(self) -> None:
         self._records: dict[str, frozenset[str]] = {}
 
-    def take(self) -> dict[str, object]:
-        """Walk from all roots, the user's first: what both reach is the user's."""
+    def take(self, walker: Callable[..., _Walk] | None = None) -> dict[str, object]:
+        """Walk from all roots, the user's first: what both reach is the user's.
+
+        Args:
+            walker: what makes the walk; by default the plain one.
+        """
         began = time.perf_counter()
         modules = user_modules()
-        walk = _Walk(self._records, set(modules))
+        walk = (walker or _Walk)(self._records, set(modules))
         for label, module in modules.values():
             walk.module(label, module)
         walk.run()

@@ -1,7 +1,8 @@
 """The probe's door: a Unix socket, one JSON object per line each way.
 
 Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
-back, then measure), `census` (what the app holds, by access path). An unknown question is answered with an error; nothing that is asked can stop the app.
+back, then measure), `census` (what the app holds, by access path), and `trace-start`, `trace-stop`,
+`trace-entries`, `trace-end` (see `tracing.py`). An unknown question is answered with an error; nothing that is asked can stop the app.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap
+from . import census, gradio_state, heap, tracing
 from .boot import LaunchHook
 
 _census = census.Census()
+_tracing = tracing.Tracing(_census)
 
 
 def start(path: str, hook: LaunchHook) -> None:
@@ -50,7 +52,8 @@ def _accept(listener: socket.socket, hook: LaunchHook) -> None:
 
 def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
     try:
-        question = json.loads(line).get("ask")
+        asked = json.loads(line)
+        question = asked.get("ask")
         if question == "hello":
             return {
                 "pid": os.getpid(),
@@ -74,6 +77,14 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             }
         if question == "census":
             return _census.take()
+        if question == "trace-start":
+            return _tracing.start(asked["file"], asked["frames"], asked["lent"])
+        if question == "trace-stop":
+            return _tracing.stop()
+        if question == "trace-entries":
+            return _tracing.entries(asked["paths"])
+        if question == "trace-end":
+            return _tracing.end()
         return {"error": f"unknown question {question!r}"}
     except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
         return {"error": f"{type(error).__name__}: {error}"}
