@@ -14,9 +14,11 @@ import pytest
 from harness.analysis import Analysis
 from harness.errors import ExitCode
 from harness.records import (
+    Allocation,
     Bench,
     Checks,
     GeneratorSample,
+    HeldEntries,
     HistoryRecord,
     Plateau,
     ProbeSample,
@@ -104,6 +106,8 @@ def fields(kind: object, prefix: str = "") -> set[str]:
         ProbeSample,
         GeneratorSample,
         Plateau,
+        Allocation,
+        HeldEntries,
         RunEvent,
         Seal,
         Checks,
