@@ -5,15 +5,15 @@ The run itself has been sealed by then, and nothing that goes wrong here takes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from harness import scenario
 from harness.errors import HarnessError
+from harness.history import limits_of
 from harness.plan import RunOptions
-from harness.records import GradioLimits, RunEvent
 from harness.results import ATTRIBUTION, CONTROL, RunDir
 from harness.run import Progress, execute
 
@@ -56,7 +56,6 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
         duration_s=0.0,
         arrival_rate=None,
         control=False,
-        staircase=msgspec.structs.replace(options.profile.staircase, request_batches=0, requests_per_batch=0),
     )
     return BesideRun(
         folder=CONTROL,
@@ -114,13 +113,6 @@ def attribution_run(options: RunOptions) -> BesideRun | None:
             what_if=None,
         ),
     )
-
-
-def limits_of(events: Sequence[RunEvent]) -> GradioLimits:
-    """What the running app said of itself, as far as it was heard."""
-    detail = next((event.detail for event in events if event.kind == "limits"), {})
-    known = {name: detail[name] for name in GradioLimits.__struct_fields__ if detail.get(name) is not None}
-    return msgspec.convert(known, GradioLimits)
 
 
 def execute_beside(

@@ -14,7 +14,19 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from harness.differences import Restorer
-from harness.records import Error, Fail, GeneratorSample, HistoryRecord, Info, Invoke, Ok, Operation, RunEvent
+from harness.records import (
+    Census,
+    Error,
+    Fail,
+    GeneratorSample,
+    GradioLimits,
+    HistoryRecord,
+    Info,
+    Invoke,
+    Ok,
+    Operation,
+    RunEvent,
+)
 
 T = TypeVar("T")
 Completion = Ok | Fail | Info
@@ -563,6 +575,21 @@ def aligned(
     }
 
 
+def type_counts(first: Census, census: Census) -> dict[str, int]:
+    """Objects by type at one census.
+
+    Args:
+        first: the first census of the same process, which names every type.
+        census: that one, or a later one, which names those types of which there were more or fewer.
+
+    Returns:
+        Type → how many there were. Empty where they were not counted.
+    """
+    if census.objects is None:
+        return {}
+    return {name: number for name, number in {**first.types, **census.types}.items() if number}
+
+
 class PhaseSpan(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of the run, in monotonic nanoseconds.
 
@@ -590,3 +617,10 @@ def phases(events: Sequence[RunEvent]) -> list[PhaseSpan]:
             PhaseSpan(name=str(event.detail["name"]), begin_ns=event.time_ns, end_ns=end_ns, steady_ns=steady)
         )
     return spans
+
+
+def limits_of(events: Sequence[RunEvent]) -> GradioLimits:
+    """What the running app said of itself, as far as it was heard."""
+    detail = next((event.detail for event in events if event.kind == "limits"), {})
+    known = {name: detail[name] for name in GradioLimits.__struct_fields__ if detail.get(name) is not None}
+    return msgspec.convert(known, GradioLimits)

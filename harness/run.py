@@ -154,6 +154,8 @@ class _Run:
         self._plateaus = _PlateauFiles(run_dir)
         self._target: AppUnderTest | None = None
         self._done = Done(requests=0, sessions=0)
+        self._idle_tasks: int | None = None
+        self._last_census: Census | None = None
         self._load: LoadGenerator | None = None
         self._sampler = Sampler(
             options.profile.sample_interval_s,
@@ -208,7 +210,7 @@ class _Run:
             self._pass_on_notices()
             return
         self._enter("staircase")
-        self._measure("staircase", 0)
+        self._idle_tasks = self._measure("staircase", 0)
         held = 0
         for level in range(1, profile.staircase.levels + 1):
             wanted = level * profile.staircase.sessions_per_level
@@ -421,7 +423,8 @@ class _Run:
         assert self._options.interpreter is not None
         file = (self._dir.path / MEMRAY_FILE).resolve()
         self._enter("staircase")
-        before = self._measure("staircase", 0)
+        self._idle_tasks = self._measure("staircase", 0)
+        before = self._last_census
         began, asked, came = time.monotonic(), self._done.requests or 0, self._done.sessions or 0
         started = target.start_trace(file, MAX_FRAMES, attribution.lent_memray())
         if "error" in started:
@@ -452,7 +455,8 @@ class _Run:
             )
             return
         traced_s = time.monotonic() - began
-        grown = attribution.grown_paths(before, self._measure("after-close", 0))
+        self._measure("after-close", 0)
+        grown = attribution.grown_paths(before, self._last_census)
         told = target.traced_entries(grown)
         target.end_trace()
         try:
@@ -493,20 +497,22 @@ class _Run:
         ttl_s = limits.state_ttl_when_closed_s if limits is not None else None
         short = ttl_s is not None and ttl_s <= _SHORT_TTL_S
         patience_s = _CLOSE_S + ((ttl_s or 0.0) + _SWEEP_S if short else 0.0)
-        left, since = (-1, -1), time.monotonic()
+        left, since = (-1, -1, -1), time.monotonic()
         while time.monotonic() - since < patience_s:
             seen = self._target.measure()
-            now = (
-                (seen.open_sessions or 0, (seen.states or 0) if short else 0) if seen is not None else (0, 0)
-            )
-            if now == (0, 0):
+            if seen is None:
+                return
+            # What served a page ends a little after Gradio has seen the page close.
+            tasks = max(0, (seen.tasks or 0) - self._idle_tasks) if self._idle_tasks is not None else 0
+            now = (seen.open_sessions or 0, (seen.states or 0) if short else 0, tasks)
+            if not any(now):
                 return
             if now != left:
                 left, since = now, time.monotonic()
             self._pause(_FREED_POLL_S)
 
-    def _measure(self, label: str, sessions: int) -> Census | None:
-        """Put down a plateau, if the app's memory can be seen at all, and count what the app holds."""
+    def _measure(self, label: str, sessions: int) -> int | None:
+        """Put down a plateau, if the app's memory can be seen at all, and count what the app holds; its tasks, if anybody knows."""
         assert self._target is not None
         plateau = self._settle(label, sessions)
         if plateau is None:
@@ -515,7 +521,8 @@ class _Run:
         census = self._target.census(number)
         if census is not None:
             self._plateaus.add(census)
-        return census
+        self._last_census = census
+        return plateau.probe.tasks
 
     def _settle(self, label: str, sessions: int) -> Plateau | None:
         """Bring memory to rest until two measurements agree, or the profile's patience ends; None without a process to look at."""

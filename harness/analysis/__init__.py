@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -10,7 +11,10 @@ import msgspec
 from harness.analysis.advice import Advice
 from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
-from harness.analysis.growth import LIVE_HEAP, Growth, GrowthBasis, check_growth, growth_figures
+from harness.analysis.fit import Line
+from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis, growth_figures
+from harness.analysis.leaks import check_growth
+from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
 from harness.analysis.time import (
     ArrivalFigures,
@@ -29,6 +33,8 @@ from harness.analysis.time import (
     throughput_per_s,
 )
 from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
+from harness.analysis.verdict import memory_verdict
+from harness.history import limits_of
 from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION
 
@@ -136,7 +142,7 @@ def analyse(data: RunData) -> Analysis:
         arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
-        memory=memory_figures(data.plateaus, data.manifest.external),
+        memory=_memory(data, growth, growth_basis),
         growth=_allocated(growth, data.attribution),
         growth_basis=growth_basis,
         loadgen=loadgen,
@@ -161,6 +167,78 @@ def _allocated(growth: list[Growth], attribution: Attribution | None) -> list[Gr
         )
         for g in growth
     ]
+
+
+def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFigures:
+    leaks = [g for g in growth if g.verdict == PER_REQUEST and g.within is None]
+    leaked, by_gradio = (
+        sum(max(0.0, g.bytes_per_request or 0.0) for g in leaks if g.owner in owners)
+        for owners in (("app", "gradio"), ("gradio",))
+    )
+    control = data.control
+    figures = memory_figures(
+        data.plateaus,
+        data.manifest.external,
+        census=data.census,
+        control=control.plateaus if control is not None else [],
+        no_control=_no_control(data),
+        leaked_per_request=leaked,
+        leaked_by_gradio=by_gradio,
+    )
+    own, floor = figures, figures
+    figures = msgspec.structs.replace(
+        figures,
+        ledger=ledger(
+            data.plateaus,
+            Prices(
+                session=_estimate(own.bytes_per_open_session.live),
+                closed=_estimate(own.bytes_per_closed_session.live),
+                request=_estimate(own.bytes_per_request.live),
+                leaked=leaked,
+                kept=sum(max(0.0, g.bytes_per_request or 0.0) for g in _kept_by_gradio(growth)),
+                floor_session=_estimate(floor.floor_per_open_session.live),
+                floor_closed=_estimate(floor.floor_per_closed_session.live),
+                floor_request=_estimate(floor.floor_per_request.live),
+                state=figures.state_bytes_per_session,
+            ),
+        ),
+    )
+    outcome = memory_verdict(
+        figures, growth, basis, data.plateaus, limits_of(data.events), data.manifest.scenario
+    )
+    return msgspec.structs.replace(
+        figures, verdict=outcome.verdict, reason=outcome.reason, next_step=outcome.next_step
+    )
+
+
+def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
+    """What grows with every request though it is no leak, since Gradio bounds it; the outermost of what is nested."""
+    found = [
+        g
+        for g in growth
+        if g.owner == "gradio"
+        and g.verdict in ("bounded", "framework-floor")
+        and g.exact
+        and (g.per_request or 0) > 0
+    ]
+    return [g for g in found if not any(g is not outer and g.path.startswith(outer.path) for outer in found)]
+
+
+def _estimate(line: Line | None) -> float | None:
+    return line.estimate if line is not None else None
+
+
+def _no_control(data: RunData) -> str:
+    if data.manifest.external is not None:
+        return "No state-free app was measured beside this one: gradsoak did not start it."
+    if not data.manifest.profile.control:
+        return "The profile asks for no state-free app to be measured beside this one; staircase and soak do."
+    if data.control is None:
+        return "The state-free app that should have been measured beside this one was not."
+    seal = data.control.seal
+    if seal is None or seal.ended != "completed":
+        return f"The state-free app beside this one was not measured to the end. {seal.reason if seal else ''}".strip()
+    return "The state-free app beside this one was measured at too few plateaus."
 
 
 def _warnings(

@@ -8,8 +8,7 @@ Counts are exact, so `+1 per request` is a statement and no estimate. See docs/m
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
@@ -17,17 +16,20 @@ from typing import Literal
 import msgspec
 
 from harness.analysis.data import RunData
-from harness.analysis.fit import Line, theil_sen
+from harness.analysis.fit import Line
+from harness.analysis.moments import (
+    USERS_OF,
+    Experiment,
+    Moment,
+    declared_by,
+    exactly,
+    experiment_of,
+    goes_on,
+    live_line,
+    steps,
+)
 from harness.records import (
-    TAB_ACTIONS,
-    Anomaly,
-    Census,
-    Check,
     Container,
-    Operation,
-    Plateau,
-    StateVariable,
-    Verdict,
 )
 
 PER_REQUEST: Literal["leak-per-request"] = "leak-per-request"
@@ -36,9 +38,6 @@ PER_SESSION: Literal["leak-per-session"] = "leak-per-session"
 # With fewer batches nobody can tell growth that goes on from growth that has stopped.
 MIN_BATCHES = 5
 MIN_ROUNDS = 3
-# Growth goes on if its later half is at least so large, compared with its first half: a leak grows alike, a cache that
-# fills grows less and less.
-GOES_ON = 0.5
 # Of the growth that the batches foretell for the timed phase, so much must have come.
 CAME = 0.5
 # Live bytes that no container accounts for: below this per request they are what any server gathers while it warms up.
@@ -46,9 +45,8 @@ UNNAMED_BYTES_PER_REQUEST = 32_768
 # Containers to which entries are only added, unless somebody takes care. Of others a growth of less than one entry per
 # request is what a cache does whose keys repeat.
 _APPENDED = {"list", "deque", "bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array"}
-_BYTES = {"bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array", "memoryview"}
+BYTES = {"bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array", "memoryview"}
 LIVE_HEAP = "live heap"
-_USERS_OF = "the users of "
 
 GrowthVerdict = Literal[
     "leak-per-request",
@@ -178,53 +176,9 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
     not_applicable: list[str] = []
 
 
-class _Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau with its census, and what had happened until then."""
-
-    plateau: Plateau
-    lengths: Mapping[str, Container]
-    census: Census
-    requests: int
-    sessions: int
-    actions: Counter[str]
-    declared: Counter[str]
-
-    def length(self, path: str) -> int:
-        container = self.lengths.get(path)
-        return container.length if container is not None else 0
-
-    def pinned(self, path: str) -> int:
-        container = self.lengths.get(path)
-        return container.pinned_bytes if container is not None else 0
-
-    @property
-    def unnamed_bytes(self) -> int | None:
-        live = self.plateau.probe.live_bytes
-        return None if live is None else live - self.census.known_bytes
-
-
-class _Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """The plateaus by what they are for; all of one process of the app."""
-
-    start: _Moment
-    stairs: list[_Moment]
-    batches: list[_Moment]
-    after: _Moment | None
-    rounds: list[_Moment]
-
-    @property
-    def last(self) -> _Moment:
-        tail = [self.after] if self.after is not None else []
-        return [self.start, *self.batches, *tail, *self.rounds[1:]][-1]
-
-    @property
-    def everything(self) -> list[_Moment]:
-        return [self.start, *self.batches, *([self.after] if self.after else []), *self.rounds[1:]]
-
-
 def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
     """Judge everything that grew: the worst first, and what that rests on."""
-    experiment = _experiment(data)
+    experiment = experiment_of(data)
     missing, inapplicable = _missing(data, experiment)
     if experiment is None or len(missing) == 2:
         return [], GrowthBasis(not_judged=missing, not_applicable=inapplicable)
@@ -232,8 +186,8 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
     grown = [_judge(path, experiment) for path in paths]
     growth = _nested([found for found in grown if found is not None])
     batches, rounds = experiment.batches, experiment.rounds
-    live = _line(batches, lambda m: m.plateau.probe.live_bytes)
-    unnamed = _line(batches, lambda m: m.unnamed_bytes)
+    live = live_line(batches, lambda m: m.plateau.probe.live_bytes)
+    unnamed = live_line(batches, lambda m: m.unnamed_bytes)
     if not any(found.verdict == PER_REQUEST for found in growth):
         growth += _unnamed(experiment, live, unnamed)
     growth.sort(key=lambda g: (_ORDER.index(g.verdict), g.within is not None, g.owner, g.path))
@@ -253,7 +207,7 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
 # --- what there is to go by ---
 
 
-def _missing(data: RunData, experiment: _Experiment | None) -> tuple[dict[str, str], list[str]]:
+def _missing(data: RunData, experiment: Experiment | None) -> tuple[dict[str, str], list[str]]:
     """Check → why it cannot be answered, and those of them that this run was not asked, or could not be."""
     both = (PER_REQUEST, PER_SESSION)
     plan = data.manifest.profile.staircase
@@ -278,76 +232,10 @@ def _missing(data: RunData, experiment: _Experiment | None) -> tuple[dict[str, s
     return found, unasked
 
 
-def _experiment(data: RunData) -> _Experiment | None:
-    by_number = {census.plateau: census for census in data.census}
-    operations = sorted(data.history.operations, key=lambda o: o.invoke_ns)
-    moments: list[_Moment] = []
-    actions: Counter[str] = Counter()
-    declared: Counter[str] = Counter()
-    users: set[str] = set()
-    done = 0
-    for number, plateau in enumerate(data.plateaus):
-        while done < len(operations) and operations[done].invoke_ns <= plateau.process.time_ns:
-            operation = operations[done]
-            done += 1
-            if operation.action not in TAB_ACTIONS:
-                actions[operation.action] += 1
-            _declare(operation, data.manifest.state, declared, users)
-        census = by_number.get(number)
-        if census is None or plateau.requests is None or plateau.sessions is None:
-            continue
-        moments.append(
-            _Moment(
-                plateau=plateau,
-                lengths={container.path: container for container in census.containers},
-                census=census,
-                requests=plateau.requests,
-                sessions=plateau.sessions,
-                actions=Counter(actions),
-                declared=Counter(declared),
-            )
-        )
-    stairs = [m for m in moments if m.plateau.label == "staircase"]
-    if not stairs:
-        return None
-    first = stairs[0]
-    moments = [m for m in moments if m.plateau.pid == first.plateau.pid]
-    stairs = [m for m in moments if m.plateau.label == "staircase"]
-    batches = [m for m in moments if m.plateau.label == "requests"]
-    after = next((m for m in moments if m.plateau.label == "after-close"), None)
-    rounds = [m for m in moments if m.plateau.label == "second-round"]
-    return _Experiment(
-        start=first,
-        stairs=stairs,
-        batches=[stairs[-1], *batches] if batches else [],
-        after=after,
-        rounds=[after, *rounds] if after is not None and rounds else [],
-    )
-
-
-def _declare(
-    operation: Operation, state: Mapping[str, StateVariable], declared: Counter[str], users: set[str]
-) -> None:
-    """Add what an operation puts, by declaration, into state that outlives sessions: variable → entries."""
-    for name, effect in operation.effects.items():
-        variable = state.get(name)
-        if variable is None or variable.scope == "session":
-            continue
-        if effect.op in ("append", "offer", "write", "store"):
-            declared[name] += 1
-        elif effect.op == "put" and isinstance(effect.value, dict):
-            declared[name] += len(effect.value)
-    if operation.user and operation.user not in users:
-        users.add(operation.user)
-        for name, variable in state.items():
-            if variable.scope == "user":
-                declared[_USERS_OF + name] += 1
-
-
 # --- one path ---
 
 
-def _judge(path: str, experiment: _Experiment) -> Growth | None:
+def _judge(path: str, experiment: Experiment) -> Growth | None:
     base = experiment.start.length(path)
     if max(m.length(path) for m in experiment.everything) <= base:
         return None
@@ -373,7 +261,7 @@ def _judge(path: str, experiment: _Experiment) -> Growth | None:
     return common.growth("bounded", _stopped(path, experiment))
 
 
-def _stopped(path: str, experiment: _Experiment) -> str:
+def _stopped(path: str, experiment: Experiment) -> str:
     longest = max(m.length(path) for m in experiment.everything)
     return (
         f"It grew, and did not go on growing with requests or sessions: it never held more than {longest:,}."
@@ -400,24 +288,24 @@ class _OverRequests(msgspec.Struct, frozen=True, kw_only=True):
     declared: str | None
 
 
-def _over_requests(path: str, experiment: _Experiment) -> _OverRequests | None:
+def _over_requests(path: str, experiment: Experiment) -> _OverRequests | None:
     batches = experiment.batches
     if len(batches) <= MIN_BATCHES:
         return None
-    grew = _steps(batches, lambda m: m.length(path))
-    asked = _steps(batches, lambda m: m.requests)
+    grew = steps(batches, lambda m: m.length(path))
+    asked = steps(batches, lambda m: m.requests)
     if not sum(asked):
         return None
-    rate, action, exact, weights = Fraction(sum(grew), sum(asked)), None, _exactly(grew, asked), asked
+    rate, action, exact, weights = Fraction(sum(grew), sum(asked)), None, exactly(grew, asked), asked
     names = sorted(set(batches[-1].actions))
-    by_action = {name: _steps(batches, lambda m, name=name: m.actions[name]) for name in names}  # type: ignore[misc]
+    by_action = {name: steps(batches, lambda m, name=name: m.actions[name]) for name in names}  # type: ignore[misc]
     # What the history says must be what the generator counted, or it says nothing about batches.
     complete = [sum(step) for step in zip(*by_action.values(), strict=True)] == asked
     if not exact and complete:
         for name, counts in by_action.items():
-            if sum(1 for count in counts if count) >= MIN_ROUNDS and _exactly(grew, counts):
+            if sum(1 for count in counts if count) >= MIN_ROUNDS and exactly(grew, counts):
                 rate, action, exact, weights = Fraction(sum(grew), sum(counts)), name, True, counts
-    steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and _goes_on(grew, weights)
+    steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and goes_on(grew, weights)
     kept, went = None, 0
     if experiment.after is not None:
         before, after = batches[-1], experiment.after
@@ -432,7 +320,7 @@ def _over_requests(path: str, experiment: _Experiment) -> _OverRequests | None:
         steady=steady,
         kept=kept,
         went=went,
-        declared=_declared(grew, batches),
+        declared=declared_by(grew, batches),
     )
 
 
@@ -454,28 +342,26 @@ class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
     declared: str | None
 
 
-def _over_sessions(
-    path: str, experiment: _Experiment, requests: _OverRequests | None
-) -> _OverSessions | None:
+def _over_sessions(path: str, experiment: Experiment, requests: _OverRequests | None) -> _OverSessions | None:
     rounds, after = experiment.rounds, experiment.after
     if len(rounds) <= MIN_ROUNDS or after is None:
         return None
-    came = _steps(rounds, lambda m: m.sessions)
-    grew = [Fraction(step) for step in _steps(rounds, lambda m: m.length(path))]
+    came = steps(rounds, lambda m: m.sessions)
+    grew = [Fraction(step) for step in steps(rounds, lambda m: m.length(path))]
     if not sum(came):
         return None
-    stairs = [Fraction(step) for step in _steps(experiment.stairs, lambda m: m.length(path))]
+    stairs = [Fraction(step) for step in steps(experiment.stairs, lambda m: m.length(path))]
     if requests is not None and requests.rate > 0 and requests.action is None:
         # What their requests add is not the sessions' own.
         grew = [
             step - requests.rate * asked
-            for step, asked in zip(grew, _steps(rounds, lambda m: m.requests), strict=True)
+            for step, asked in zip(grew, steps(rounds, lambda m: m.requests), strict=True)
         ]
         stairs = [
             step - requests.rate * asked
-            for step, asked in zip(stairs, _steps(experiment.stairs, lambda m: m.requests), strict=True)
+            for step, asked in zip(stairs, steps(experiment.stairs, lambda m: m.requests), strict=True)
         ]
-    rate, exact = Fraction(sum(grew)) / sum(came), _exactly(grew, came)
+    rate, exact = Fraction(sum(grew)) / sum(came), exactly(grew, came)
     # What is added when a session closes does not show on the stairs. Then only the very same number each time is no chance.
     opened = experiment.stairs[-1].sessions - experiment.start.sessions
     alike = exact or (
@@ -485,15 +371,15 @@ def _over_sessions(
     )
     all_opened = after.sessions - experiment.start.sessions
     left = after.length(path) - experiment.start.length(path)
-    declared = _declared(_steps(rounds, lambda m: m.length(path)), rounds)
-    if declared is not None and declared.startswith(_USERS_OF):
+    declared = declared_by(steps(rounds, lambda m: m.length(path)), rounds)
+    if declared is not None and declared.startswith(USERS_OF):
         # A person who reloads the page is the same one in another session: which of the two was counted?
         users = after.declared[declared] - experiment.start.declared[declared]
         declared = declared if abs(left - users) <= abs(left - all_opened) else None
     return _OverSessions(
         rate=rate,
         exact=exact,
-        steady=all(step > 0 for step in grew) and _goes_on(grew, came) and alike,
+        steady=all(step > 0 for step in grew) and goes_on(grew, came) and alike,
         kept=left >= CAME * rate * all_opened,
         declared=declared,
     )
@@ -507,7 +393,7 @@ class _Common:
         path: str,
         sample: Container,
         cap: int | None,
-        experiment: _Experiment,
+        experiment: Experiment,
         requests: _OverRequests | None,
         sessions: _OverSessions | None,
     ) -> None:
@@ -585,10 +471,10 @@ class _Common:
 
     def _statement(self, rate: Fraction, exact: bool, per: str) -> str:
         number = f"{float(rate):,.2f}"
-        what = "bytes" if self._sample.kind in _BYTES else "entries"
+        what = "bytes" if self._sample.kind in BYTES else "entries"
         return f"It grew by {'exactly' if exact else 'about'} {number} {what} per {per}"
 
-    def _bytes_per(self, moments: Sequence[_Moment], of: Callable[[_Moment], int]) -> float | None:
+    def _bytes_per(self, moments: Sequence[Moment], of: Callable[[Moment], int]) -> float | None:
         if len(moments) < 2 or of(moments[-1]) == of(moments[0]):
             return None
         more = moments[-1].pinned(self._path) - moments[0].pinned(self._path)
@@ -617,14 +503,7 @@ def _inside(path: str, outer: str) -> bool:
 # --- the live heap ---
 
 
-def _line(moments: Sequence[_Moment], measure: Callable[[_Moment], int | None]) -> Line | None:
-    values = [value for m in moments if (value := measure(m)) is not None]
-    if len(values) != len(moments):
-        return None
-    return theil_sen([m.requests for m in moments], values)
-
-
-def _unnamed(experiment: _Experiment, live: Line | None, line: Line | None) -> list[Growth]:
+def _unnamed(experiment: Experiment, live: Line | None, line: Line | None) -> list[Growth]:
     """Growth of the live heap that no container accounts for, as of buffers that an extension module holds."""
     batches, after = experiment.batches, experiment.after
     if live is None or line is None or after is None:
@@ -633,13 +512,13 @@ def _unnamed(experiment: _Experiment, live: Line | None, line: Line | None) -> l
     if min(live.low, line.low) < UNNAMED_BYTES_PER_REQUEST:
         return []
     values = [m.unnamed_bytes or 0 for m in batches]
-    asked = _steps(batches, lambda m: m.requests)
+    asked = steps(batches, lambda m: m.requests)
     grew = [later - earlier for earlier, later in pairwise(values)]
     more = after.requests - batches[-1].requests
     came = (after.unnamed_bytes or 0) - values[-1]
-    if not all(step > 0 for step in grew) or not _goes_on(grew, asked) or came < CAME * line.low * more:
+    if not all(step > 0 for step in grew) or not goes_on(grew, asked) or came < CAME * line.low * more:
         return []
-    hidden = _steps(batches, lambda m: m.census.opaque)
+    hidden = steps(batches, lambda m: m.census.opaque)
     held = any(step > 0 for step in hidden)
     statement = (
         f"The live heap grew by {line.estimate:,.0f} bytes per request ({line.low:,.0f} to {line.high:,.0f}), in every batch and on "
@@ -665,124 +544,3 @@ def _unnamed(experiment: _Experiment, live: Line | None, line: Line | None) -> l
             ),
         )
     ]
-
-
-# --- arithmetic ---
-
-
-def _steps(moments: Sequence[_Moment], of: Callable[[_Moment], int]) -> list[int]:
-    return [of(later) - of(earlier) for earlier, later in pairwise(moments)]
-
-
-def _exactly(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
-    """Whether every step grew by the very same whole number for each unit of its weight."""
-    rates = {Fraction(step) / weight for step, weight in zip(grew, weights, strict=True) if weight}
-    whole = len(rates) == 1 and next(iter(rates)).denominator == 1
-    return whole and all(not step for step, weight in zip(grew, weights, strict=True) if not weight)
-
-
-def _goes_on(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
-    """Whether the later half of the steps grew at least `GOES_ON` times as fast as the first half."""
-    half = len(grew) // 2
-    early, late = sum(weights[:half]), sum(weights[-half:])
-    if not early or not late:
-        return False
-    return Fraction(sum(grew[-half:])) / late >= GOES_ON * Fraction(sum(grew[:half])) / early
-
-
-def _declared(grew: Sequence[int], moments: Sequence[_Moment]) -> str | None:
-    """The variable to which exactly as many entries were added on purpose, in every step."""
-    for name in sorted(moments[-1].declared):
-        added = _steps(moments, lambda m, name=name: m.declared[name])  # type: ignore[misc]
-        if sum(added) and added == list(grew):
-            return name
-    return None
-
-
-# --- the verdict ---
-
-
-def check_growth(growth: Sequence[Growth], basis: GrowthBasis) -> list[Check]:
-    """The two checks on memory."""
-    return [_check(name, growth, basis) for name in (PER_REQUEST, PER_SESSION)]
-
-
-def _check(name: str, growth: Sequence[Growth], basis: GrowthBasis) -> Check:
-    evidence = (
-        {"batches": basis.batches, "requests": basis.requests}
-        if name == PER_REQUEST
-        else {"rounds": basis.rounds, "sessions": basis.sessions}
-    ) | {"paths": basis.paths, "grown": len(growth)}
-    if name in basis.not_judged:
-        applies = name not in basis.not_applicable
-        return Check(
-            name=name,
-            verdict="unknown" if applies else "pass",
-            applies=applies,
-            reason=basis.not_judged[name],
-            evidence={},
-        )
-    leaks = [g for g in growth if g.verdict == name and g.within is None]
-    per = "per_request" if name == PER_REQUEST else "per_session"
-    doubtful = [
-        g for g in growth if g.verdict == "inconclusive" and g.within is None and (getattr(g, per) or 0) > 0
-    ]
-    verdict: Verdict = "fail" if leaks else "inconclusive" if doubtful else "pass"
-    return Check(
-        name=name,
-        verdict=verdict,
-        reason=_reason(name, leaks, doubtful, basis),
-        evidence=evidence,
-        anomalies=[_anomaly(name, g, basis) for g in leaks],
-        anomalies_total=len(leaks),
-    )
-
-
-def _reason(name: str, leaks: Sequence[Growth], doubtful: Sequence[Growth], basis: GrowthBasis) -> str:
-    unit, number = ("request", basis.requests) if name == PER_REQUEST else ("session", basis.sessions)
-    if leaks:
-        named = ", ".join(g.path for g in leaks[:3]) + (" …" if len(leaks) > 3 else "")
-        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and nothing of it is let go."
-    reason = f"Nothing grew with each of {number:,} {unit}s and was kept."
-    if doubtful:
-        first = doubtful[0]
-        return f"{first.path} may leak with every {unit}, or not: {first.reason[0].lower()}{first.reason[1:]}"
-    return reason
-
-
-def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
-    if g.path == LIVE_HEAP:
-        return Anomaly(
-            kind=name,
-            sessions=[],
-            variable=g.path,
-            occurrences=basis.requests,
-            witness=[],
-            explanation=g.reason,
-        )
-    what = "bytes" if g.kind in _BYTES else "entries"
-    number = g.per_request if name == PER_REQUEST else g.per_session
-    pins = g.bytes_per_request if name == PER_REQUEST else g.bytes_per_session
-    unit = f"`{g.per_action}`" if name == PER_REQUEST and g.per_action else name.removeprefix("leak-per-")
-    over = (
-        f"{basis.batches} batches of {basis.requests // max(1, basis.batches)} requests"
-        if name == PER_REQUEST
-        else f"{basis.rounds} rounds of {basis.sessions // max(1, basis.rounds)} sessions that came and went"
-    )
-    end = (
-        "It went on growing under load, and nothing of it went when all sessions had closed."
-        if name == PER_REQUEST
-        else "What earlier sessions had added was still there when they had closed."
-    )
-    bytes_text = f" and pins about {max(0, pins or 0):,.0f} B per {name.removeprefix('leak-per-')}"
-    return Anomaly(
-        kind=name,
-        sessions=[],
-        variable=g.path,
-        occurrences=round((number or 0) * (basis.requests if name == PER_REQUEST else basis.sessions)),
-        witness=[],
-        explanation=(
-            f"{g.path} (a {g.kind}{'' if g.owner == 'app' else ' of Gradio’s own'}) grew by {'exactly' if g.exact else 'about'} "
-            f"{number:,.2f} {what} per {unit} over {over}{bytes_text}. {end} It holds {g.length:,} {what} now."
-        ),
-    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+
+from harness.records import Plateau
 
 # In the order in which they are shown.
 Item = Literal[
@@ -42,3 +45,216 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     count: int | None = None
     unit: Literal["session", "request"] | None = None
     basis: str
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """Live bytes, as slopes; None for what nobody knows.
+
+    Attributes:
+        session: of an open session, with its State.
+        closed: that a session leaves behind.
+        request: of a request in a session that stays open.
+        leaked: that each request leaves behind for good.
+        kept: that the framework keeps of each request, up to a bound of its own, whatever becomes of its session.
+        floor_session, floor_closed, floor_request: the framework's own part of the first three.
+        state: of the values in gr.State of one session, counted object by object.
+    """
+
+    session: float | None
+    closed: float | None
+    request: float | None
+    leaked: float
+    kept: float = 0.0
+    floor_session: float | None
+    floor_closed: float | None
+    floor_request: float | None
+    state: float | None
+
+
+def ledger(plateaus: Sequence[Plateau], prices: Prices) -> list[LedgerEntry]:
+    """Both moments, as far as the run came to them; empty without a probe."""
+    start = next((p for p in plateaus if p.label == "staircase"), None)
+    if start is None or start.probe.live_bytes is None:
+        return []
+    same = [p for p in plateaus if p.pid == start.pid]
+    held = [p for p in same if p.label in ("staircase", "requests") and p.open_sessions > 0]
+    closed = [p for p in same if p.label in ("after-close", "second-round")]
+    return [
+        entry
+        for moment, found in (("held", held), ("closed", closed))
+        if found
+        for entry in _at(moment, start, found[-1], prices, same)  # type: ignore[arg-type]
+    ]
+
+
+def _at(
+    moment: Moment, start: Plateau, now: Plateau, prices: Prices, same: Sequence[Plateau]
+) -> list[LedgerEntry]:
+    live, before = now.probe.live_bytes, start.probe.live_bytes
+    if live is None or before is None:
+        return []
+    requests, begun = _requests(start, now), max(0, (now.sessions or 0) - (start.sessions or 0))
+    lines = [
+        _interpreter(start),
+        *(
+            _held(now.open_sessions, begun, _beyond_stairs(same, now), prices)
+            if moment == "held"
+            else _closed(begun, _beyond_rounds(same, requests, begun), prices)
+        ),
+    ]
+    if prices.leaked > 0:
+        lines.append(
+            _Line(
+                "leaked-per-request",
+                prices.leaked * requests,
+                "what every request leaves behind, of all that grew and was kept",
+            ).of(prices.leaked, requests, "request")
+        )
+    explained = sum(line.bytes for line in lines[1:])
+    lines.append(
+        _Line(
+            "allocator-retention",
+            now.returned_bytes or 0,
+            "resident memory that `malloc_trim` gave back at this plateau"
+            if now.returned_bytes is not None
+            else "nobody could ask the allocator to give memory back",
+        )
+    )
+    loose = (now.process.rss_bytes - live) - (start.process.rss_bytes - before)
+    lines.append(
+        _Line(
+            "fragmentation", loose, "resident, in use by no object, and not to be given back; above plateau 0"
+        )
+    )
+    lines.append(
+        _Line(
+            "unexplained",
+            live - before - explained,
+            "live bytes above plateau 0 that nothing above accounts for",
+        )
+    )
+    return [line.entry(moment) for line in lines]
+
+
+def _requests(earlier: Plateau, later: Plateau) -> int:
+    return max(0, (later.requests or 0) - (earlier.requests or 0))
+
+
+def _beyond_stairs(plateaus: Sequence[Plateau], now: Plateau) -> int:
+    """Requests after the last step of the staircase: those before are part of what an open session costs."""
+    return _requests([p for p in plateaus if p.label == "staircase"][-1], now)
+
+
+def _beyond_rounds(plateaus: Sequence[Plateau], requests: int, begun: int) -> int:
+    """Requests beyond those that are part of what a session that came and went leaves behind."""
+    rounds = [p for p in plateaus if p.label in ("after-close", "second-round")]
+    came = (rounds[-1].sessions or 0) - (rounds[0].sessions or 0)
+    each = _requests(rounds[0], rounds[-1]) / came if came else 0.0
+    return max(0, requests - round(each * begun))
+
+
+def _interpreter(start: Plateau) -> _Line:
+    return _Line(
+        "interpreter",
+        start.process.rss_bytes,
+        "RSS at plateau 0, after the warm-up: Python, the libraries, the app, and what they have cached",
+    )
+
+
+def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Line]:
+    if prices.session is None:
+        return []
+    kept = _kept(prices)
+    if prices.floor_session is not None:
+        own = prices.floor_session
+        framework = _Line("framework", own * sessions, "what a state-free app costs under the same staircase")
+    elif prices.state is not None:
+        own = max(0.0, prices.session - prices.state)
+        framework = _Line(
+            "framework",
+            own * sessions,
+            "what an open session costs beyond its State; no state-free app was measured",
+        )
+    else:
+        own = 0.0
+        framework = _Line(
+            "framework", 0.0, "not known: no state-free app was measured, so it stands with the State"
+        )
+    state = prices.session - own - kept
+    # In sessions that stay open their State may grow with each request; what is a leak has a line of its own.
+    grown = max(0.0, (prices.request or 0.0) - prices.leaked - max(prices.kept, prices.floor_request or 0.0))
+    counted = "" if prices.state is None else f"; counted object by object it is {prices.state:,.0f} B"
+    lines = [
+        framework.of(own, sessions, "session"),
+        _Line(
+            "state",
+            state * sessions + grown * requests,
+            f"what an open session costs beyond the framework{counted}",
+        ).of(state, sessions, "session"),
+    ]
+    if kept:
+        lines.append(_retained(kept, begun))
+    return [*lines, *_kept_of_requests(prices, requests)]
+
+
+def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
+    lines = []
+    if prices.floor_closed is not None:
+        lines.append(
+            _Line(
+                "framework",
+                prices.floor_closed * begun,
+                "what closed sessions of a state-free app leave behind",
+            ).of(prices.floor_closed, begun, "session")
+        )
+    kept = _kept(prices)
+    if prices.closed is not None:
+        lines.append(_retained(kept, begun))
+    return [*lines, *_kept_of_requests(prices, requests)]
+
+
+def _kept(prices: Prices) -> float:
+    """Bytes that a closed session leaves behind beyond the framework's own."""
+    if prices.closed is None:
+        return 0.0
+    return max(0.0, prices.closed - (prices.floor_closed or 0.0))
+
+
+def _retained(kept: float, begun: int) -> _Line:
+    return _Line(
+        "retained-after-close", kept * begun, "what sessions leave behind beyond the framework’s own"
+    ).of(kept, begun, "session")
+
+
+def _kept_of_requests(prices: Prices, requests: int) -> list[_Line]:
+    if not prices.kept or not requests:
+        return []
+    basis = "what Gradio keeps of each request, up to a bound, as of its last 10,000 events"
+    return [_Line("framework", prices.kept * requests, basis).of(prices.kept, requests, "request")]
+
+
+class _Line:
+    """A line under construction."""
+
+    def __init__(self, item: Item, amount: float, basis: str) -> None:
+        self._item, self.bytes, self._basis = item, round(amount), basis
+        self._each: float | None = None
+        self._count: int | None = None
+        self._unit: Literal["session", "request"] | None = None
+
+    def of(self, each: float, count: int, unit: Literal["session", "request"]) -> _Line:
+        """What it was multiplied from."""
+        self._each, self._count, self._unit = each, count, unit
+        return self
+
+    def entry(self, moment: Moment) -> LedgerEntry:
+        """The finished line."""
+        return LedgerEntry(
+            moment=moment,
+            item=self._item,
+            bytes=self.bytes,
+            each_bytes=self._each,
+            count=self._count,
+            unit=self._unit,
+            basis=f"{self._basis[0].upper()}{self._basis[1:]}.",
+        )

@@ -1,7 +1,13 @@
-"""Memory per session, from the plateaus of the staircase."""
+"""What a session, a closed session and a request cost, from the plateaus; and what that makes of the app's memory.
+
+Two things vary, and are told apart: requests, by the batches in sessions that are held, and sessions, by the staircase and the
+second round, of which what requests leave behind for good is taken away. What a state-free app costs under the same staircase is Gradio's
+own; the rest is the app's. See docs/methods/memory.md.
+"""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -9,7 +15,9 @@ import msgspec
 
 from harness.analysis.fit import Line, theil_sen
 from harness.analysis.ledger import LedgerEntry
-from harness.records import ExternalApp, Plateau
+from harness.records import Census, ExternalApp, Plateau
+
+Measure = Callable[[Plateau], int | None]
 
 
 class PerSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +74,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         bytes_per_open_session: what one more open session, with its state, costs.
         bytes_per_closed_session: what a session that came and went leaves behind.
         bytes_per_request: what one more request in a session that is open leaves behind.
-        floor_per_open_session, floor_per_closed_session: the same of a state-free app with as many components: the framework's own.
+        floor_per_open_session, floor_per_closed_session, floor_per_request: the same of a state-free app with as many components: the framework's own.
         no_floor: why there is no floor, in a sentence; None if there is.
         state_bytes_per_session: what the values in gr.State of one session occupy, counted object by object; None if nobody could.
         ledger: where each megabyte went; see `harness.analysis.ledger`.
@@ -83,6 +91,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_request: PerSession = PerSession(live=None, uss=None)
     floor_per_open_session: PerSession = PerSession(live=None, uss=None)
     floor_per_closed_session: PerSession = PerSession(live=None, uss=None)
+    floor_per_request: PerSession = PerSession(live=None, uss=None)
     no_floor: str | None = None
     state_bytes_per_session: float | None = None
     ledger: list[LedgerEntry] = []
@@ -93,8 +102,21 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def staircase(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """The plateaus that enter the fit."""
+    """The plateaus that the cost of an open session rests on."""
     return [p for p in plateaus if p.label == "staircase"]
+
+
+def batches(plateaus: Sequence[Plateau]) -> list[Plateau]:
+    """The plateaus that the cost of a request rests on: the last step of the staircase, and one after each batch."""
+    stairs, found = staircase(plateaus), [p for p in plateaus if p.label == "requests"]
+    return [stairs[-1], *found] if stairs and found else []
+
+
+def rounds(plateaus: Sequence[Plateau]) -> list[Plateau]:
+    """The plateaus that the cost of a closed session rests on: all sessions closed, and again after each round of new ones."""
+    after = next((p for p in plateaus if p.label == "after-close"), None)
+    found = [p for p in plateaus if p.label == "second-round"]
+    return [after, *found] if after is not None and found else []
 
 
 def live_bytes(plateau: Plateau) -> int | None:
@@ -112,14 +134,53 @@ def loadgen_rss_bytes(plateau: Plateau) -> int | None:
     return plateau.loadgen_rss_bytes
 
 
-def per_session(plateaus: Sequence[Plateau], measure: Callable[[Plateau], int | None]) -> Line | None:
-    """Slope of a measure over open sessions; None if any plateau lacks it."""
-    steps = staircase(plateaus)
-    values = [measure(p) for p in steps]
-    known = [v for v in values if v is not None]
-    if len(known) != len(steps):
+def per_session(plateaus: Sequence[Plateau], measure: Measure) -> Line | None:
+    """Slope of a measure over open sessions, as it comes; None if any plateau lacks it."""
+    return _line(staircase(plateaus), measure, lambda p: p.open_sessions)
+
+
+def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Line | None:
+    """Slope of a measure over requests in sessions that stay open."""
+    return _line(batches(plateaus), measure, lambda p: p.requests)
+
+
+def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+    """Slope of a measure over open sessions, with what their first requests have added to them.
+
+    Args:
+        leaked: what each request leaves behind for good, in units of the measure: that is not the sessions' own.
+    """
+    return _line(staircase(plateaus), _without(measure, leaked), lambda p: p.open_sessions)
+
+
+def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+    """Slope of a measure over sessions that came and went; `leaked` as for `per_open_session`."""
+    return _line(rounds(plateaus), _without(measure, leaked), lambda p: p.sessions)
+
+
+def _without(measure: Measure, leaked: float) -> Callable[[Plateau], float | None]:
+    def net(plateau: Plateau) -> float | None:
+        value = measure(plateau)
+        if value is None or (leaked and plateau.requests is None):
+            return None
+        return value - leaked * (plateau.requests or 0)
+
+    return net
+
+
+def _line(
+    plateaus: Sequence[Plateau],
+    measure: Callable[[Plateau], float | None],
+    over: Callable[[Plateau], int | None],
+) -> Line | None:
+    """A slope; None if any plateau lacks one of the two, or belongs to another process than the first."""
+    if len({p.pid for p in plateaus}) > 1:
         return None
-    return theil_sen([p.open_sessions for p in steps], known)
+    values = [value for p in plateaus if (value := measure(p)) is not None]
+    at = [value for p in plateaus if (value := over(p)) is not None]
+    if len(values) != len(plateaus) or len(at) != len(plateaus):
+        return None
+    return theil_sen(at, values)
 
 
 def not_measured(external: ExternalApp | None) -> str | None:
@@ -134,15 +195,107 @@ def not_measured(external: ExternalApp | None) -> str | None:
     )
 
 
-def memory_figures(plateaus: Sequence[Plateau], external: ExternalApp | None = None) -> MemoryFigures:
-    """All figures of memory."""
-    return MemoryFigures(
-        bytes_per_open_session=PerSession(
-            live=per_session(plateaus, live_bytes), uss=per_session(plateaus, uss_bytes)
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of each leaves in memory, two ways each."""
+
+    open_session: PerSession
+    closed_session: PerSession
+    request: PerSession
+
+
+def costs(plateaus: Sequence[Plateau], leaked_per_request: float = 0.0) -> Costs:
+    """The slopes of a run.
+
+    Args:
+        plateaus: of the run.
+        leaked_per_request: bytes that each request leaves behind for good; see `per_open_session`.
+    """
+    request = PerSession(live=per_request(plateaus, live_bytes), uss=per_request(plateaus, uss_bytes))
+    return Costs(
+        open_session=PerSession(
+            live=per_open_session(plateaus, live_bytes, leaked_per_request),
+            uss=per_open_session(plateaus, uss_bytes, leaked_per_request),
         ),
+        closed_session=PerSession(
+            live=per_closed_session(plateaus, live_bytes, leaked_per_request),
+            uss=per_closed_session(plateaus, uss_bytes, leaked_per_request),
+        ),
+        request=request,
+    )
+
+
+def memory_figures(
+    plateaus: Sequence[Plateau],
+    external: ExternalApp | None = None,
+    *,
+    census: Sequence[Census] = (),
+    control: Sequence[Plateau] = (),
+    no_control: str | None = None,
+    leaked_per_request: float = 0.0,
+    leaked_by_gradio: float = 0.0,
+) -> MemoryFigures:
+    """What was measured, without what is concluded from it; see `harness.analysis.verdict`.
+
+    Args:
+        plateaus: of the run.
+        external: the app, if it ran already.
+        census: what it held at them.
+        control: plateaus of a state-free app under the same staircase.
+        no_control: why there are none, in a sentence.
+        leaked_per_request: bytes that each request is known to leave behind.
+        leaked_by_gradio: those of them that Gradio does, in the state-free app as well.
+    """
+    found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
+    return MemoryFigures(
+        bytes_per_open_session=found.open_session,
+        bytes_per_closed_session=found.closed_session,
+        bytes_per_request=found.request,
+        floor_per_open_session=floor.open_session,
+        floor_per_closed_session=floor.closed_session,
+        floor_per_request=floor.request,
+        no_floor=None if floor.open_session.live is not None else no_control,
+        state_bytes_per_session=state_bytes_per_session(plateaus, census),
+        measuring=measuring_cost(plateaus, census),
         after_close_live_bytes=_above_start(plateaus, live_bytes),
         after_close_uss_bytes=_above_start(plateaus, uss_bytes),
         not_measured=not_measured(external),
+    )
+
+
+def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census]) -> float | None:
+    """What the values in gr.State of one session occupy, once all are held: counted object by object, what is shared counted once.
+
+    None where they cannot be seen, or where there are more than anybody counted.
+    """
+    held = [p for p in plateaus if p.label in ("staircase", "requests")]
+    by_plateau = {c.plateau: c for c in census}
+    last = next(
+        (
+            c
+            for p in reversed(held)
+            if (c := by_plateau.get(plateaus.index(p))) is not None and c.state is not None
+        ),
+        None,
+    )
+    if last is None or last.state is None or not last.state.complete or not last.state.sessions:
+        return None
+    return last.state.total_bytes / last.state.sessions
+
+
+def measuring_cost(plateaus: Sequence[Plateau], census: Sequence[Census]) -> MeasuringCost | None:
+    """What it cost the app to be measured; None if nobody counted anything in it."""
+    if not census:
+        return None
+    pauses = [c.pause_ms + (c.types_pause_ms or 0.0) for c in census]
+    sizes = [c.visited + (c.objects or 0) for c in census]
+    rates = [pause / size * 1e6 for pause, size in zip(pauses, sizes, strict=True) if size]
+    return MeasuringCost(
+        censuses=len(census),
+        pause_ms=statistics.median(pauses),
+        max_pause_ms=max(pauses),
+        objects=sizes[-1],
+        pause_ms_per_million_objects=statistics.median(rates) if rates else None,
+        total_s=sum(p.settle_s for p in plateaus) + sum(pauses) / 1e3,
     )
 
 

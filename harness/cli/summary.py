@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis import Analysis
 from harness.errors import HarnessError
 from harness.rebuild import Derived
 from harness.records import Check, Promise, not_applying
 from harness.report import units
+from harness.report.memory import finding, in_one_line, news
 from harness.results import REPORT
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
@@ -110,6 +112,8 @@ def print_summary(
         table.add_row("one session costs", f"{units.bytes_with_interval(memory.uss)} USS")
     if analysis.memory.not_measured:
         table.add_row("memory", Text(analysis.memory.not_measured))
+    for name, text in memory_in_words(analysis):
+        table.add_row(name, text)
     for action, latency in analysis.latency_ms.items():
         told = "   ".join(
             f"{name} {value:.1f}"
@@ -178,6 +182,47 @@ def _explain(console: Console, check: Check, most: int) -> None:
     left_out = check.anomalies_total - shown
     if kinds and left_out > 0:
         console.print(Text(f"and {units.count(left_out)} more, see the report.", style="dim"))
+
+
+def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
+    """What becomes of memory, each a row: the verdict with what things cost, what grows and who holds it, the first advice.
+
+    Of all this only what is known; what an open session costs stands in a row of its own already.
+    """
+    rows: list[tuple[str, Text]] = []
+    verdict = finding(analysis.memory)
+    if verdict is not None:
+        costs = [
+            f"{units.bytes_with_interval(figures.live)} per {of}"
+            for of, figures in (
+                ("open session", analysis.memory.bytes_per_open_session),
+                ("closed session", analysis.memory.bytes_per_closed_session),
+                ("request", analysis.memory.bytes_per_request),
+            )
+            if figures.live is not None
+        ]
+        told = f"  live heap: {', '.join(costs)}" if costs else f"  {verdict.reason}"
+        rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), told)))
+        if verdict.next_step is not None:
+            rows.append(("to decide", Text(verdict.next_step)))
+    grown = [g for g in news(analysis) if g.verdict in ("leak-per-request", "leak-per-session")]
+    if grown:
+        first = grown[0]
+        text = Text(first.path, style="bold")
+        rates = [
+            f"{rate:+,.2f} per {of}"
+            for rate, of in ((first.per_request, "request"), (first.per_session, "session"))
+            if rate
+        ]
+        text.append(f" {', '.join(rates)}" if rates else "", style="not bold")
+        if first.retainer_path:
+            text.append(f", held by {in_one_line(first.retainer_path)}", style="not bold")
+        if len(grown) > 1:
+            text.append(f"; and {units.count(len(grown) - 1)} more", style="not bold")
+        rows.append(("grows", text))
+    if analysis.advice:
+        rows.append(("advice", Text(analysis.advice[0].text)))
+    return rows
 
 
 def check_in_words(check: Check) -> Text:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import os
 import sys
 import types
 import weakref
+from typing import Any
 
 _holders: list[weakref.ref[object]] = []
 # Enough to see what kinds of values there are, whatever the app holds: this is asked at every plateau.
 _MAX_SESSIONS = 1000
 _MAX_TYPES = 40
+_SIZED: tuple[type[Any], ...] = (dict, list, set, frozenset, tuple, collections.deque)
 _PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
 
 
@@ -64,6 +67,24 @@ def counts() -> dict[str, int | None]:
     }
 
 
+def blocks() -> list[object]:
+    """The Blocks of every live StateHolder."""
+    found = (getattr(holder, "blocks", None) for holder in state_holders())
+    return list({id(one): one for one in found if one is not None}.values())
+
+
+def queue() -> dict[str, int] | None:
+    """Attribute of Gradio's Queue → how many entries it has, for every one with a length, over all Queues; None if there is none."""
+    counts: dict[str, int] = {}
+    for one in blocks():
+        for name, value in list(getattr(getattr(one, "_queue", None), "__dict__", {}).items()):
+            for kind in _SIZED:
+                if issubclass(type(value), kind):
+                    counts[name] = counts.get(name, 0) + kind.__len__(value)
+                    break
+    return counts or None
+
+
 def state_types() -> dict[str, int] | None:
     """Type of the values in gr.State → how many, over the sessions used last; of a container, with that of its first element."""
     counts: dict[str, int] = {}
@@ -94,14 +115,28 @@ def _name(kind: type) -> str:
 
 
 def limits() -> dict[str, object]:
-    """Settings that decide how long state lives: session capacity, seconds after close, heartbeat interval."""
+    """Settings that decide how long state lives (session capacity, seconds after close, heartbeat interval), and the page's size."""
     holders = state_holders()
     capacity = getattr(holders[0], "capacity", None) if holders else None
     return {
         "state_session_capacity": capacity if isinstance(capacity, int) else None,
         "state_ttl_when_closed_s": _ttl(holders),
         "heartbeat_interval_s": _heartbeat(),
+        **_page(),
     }
+
+
+def _page() -> dict[str, int | None]:
+    """Components and functions of the largest Blocks."""
+    sizes = []
+    for one in blocks():
+        # Gradio 4.31 and later keep them in a configuration of their own; both have them by these names.
+        inside = getattr(one, "default_config", one)
+        components = _length(getattr(inside, "blocks", None))
+        functions = _length(getattr(inside, "fns", None))
+        sizes.append((components or 0, components, functions))
+    _, components, functions = max(sizes, key=lambda size: size[0], default=(0, None, None))
+    return {"components": components, "functions": functions}
 
 
 def _ttl(holders: list[object]) -> float | None:

@@ -14,6 +14,7 @@ import ctypes
 import re
 
 _IN_USE = re.compile(r"^# bytes in allocated blocks\s*=\s*([\d,]+)", re.MULTILINE)
+_ARENAS = re.compile(r"^[\d,]+ arenas \* [\d,]+ bytes/arena\s*=\s*([\d,]+)", re.MULTILINE)
 
 
 class _MallInfo2(ctypes.Structure):
@@ -61,14 +62,16 @@ _free = _function(_libc, "free", None, [ctypes.c_void_p])
 _malloc_stats = _function(ctypes.pythonapi, "_PyObject_DebugMallocStats", ctypes.c_int, [ctypes.c_void_p])
 
 
-def parse_allocated_bytes(text: str) -> int | None:
-    """Bytes in allocated blocks, from the text of CPython's allocator statistics; None if it is not in there."""
-    match = _IN_USE.search(text)
-    return int(match.group(1).replace(",", "")) if match else None
+def parse_statistics(text: str) -> tuple[int, int] | None:
+    """Bytes in allocated blocks, and in all arenas, from the text of CPython's allocator statistics; None if it does not tell."""
+    used, arenas = _IN_USE.search(text), _ARENAS.search(text)
+    if used is None or arenas is None:
+        return None
+    return int(used.group(1).replace(",", "")), int(arenas.group(1).replace(",", ""))
 
 
-def pymalloc_used_bytes() -> int | None:
-    """Bytes that CPython's small-object allocator has handed out; None where it cannot be asked.
+def _pymalloc() -> tuple[int, int] | None:
+    """Bytes that CPython's small-object allocator has handed out, and has mapped; None where it cannot be asked.
 
     0 under PYTHONMALLOC=malloc, where those objects stand in malloc's account.
     """
@@ -85,25 +88,34 @@ def pymalloc_used_bytes() -> int | None:
         text = ctypes.string_at(buffer, size.value).decode("ascii", "replace")
     finally:
         _free(buffer)  # type: ignore[operator]
-    return parse_allocated_bytes(text) if active else 0
+    return parse_statistics(text) if active else (0, 0)
 
 
 def measure() -> dict[str, int | None]:
-    """Live heap in bytes, with its parts; null for every part that this platform does not tell."""
-    used = mapped = None
+    """Live heap in bytes, with its parts, and what both allocators keep for later; null for what this platform does not tell."""
+    used = mapped = free = None
     if _mallinfo2:
         info = _mallinfo2()  # type: ignore[operator]
-        used, mapped = int(info.uordblks), int(info.hblkhd)
-    objects = pymalloc_used_bytes()
-    live = None if used is None or mapped is None or objects is None else used + mapped + objects
+        used, mapped, free = int(info.uordblks), int(info.hblkhd), int(info.fordblks)
+    objects = _pymalloc()
+    live = None
+    if used is not None and mapped is not None and free is not None and objects is not None:
+        live = used + mapped + objects[0]
+        free += objects[1] - objects[0]
     return {
         "live_bytes": live,
         "malloc_used_bytes": used,
         "malloc_mmapped_bytes": mapped,
-        "pymalloc_used_bytes": objects,
+        "pymalloc_used_bytes": None if objects is None else objects[0],
+        "free_bytes": None if live is None else free,
     }
 
 
 def trim() -> bool | None:
     """Give free memory back to the system; None where malloc_trim does not exist."""
     return bool(_malloc_trim(0)) if _malloc_trim else None  # type: ignore[operator]
+
+
+def can_trim() -> bool:
+    """Whether free memory can be given back on request."""
+    return _malloc_trim is not None

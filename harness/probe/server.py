@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, tracing
+from . import census, gradio_state, heap, runtime, tracing
 from .boot import LaunchHook
 
 _census = census.Census()
@@ -64,17 +64,9 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
                 "overridden": hook.overridden,
             }
         if question == "measure":
-            return _measure()
+            return _measure(0)
         if question == "settle":
-            started = time.monotonic()
-            unreachable = gc.collect()
-            trimmed = heap.trim()
-            return {
-                **_measure(),
-                "pause_s": time.monotonic() - started,
-                "unreachable": unreachable,
-                "trimmed": trimmed,
-            }
+            return _settle()
         if question == "census":
             return _census.take()
         if question == "trace-start":
@@ -90,5 +82,34 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _measure() -> dict[str, object]:
-    return {**gradio_state.counts(), "state_types": gradio_state.state_types(), **heap.measure()}
+def _settle() -> dict[str, object]:
+    started = time.monotonic()
+    unreachable = gc.collect()
+    before = runtime.rss_bytes()
+    trimmed = heap.trim()
+    after = runtime.rss_bytes()
+    returned = None if before is None or after is None else max(0, before - after)
+    return {
+        **_measure(returned),
+        "rss_bytes": before,
+        "pause_s": time.monotonic() - started,
+        "unreachable": unreachable,
+        "trimmed": trimmed,
+    }
+
+
+def _measure(returned: int | None) -> dict[str, object]:
+    """Everything that can be counted at once.
+
+    Args:
+        returned: bytes that were given back to the system just before, 0 if that was not asked for.
+    """
+    return {
+        **gradio_state.counts(),
+        "state_types": gradio_state.state_types(),
+        "queue": gradio_state.queue(),
+        **heap.measure(),
+        **runtime.counts(),
+        "rss_bytes": runtime.rss_bytes(),
+        "returned_bytes": returned if heap.can_trim() else None,
+    }

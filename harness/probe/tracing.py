@@ -26,7 +26,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import census
+from . import census, looking
 
 # Entries of one path that are looked at, the newest of each container first, and lines of which the answer tells.
 MAX_ENTRIES = 50_000
@@ -104,22 +104,10 @@ class Tracing:
         if not tracemalloc.is_tracing():
             return {"error": "allocations are not traced"}
         began = time.perf_counter()
-        wanted = set(paths)
-        found: list[tuple[str, Any]] = []
-
-        class Walk(census._Walk):
-            """A walk of the census that takes note of the containers that are asked for."""
-
-            def _count(self, path: census.Path, thing: object, *sizes: Any, **more: Any) -> None:
-                super()._count(path, thing, *sizes, **more)
-                if path.text in wanted:
-                    found.append((path.text, thing))
-
-        self._taker.take(Walk)
+        found = self._taker.walk(keep=True).found or {}
         answer: list[dict[str, object]] = []
-        for path in sorted(wanted):
-            things = [thing for text, thing in found if text == path]
-            answer += [{"path": path, **stack} for stack in _stacks(things)]
+        for path in sorted(set(paths)):
+            answer += [{"path": path, **stack} for stack in _stacks(found.get(path, ()))]
         return {"entries": answer, "pause_ms": (time.perf_counter() - began) * 1000}
 
     def end(self) -> dict[str, object]:
@@ -218,7 +206,7 @@ def _allocated(parts: Sequence[object]) -> tuple[tuple[tuple[str, int], ...], in
         trace = tracemalloc.get_object_traceback(part)
         if trace is None:  # older than the window, or not allocated by itself, as small numbers
             continue
-        size += census._size(part)
+        size += looking.size_of(part)
         where = where or tuple((frame.filename, frame.lineno) for frame in reversed(trace))
     return where, size
 
@@ -252,7 +240,7 @@ def _newest(*ways: Callable[[], Iterable[Any]]) -> list[Any]:
     """A copy of the first entries that one of these ways leads to; other threads may be changing the container."""
     for way in ways:
         try:
-            return census._retried(lambda way=way: list(itertools.islice(way(), MAX_ENTRIES)))  # type: ignore[misc]
+            return looking.retried(lambda way=way: list(itertools.islice(way(), MAX_ENTRIES)))  # type: ignore[misc]
         except TypeError:  # views of a dict cannot be reversed everywhere
             continue
     return []

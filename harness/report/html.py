@@ -10,11 +10,11 @@ import markupsafe
 import msgspec
 
 from harness.analysis import Analysis, RunData
-from harness.analysis.growth import TEMPORARY_FILES, Growth
 from harness.history import Fleet, History
-from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Operation, Plateau, Seal, WitnessOperation
+from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Operation, Seal, WitnessOperation
 from harness.report import crossings, units
 from harness.report.canvas import PALETTE
+from harness.report.memory import section
 from harness.report.page import render
 from harness.report.plots import Plot, doubt, ranked
 from harness.report.promises import ANCHOR, cells
@@ -89,8 +89,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
             _checked(check, recorded, data.history.fleet, f"a{number}")
             for number, check in enumerate(checks.checks)
         ],
-        plateaus=_plateau_rows(data.plateaus),
-        grown=[_grown(growth) for growth in analysis.growth if growth.within is None and _is_news(growth)],
+        memory=section(data, analysis),
         latency=[(action, figures, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
         stages=[
             (action, analysis.stages_ms[action])
@@ -325,73 +324,6 @@ def _recorded(
         shard=f"history/{worker}.jsonl",
         id=number,
     )
-
-
-class _Grown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of what grew: `verdict` is the word for its colour."""
-
-    path: str
-    kind: str
-    word: str
-    verdict: str
-    per_request: str
-    per_session: str
-    pinned_bytes: int
-    reason: str
-
-
-def _is_news(growth: Growth) -> bool:
-    """Gradio's own account of its sessions is the same in every app; of its files, whoever wrote the app decides."""
-    return (
-        growth.owner == "app"
-        or growth.verdict in (*_OF_MEMORY, "inconclusive")
-        or growth.path.startswith(TEMPORARY_FILES)
-    )
-
-
-def _grown(growth: Growth) -> _Grown:
-    colour = (
-        "fail" if growth.verdict in _OF_MEMORY else "unknown" if growth.verdict == "inconclusive" else "pass"
-    )
-    return _Grown(
-        path=growth.path,
-        kind=growth.kind,
-        word=growth.verdict.replace("-", " "),
-        verdict=colour,
-        per_request=_rate(growth.per_request),
-        per_session=_rate(growth.per_session),
-        pinned_bytes=growth.pinned_bytes,
-        reason=growth.reason,
-    )
-
-
-def _rate(entries: float | None) -> str:
-    return units.MISSING if entries is None else f"{entries:+,.2f}" if entries else "0"
-
-
-class _PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
-    label: str
-    open_sessions: int
-    live_bytes: int | None
-    uss_bytes: int | None
-    rss_bytes: int
-    settle_s: float
-    quiet: bool
-
-
-def _plateau_rows(plateaus: Sequence[Plateau]) -> list[_PlateauRow]:
-    return [
-        _PlateauRow(
-            label=p.label,
-            open_sessions=p.open_sessions,
-            live_bytes=p.probe.live_bytes,
-            uss_bytes=p.process.uss_bytes,
-            rss_bytes=p.process.rss_bytes,
-            settle_s=p.settle_s,
-            quiet=p.quiet,
-        )
-        for p in plateaus
-    ]
 
 
 def _limits(data: RunData) -> list[tuple[str, str]]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from harness.records import Verdict
 from harness.report import units
+from harness.report.ledger import megabytes
 
 WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN", "inconclusive": "INCONCLUSIVE"}
 # Shapes beside the words, so that nothing depends on colour. U+FE0E keeps a system from drawing them as emoji.
 MARKS: dict[str, str] = {"pass": "✓\ufe0e", "fail": "✗\ufe0e", "unknown": "?", "inconclusive": "≈"}
+
+# A piece of a path, with what it ends with.
+_NAME = re.compile(r"\A[._/\]]+[^._/\]]*[._/\]]?|[^._/\]]*[._/\]]|[^._/\]]+")
 
 
 def render(template: str, **values: Any) -> str:
@@ -33,6 +39,11 @@ def mark(verdict: Verdict) -> str:
     return f"{MARKS[verdict]} {verdict}"
 
 
+def breakable(path: str) -> markupsafe.Markup:
+    """An access path that may be broken where a name in it ends."""
+    return markupsafe.Markup("<wbr>").join(_NAME.findall(path))
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness.report"),
@@ -42,10 +53,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": breakable,
         "byte_interval": units.byte_interval,
         "byte_size": units.byte_size,
         "count": units.count,
         "duration": units.duration,
+        "megabytes": megabytes,
         "ms": units.milliseconds,
         "number": units.number,
         "rate": units.rate,

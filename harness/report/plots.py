@@ -14,7 +14,7 @@ from harness.analysis.fit import Line
 from harness.analysis.memory import live_bytes, staircase, uss_bytes
 from harness.analysis.time import Latency
 from harness.records import RESTART_PHASE, TAB_ACTIONS, Check, Plateau
-from harness.report import crossings, units
+from harness.report import crossings, units, waterfall
 from harness.report.canvas import (
     FIRST,
     MUTED,
@@ -52,8 +52,8 @@ _STEPS = [1, 2, 2.5, 5, 10]
 def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) -> list[Plot]:
     """Draw every plot of a run. One without data says so, in the middle, and why.
 
-    Of memory that nobody could look at there is none: the page says why in words. Nor is there one of sessions, for checks
-    that found nothing that crossed between them.
+    Of memory that nobody could look at there is none: the page says why in words. Nor is there one of its ledger without one,
+    or of sessions, for checks that found nothing that crossed between them.
     """
     external = data.manifest.external
     with style():
@@ -62,9 +62,11 @@ def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) ->
             if external is not None and external.pid is None
             else [_memory_over_time(data), _memory_per_session(data.plateaus, analysis)]
         )
+        where = waterfall.draw(analysis.memory.ledger)
         return [
             *crossings.draw(checks),
             *memory,
+            *([where] if where is not None else []),
             _latency(analysis),
             _stages(analysis),
             _throughput(data, analysis),

@@ -44,8 +44,12 @@ class ProcessTree:
         """Every process that a sample has seen, as pid and creation time."""
         return list(self._cpu_by_member)
 
-    def sample(self) -> ProcessSample | None:
-        """Measure now; None if all roots have ended."""
+    def sample(self, *, proportional: bool = False) -> ProcessSample | None:
+        """Measure now; None if all roots have ended.
+
+        Args:
+            proportional: with the proportional set size as well.
+        """
         members: list[psutil.Process] = []
         for root in self._roots:
             try:
@@ -53,8 +57,8 @@ class ProcessTree:
             except psutil.NoSuchProcess:
                 continue
         wall_ns, now_ns = time.time_ns(), time.monotonic_ns()
-        rss = uss = threads = files = count = 0
-        uss_known = files_known = True
+        rss = uss = pss = threads = files = count = 0
+        uss_known = pss_known = files_known = True
         for member in members:
             try:
                 with member.oneshot():
@@ -63,9 +67,13 @@ class ProcessTree:
                     cpu = member.cpu_times()
                     started = member.create_time()
                 try:
-                    uss += member.memory_full_info().uss
+                    full = member.memory_full_info()
+                    uss += full.uss
+                    # From the same file, on Linux; nobody else has it.
+                    pss_known = pss_known and hasattr(full, "pss")
+                    pss += getattr(full, "pss", 0)
                 except psutil.AccessDenied:
-                    uss_known = False
+                    uss_known = pss_known = False
                 try:
                     files += member.num_fds()
                 except psutil.AccessDenied:
@@ -86,13 +94,14 @@ class ProcessTree:
             cpu_s=sum(self._cpu_by_member.values()),
             threads=threads,
             open_files=files if files_known else None,
+            pss_bytes=pss if proportional and pss_known else None,
         )
 
 
 def measure_tree(*pids: int) -> ProcessSample | None:
-    """One sample of process trees, summed; None if all have ended."""
+    """One sample of process trees, summed, with the proportional set size; None if all have ended."""
     try:
-        return ProcessTree(*pids).sample()
+        return ProcessTree(*pids).sample(proportional=True)
     except psutil.NoSuchProcess:
         return None
 

@@ -7,7 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.growth import check_growth, growth_figures
+from harness.analysis.growth import growth_figures
+from harness.analysis.leaks import check_growth
 from tests.unit.analysis.memory_runs import LIVE, Then, experiment, memory_run
 
 MOMENTS = experiment()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from harness.history import Fleet, pair, phases
-from harness.records import Effect, Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
+from harness.history import Fleet, pair, phases, type_counts
+from harness.records import Census, Effect, Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
 
 
 def invoke(number: int, at: int, session: str = "s0-1") -> Invoke:
@@ -172,3 +172,25 @@ def test_what_figures_do_not_need_can_be_left_out() -> None:
     (operation,) = pair({"0": records}, only=["shared"]).operations
     assert (operation.effects, operation.reads, operation.event_ids) == ({"shared": both["shared"]}, {}, [])
     assert (operation.accepted_ns, operation.looked, operation.latency_ns) == (10, 2, 1)
+
+
+def census(**values: object) -> Census:
+    return Census(
+        plateau=0,
+        time_ns=0,
+        containers=[],
+        visited=0,
+        known_bytes=0,
+        opaque=0,
+        complete_depth=None,
+        pause_ms=0,
+        **values,
+    )  # type: ignore[arg-type]
+
+
+def test_later_censuses_tell_only_which_types_there_are_more_or_fewer_of() -> None:
+    first = census(objects=6, types={"dict": 3, "app.Turn": 1, "app.Gone": 2})
+    later = census(objects=9, types={"app.Turn": 5, "app.Gone": 0, "app.New": 1})
+    assert type_counts(first, first) == {"dict": 3, "app.Turn": 1, "app.Gone": 2}
+    assert type_counts(first, later) == {"dict": 3, "app.Turn": 5, "app.New": 1}
+    assert type_counts(first, census()) == {}

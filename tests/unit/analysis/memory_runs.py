@@ -7,8 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from harness.analysis import RunData
+from harness.analysis.data import Beside
 from harness.profiles import BASES
-from harness.records import Census, Container, ExternalApp, PlateauPlan, ProbeSample, StateVariable
+from harness.records import (
+    Census,
+    Container,
+    ExternalApp,
+    PlateauPlan,
+    ProbeSample,
+    RunEvent,
+    StateSizes,
+    StateVariable,
+)
 from tests.builders import HistoryBuilder
 from tests.unit.analysis.test_figures import SECOND, plateau, process, run_data
 
@@ -74,6 +84,13 @@ def memory_run(
     plan: PlateauPlan | None = None,
     external: ExternalApp | None = None,
     pid: Callable[[Then], int] = lambda _: 4711,
+    rss: Callable[[Then], int] | None = None,
+    returned: Callable[[Then], int | None] = lambda _: None,
+    states: Callable[[Then], int] = lambda _: 0,
+    types: Callable[[Then], dict[str, int]] = lambda _: {},
+    state_sizes: Callable[[Then], StateSizes | None] = lambda _: None,
+    events: Sequence[RunEvent] = (),
+    control: RunData | None = None,
 ) -> RunData:
     """A run in which each path had these lengths.
 
@@ -85,6 +102,13 @@ def memory_run(
         opaque: objects that could not be looked into.
         history, state, plan, external: default: none, none, those of a quick run, none.
         pid: of the app.
+        rss: resident bytes at a moment, default: none; USS is the same.
+        returned: what of it the allocator had just given back.
+        states: State values that were held.
+        types: type → objects, those of which there were others than at the first census.
+        state_sizes: what the State occupied.
+        events: of the run.
+        control: a run of a state-free app that was made beside it.
     """
     moments = experiment() if moments is None else moments
     known = facts or {}
@@ -94,8 +118,9 @@ def memory_run(
         plateaus.append(
             msgspec.structs.replace(
                 held,
-                process=process(then.number),
-                probe=ProbeSample(time_ns=0, wall_ns=0, live_bytes=live(then)),
+                process=process(then.number, rss=rss(then) if rss else 0, uss=rss(then) if rss else 0),
+                probe=ProbeSample(time_ns=0, wall_ns=0, live_bytes=live(then), states=states(then)),
+                returned_bytes=returned(then),
                 requests=then.requests,
                 sessions=then.sessions,
                 pid=pid(then),
@@ -116,6 +141,8 @@ def memory_run(
                 opaque=opaque(then),
                 complete_depth=None,
                 pause_ms=1.0,
+                types=types(then),
+                state=state_sizes(then),
             )
         )
     base = run_data()
@@ -129,4 +156,23 @@ def memory_run(
         plateaus=plateaus,
         census=censuses,
         history=(history or HistoryBuilder()).build(),
+        events=list(events),
+        control=None if control is None else beside(control),
     )
+
+
+def beside(data: RunData, folder: str = "control") -> Beside:
+    """A made-up run as one that was made to explain another."""
+    return Beside(
+        folder=folder,
+        manifest=data.manifest,
+        seal=data.seal,
+        events=data.events,
+        plateaus=data.plateaus,
+        census=data.census,
+    )
+
+
+def said(**limits: object) -> RunEvent:
+    """What the app said of how long it keeps State."""
+    return RunEvent(time_ns=0, wall_ns=0, kind="limits", detail=dict(limits))

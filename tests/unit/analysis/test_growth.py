@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
-from harness.analysis.growth import Growth, check_growth, growth_figures
+from harness.analysis.growth import Growth, growth_figures
+from harness.analysis.leaks import check_growth
 from harness.profiles import BASES
 from harness.records import Check, ExternalApp, StateVariable
 from tests.builders import HistoryBuilder

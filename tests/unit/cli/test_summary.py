@@ -13,6 +13,7 @@ from harness.checkers import combine
 from harness.cli.summary import as_json, print_summary
 from harness.rebuild import Derived
 from harness.records import Check, not_applying
+from tests.unit.report import memories
 from tests.unit.report.builders import anomaly, failing
 from tests.unit.report.conftest import full
 
@@ -89,3 +90,49 @@ def test_programs_are_told_every_anomaly_that_is_kept_and_how_many_there_were(fu
     assert told["anomalies_total"] == {"cross-session-read": 900}
     assert told["anomalies"] == {"cross-session-read": msgspec.to_builtins(checks.checks[0].anomalies)}
     assert "anomalies" not in json.loads(as_json(Path("run"), derived, None))
+
+
+def test_memory_is_told_in_a_few_lines(
+    derived: Derived, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    data, analysis = memories.rich(full)
+    told = Derived(data=data, checks=derived.checks, analysis=analysis)
+    print_summary(Path("run"), told)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert (
+        "memory leak per request live heap: 183 KB (181–186) per open session, 24.4 KB (23.9–25.0) per closed session, "
+        "8.30 KB (8.20–8.41) per request"
+    ) in lines
+    (grows,) = [line for line in lines if line.startswith("grows")]
+    assert grows.startswith(
+        "grows gradio.Queue.event_ids_to_events +1.00 per request, held by gradio.Queue: gradio.queueing.Queue → .event_ids_to_events"
+    )
+    assert grows.endswith("['app']: gradio.routes.App; and 1 more")
+    assert [line for line in lines if line.startswith("advice")] == [f"advice {memories.ADVICE[0].text}"]
+    unsure = memories.figures(verdict="inconclusive", next_step="Run it for longer.")
+    told = msgspec.structs.replace(told, analysis=msgspec.structs.replace(analysis, memory=unsure, growth=[]))
+    print_summary(Path("run"), told)
+    out = capsys.readouterr().out
+    assert "to decide          Run it for longer." in out
+    assert "grows" not in out
+    # Nobody who was not asked is quoted.
+    print_summary(Path("run"), derived)
+    out = capsys.readouterr().out
+    assert "inconclusive" not in out
+    assert "advice" not in out
+
+
+def test_programs_are_told_everything_about_memory(derived: Derived, full: RunData) -> None:
+    data, analysis = memories.rich(full)
+    figures = json.loads(
+        as_json(Path("run"), Derived(data=data, checks=derived.checks, analysis=analysis), None)
+    )["figures"]
+    assert figures["memory"]["verdict"] == "leak-per-request"
+    assert {
+        entry["item"]: entry["bytes"] for entry in figures["memory"]["ledger"] if entry["moment"] == "held"
+    } == (memories.HELD)
+    assert figures["memory"]["bytes_per_request"]["live"]["estimate"] == 8_300.0
+    assert figures["growth"][0]["retainer_path"] == memories.CHAIN
+    assert figures["attribution"]["sites"][0]["held_by"][0] == "gradio.Queue.event_ids_to_events"
+    assert figures["advice"][0]["gain"]["folder"] == "what-if/time_to_live=60"

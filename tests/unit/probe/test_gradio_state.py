@@ -64,3 +64,28 @@ def test_without_gradio_or_with_another_one_nobody_knows(
     assert gradio_state.state_types() is None
     monkeypatch.setattr(gradio_state, "_holders", [])
     assert gradio_state.state_types() is None
+
+
+def test_entries_of_the_queue_are_counted_structure_by_structure(holder: Any) -> None:
+    assert gradio_state.queue() is None
+    jealous = type("Jealous", (dict,), {"__len__": lambda self: 1 // 0})(a=1)
+    for number in (1, 2):  # two pages
+        held = type(holder)()
+        events = types.SimpleNamespace(
+            waiting={n: n for n in range(number)}, active=[1], odd=jealous, lock=object()
+        )
+        held.blocks = types.SimpleNamespace(_queue=events)
+        globals()[f"_held_{number}"] = held  # a StateHolder is only remembered weakly
+    try:
+        assert gradio_state.queue() == {"waiting": 3, "active": 2, "odd": 2}
+    finally:
+        del globals()["_held_1"], globals()["_held_2"]
+
+
+def test_the_largest_page_counts(holder: Any) -> None:
+    assert (gradio_state.limits()["components"], gradio_state.limits()["functions"]) == (None, None)
+    small = types.SimpleNamespace(blocks={1: 1}, fns={1: 1, 2: 2})
+    large = types.SimpleNamespace(default_config=types.SimpleNamespace(blocks={1: 1, 2: 2}, fns={1: 1}))
+    other = type(holder)()
+    holder.blocks, other.blocks = small, large
+    assert (gradio_state.limits()["components"], gradio_state.limits()["functions"]) == (2, 1)

@@ -30,8 +30,8 @@ from tests.unit.analysis.memory_runs import memory_run
 from tests.unit.report.builders import anomaly, failing, generator_samples, manifest
 
 EVIL = "<script>alert('x')</script>"
-INLINE = {"a", "code", "span", "strong"}
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+INLINE = {"a", "code", "span", "strong", "wbr"}
+VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 
 
 class Page(HTMLParser):
@@ -165,8 +165,8 @@ def test_every_action_and_every_plot_appears(full: RunData, passed: Checks) -> N
     assert analyse(full).latency_ms.keys() >= {"click", "open"}
     for action in analyse(full).latency_ms:
         assert action in html.text
-    assert html.tags.count("svg") == 5
-    assert html.tags.count("figcaption") == 5
+    assert html.tags.count("svg") == 6
+    assert html.tags.count("figcaption") == 6
 
 
 def test_the_parts_of_the_time_stand_in_a_table(full: RunData, passed: Checks) -> None:
@@ -298,7 +298,7 @@ def test_a_picture_of_sessions_stands_where_something_crossed_between_several(fu
     analysis = analyse(data)
     html = Page(render_run(data, checks, analysis, draw_all(data, analysis, checks.checks)))
     # One of sessions, two witnesses, five others.
-    assert html.tags.count("svg") == 1 + 2 + 5
+    assert html.tags.count("svg") == 1 + 2 + 6
     assert "All 2 pairs of 6 that 3 sessions could make" in flat(html.text)
 
 

@@ -51,6 +51,20 @@ def test_a_tree_is_the_sum_of_its_members(child: subprocess.Popen[bytes]) -> Non
     assert family.rss_bytes >= psutil.Process().memory_info().rss * 0.9 + 40_000_000
 
 
+def test_memory_that_a_tree_shares_is_divided_among_its_members_and_only_measured_on_request(
+    child: subprocess.Popen[bytes],
+) -> None:
+    sample = measure_tree(child.pid)
+    assert sample is not None
+    assert sample.uss_bytes is not None
+    if sample.pss_bytes is None:
+        pytest.skip("this system does not tell")
+    assert sample.uss_bytes <= sample.pss_bytes <= sample.rss_bytes
+    periodic = ProcessTree(child.pid).sample()
+    assert periodic is not None
+    assert periodic.pss_bytes is None
+
+
 def test_cpu_time_of_members_that_ended_is_not_forgotten() -> None:
     tree = ProcessTree(os.getpid())
     burner = subprocess.Popen(

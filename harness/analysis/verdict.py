@@ -1,0 +1,161 @@
+"""What becomes of the app's memory, in a word, a sentence, and, if that is not decided, what to run to decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.analysis.fit import Line
+from harness.analysis.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.ledger import LedgerEntry
+from harness.analysis.memory import MemoryFigures, MemoryVerdict
+from harness.records import GradioLimits, Plateau
+
+# State that lives no longer than this after its session has closed was waited for.
+SHORT_TTL_S = 10.0
+# What a closed session leaves behind is worth a word from here on; the tables of Gradio's own grow in leaps of a few KB.
+KEPT_BYTES = 4096
+# What allocators keep is worth a word if it is so much, and the larger part of what the sessions had added.
+RETENTION_BYTES = 10_000_000
+RETENTION_SHARE = 0.5
+
+
+class Outcome(NamedTuple):
+    """The verdict on memory."""
+
+    verdict: MemoryVerdict
+    reason: str
+    next_step: str | None = None
+
+
+def memory_verdict(
+    memory: MemoryFigures,
+    growth: Sequence[Growth],
+    basis: GrowthBasis,
+    plateaus: Sequence[Plateau],
+    limits: GradioLimits,
+    scenario: str,
+) -> Outcome:
+    """Judge: a leak that is proven first, then what is not decided, then what only looks like a leak.
+
+    Args:
+        memory: what was measured.
+        growth, basis: what grew, and what that rests on.
+        plateaus: of the run.
+        limits: what the app said of itself.
+        scenario: how the user names it, for the next command.
+    """
+    told = [g for g in growth if g.within is None]
+    for verdict, unit in ((PER_REQUEST, "request"), (PER_SESSION, "session")):
+        leaks = [g for g in told if g.verdict == verdict]
+        if leaks:
+            return Outcome(verdict, _leak(leaks, unit))
+    if len(basis.not_judged) == 2:
+        return Outcome(
+            "inconclusive",
+            " ".join(dict.fromkeys(_why(reason) for reason in basis.not_judged.values())),
+            None if basis.not_applicable else f"gradsoak run {scenario} --profile staircase",
+        )
+    doubtful = [g for g in told if g.verdict == "inconclusive"]
+    if doubtful:
+        first = doubtful[0]
+        return Outcome(
+            "inconclusive",
+            f"{first.path} may leak, or not: {_lower(first.reason)}",
+            f"gradsoak run {scenario} --profile soak",
+        )
+    kept = _kept(memory)
+    last = plateaus[-1] if plateaus else None
+    if kept is not None and kept > KEPT_BYTES:
+        ttl_s = limits.state_ttl_when_closed_s
+        states = last.probe.states if last is not None else None
+        if states and ttl_s is not None and ttl_s > SHORT_TTL_S:
+            return Outcome(
+                "retained-until-ttl",
+                f"A closed session keeps {_size(kept)} beyond the framework's own: its State, which Gradio lets go of {ttl_s:,.0f} s "
+                f"after it was written last; {states:,} values were still there.",
+            )
+        return Outcome(
+            "inconclusive",
+            f"A closed session leaves {_size(kept)} behind beyond the framework's own, and no container that was counted grew with it.",
+            f"gradsoak run {scenario} --profile soak --memray",
+        )
+    retained = _retention(memory.ledger)
+    if retained is not None:
+        return Outcome(
+            "allocator-retention",
+            f"The app's objects went, but not its memory: when all sessions had closed, {_size(retained)} were resident that no object "
+            "used, and the allocator had not given back.",
+        )
+    bounded = [g for g in told if g.verdict == "bounded" and g.cap is not None]
+    if bounded:
+        named = ", ".join(f"{g.path} (at most {g.cap:,})" for g in bounded[:3])
+        return Outcome("bounded", f"What grew has a bound: {named}.")
+    stopped = [g for g in told if g.verdict == "bounded" and g.owner == "app"]
+    if stopped:
+        named = ", ".join(g.path for g in stopped[:3])
+        return Outcome("bounded", f"What grew stopped growing: {named}.")
+    if basis.not_judged:
+        name, why = next(iter(basis.not_judged.items()))
+        return Outcome(
+            "inconclusive",
+            f"Whether there is a {name.replace('-', ' ')} is not known. {_why(why)}",
+            f"gradsoak run {scenario} --profile staircase",
+        )
+    return Outcome(
+        "flat",
+        f"Nothing grew with {basis.requests:,} requests or {basis.sessions:,} sessions that came and went, but what Gradio itself keeps "
+        "of them.",
+    )
+
+
+def _why(reason: str) -> str:
+    """What stands there as the reason of a check that does not apply."""
+    return reason.removeprefix("Does not apply: ")
+
+
+def _leak(leaks: Sequence[Growth], unit: str) -> str:
+    first = leaks[0]
+    rate = first.per_request if unit == "request" else first.per_session
+    pins = first.bytes_per_request if unit == "request" else first.bytes_per_session
+    what = "objects" if first.kind == "type" else "bytes" if first.path == first.kind else "entries"
+    bytes_text = f", {_size(max(0.0, pins))} each time," if pins else ""
+    more = f" And {len(leaks) - 1} more." if len(leaks) > 1 else ""
+    action = f"`{first.per_action}`" if unit == "request" and first.per_action else unit
+    return f"{first.path} grows by {rate or 0:,.2f} {what} per {action}{bytes_text} and nothing of it is let go.{more}"
+
+
+def _kept(memory: MemoryFigures) -> float | None:
+    """Bytes that a closed session surely leaves behind beyond the framework's own; None if nobody knows."""
+    line, floor = memory.bytes_per_closed_session.live, memory.floor_per_closed_session.live
+    if line is None:
+        return None
+    return _apart(line, floor) if floor is not None else None
+
+
+def _apart(line: Line, floor: Line) -> float:
+    """By how much one slope surely lies above another; 0 if their intervals overlap."""
+    return line.estimate - floor.estimate if line.low > floor.high else 0.0
+
+
+def _retention(entries: Sequence[LedgerEntry]) -> float | None:
+    closed: dict[str, int] = {}
+    for entry in entries:
+        if entry.moment == "closed":
+            closed[entry.item] = closed.get(entry.item, 0) + entry.bytes
+    held = sum(e.bytes for e in entries if e.moment == "held" and e.item != "interpreter")
+    kept = closed.get("allocator-retention", 0) + closed.get("fragmentation", 0)
+    return kept if kept >= RETENTION_BYTES and kept >= RETENTION_SHARE * held else None
+
+
+def _size(value: float) -> str:
+    """Bytes for a sentence, to three digits; the report's own words for them are a room above this one."""
+    for unit in ("B", "KB", "MB"):
+        if abs(value) < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
