@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -33,6 +34,28 @@ MAX_ENTRIES = 50_000
 MAX_STACKS = 200
 
 _LRU = type(functools.lru_cache(lambda: None))
+
+# CPython 3.11 puts two more words before an object whose `__dict__` it manages itself, as that of nearly every instance of a class
+# written in Python, and `tracemalloc.get_object_traceback` of that version looks for these objects two words too late. Source:
+# `_PyType_PreHeaderSize`, Include/internal/pycore_object.h, and `_tracemalloc__get_object_traceback`, Modules/_tracemalloc.c.
+_MANAGED_DICT = 1 << 4
+_MANAGED_HEADER = 4 * ctypes.sizeof(ctypes.c_void_p)
+
+
+def _raw() -> Callable[[int, int], Any] | None:
+    """Ask tracemalloc for an address instead of an object; None where that is not needed."""
+    if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
+        return None
+    try:
+        ask = ctypes.pythonapi._PyTraceMalloc_GetTraceback
+    except AttributeError:
+        return None
+    ask.restype = ctypes.py_object
+    ask.argtypes = [ctypes.c_uint, ctypes.c_size_t]
+    return ask
+
+
+_raw_trace = _raw()
 
 
 class Tracing:
@@ -203,12 +226,23 @@ def _allocated(parts: Sequence[object]) -> tuple[tuple[tuple[str, int], ...], in
     where: tuple[tuple[str, int], ...] = ()
     size = 0
     for part in parts:
-        trace = tracemalloc.get_object_traceback(part)
-        if trace is None:  # older than the window, or not allocated by itself, as small numbers
-            continue
-        size += looking.size_of(part)
-        where = where or tuple((frame.filename, frame.lineno) for frame in reversed(trace))
+        trace = _trace_of(part)
+        if trace:
+            size += looking.size_of(part)
+            where = where or trace
     return where, size
+
+
+def _trace_of(part: object) -> tuple[tuple[str, int], ...]:
+    """Where an object was allocated, the innermost frame first; empty if it is older than the window, or was not allocated by itself, as
+    small numbers are not."""
+    trace = tracemalloc.get_object_traceback(part)
+    if trace is not None:
+        return tuple((frame.filename, frame.lineno) for frame in reversed(trace))
+    if _raw_trace is not None and type(part).__flags__ & _MANAGED_DICT:
+        found = _raw_trace(0, id(part) - _MANAGED_HEADER)
+        return tuple((str(name), int(line)) for name, line in found or ())
+    return ()
 
 
 def _entries(thing: Any) -> Iterator[Sequence[object]]:

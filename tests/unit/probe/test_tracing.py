@@ -18,10 +18,14 @@ from tests.unit.probe.test_server import FAKE_GRADIO, MAIN
 
 # Keeps so much for every line that it reads: 256 bytes, a dict under a new key, and a buffer.
 APP = """
-import collections, sys, threading
+import collections, sys, threading, uuid
 import gradio
 
-BYTES, VISITORS, LAST, TEXT = [], {}, collections.deque(maxlen=500), ""
+BYTES, VISITORS, LAST, TEXT, EVENTS = [], {}, collections.deque(maxlen=500), "", {}
+
+class Event:
+    def __init__(self):
+        self.id = uuid.uuid4().hex
 
 def keep(number):
     BYTES.append(bytes(256))
@@ -29,6 +33,8 @@ def keep(number):
         number=number)
     LAST.append(
         [number])
+    EVENTS[str(number)] = None
+    EVENTS[str(number)] = (Event())
 
 def write():
     global TEXT
@@ -46,7 +52,16 @@ def serve():
 threading.Thread(target=serve, daemon=True).start()
 gradio.Blocks().launch()
 """
-GROWN = ["app.BYTES", "app.LAST", "app.TEXT", "app.VISITORS"]
+GROWN = ["app.BYTES", "app.EVENTS", "app.LAST", "app.TEXT", "app.VISITORS"]
+
+
+def at(text: str, function: str) -> str:
+    line = next(n for n, line in enumerate(APP.splitlines(), 1) if text in line)
+    return f"app.py:{line} in {function}"
+
+
+AT_BYTES, AT_DICT, AT_LIST = at("BYTES.append(", "keep"), at("= dict(", "keep"), at("[number])", "keep")
+AT_EVENT, AT_TEXT = at("(Event())", "keep"), at('"x" *', "write")
 
 
 class App:
@@ -109,19 +124,21 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
     app.keep(30)  # memray has seen none of these
     told = app.told()
     sites = {site.where: site for site in told.sites}
-    kept = sites["app.py:8 in keep"]
+    kept = sites[AT_BYTES]
     assert kept.held_by == ["app.BYTES"]
     # 256 bytes, and 33 that an object takes; besides it the list itself, which moved when it grew.
     assert kept.bytes - 289 * 200 in range(8 * 500)
     assert told.allocated_at == {
-        "app.BYTES": ["app.py:8 in keep"],
-        "app.LAST": ["app.py:12 in keep"],
-        "app.TEXT": ["app.py:16 in write"],
-        "app.VISITORS": ["app.py:9 in keep"],
+        "app.BYTES": [AT_BYTES],
+        # Where it was made, not where its id was; on CPython 3.11 tracemalloc alone would not tell.
+        "app.EVENTS": [AT_EVENT],
+        "app.LAST": [AT_LIST],
+        "app.TEXT": [AT_TEXT],
+        "app.VISITORS": [AT_DICT],
     }
     # tracemalloc was on, so these are known by their entries; and nothing that was there before is.
-    assert [sites[where].held_entries for where in ("app.py:8 in keep", "app.py:9 in keep")] == [230, 230]
-    assert sites["app.py:16 in write"].held_bytes == 100_049
+    assert [sites[where].held_entries for where in (AT_BYTES, AT_DICT)] == [230, 230]
+    assert sites[AT_TEXT].held_bytes == 100_049
     # The probe worked meanwhile, and counts for nothing.
     assert not any("probe" in site.where or "tracemalloc" in site.where for site in told.sites)
     assert told.total_bytes == sum(site.bytes for site in told.sites)
@@ -146,7 +163,7 @@ def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> 
     app.keep(7)
     app.client.stop_trace()
     told = app.told()
-    assert {s.where: s.held_entries for s in told.sites}["app.py:8 in keep"] == 7
+    assert {s.where: s.held_entries for s in told.sites}[AT_BYTES] == 7
 
 
 def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to_install(
