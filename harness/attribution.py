@@ -25,7 +25,7 @@ from harness.analysis.attribution import (
 )
 from harness.errors import UsageError
 from harness.records import Allocation, Census, HeldEntries
-from harness.results import ATTRIBUTION, FLAME_GRAPH, RunDir
+from harness.results import ALLOCATIONS, ATTRIBUTION, FLAME_GRAPH, HELD_ENTRIES, MEMRAY_FILE, RunDir
 
 # The kinds of events that a pass ends with.
 TRACED = "traced"
@@ -151,9 +151,51 @@ def read_entries(answer: Sequence[dict[str, Any]], capture: Capture, app_folder:
     return [held for path in sorted(stacks) for held in held_entries(path, stacks[path])]
 
 
-def keep(capture: Capture, held: Sequence[HeldEntries]) -> list[Allocation]:
-    """What is recorded of a capture."""
-    return worth_keeping(capture.allocations, held)
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is to be said of a pass, as an event of its run: see docs/file-formats.md."""
+
+    kind: str
+    detail: dict[str, Any]
+
+
+def record(run_dir: RunDir, app_folder: Path, told: Sequence[dict[str, Any]]) -> list[Outcome]:
+    """Write down what memray and tracemalloc saw, and draw the flame graph.
+
+    Args:
+        run_dir: of the pass; memray's file is in it.
+        app_folder: where the app's own files stand.
+        told: what the probe answered of the entries of containers.
+
+    Raises:
+        StorageError: the record cannot be written.
+    """
+    file = run_dir.path / MEMRAY_FILE
+    try:
+        capture = read_capture(file, app_folder)
+        held = read_entries(told, capture, app_folder)
+    except Exception as error:  # memray's reader raises what it likes
+        reason = f"What memray wrote could not be read: {type(error).__name__}: {error}."
+        return [Outcome(kind=NOT_TRACED, detail={"reason": reason})]
+    kept = worth_keeping(capture.allocations, held)
+    for name, records in ((ALLOCATIONS, kept), (HELD_ENTRIES, held)):
+        writer = run_dir.writer(name)
+        for line in records:
+            writer.append(line)
+        writer.close()
+    undrawn = draw_flame_graph(file, run_dir.path / FLAME_GRAPH)
+    traced = Outcome(
+        kind=TRACED,
+        detail={
+            "sites": len(kept),
+            "total_bytes": capture.total_bytes,
+            "total_allocations": capture.total_allocations,
+            "capture_bytes": file.stat().st_size,
+        },
+    )
+    if undrawn is None:
+        return [traced]
+    text = f"The flame graph could not be drawn: {undrawn}"
+    return [Outcome(kind="warning", detail={"text": text}), traced]
 
 
 def draw_flame_graph(file: Path, page: Path) -> str | None:

@@ -31,15 +31,13 @@ from harness.records import (
     Plateau,
     ProbeSample,
     ProcessSample,
+    Retainer,
     RunEvent,
     StateVariable,
 )
 from harness.results import (
-    ALLOCATIONS,
     CENSUS,
     EVENTS,
-    FLAME_GRAPH,
-    HELD_ENTRIES,
     LOADGEN_LOG,
     LOADGEN_SAMPLES,
     MANIFEST,
@@ -47,12 +45,13 @@ from harness.results import (
     PLATEAUS,
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
+    RETAINERS,
     TARGET_LOG,
     WORKLOAD,
     JsonLinesWriter,
     RunDir,
 )
-from harness.sampling import Sampler, measure_tree
+from harness.sampling import Sampler, cgroup_of, measure_tree
 from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
@@ -235,6 +234,7 @@ class _Run:
         self._wait_until_freed(limits)
         self._measure("after-close", 0)
         self._second_round(limits)
+        self._ask_why(target)
         if options.scenario.restart and options.external is None:
             # Last, when nothing is open any more and memory has been measured: neither could be compared with what was before.
             self._restart(target)
@@ -459,37 +459,21 @@ class _Run:
         grown = attribution.grown_paths(before, self._last_census)
         told = target.traced_entries(grown)
         target.end_trace()
-        try:
-            capture = attribution.read_capture(file, self._options.scenario.app.parent)
-            entries = attribution.read_entries(
-                told.get("entries", []), capture, self._options.scenario.app.parent
-            )
-        except Exception as error:  # memray's reader raises what it likes
-            self._event(
-                attribution.NOT_TRACED,
-                reason=f"What memray wrote could not be read: {type(error).__name__}: {error}.",
-            )
-            return
-        kept = attribution.keep(capture, entries)
-        for name, records in ((ALLOCATIONS, kept), (HELD_ENTRIES, entries)):
-            writer = self._dir.writer(name)
-            for record in records:
-                writer.append(record)
-            writer.close()
-        undrawn = attribution.draw_flame_graph(file, self._dir.path / FLAME_GRAPH)
-        if undrawn is not None:
-            self._event("warning", text=f"The flame graph could not be drawn: {undrawn}")
-        self._event(
-            attribution.TRACED,
-            memray=started["memray"],
-            sites=len(kept),
-            total_bytes=capture.total_bytes,
-            total_allocations=capture.total_allocations,
-            sessions=(self._done.sessions or 0) - came,
-            requests=(self._done.requests or 0) - asked,
-            traced_s=round(traced_s, 3),
-            capture_bytes=file.stat().st_size,
-        )
+        for event in attribution.record(
+            self._dir, self._options.scenario.app.parent, told.get("entries", [])
+        ):
+            window = {
+                "memray": started["memray"],
+                "sessions": (self._done.sessions or 0) - came,
+                "requests": (self._done.requests or 0) - asked,
+                "traced_s": round(traced_s, 3),
+            }
+            self._event(event.kind, **event.detail, **(window if event.kind == attribution.TRACED else {}))
+
+    def _ask_why(self, target: AppUnderTest) -> None:
+        """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time."""
+        for retainer in target.retainers():
+            self._plateaus.explain(retainer)
 
     def _wait_until_freed(self, limits: GradioLimits | None) -> None:
         """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
@@ -572,6 +556,7 @@ class _Run:
             sessions=self._done.sessions,
             pid=pid,
             returned_bytes=returned,
+            cgroup=cgroup_of(pid),
         )
 
     def _perform(self, command: Command) -> Done:
@@ -678,6 +663,10 @@ class _PlateauFiles:
     def add(self, census: Census) -> None:
         """Write what was counted at a plateau."""
         self._writer(CENSUS).append(census)
+
+    def explain(self, retainer: Retainer) -> None:
+        """Write why something that grew is still there."""
+        self._writer(RETAINERS).append(retainer)
 
     def close(self) -> None:
         for writer in self._open.values():

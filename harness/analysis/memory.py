@@ -286,7 +286,7 @@ def measuring_cost(plateaus: Sequence[Plateau], census: Sequence[Census]) -> Mea
     """What it cost the app to be measured; None if nobody counted anything in it."""
     if not census:
         return None
-    pauses = [c.pause_ms + (c.types_pause_ms or 0.0) for c in census]
+    pauses = [c.pause_ms for c in census]
     sizes = [c.visited + (c.objects or 0) for c in census]
     rates = [pause / size * 1e6 for pause, size in zip(pauses, sizes, strict=True) if size]
     return MeasuringCost(

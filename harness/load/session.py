@@ -121,6 +121,11 @@ class LoadSession:
         if self.errors:
             raise SessionRetired(action)
 
+    def rest(self) -> None:
+        """Leave the tab alone: what is held is a page that is open, and not by chance a connection or two beside it."""
+        if isinstance(self.page, GradioPage):
+            self.page.rest()
+
     def look_around(self) -> None:
         """Look at what the app says of itself after all that has happened, as an operation.
 

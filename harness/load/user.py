@@ -370,6 +370,7 @@ class ScenarioUser(GradioUser):
             director.hold_failures += 1
             self._leave()
             return
+        self.session.rest()
         director.holding += 1
         director.holders[self] = workload
         try:
@@ -397,6 +398,7 @@ class ScenarioUser(GradioUser):
                 director.unanswered += 1
                 self._attempt(workload.act)
                 director.unanswered = 0
+                self.session.rest()
 
     def _visit(self) -> None:
         profile = self.director.profile

@@ -326,6 +326,10 @@ class GradioPage(Timed):
         self._transport.close()
         self._tab = self._queue = None
 
+    def rest(self) -> None:
+        """Close the connections that nobody waits for, as happens to a tab that is left alone for some seconds; the heartbeat stays."""
+        self._transport.close_idle()
+
     # --- what a person does ---
 
     def fill(self, name: str | int, value: Any) -> Activity:

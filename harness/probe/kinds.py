@@ -72,12 +72,16 @@ def how(kind: type) -> str:
     """How objects of a type are looked into."""
     if issubclass(kind, _IGNORED):
         return "ignore"
-    for base in kind.__mro__:
-        if (base.__module__, base.__name__) in _ENDS:
-            return "ignore"
+    if is_end(kind):
+        return "ignore"
     for bases, way in _WAYS:
         if issubclass(kind, bases):
             return way
     if any(base.__name__ == "ndarray" and base.__module__ == "numpy" for base in kind.__mro__):
         return "array"
     return "object"
+
+
+def is_end(kind: type) -> bool:
+    """Whether objects of a type lead to everything else."""
+    return any((base.__module__, base.__name__) in _ENDS for base in kind.__mro__)

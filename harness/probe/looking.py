@@ -69,7 +69,7 @@ class _Kind:
         for base in kind.__mro__:
             slots = self.slots if "__slots__" in vars(base) else self.inherited
             for name, member in copy(vars(base)):
-                if is_kind(member, types.MemberDescriptorType) and isinstance(name, str):
+                if is_kind(member, types.MemberDescriptorType) and type(name) is str and name != "__dict__":
                     slots.append((name, member))
         self.names: dict[str, None] | None = {}
 

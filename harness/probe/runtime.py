@@ -68,6 +68,11 @@ def all_tasks() -> list[Any] | None:
     return found + list(eager) if isinstance(eager, set) else found
 
 
+def task_kind() -> Any:
+    """The class of most tasks, None if asyncio was not imported."""
+    return getattr(_asyncio_tasks(), "_CTask", None)
+
+
 def _done(task: Any) -> bool:
     """Asked of asyncio's own classes, since a task of the app's may have a `done` of its own."""
     for kind in (getattr(_asyncio_tasks(), "_CTask", None), getattr(_asyncio_tasks(), "_PyTask", None)):

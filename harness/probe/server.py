@@ -1,8 +1,9 @@
 """The probe's door: a Unix socket, one JSON object per line each way.
 
 Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
-back, then measure), `census` (what the app holds, by access path), and `trace-start`, `trace-stop`,
-`trace-entries`, `trace-end` (see `tracing.py`). An unknown question is answered with an error; nothing that is asked can stop the app.
+back, then measure), `census` (what the app holds, by access path and by type), `retainers` (why what has grown since the first census is
+still there), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `tracing.py`). An unknown question is answered with an
+error; nothing that is asked can stop the app.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, runtime, tracing
+from . import census, gradio_state, heap, retainers, runtime, timers, tracing
 from .boot import LaunchHook
 
 _census = census.Census()
@@ -77,6 +78,10 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             return _tracing.entries(asked["paths"])
         if question == "trace-end":
             return _tracing.end()
+        if question == "retainers":
+            answer = retainers.explain(_census)
+            heap.trim()  # it needed much memory for a moment
+            return answer
         return {"error": f"unknown question {question!r}"}
     except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
         return {"error": f"{type(error).__name__}: {error}"}
@@ -84,6 +89,7 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
 
 def _settle() -> dict[str, object]:
     started = time.monotonic()
+    timers.forget_idle()
     unreachable = gc.collect()
     before = runtime.rss_bytes()
     trimmed = heap.trim()

@@ -344,8 +344,12 @@ def _grown(growth: Growth) -> Grown:
     colour = "fail" if growth.verdict in _LEAKS else "unknown" if growth.verdict == "inconclusive" else "pass"
     pins = [
         f"{units.byte_size(value)} per {of}"
-        for value, of in ((growth.bytes_per_request, "request"), (growth.bytes_per_session, "session"))
-        if value is not None and value > 0 and growth.path != LIVE_HEAP
+        for value, entries, of in (
+            (growth.bytes_per_request, growth.per_request, "request"),
+            (growth.bytes_per_session, growth.per_session, "session"),
+        )
+        # A session makes requests too: without entries of its own, nothing of that is its.
+        if value is not None and value > 0 and entries and growth.path != LIVE_HEAP
     ]
     return Grown(
         path=growth.path,

@@ -14,7 +14,7 @@ import psutil
 
 from harness.addresses import is_loopback
 from harness.errors import TargetError, UsageError
-from harness.records import Census, ExternalApp, GradioLimits, ProbeSample
+from harness.records import Census, ExternalApp, GradioLimits, ProbeSample, Retainer
 from harness.target.preflight import AppFacts, app_id
 
 _WATCH_INTERVAL_S = 1.0
@@ -96,6 +96,10 @@ class ExternalTarget:
     def census(self, plateau: int) -> Census | None:
         """Nothing: there is no probe inside."""
         return None
+
+    def retainers(self) -> list[Retainer]:
+        """Nothing: there is no probe inside."""
+        return []
 
     def limits(self) -> GradioLimits | None:
         """Nothing: no visitor is told."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import TargetError
-from harness.records import Census, GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample, Retainer
 
 
 class ProbeClient:
@@ -102,6 +102,13 @@ class ProbeClient:
     def end_trace(self) -> None:
         """Stop tracemalloc, too."""
         self._ask("trace-end")
+
+    def retainers(self) -> list[Retainer]:
+        """Why what has grown since the first census is still there; empty if there was none, or if the probe could not tell.
+
+        It keeps the app busy for some seconds: to be asked once, when nothing is measured any more.
+        """
+        return msgspec.convert(self._ask("retainers").get("retainers", []), list[Retainer])
 
     def close(self) -> None:
         """Hang up."""

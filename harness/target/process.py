@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import TargetError, UsageError
 from harness.processes import Child, describe_exit, uninterrupted
-from harness.records import Census, GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample, Retainer
 from harness.target.interpreter import Interpreter
 from harness.target.preflight import Account, inspect_url
 from harness.target.probe import ProbeClient
@@ -223,6 +223,10 @@ class Target:
     def end_trace(self) -> None:
         """Stop tracing."""
         self._asked(self.probe.end_trace)
+
+    def retainers(self) -> list[Retainer]:
+        """Why what has grown since the first census is still there. Keeps the app busy for some seconds."""
+        return self._asked(self.probe.retainers)
 
     def limits(self) -> GradioLimits:
         """Gradio's settings for sessions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from harness.records import Census, GradioLimits, ProbeSample
+from harness.records import Census, GradioLimits, ProbeSample, Retainer
 
 
 class AppUnderTest(Protocol):
@@ -55,6 +55,13 @@ class AppUnderTest(Protocol):
 
     def census(self, plateau: int) -> Census | None:
         """Count what it holds, by access path; None without a probe, or if the probe could not.
+
+        Raises:
+            TargetError: it should answer, and does not.
+        """
+
+    def retainers(self) -> list[Retainer]:
+        """Why what has grown since the first census is still there; empty without a probe. Keeps the app busy for some seconds.
 
         Raises:
             TargetError: it should answer, and does not.

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import itertools
+import math
 import random
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +43,63 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         assert line is not None
         covered += line.low <= 70_000 <= line.high
     assert covered >= 900, covered
+
+
+NOISE: dict[str, Callable[[random.Random, int], list[float]]] = {
+    "measured": lambda rng, n: [rng.gauss(0, 1) for _ in range(n)],
+    "kept": lambda rng, n: list(itertools.accumulate(rng.gauss(0, 1) for _ in range(n))),
+    "outlier": lambda rng, n: [rng.gauss(0, 1) + 10 * (i == n // 2) for i in range(n)],
+    "warming-up": lambda rng, n: [rng.gauss(0, 0.3) - 2 * math.exp(-i) for i in range(n)],
+}
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("points", [5, 7, 13])
+def test_the_interval_covers_the_truth_whatever_the_noise(points: int, noise: str) -> None:
+    """Noise that is measured once, and noise that stays for all later plateaus; Sen's interval covers half of the latter."""
+    rng = random.Random(points)
+    x = [8.0 * i for i in range(points)]
+    covered = 0
+    for _ in range(300):
+        disturbance = NOISE[noise](rng, points)
+        line = theil_sen(x, [1e8 + 65_000 * at + 50_000 * e for at, e in zip(x, disturbance, strict=True)])
+        assert line is not None
+        covered += line.low <= 65_000 <= line.high
+    assert covered >= 0.9 * 300, covered
+
+
+def test_plateaus_without_noise_leave_no_doubt() -> None:
+    line = theil_sen([0, 8, 16, 24, 32], [5.0, 13.0, 21.0, 29.0, 37.0])
+    assert line is not None
+    assert (line.estimate, line.low, line.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_same_plateaus_give_the_same_interval() -> None:
+    x, y = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 2.0, 1.0, 5.0, 3.0, 7.0]
+    assert theil_sen(x, y) == theil_sen(x, y)
+
+
+def test_steps_in_which_nothing_came_are_no_harm() -> None:
+    line = theil_sen([0, 8, 8, 16, 24, 32], [0.0, 8.0, 8.5, 16.0, 24.0, 32.0])
+    assert line is not None
+    assert line.low <= 1 <= line.high
+
+
+@pytest.mark.parametrize("state_bytes", [1_000, 10_000, 100_000, 1_000_000, 10_000_000])
+def test_what_a_session_of_known_size_costs(state_bytes: int) -> None:
+    """Thirty simulated staircases over a floor of 65 KB, with noise as it was seen: a twentieth of the floor that stays, from one
+    step to the next, and a tenth of a step that a plateau happens to hold when it is measured."""
+    truth = 65_000 + state_bytes
+    covered = near = 0
+    for seed in range(30):
+        rng = random.Random(seed)
+        live, y = 1.3e8, []
+        for _ in range(7):
+            y.append(live + rng.gauss(0, 0.1 * 65_000))
+            live += 8 * truth + rng.gauss(0, 0.05 * 8 * 65_000)
+        line = theil_sen([8.0 * i for i in range(7)], y)
+        assert line is not None
+        covered += line.low <= truth <= line.high
+        near += abs(line.estimate - truth) <= 0.03 * truth
+    assert covered >= 27, covered
+    assert near >= 24, near

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import memray
 import pytest
 
 from harness import attribution
 from harness.plan import RunOptions, build_manifest
 from harness.profiles import BASES
 from harness.records import Allocation, Frame, HeldEntries, RunEvent
-from harness.results import ALLOCATIONS, EVENTS, FLAME_GRAPH, HELD_ENTRIES, MANIFEST, RunDir
+from harness.results import ALLOCATIONS, EVENTS, FLAME_GRAPH, HELD_ENTRIES, MANIFEST, MEMRAY_FILE, RunDir
 from harness.scenario import find
 from harness.target import Interpreter
 
@@ -109,3 +110,31 @@ def test_a_file_that_memray_did_not_write_is_no_flame_graph(tmp_path: Path) -> N
     assert not (tmp_path / "page.html").exists()
     with pytest.raises(OSError, match="memray"):
         attribution.read_capture(tmp_path / "memray.bin", tmp_path)
+
+
+def test_a_capture_is_recorded_or_the_reason_is_told(run: RunDir) -> None:
+    folder = begun(run)
+    (outcome,) = attribution.record(folder, run.path, [])
+    assert outcome.kind == attribution.NOT_TRACED
+    assert "could not be read" in outcome.detail["reason"]
+    with memray.Tracker(
+        folder.path / MEMRAY_FILE,
+        trace_python_allocators=True,
+        file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
+    ):
+        kept = [bytes(1000) for _ in range(50)]
+    here = next(
+        n for n, line in enumerate(Path(__file__).read_text().splitlines(), 1) if "bytes(1000) for" in line
+    )
+    told = [{"path": "app.KEPT", "frames": [[__file__, here]], "count": 50, "bytes": 51_650}]
+    (outcome,) = attribution.record(folder, Path(__file__).parent, told)
+    assert outcome.kind == attribution.TRACED
+    happened(folder, outcome.kind, **outcome.detail)
+    found = attribution.attribution_of(run)
+    assert found is not None
+    site = next(s for s in found.sites if s.held_by)
+    assert site.where.startswith(f"test_attribution.py:{here} in ")
+    assert (site.held_by, site.held_entries, len(kept)) == (["app.KEPT"], 50, 50)
+    assert site.bytes >= 50 * 1033
+    assert found.flame_graph is not None
+    assert "<html" in (run.path / found.flame_graph).read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -170,4 +171,49 @@ def test_the_probe_runs_on_other_python_versions(start) -> None:
         assert census is not None, python
         assert census.plateau == 3
         assert {c.path: c.length for c in census.containers} == {"app.LOG": 2, "app.LOG[*]": 3}
+        client.close()
+
+
+GROWING_APP = """
+import gradio, signal
+class Turn:
+    def __init__(self): self.text = "x" * 10_000 + str(len(LOG))
+LOG = []
+def grow(*_):
+    LOG.extend([Turn(), Turn()])
+grow()
+signal.signal(signal.SIGUSR1, grow)
+gradio.Blocks().launch()
+"""
+
+
+def test_what_grew_is_explained_on_every_python_version(start) -> None:
+    for python in [sys.executable, *other_pythons()]:
+        process, client, _ = start(GROWING_APP, python)
+        assert json.loads(process.stdout.readline())["server_name"] == "127.0.0.1", python
+        assert client.retainers() == []
+        first = client.census(0)
+        assert first is not None
+        assert (first.types["app.Turn"], first.state) == (2, None), python
+        os.kill(process.pid, signal.SIGUSR1)
+        later = client.census(1)
+        while later.types.get("app.Turn") != 4:
+            later = client.census(1)
+        # Nothing else has become more: the probe leaves no objects of its own.
+        assert {name for name in later.types if later.types[name] > first.types.get(name, 0)} <= {
+            "app.Turn",
+            "tuple",
+        }
+        assert len(later.types) < 20, python
+        found = {retainer.target: retainer for retainer in client.retainers()}
+        assert set(found) == {"app.LOG", "app.LOG[*].text", "app.Turn"}, python
+        log, turn = found["app.LOG"], found["app.Turn"]
+        assert (log.of, log.before, log.now, log.exact) == ("container", 2, 4, True), python
+        assert log.holders[0].chain == ["app: module", ".LOG: list", "[*]: app.Turn", ".text: str"], python
+        assert (turn.of, turn.before, turn.now, turn.exact) == ("type", 2, 4, True), python
+        assert [(h.chain, h.count) for h in turn.holders] == [
+            (["app: module", ".LOG: list", "[*]: app.Turn"], 4)
+        ]
+        for retainer in (log, turn):
+            assert retainer.pinned_bytes == pytest.approx(4 * 10_100, rel=0.1), python
         client.close()

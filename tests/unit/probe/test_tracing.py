@@ -79,7 +79,7 @@ class App:
         answer = self.client.traced_entries(GROWN)["entries"]
         entries = attribution.read_entries(answer, capture, self.folder)
         return join(
-            attribution.keep(capture, entries), entries,
+            capture.allocations, entries,
             total_bytes=capture.total_bytes, sessions=0, requests=0, flame_graph=None,
         )  # fmt: skip
 

@@ -156,6 +156,18 @@ def test_what_grew_stands_with_what_holds_it_and_where_it_was_allocated(
     assert "Allocated at" not in bounded
 
 
+def test_what_is_pinned_is_told_of_what_adds_entries(full: RunData) -> None:
+    data, analysis = memories.rich(full)
+    both = memories.growth(bytes_per_session=589.0)
+    for growth, pins in (
+        (both, "8.30 KB per request"),
+        (msgspec.structs.replace(both, per_session=1.0), "8.30 KB per request, 589 B per session"),
+        (msgspec.structs.replace(both, per_request=None), ""),
+    ):
+        (grown,) = section(data, msgspec.structs.replace(analysis, growth=[growth])).grown
+        assert grown.pins == pins
+
+
 def test_types_that_became_more_are_told_unless_their_container_is(rich: tuple[RunData, Analysis]) -> None:
     data, analysis = rich
     found = section(data, analysis).types
