@@ -103,6 +103,9 @@ class Tracing:
             self.end()
             raise
         self._tracker = tracker
+        # Freed objects that Python keeps for whoever needs the next one go, too: they were allocated before the window, and whoever got
+        # one of them would not be seen.
+        gc.collect()
         return {"memray": str(getattr(memray, "__version__", ""))}
 
     def stop(self) -> dict[str, object]:

@@ -47,6 +47,8 @@ def serve():
             number += 1
             keep(number)
         write()
+        # Python keeps these for whoever needs the next dict, list, or tuple.
+        [dict(number=number) for number in range(200)], [[number] for number in range(200)], [(number,) for number in range(200)]
         print("done", flush=True)
 
 threading.Thread(target=serve, daemon=True).start()
@@ -115,7 +117,6 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], App]]:
 def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App], python: str) -> None:
     app = start(python)
     app.keep(50)
-    app.client.settle()
     assert "error" not in app.client.start_trace(app.file, MAX_FRAMES, attribution.lent_memray())
     app.keep(200)
     app.client.settle()
@@ -137,7 +138,8 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
         "app.VISITORS": [AT_DICT],
     }
     # tracemalloc was on, so these are known by their entries; and nothing that was there before is.
-    assert [sites[where].held_entries for where in (AT_BYTES, AT_DICT)] == [230, 230]
+    assert sites[AT_BYTES].held_entries == 230
+    assert 225 <= sites[AT_DICT].held_entries <= 230
     assert sites[AT_TEXT].held_bytes == 100_049
     # The probe worked meanwhile, and counts for nothing.
     assert not any("probe" in site.where or "tracemalloc" in site.where for site in told.sites)
@@ -160,10 +162,13 @@ def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> 
     assert app.client.traced_entries(GROWN) == {"error": "allocations are not traced"}
     app.file.unlink()
     app.client.start_trace(app.file, MAX_FRAMES, lent)
-    app.keep(7)
+    app.keep(100)
     app.client.stop_trace()
     told = app.told()
-    assert {s.where: s.held_entries for s in told.sites}[AT_BYTES] == 7
+    entries = {s.where: s.held_entries for s in told.sites}
+    assert entries[AT_BYTES] == 100
+    # Of those that Python keeps for whoever needs the next one, only what was freed since the window began has no trace.
+    assert min(entries[AT_DICT], entries[AT_LIST]) >= 95
 
 
 def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to_install(
