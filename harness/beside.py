@@ -14,8 +14,16 @@ from harness import scenario
 from harness.errors import HarnessError
 from harness.history import limits_of
 from harness.plan import RunOptions
-from harness.results import CONTROL, RunDir
+from harness.results import ATTRIBUTION, CONTROL, RunDir
 from harness.run import Progress, execute
+
+# Under a tracker an app is several times slower: enough for every line to show, and little enough for half a minute.
+_TRACED_SESSIONS = 8
+_TRACED_BATCHES = 3
+_TRACED_REQUESTS = 24
+_TRACED_WARMUP_S = 2.0
+_TRACED_BATCH_S = 3.0
+_TRACED_SETTLE_S = 4.0
 
 _CONTROL_SCENARIO = Path(__file__).resolve().parent / "control"
 
@@ -70,6 +78,47 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
     )
 
 
+def attribution_run(options: RunOptions) -> BesideRun | None:
+    """A pass of the same app under memray, with few sessions and requests: it names lines of code, and measures neither time nor memory.
+
+    None if the app was not started by gradsoak: nobody can put a tracker into it.
+    """
+    if options.interpreter is None:
+        return None
+    plan = options.profile.staircase
+    profile = msgspec.structs.replace(
+        options.profile,
+        duration_s=0.0,
+        arrival_rate=None,
+        warmup_s=min(options.profile.warmup_s, _TRACED_WARMUP_S),
+        warm_until_flat=True,
+        control=False,
+        staircase=msgspec.structs.replace(
+            plan,
+            levels=1,
+            sessions_per_level=min(plan.sessions_per_level, _TRACED_SESSIONS),
+            request_batches=_TRACED_BATCHES,
+            requests_per_batch=min(plan.requests_per_batch or _TRACED_REQUESTS, _TRACED_REQUESTS),
+            requests_per_level=0,
+            batch_timeout_s=min(plan.batch_timeout_s, _TRACED_BATCH_S),
+            settle_timeout_s=min(plan.settle_timeout_s, _TRACED_SETTLE_S),
+            rounds=0,
+        ),
+    )
+    return BesideRun(
+        folder=ATTRIBUTION,
+        label="memray",
+        options=msgspec.structs.replace(
+            options,
+            profile=profile,
+            driver="page",
+            distribution=None,
+            purpose="attribution",
+            what_if=None,
+        ),
+    )
+
+
 def execute_beside(
     run: BesideRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
 ) -> HarnessError | None:
@@ -90,3 +139,5 @@ def execute_beside(
         return execute(run.options, RunDir.create(run_dir.path / run.folder), on_progress)
     except HarnessError as error:
         return error
+    except Exception as error:  # its seal says so; what it was to explain holds without it
+        return HarnessError(f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
 from harness.analysis.data import Beside
+from harness.attribution import attribution_of
 from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
@@ -84,6 +85,7 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
         generator=aligned(run_dir.generator_samples(), files.fleet),
         retainers=run_dir.retainers(),
         control=_beside(run_dir, CONTROL),
+        attribution=attribution_of(run_dir),
         what_if={
             beside.manifest.what_if or name: beside
             for name in run_dir.what_ifs()

@@ -21,9 +21,11 @@ import msgspec
 from harness.errors import StorageError, UsageError
 from harness.records import (
     SCHEMA_VERSION,
+    Allocation,
     Census,
     Checks,
     GeneratorSample,
+    HeldEntries,
     HistoryRecord,
     Plateau,
     ProcessSample,
@@ -50,6 +52,11 @@ GENERATOR_SAMPLES = "samples/generator-"
 PLATEAUS = "samples/plateaus.jsonl"
 CENSUS = "samples/census.jsonl"
 RETAINERS = "samples/retainers.jsonl"
+# Of a memray pass: what is read from memray's own file, that file, and the picture of it.
+ALLOCATIONS = "samples/allocations.jsonl"
+HELD_ENTRIES = "samples/held-entries.jsonl"
+MEMRAY_FILE = "logs/memray.bin"
+FLAME_GRAPH = "flame-graph.html"
 # Runs that were made to explain this one, each a run folder of its own with a seal of its own.
 CONTROL = "control"
 ATTRIBUTION = "attribution"
@@ -310,6 +317,8 @@ class RunDir:
             PLATEAUS: Plateau,
             CENSUS: Census,
             RETAINERS: Retainer,
+            ALLOCATIONS: Allocation,
+            HELD_ENTRIES: HeldEntries,
         }
         torn = []
         for name, kind in kinds.items():
@@ -402,6 +411,14 @@ class RunDir:
     def retainers(self) -> list[Retainer]:
         """Why what grew was still there when the last plateau was over."""
         return self._records(RETAINERS, Retainer)
+
+    def allocations(self) -> list[Allocation]:
+        """Of a memray pass: what was allocated and stayed, by line of code."""
+        return self._records(ALLOCATIONS, Allocation)
+
+    def held_entries(self) -> list[HeldEntries]:
+        """Of a memray pass: which lines allocated the new entries of containers that grew."""
+        return self._records(HELD_ENTRIES, HeldEntries)
 
     def beside(self, name: str) -> RunDir | None:
         """A run that was made to explain this one; None if there is none of that name, as `control` or `what-if/time_to_live=60`."""

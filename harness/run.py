@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from harness import profiles
+from harness import attribution, profiles
+from harness.analysis.attribution import MAX_FRAMES
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
 from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
@@ -40,6 +41,7 @@ from harness.results import (
     LOADGEN_LOG,
     LOADGEN_SAMPLES,
     MANIFEST,
+    MEMRAY_FILE,
     PLATEAUS,
     PROBE_SAMPLES,
     PROCESS_SAMPLES,
@@ -153,6 +155,7 @@ class _Run:
         self._target: AppUnderTest | None = None
         self._done = Done(requests=0, sessions=0)
         self._idle_tasks: int | None = None
+        self._last_census: Census | None = None
         self._load: LoadGenerator | None = None
         self._sampler = Sampler(
             options.profile.sample_interval_s,
@@ -201,6 +204,11 @@ class _Run:
         self._sampler.start()
         if profile.warmup_s > 0:
             self._warm_up()
+        if options.purpose == "attribution":
+            self._attribute()
+            self._load.quit(self._tick)
+            self._pass_on_notices()
+            return
         self._enter("staircase")
         self._idle_tasks = self._measure("staircase", 0)
         held = 0
@@ -411,6 +419,61 @@ class _Run:
             self._wait_until_freed(limits)
             self._measure("second-round", 0)
 
+    def _attribute(self) -> None:
+        """In place of the experiment: sessions come, act and go while everything that the app allocates is traced. Which lines of code
+        allocated what is still there then?"""
+        target, plan = self._target, self._options.profile.staircase
+        assert isinstance(target, Target)
+        assert self._options.interpreter is not None
+        file = (self._dir.path / MEMRAY_FILE).resolve()
+        self._enter("staircase")
+        self._idle_tasks = self._measure("staircase", 0)
+        before = self._last_census
+        began, asked, came = time.monotonic(), self._done.requests or 0, self._done.sessions or 0
+        started = target.start_trace(file, MAX_FRAMES, attribution.lent_memray())
+        if "error" in started:
+            why = (
+                attribution.why_missing(self._options.interpreter.path, started["error"])
+                if started.get("missing")
+                else f"memray could not be started: {started['error']}."
+            )
+            self._event(attribution.NOT_TRACED, reason=why)
+            return
+        limits = target.limits()
+        held = self._perform(Hold(sessions=plan.sessions_per_level, phase="staircase")).held
+        self._enter(REQUESTS_PHASE)
+        for _ in range(plan.request_batches if held else 0):
+            self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
+        self._enter("drain")
+        self._perform(Release(phase="drain"))
+        self._enter("after-close")
+        self._wait_until_freed(limits)
+        # Twice: what the first collection lets go of may let go of more.
+        target.settle()
+        target.settle()
+        stopped = target.stop_trace()
+        if "error" in stopped:
+            self._event(
+                attribution.NOT_TRACED,
+                reason=f"memray could not write down what it had seen: {stopped['error']}.",
+            )
+            return
+        traced_s = time.monotonic() - began
+        self._measure("after-close", 0)
+        grown = attribution.grown_paths(before, self._last_census)
+        told = target.traced_entries(grown)
+        target.end_trace()
+        for event in attribution.record(
+            self._dir, self._options.scenario.app.parent, told.get("entries", [])
+        ):
+            window = {
+                "memray": started["memray"],
+                "sessions": (self._done.sessions or 0) - came,
+                "requests": (self._done.requests or 0) - asked,
+                "traced_s": round(traced_s, 3),
+            }
+            self._event(event.kind, **event.detail, **(window if event.kind == attribution.TRACED else {}))
+
     def _ask_why(self, target: AppUnderTest) -> None:
         """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time."""
         for retainer in target.retainers():
@@ -447,6 +510,7 @@ class _Run:
         census = self._target.census(number)
         if census is not None:
             self._plateaus.add(census)
+        self._last_census = census
         return plateau.probe.tasks
 
     def _settle(self, label: str, sessions: int) -> Plateau | None:

@@ -9,10 +9,10 @@ from typing import Literal
 import msgspec
 
 from harness.analysis.advice import Advice
-from harness.analysis.attribution import Attribution
+from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
-from harness.analysis.growth import PER_REQUEST, Growth, GrowthBasis, growth_figures
+from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis, growth_figures
 from harness.analysis.leaks import check_growth
 from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
@@ -143,7 +143,7 @@ def analyse(data: RunData) -> Analysis:
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
         memory=_memory(data, growth, growth_basis),
-        growth=growth,
+        growth=_allocated(growth, data.attribution),
         growth_basis=growth_basis,
         loadgen=loadgen,
         generator=generator,
@@ -152,7 +152,21 @@ def analyse(data: RunData) -> Analysis:
         sessions=len({o.session for o in operations}),
         samples=SampleFigures(count=len(data.target), gaps=gaps),
         warnings=_warnings(data, loadgen, generator, arrivals, gaps),
+        attribution=data.attribution,
     )
+
+
+def _allocated(growth: list[Growth], attribution: Attribution | None) -> list[Growth]:
+    """The same, with the lines of code that allocated what it holds, as far as a memray pass knows them."""
+    return [
+        msgspec.structs.replace(
+            g,
+            allocated_at=unheld_lines(attribution, g.bytes_per_request)
+            if g.path == LIVE_HEAP
+            else lines_for(attribution, g.path),
+        )
+        for g in growth
+    ]
 
 
 def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFigures:

@@ -69,6 +69,14 @@ NoControl = Annotated[
         rich_help_panel="Memory",
     ),
 ]
+Memray = Annotated[
+    bool,
+    typer.Option(
+        "--memray",
+        help="Start the app once more under memray afterwards, for the lines of code that allocated what stays.",
+        rich_help_panel="Memory",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of everything random in the load. Default: a new one, recorded."),

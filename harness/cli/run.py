@@ -33,6 +33,7 @@ def run(
     sessions_per_level: options.SessionsPerLevel = None,
     real_ttl: options.RealTtl = False,
     no_control: options.NoControl = False,
+    memray: options.Memray = False,
     seed: options.Seed = None,
     python: options.Python = None,
     param: options.Param = None,
@@ -111,6 +112,11 @@ def run(
             raise UsageError(
                 "--python has no meaning with --url: the app runs already.", "Leave one of them out."
             )
+        if memray:
+            raise UsageError(
+                "--memray has no meaning with --url: no tracker can be put into an app that gradsoak did not start.",
+                "Leave one of them out.",
+            )
         facts = inspect_url(
             url, accounts=accounts, allow_remote=allow_remote, patience_s=ready_timeout_s or 0.0
         )
@@ -141,7 +147,7 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         if error is None and not interrupted:
-            interrupted = _explain(run_options, run_dir, display)
+            interrupted = _explain(run_options, run_dir, display, memray=memray)
         display.note("checking and drawing the report")
         derived = rebuild.conclude(run_dir)
         rebuild.render(run_dir, derived)
@@ -157,10 +163,15 @@ def run(
     raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))
 
 
-def _explain(run_options: RunOptions, run_dir: RunDir, display: ProgressDisplay) -> bool:
+def _explain(
+    run_options: RunOptions, run_dir: RunDir, display: ProgressDisplay, *, memray: bool = False
+) -> bool:
     """Make the runs that explain this one; whether the user ended them."""
-    control = beside.control_run(run_options, run_dir)
-    for run in [control] if control is not None else []:
+    wanted = [
+        beside.control_run(run_options, run_dir),
+        beside.attribution_run(run_options) if memray else None,
+    ]
+    for run in filter(None, wanted):
         display.begin(run.label)
         try:
             beside.execute_beside(run, run_dir, display.show)

@@ -2,7 +2,8 @@
 
 Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
 back, then measure), `census` (what the app holds, by access path and by type), `retainers` (why what has grown since the first census is
-still there). An unknown question is answered with an error; nothing that is asked can stop the app.
+still there), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `tracing.py`). An unknown question is answered with an
+error; nothing that is asked can stop the app.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, retainers, runtime, timers
+from . import census, gradio_state, heap, retainers, runtime, timers, tracing
 from .boot import LaunchHook
 
 _census = census.Census()
+_tracing = tracing.Tracing(_census)
 
 
 def start(path: str, hook: LaunchHook) -> None:
@@ -51,7 +53,8 @@ def _accept(listener: socket.socket, hook: LaunchHook) -> None:
 
 def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
     try:
-        question = json.loads(line).get("ask")
+        asked = json.loads(line)
+        question = asked.get("ask")
         if question == "hello":
             return {
                 "pid": os.getpid(),
@@ -67,6 +70,14 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             return _settle()
         if question == "census":
             return _census.take()
+        if question == "trace-start":
+            return _tracing.start(asked["file"], asked["frames"], asked["lent"])
+        if question == "trace-stop":
+            return _tracing.stop()
+        if question == "trace-entries":
+            return _tracing.entries(asked["paths"])
+        if question == "trace-end":
+            return _tracing.end()
         if question == "retainers":
             answer = retainers.explain(_census)
             heap.trim()  # it needed much memory for a moment

@@ -1,5 +1,6 @@
 """L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
 
+from harness.records.attribution import Allocation, Frame, HeldEntries
 from harness.records.bench import Bench, BenchRow, Interval, Suite
 from harness.records.events import RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
@@ -78,6 +79,7 @@ __all__ = [
     "SECOND_ROUND_PHASE",
     "STAIRCASE_PHASE",
     "TAB_ACTIONS",
+    "Allocation",
     "Anomaly",
     "Bench",
     "BenchRow",
@@ -94,8 +96,10 @@ __all__ = [
     "Error",
     "ExternalApp",
     "Fail",
+    "Frame",
     "GeneratorSample",
     "GradioLimits",
+    "HeldEntries",
     "HistoryRecord",
     "Holder",
     "Info",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,31 @@ class ProbeClient:
             return None
         return msgspec.convert({"plateau": plateau, "time_ns": time.monotonic_ns(), **answer}, Census)
 
+    def start_trace(self, file: Path, frames: int, lent: dict[str, Any]) -> dict[str, Any]:
+        """Begin to trace allocations, by memray into a file and by tracemalloc; see `harness/probe/tracing.py`.
+
+        Args:
+            file: where memray writes, absolute.
+            frames: how far out from an allocation tracemalloc looks.
+            lent: a memray for an app whose interpreter has none.
+
+        Returns:
+            `memray`: its version; or `error`, and `missing` if there is no memray.
+        """
+        return self._ask("trace-start", file=str(file), frames=frames, lent=lent)
+
+    def stop_trace(self) -> dict[str, Any]:
+        """Stop memray; `error` if its file could not be written."""
+        return self._ask("trace-stop")
+
+    def traced_entries(self, paths: Sequence[str]) -> dict[str, Any]:
+        """Which lines allocated what is new in the containers at these access paths: `entries`, or `error`."""
+        return self._ask("trace-entries", paths=list(paths))
+
+    def end_trace(self) -> None:
+        """Stop tracemalloc, too."""
+        self._ask("trace-end")
+
     def retainers(self) -> list[Retainer]:
         """Why what has grown since the first census is still there; empty if there was none, or if the probe could not tell.
 
@@ -92,7 +118,7 @@ class ProbeClient:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, question: str, timeout_s: float | None = None) -> dict[str, Any]:
+    def _ask(self, question: str, timeout_s: float | None = None, **more: Any) -> dict[str, Any]:
         if not self.connect():
             raise TargetError(
                 "The probe inside the app does not answer.", "The app may have ended; see logs/target.log."
@@ -100,7 +126,7 @@ class ProbeClient:
         assert self._socket is not None
         self._socket.settimeout(timeout_s or self._timeout_s)
         try:
-            self._stream.write(msgspec.json.encode({"ask": question}) + b"\n")
+            self._stream.write(msgspec.json.encode({"ask": question, **more}) + b"\n")
             self._stream.flush()
             line = self._stream.readline()
             if not line:

@@ -208,6 +208,22 @@ class Target:
         """Count what the app holds."""
         return self._asked(lambda: self.probe.census(plateau))
 
+    def start_trace(self, file: Path, frames: int, lent: dict[str, Any]) -> dict[str, Any]:
+        """Begin to trace what the app allocates, see `ProbeClient.start_trace`."""
+        return self._asked(lambda: self.probe.start_trace(file, frames, lent))
+
+    def stop_trace(self) -> dict[str, Any]:
+        """Stop memray, see `ProbeClient.stop_trace`."""
+        return self._asked(self.probe.stop_trace)
+
+    def traced_entries(self, paths: Sequence[str]) -> dict[str, Any]:
+        """Which lines allocated what is new in some containers, see `ProbeClient.traced_entries`."""
+        return self._asked(lambda: self.probe.traced_entries(paths))
+
+    def end_trace(self) -> None:
+        """Stop tracing."""
+        self._asked(self.probe.end_trace)
+
     def retainers(self) -> list[Retainer]:
         """Why what has grown since the first census is still there. Keeps the app busy for some seconds."""
         return self._asked(self.probe.retainers)

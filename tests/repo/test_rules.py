@@ -14,10 +14,12 @@ import pytest
 from harness.analysis import Analysis
 from harness.errors import ExitCode
 from harness.records import (
+    Allocation,
     Bench,
     Census,
     Checks,
     GeneratorSample,
+    HeldEntries,
     HistoryRecord,
     Plateau,
     ProbeSample,
@@ -106,6 +108,8 @@ def fields(kind: object, prefix: str = "") -> set[str]:
         ProbeSample,
         GeneratorSample,
         Plateau,
+        Allocation,
+        HeldEntries,
         Census,
         Retainer,
         RunEvent,
