@@ -20,6 +20,7 @@ from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest, launch_environment
 from harness.processes import uninterrupted
 from harness.records import (
+    IDLE_PHASE,
     REQUESTS_PHASE,
     RESTART_PHASE,
     RETURN_PHASE,
@@ -216,6 +217,7 @@ class _Run:
         if limits is not None:
             self._event("limits", **msgspec.to_builtins(limits))
         self._request_batches(held)
+        self._leave_alone(held)
         if profile.duration_s > 0:
             self._timed()
         self._enter("drain")
@@ -380,6 +382,14 @@ class _Run:
         for _ in range(plan.request_batches):
             self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
             self._measure("requests", held)
+
+    def _leave_alone(self, held: int) -> None:
+        """Let the sessions that are held do nothing for a while: what does Gradio let go of by itself?"""
+        idle_s = self._options.profile.staircase.idle_s
+        if idle_s > 0 and held:
+            self._enter(IDLE_PHASE)
+            self._pause(idle_s)
+            self._measure("idle", held)
 
     def _let_act(self, requests: int, phase: str) -> None:
         """Let the sessions that are held act, so many times in all."""

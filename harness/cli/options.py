@@ -69,6 +69,17 @@ NoControl = Annotated[
         rich_help_panel="Memory",
     ),
 ]
+WhatIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if",
+        metavar="SETTING",
+        help="Make the run again with one setting changed, and say what it gained. May be repeated. time_to_live=SECONDS, "
+        "state_session_capacity=N, delete_cache=FREQUENCY,AGE, jemalloc, MALLOC_ARENA_MAX=2 or any other environment variable, "
+        "or a parameter of the scenario, NAME=VALUE.",
+        rich_help_panel="Memory",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of everything random in the load. Default: a new one, recorded."),

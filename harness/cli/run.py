@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def run(
     sessions_per_level: options.SessionsPerLevel = None,
     real_ttl: options.RealTtl = False,
     no_control: options.NoControl = False,
+    what_if: options.WhatIf = None,
     seed: options.Seed = None,
     python: options.Python = None,
     param: options.Param = None,
@@ -130,6 +132,7 @@ def run(
         external=external,
         auth=accounts,
     )
+    run_options, what_ifs = beside.plan_what_ifs(run_options, what_if or [])
     run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
     error: HarnessError | None = None
     interrupted = False
@@ -141,7 +144,7 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         if error is None and not interrupted:
-            interrupted = _explain(run_options, run_dir, display)
+            interrupted = _explain(run_options, what_ifs, run_dir, display)
         display.note("checking and drawing the report")
         derived = rebuild.conclude(run_dir)
         rebuild.render(run_dir, derived)
@@ -157,13 +160,21 @@ def run(
     raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))
 
 
-def _explain(run_options: RunOptions, run_dir: RunDir, display: ProgressDisplay) -> bool:
+def _explain(
+    run_options: RunOptions, what_ifs: Sequence[beside.BesideRun], run_dir: RunDir, display: ProgressDisplay
+) -> bool:
     """Make the runs that explain this one; whether the user ended them."""
     control = beside.control_run(run_options, run_dir)
-    for run in [control] if control is not None else []:
+    for run in [*([control] if control is not None else []), *what_ifs]:
         display.begin(run.label)
         try:
-            beside.execute_beside(run, run_dir, display.show)
+            error = beside.execute_beside(run, run_dir, display.show)
+            if run in what_ifs:
+                display.note("checking and drawing its own report")
+                error = beside.conclude_beside(run, run_dir) or error
         except KeyboardInterrupt:
             return True
+        if error is not None:
+            display.note(f"ended early: {error.message}")
+    display.begin("")
     return False

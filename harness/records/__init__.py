@@ -20,6 +20,7 @@ from harness.records.manifest import (
 )
 from harness.records.operation import (
     DRAIN_PHASE,
+    IDLE_PHASE,
     LOAD_PHASE,
     PHASES,
     REQUESTS_PHASE,
@@ -68,6 +69,7 @@ from harness.records.verdicts import (
 
 __all__ = [
     "DRAIN_PHASE",
+    "IDLE_PHASE",
     "LOAD_PHASE",
     "PHASES",
     "PROMISES",
