@@ -11,7 +11,7 @@ import msgspec
 from harness.analysis.data import Beside, RunData
 from harness.analysis.fit import theil_sen
 from harness.analysis.growth import TEMPORARY_FILES, Growth
-from harness.analysis.memory import MemoryFigures, PerSession, memory_figures, uss_bytes
+from harness.analysis.memory import MemoryFigures, PerSession, memory_figures, staircase, uss_bytes
 from harness.records import Plateau
 
 
@@ -315,32 +315,19 @@ def _gain(data: RunData, memory: MemoryFigures, label: str, beside: Beside) -> G
     name = _name(label)
     before, after = data.plateaus, beside.plateaus
     other = memory_figures(after)
-    closed = _of_lines(
-        "per closed session", memory.bytes_per_closed_session, other.bytes_per_closed_session, beside
-    )
     if name == "time_to_live":
-        return _idle(before, after, beside)
+        labels = ("idle", "requests", "staircase")
+        return _above_start("per open session that is left alone", labels, before, after, beside)
     if name == "delete_cache":
         return _files(data, beside)
-    resident = _single(
-        "resident memory when all sessions had closed, before anything was given back",
-        before,
-        after,
-        lambda plateaus: _last(plateaus, "after-close"),
-        _resident,
-        beside,
-    )
+    resident = _resident_when_closed(before, after, beside)
     if name in _ALLOCATORS or name.startswith("MALLOC_"):
         return resident
+    closed = _of_lines(
+        "per closed session", memory.bytes_per_closed_session, other.bytes_per_closed_session, beside
+    ) or _above_start("left when all had closed", ("second-round", "after-close"), before, after, beside)
     if name == "state_session_capacity":
-        return closed or _single(
-            "live heap at the end, when all sessions had closed",
-            before,
-            after,
-            lambda plateaus: _last(plateaus, "second-round", "after-close"),
-            _live,
-            beside,
-        )
+        return closed
     candidates = [
         _of_lines("per open session", memory.bytes_per_open_session, other.bytes_per_open_session, beside),
         closed,
@@ -370,44 +357,39 @@ def _of_lines(per: str, before: PerSession, after: PerSession, beside: Beside) -
     return None
 
 
-def _single(
-    figure: str,
-    before: Sequence[Plateau],
-    after: Sequence[Plateau],
-    choose: Callable[[Sequence[Plateau]], Plateau | None],
-    measure: _Measure,
-    beside: Beside,
-) -> Gain | None:
-    """One plateau against one: clear if they differ by more than plateaus scatter, and by more than a little."""
-    plateaus = choose(before), choose(after)
-    values = [measure(p) if p is not None else None for p in plateaus]
-    old, new = values
-    if old is None or new is None:
+def _resident_when_closed(before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside) -> Gain | None:
+    """What was resident when all sessions of the timed phase had closed."""
+    closed = _last(before, "after-close"), _last(after, "after-close")
+    if closed[0] is None or closed[1] is None:
         return None
+    old, new = _resident(closed[0]), _resident(closed[1])
     return Gain(
-        figure=figure,
+        figure="resident memory when all sessions had closed, before anything was given back",
         before_bytes=old,
         after_bytes=new,
-        clear=_apart(old, new, [_scatter(before, measure), _scatter(after, measure)]),
+        clear=_apart(old, new, [_scatter(before, _resident), _scatter(after, _resident)]),
         folder=beside.folder,
     )
 
 
-def _idle(before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside) -> Gain | None:
-    """What a session that is open and left alone occupies: the last plateau at which all are held, above plateau 0."""
+def _above_start(
+    figure: str, labels: Sequence[str], before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside
+) -> Gain | None:
+    """What there is at the last plateau of these labels that was not there at plateau 0; for each session that is held, if any is."""
     for what, measure in (("live heap", _live), ("USS", uss_bytes)):
         costs, scatters = [], []
         for plateaus in (before, after):
-            first, last = _last(plateaus[:1], "staircase"), _last(plateaus, "idle", "requests", "staircase")
+            first, last = next(iter(staircase(plateaus)), None), _last(plateaus, *labels)
             empty, full = (measure(p) if p is not None else None for p in (first, last))
-            if last is None or empty is None or full is None or not last.open_sessions:
+            if last is None or empty is None or full is None:
                 break
-            costs.append((full - empty) / last.open_sessions)
+            sessions = max(1, last.open_sessions)
+            costs.append((full - empty) / sessions)
             scatter = _scatter(plateaus, measure)
-            scatters.append(None if scatter is None else scatter / last.open_sessions)
+            scatters.append(None if scatter is None else scatter / sessions)
         if len(costs) == 2:
             return Gain(
-                figure=f"{what} per open session that is left alone",
+                figure=f"{what} {figure}",
                 before_bytes=costs[0],
                 after_bytes=costs[1],
                 clear=_apart(costs[0], costs[1], scatters),
@@ -436,6 +418,7 @@ def _files(data: RunData, beside: Beside) -> Gain | None:
 
 
 def _apart(old: float, new: float, scatters: Sequence[float | None]) -> bool:
+    """Whether two single figures differ by more than the plateaus of both runs scatter, and by more than a little."""
     known = [scatter for scatter in scatters if scatter is not None]
     if len(known) != len(scatters):
         return False
