@@ -203,8 +203,8 @@ def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
     return [
         Advice(
             setting="delete_cache=10,10",
-            text="Give gr.Blocks a `delete_cache=(frequency, age)`, in seconds, with an age that no visitor needs a file for longer "
-            "than, for example (3600, 86400).",
+            text="Give gr.Blocks a `delete_cache=(frequency, age)`, in seconds, or a shorter one if it has one, with an age that no "
+            "visitor needs a file for longer than: (3600, 86400), for example.",
             evidence=f"Gradio's list of temporary files grew"
             f"{f' by {rate:.2f} per request' if rate else ''}, to {files:,} entries at the end; the files themselves stay on the "
             "disk as long.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -174,8 +175,12 @@ def test_under_jemalloc_live_bytes_are_those_of_the_objects(
 
 @pytest.mark.slow
 def test_files_are_gained_by_delete_cache(scenarios: Path, tmp_path: Path) -> None:
+    scenario = shutil.copytree(scenarios / "uploads", tmp_path / "uploads")
+    app = scenario / "app.py"
+    assert ", delete_cache=(600, 600)" in app.read_text()
+    app.write_text(app.read_text().replace(", delete_cache=(600, 600)", ""))
     done = gradsoak(
-        "run", scenarios / "uploads", "--what-if", "delete_cache=2,2", "--out", tmp_path / "run", "--json",
+        "run", scenario, "--what-if", "delete_cache=2,2", "--out", tmp_path / "run", "--json",
         cwd=tmp_path, timeout_s=300,
     )  # fmt: skip
     gain = advice_of(done)["delete_cache=2,2"]["gain"]
