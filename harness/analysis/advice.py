@@ -62,6 +62,8 @@ CLEAR_SHARE = 0.05
 CLEAR_FILES_SHARE = 0.2
 # Of the memory that there is, what sessions may fill.
 FILLED_SHARE = 0.5
+# What was uploaded stands in a list of its own, which is one of the list of lists.
+_FILES = (*TEMPORARY_FILES, f"{TEMPORARY_FILES[0]}[*]")
 _ALLOCATORS = ("jemalloc", "PYTHONMALLOC", "LD_PRELOAD")
 _ARENAS = "MALLOC_ARENA_MAX=2"
 _Measure = Callable[[Plateau], int | None]
@@ -195,10 +197,10 @@ def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advic
 
 
 def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
-    lists = [g for g in growth if g.path in TEMPORARY_FILES and g.length > 0]
+    lists = [g for g in growth if g.path in _FILES and g.length > 0]
     if not lists:
         return []
-    files = sum(g.length for g in lists)
+    files = max(g.length for g in lists)
     rate = max((g.per_request or 0.0 for g in lists), default=0.0)
     return [
         Advice(
@@ -405,7 +407,7 @@ def _files(data: RunData, beside: Beside) -> Gain | None:
         last = max(censuses, key=lambda census: census.plateau, default=None)
         if last is None or last.plateau >= len(plateaus) or not plateaus[last.plateau].sessions:
             return None
-        held = sum(c.pinned_bytes for c in last.containers if c.path in TEMPORARY_FILES and c.length)
+        held = max((c.pinned_bytes for c in last.containers if c.path in _FILES), default=0)
         sizes.append(held / (plateaus[last.plateau].sessions or 1))
     old, new = sizes
     return Gain(

@@ -186,7 +186,14 @@ def test_files_are_gained_by_delete_cache(scenarios: Path, tmp_path: Path) -> No
     gain = advice_of(done)["delete_cache=2,2"]["gain"]
     assert gain["figure"] == "names of temporary files per session that came"
     assert gain["clear"], gain
-    assert gain["after_bytes"] < gain["before_bytes"] / 2
+    # The files that were uploaded are gone. Of those that a component has cached too, Gradio finds the second name on its lists
+    # without a file, and keeps it.
+    assert gain["after_bytes"] < 0.8 * gain["before_bytes"]
+    lengths = []
+    for folder in (RunDir(tmp_path / "run"), RunDir(tmp_path / "run" / "what-if" / "delete_cache=2,2")):
+        held = {c.path: c.length for c in folder.censuses()[-1].containers}
+        lengths.append(held["gradio.Blocks.upload_file_set"])
+    assert lengths[1] < lengths[0] / 2
 
 
 @pytest.mark.slow

@@ -218,6 +218,8 @@ def test_files_that_nobody_deletes_speak_for_delete_cache() -> None:
     found = advise(run(), figures(), [grown("gradio.Blocks.upload_file_set")])
     assert settings(found) == ["delete_cache=10,10"]
     assert "1.00 per request, to 900 entries" in found[0].evidence
+    both = [grown("gradio.Blocks.upload_file_set", 900), grown("gradio.Blocks.temp_file_sets[*]", 950)]
+    assert "to 950 entries" in advise(run(), figures(), both)[0].evidence
     for other in (grown("gradio.Blocks.temp_file_sets", length=0), grown("app.files", owner="app")):
         assert advise(run(), figures(), [other]) == []
 
