@@ -21,7 +21,7 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         figure: what is compared, as a person says it, for example `live heap per closed session`.
         before_bytes, after_bytes: without the setting, and with it.
-        clear: whether their intervals do not overlap.
+        clear: whether their intervals do not overlap; of single figures, whether they differ by more than plateaus scatter.
         folder: of the run that tried it, within the run folder.
     """
 
