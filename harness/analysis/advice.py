@@ -95,11 +95,20 @@ def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> li
         if label not in known:
             advice = Advice(
                 setting=label,
-                text=f"{label} was tried.",
+                text="",
                 evidence="Nothing that was measured in the run itself speaks for it.",
             )
-            found.append(_tried(data, memory, advice, label, beside))
+            advice = _tried(data, memory, advice, label, beside)
+            found.append(msgspec.structs.replace(advice, text=_outcome(label, advice.gain)))
     return sorted(found, key=_order)
+
+
+def _outcome(label: str, gain: Gain | None) -> str:
+    if gain is None:
+        return f"What {label} changes could not be measured."
+    if not gain.clear:
+        return f"{label} makes no clear difference."
+    return f"Consider {label}." if gain.after_bytes < gain.before_bytes else f"{label} costs memory."
 
 
 def failed_what_ifs(data: RunData) -> list[str]:

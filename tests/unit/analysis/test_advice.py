@@ -400,6 +400,11 @@ def test_the_most_that_was_gained_comes_first_and_losses_last() -> None:
         "PYTHONMALLOC=malloc",
     ]
     assert [a.gain.clear if a.gain else None for a in found] == [True, True, None, False, True]
+    assert [found[n].text for n in (0, 3, 4)] == [
+        "Consider MALLOC_ARENA_TEST=1.",
+        "MALLOC_TOP_PAD_=0 makes no clear difference.",
+        "PYTHONMALLOC=malloc costs memory.",
+    ]
     assert "kept by the allocators" in found[1].evidence  # it was advised, and tried
     assert found[2].command is not None
 
