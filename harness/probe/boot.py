@@ -105,7 +105,8 @@ class AfterImport(importlib.abc.MetaPathFinder):
             return None
         sys.meta_path.remove(self)
         # Whoever else waits for this module stands further back in the row.
-        found = (finder.find_spec(fullname, path, target) for finder in list(sys.meta_path))
+        finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+        found = (finder.find_spec(fullname, path, target) for finder in finders)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is None or spec.loader is None:
             return None
