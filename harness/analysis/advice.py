@@ -346,12 +346,7 @@ def _gain(data: RunData, memory: MemoryFigures, label: str, beside: Beside) -> G
         resident,
     ]
     known = [gain for gain in candidates if gain is not None]
-    return max((gain for gain in known if gain.clear), key=_relative, default=known[0] if known else None)
-
-
-def _relative(gain: Gain) -> float:
-    larger = max(abs(gain.before_bytes), abs(gain.after_bytes))
-    return abs(gain.before_bytes - gain.after_bytes) / larger if larger else 0.0
+    return next((gain for gain in known if gain.clear), known[0] if known else None)
 
 
 def _of_lines(per: str, before: PerSession, after: PerSession, beside: Beside) -> Gain | None:

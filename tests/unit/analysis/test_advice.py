@@ -294,7 +294,7 @@ def test_a_difference_within_the_scatter_is_not_clear() -> None:
     assert gain.clear
 
 
-def test_a_parameter_is_judged_by_what_it_changed_most() -> None:
+def test_a_parameter_is_judged_by_what_it_changed() -> None:
     data = run(what_if=tried("STORE=files", climb(30_000)))
     known = figures(
         bytes_per_open_session=line(430_000, 5000), floor_per_open_session=PerSession(live=None, uss=None)
