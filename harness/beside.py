@@ -70,6 +70,28 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
     )
 
 
+def execute_beside(
+    run: BesideRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
+) -> HarnessError | None:
+    """Make one of them.
+
+    Args:
+        run: what to make.
+        run_dir: the run that it explains.
+        on_progress: called several times a second.
+
+    Returns:
+        What ended it early, None if it was completed.
+
+    Raises:
+        KeyboardInterrupt: the user ended it; it is sealed as interrupted.
+    """
+    try:
+        return execute(run.options, RunDir.create(run_dir.path / run.folder), on_progress)
+    except HarnessError as error:
+        return error
+
+
 def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[BesideRun]]:
     """The runs that try another setting, and the run itself as they need it.
 
@@ -136,25 +158,3 @@ def conclude_beside(run: BesideRun, run_dir: RunDir) -> HarnessError | None:
     except HarnessError as error:
         return error
     return None
-
-
-def execute_beside(
-    run: BesideRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
-) -> HarnessError | None:
-    """Make one of them.
-
-    Args:
-        run: what to make.
-        run_dir: the run that it explains.
-        on_progress: called several times a second.
-
-    Returns:
-        What ended it early, None if it was completed.
-
-    Raises:
-        KeyboardInterrupt: the user ended it; it is sealed as interrupted.
-    """
-    try:
-        return execute(run.options, RunDir.create(run_dir.path / run.folder), on_progress)
-    except HarnessError as error:
-        return error
