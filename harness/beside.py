@@ -90,6 +90,8 @@ def execute_beside(
         return execute(run.options, RunDir.create(run_dir.path / run.folder), on_progress)
     except HarnessError as error:
         return error
+    except Exception as error:  # its seal says so; what it was to explain holds without it
+        return HarnessError(f"{type(error).__name__}: {error}")
 
 
 def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[BesideRun]]:
@@ -157,4 +159,8 @@ def conclude_beside(run: BesideRun, run_dir: RunDir) -> HarnessError | None:
         rebuild.render(folder, rebuild.conclude(folder))
     except HarnessError as error:
         return error
+    except (
+        Exception
+    ) as error:  # of a run that ended at an odd moment; what it was to explain holds without it
+        return HarnessError(f"{type(error).__name__}: {error}")
     return None
