@@ -21,6 +21,7 @@ from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest, launch_environment
 from harness.processes import uninterrupted
 from harness.records import (
+    IDLE_PHASE,
     REQUESTS_PHASE,
     RESTART_PHASE,
     RETURN_PHASE,
@@ -227,6 +228,7 @@ class _Run:
         if limits is not None:
             self._event("limits", **msgspec.to_builtins(limits))
         self._request_batches(held)
+        self._leave_alone(held)
         if profile.duration_s > 0:
             self._timed()
         self._enter("drain")
@@ -349,9 +351,7 @@ class _Run:
         self._enter("warm-up", users=users)
         before: int | None = None
         for turn in range(_WARMUP_TURNS if profile.warm_until_flat else 1):
-            self._perform(
-                Drive(users=users, spawn_rate=users, duration_s=profile.warmup_s, phase="warm-up")
-            )
+            self._perform(Drive(users=users, spawn_rate=users, duration_s=profile.warmup_s, phase="warm-up"))
             if not profile.warm_until_flat:
                 return
             seen = self._settled()
@@ -395,6 +395,14 @@ class _Run:
         for _ in range(plan.request_batches):
             self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
             self._measure("requests", held)
+
+    def _leave_alone(self, held: int) -> None:
+        """Let the sessions that are held do nothing for a while: what does Gradio let go of by itself?"""
+        idle_s = self._options.profile.staircase.idle_s
+        if idle_s > 0 and held:
+            self._enter(IDLE_PHASE)
+            self._pause(idle_s)
+            self._measure("idle", held)
 
     def _let_act(self, requests: int, phase: str) -> None:
         """Let the sessions that are held act, so many times in all."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.advice import Advice
+from harness.analysis.advice import Advice, advise, failed_what_ifs
 from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
@@ -126,6 +126,7 @@ def analyse(data: RunData) -> Analysis:
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
     growth, growth_basis = growth_figures(data)
+    memory = _memory(data, growth, growth_basis)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
     outcomes = {
         kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")
@@ -142,7 +143,7 @@ def analyse(data: RunData) -> Analysis:
         arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
-        memory=_memory(data, growth, growth_basis),
+        memory=memory,
         growth=_allocated(growth, data.attribution),
         growth_basis=growth_basis,
         loadgen=loadgen,
@@ -153,6 +154,7 @@ def analyse(data: RunData) -> Analysis:
         samples=SampleFigures(count=len(data.target), gaps=gaps),
         warnings=_warnings(data, loadgen, generator, arrivals, gaps),
         attribution=data.attribution,
+        advice=advise(data, memory, growth),
     )
 
 
@@ -310,6 +312,7 @@ def _warnings(
             f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
         )
     found += _about_workers(data)
+    found += failed_what_ifs(data)
     load = data.phase("load")
     if load is not None and load.steady_ns is None:
         found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")

@@ -117,7 +117,9 @@ def _name(kind: type) -> str:
 def limits() -> dict[str, object]:
     """Settings that decide how long state lives (session capacity, seconds after close, heartbeat interval), and the page's size."""
     holders = state_holders()
-    capacity = getattr(holders[0], "capacity", None) if holders else None
+    # Gradio makes one when the app is defined, and another when it is launched, which is the one that sessions come to.
+    used = max(holders, key=lambda holder: _length(getattr(holder, "session_data", None)) or 0, default=None)
+    capacity = getattr(used, "capacity", None)
     return {
         "state_session_capacity": capacity if isinstance(capacity, int) else None,
         "state_ttl_when_closed_s": _ttl(holders),
