@@ -197,7 +197,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 closed=_estimate(own.bytes_per_closed_session.live),
                 request=_estimate(own.bytes_per_request.live),
                 leaked=leaked,
-                kept=sum(max(0.0, g.bytes_per_request or 0.0) for g in _kept_by_gradio(growth)),
+                kept=_kept_by_gradio(growth, figures.floor_per_request.live),
                 floor_session=_estimate(floor.floor_per_open_session.live),
                 floor_closed=_estimate(floor.floor_per_closed_session.live),
                 floor_request=_estimate(floor.floor_per_request.live),
@@ -213,8 +213,11 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
     )
 
 
-def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
-    """What grows with every request though it is no leak, since Gradio bounds it; the outermost of what is nested."""
+def _kept_by_gradio(growth: Sequence[Growth], floor: Line | None) -> float:
+    """Bytes that Gradio keeps of every request though it is no leak, since it bounds them.
+
+    What a state-free app was seen to keep, or at least what was counted: the outermost of what is nested.
+    """
     found = [
         g
         for g in growth
@@ -223,7 +226,12 @@ def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
         and g.exact
         and (g.per_request or 0) > 0
     ]
-    return [g for g in found if not any(g is not outer and g.path.startswith(outer.path) for outer in found)]
+    counted = sum(
+        max(0.0, g.bytes_per_request or 0.0)
+        for g in found
+        if not any(g is not outer and g.path.startswith(outer.path) for outer in found)
+    )
+    return max(counted, floor.estimate) if floor is not None and floor.low > 0 else counted
 
 
 def _estimate(line: Line | None) -> float | None:

@@ -15,7 +15,7 @@ LEFT_OUT = {"BrowserState", "Timer", "Form"}
 
 
 def echo(text, *nothing):
-    return text, *nothing
+    return (text, *nothing) if nothing else text
 
 
 def make(name):
