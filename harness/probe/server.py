@@ -77,6 +77,7 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
 
 
 def _settle() -> dict[str, object]:
+    _census.rehearse()
     started = time.monotonic()
     unreachable = gc.collect()
     before = runtime.rss_bytes()
