@@ -12,7 +12,7 @@ from harness.analysis.advice import Advice, advise, failed_what_ifs
 from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
-from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis, growth_figures
+from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis
 from harness.analysis.leaks import check_growth
 from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
@@ -32,6 +32,7 @@ from harness.analysis.time import (
     stages,
     throughput_per_s,
 )
+from harness.analysis.type_growth import everything_grown
 from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
 from harness.analysis.verdict import memory_verdict
 from harness.history import limits_of
@@ -125,7 +126,7 @@ def analyse(data: RunData) -> Analysis:
     arrivals = arrival_figures(data)
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
-    growth, growth_basis = growth_figures(data)
+    growth, growth_basis = everything_grown(data)
     memory = _memory(data, growth, growth_basis)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
     outcomes = {

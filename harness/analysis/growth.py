@@ -47,6 +47,8 @@ UNNAMED_BYTES_PER_REQUEST = 32_768
 _APPENDED = {"list", "deque", "bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array"}
 BYTES = {"bytearray", "BytesIO", "StringIO", "ndarray", "bytes", "str", "array", "memoryview"}
 LIVE_HEAP = "live heap"
+# The kind of what stands for all objects of a type.
+TYPE = "type"
 
 GrowthVerdict = Literal[
     "leak-per-request",
@@ -58,7 +60,7 @@ GrowthVerdict = Literal[
     "declared",
     "inconclusive",
 ]
-_ORDER: tuple[GrowthVerdict, ...] = (
+ORDER: tuple[GrowthVerdict, ...] = (
     "leak-per-request",
     "leak-per-session",
     "inconclusive",
@@ -113,8 +115,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     """A container, or everything at one access path, that held more at some later plateau than at plateau 0.
 
     Attributes:
-        path: how it is reached; `live heap` for bytes that no container accounts for.
-        kind: its type.
+        path: how it is reached; `live heap` for bytes that no container accounts for; of objects counted by type, its name.
+        kind: its type; `type` for the latter.
         owner: `app` or `gradio`.
         per_request: entries (of a buffer: bytes) per request over the batches; None without batches.
         per_action: the one action whose every operation adds the same, if not all do.
@@ -176,8 +178,13 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
     not_applicable: list[str] = []
 
 
+def rank(growth: Growth) -> tuple[int, bool, str, str]:
+    """Where it stands among all that grew: the worst first."""
+    return ORDER.index(growth.verdict), growth.within is not None, growth.owner, growth.path
+
+
 def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
-    """Judge everything that grew: the worst first, and what that rests on."""
+    """Judge every container that grew, and the live heap: the worst first, and what that rests on."""
     experiment = experiment_of(data)
     missing, inapplicable = _missing(data, experiment)
     if experiment is None or len(missing) == 2:
@@ -190,7 +197,7 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
     unnamed = live_line(batches, lambda m: m.unnamed_bytes)
     if not any(found.verdict == PER_REQUEST for found in growth):
         growth += _unnamed(experiment, live, unnamed)
-    growth.sort(key=lambda g: (_ORDER.index(g.verdict), g.within is not None, g.owner, g.path))
+    growth.sort(key=rank)
     return growth, GrowthBasis(
         batches=max(0, len(batches) - 1),
         requests=batches[-1].requests - batches[0].requests if batches else 0,
@@ -243,8 +250,8 @@ def _judge(path: str, experiment: Experiment) -> Growth | None:
     cap = (
         max((m.lengths[path].cap or 0 for m in experiment.everything if path in m.lengths), default=0) or None
     )
-    requests = _over_requests(path, experiment)
-    sessions = _over_sessions(path, experiment, requests)
+    requests = over_requests(lambda m: m.length(path), experiment)
+    sessions = over_sessions(lambda m: m.length(path), experiment, requests)
     common = _Common(path, sample, cap, experiment, requests, sessions)
     for prefix, verdict, reason in _GRADIO:
         if path == prefix or (path.startswith(prefix) and path[len(prefix)] in ".["):
@@ -268,7 +275,7 @@ def _stopped(path: str, experiment: Experiment) -> str:
     )
 
 
-class _OverRequests(msgspec.Struct, frozen=True, kw_only=True):
+class OverRequests(msgspec.Struct, frozen=True, kw_only=True):
     """How a path grew over the batches of requests.
 
     Attributes:
@@ -288,11 +295,12 @@ class _OverRequests(msgspec.Struct, frozen=True, kw_only=True):
     declared: str | None
 
 
-def _over_requests(path: str, experiment: Experiment) -> _OverRequests | None:
+def over_requests(length: Callable[[Moment], int], experiment: Experiment) -> OverRequests | None:
+    """How something grew over the batches; None with too few of them."""
     batches = experiment.batches
     if len(batches) <= MIN_BATCHES:
         return None
-    grew = steps(batches, lambda m: m.length(path))
+    grew = steps(batches, length)
     asked = steps(batches, lambda m: m.requests)
     if not sum(asked):
         return None
@@ -310,10 +318,10 @@ def _over_requests(path: str, experiment: Experiment) -> _OverRequests | None:
     if experiment.after is not None:
         before, after = batches[-1], experiment.after
         more = after.actions[action] - before.actions[action] if action else after.requests - before.requests
-        came = after.length(path) - before.length(path)
+        came = length(after) - length(before)
         kept = came >= CAME * rate * more if more > 0 else came >= 0
         went = max(0, -came)
-    return _OverRequests(
+    return OverRequests(
         rate=rate,
         action=action,
         exact=exact,
@@ -324,7 +332,7 @@ def _over_requests(path: str, experiment: Experiment) -> _OverRequests | None:
     )
 
 
-class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
+class OverSessions(msgspec.Struct, frozen=True, kw_only=True):
     """How a path grew over sessions that came and went.
 
     Attributes:
@@ -332,7 +340,7 @@ class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
         steady: it grew in every round, not less and less; by the very same for each session, or about as much as with every step of
             the stairs.
         kept: what the first sessions had added was still there when they had closed.
-        declared: see `_OverRequests`.
+        declared: see `OverRequests`.
     """
 
     rate: Fraction
@@ -342,15 +350,18 @@ class _OverSessions(msgspec.Struct, frozen=True, kw_only=True):
     declared: str | None
 
 
-def _over_sessions(path: str, experiment: Experiment, requests: _OverRequests | None) -> _OverSessions | None:
+def over_sessions(
+    length: Callable[[Moment], int], experiment: Experiment, requests: OverRequests | None
+) -> OverSessions | None:
+    """How something grew over the rounds; None with too few of them."""
     rounds, after = experiment.rounds, experiment.after
     if len(rounds) <= MIN_ROUNDS or after is None:
         return None
     came = steps(rounds, lambda m: m.sessions)
-    grew = [Fraction(step) for step in steps(rounds, lambda m: m.length(path))]
+    grew = [Fraction(step) for step in steps(rounds, length)]
     if not sum(came):
         return None
-    stairs = [Fraction(step) for step in steps(experiment.stairs, lambda m: m.length(path))]
+    stairs = [Fraction(step) for step in steps(experiment.stairs, length)]
     if requests is not None and requests.rate > 0 and requests.action is None:
         # What their requests add is not the sessions' own.
         grew = [
@@ -370,13 +381,13 @@ def _over_sessions(path: str, experiment: Experiment, requests: _OverRequests | 
         and CAME * rate * opened <= sum(stairs) <= rate * opened / Fraction(CAME)
     )
     all_opened = after.sessions - experiment.start.sessions
-    left = after.length(path) - experiment.start.length(path)
-    declared = declared_by(steps(rounds, lambda m: m.length(path)), rounds)
+    left = length(after) - length(experiment.start)
+    declared = declared_by(steps(rounds, length), rounds)
     if declared is not None and declared.startswith(USERS_OF):
         # A person who reloads the page is the same one in another session: which of the two was counted?
         users = after.declared[declared] - experiment.start.declared[declared]
         declared = declared if abs(left - users) <= abs(left - all_opened) else None
-    return _OverSessions(
+    return OverSessions(
         rate=rate,
         exact=exact,
         steady=all(step > 0 for step in grew) and goes_on(grew, came) and alike,
@@ -394,8 +405,8 @@ class _Common:
         sample: Container,
         cap: int | None,
         experiment: Experiment,
-        requests: _OverRequests | None,
-        sessions: _OverSessions | None,
+        requests: OverRequests | None,
+        sessions: OverSessions | None,
     ) -> None:
         self._path, self._sample, self._cap = path, sample, cap
         self._experiment, self._requests, self._sessions = experiment, requests, sessions
@@ -420,7 +431,7 @@ class _Common:
             reason=reason,
         )
 
-    def judged_by_request(self, requests: _OverRequests) -> Growth:
+    def judged_by_request(self, requests: OverRequests) -> Growth:
         """It grew in every batch of requests."""
         per = f"`{requests.action}`" if requests.action else "request"
         statement = self._statement(requests.rate, requests.exact, per)
@@ -450,7 +461,7 @@ class _Common:
             PER_REQUEST, f"{statement}, went on under load, and nothing went when all sessions had closed."
         )
 
-    def judged_by_session(self, sessions: _OverSessions) -> Growth:
+    def judged_by_session(self, sessions: OverSessions) -> Growth:
         """It grew in every round of sessions, and what the first ones had added was kept."""
         statement = self._statement(sessions.rate, sessions.exact, "session that came and went")
         if self._sample.owner == "gradio":
@@ -488,7 +499,7 @@ def _nested(growth: Sequence[Growth]) -> list[Growth]:
     }
     found = []
     for g in growth:
-        outer = next((d for p, d in sorted(deciding.items()) if _inside(g.path, p)), None)
+        outer = next((d for p, d in sorted(deciding.items()) if inside(g.path, p)), None)
         if outer is not None:
             reason = f"It stands inside {outer.path}."
             g = msgspec.structs.replace(g, verdict=outer.verdict, within=outer.path, reason=reason)
@@ -496,7 +507,8 @@ def _nested(growth: Sequence[Growth]) -> list[Growth]:
     return found
 
 
-def _inside(path: str, outer: str) -> bool:
+def inside(path: str, outer: str) -> bool:
+    """Whether an access path leads through another."""
     return len(path) > len(outer) and path.startswith(outer) and path[len(outer)] in ".["
 
 

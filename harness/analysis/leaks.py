@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.growth import BYTES, LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.growth import BYTES, LIVE_HEAP, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis
 from harness.records import Anomaly, Check, Verdict
 
 
@@ -66,7 +66,7 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
             witness=[],
             explanation=g.reason,
         )
-    what = "bytes" if g.kind in BYTES else "entries"
+    what = "bytes" if g.kind in BYTES else "objects" if g.kind == TYPE else "entries"
     number = g.per_request if name == PER_REQUEST else g.per_session
     pins = g.bytes_per_request if name == PER_REQUEST else g.bytes_per_session
     unit = f"`{g.per_action}`" if name == PER_REQUEST and g.per_action else name.removeprefix("leak-per-")
@@ -80,7 +80,12 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
         if name == PER_REQUEST
         else "What earlier sessions had added was still there when they had closed."
     )
-    bytes_text = f" and pins about {max(0, pins or 0):,.0f} B per {name.removeprefix('leak-per-')}"
+    bytes_text = (
+        "" if pins is None else f" and pins about {max(0, pins):,.0f} B per {name.removeprefix('leak-per-')}"
+    )
+    what_it_is = "a type" if g.kind == TYPE else f"a {g.kind}"
+    now = f"There are {g.length:,} now." if g.kind == TYPE else f"It holds {g.length:,} {what} now."
+    held = f" It is held as {' → '.join(g.retainer_path)}." if g.retainer_path else ""
     return Anomaly(
         kind=name,
         sessions=[],
@@ -88,7 +93,7 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
         occurrences=round((number or 0) * (basis.requests if name == PER_REQUEST else basis.sessions)),
         witness=[],
         explanation=(
-            f"{g.path} (a {g.kind}{'' if g.owner == 'app' else ' of Gradio’s own'}) grew by {'exactly' if g.exact else 'about'} "
-            f"{number:,.2f} {what} per {unit} over {over}{bytes_text}. {end} It holds {g.length:,} {what} now."
+            f"{g.path} ({what_it_is}{'' if g.owner == 'app' else ' of Gradio’s own'}) grew by {'exactly' if g.exact else 'about'} "
+            f"{number:,.2f} {what} per {unit} over {over}{bytes_text}. {end} {now}{held}"
         ),
     )

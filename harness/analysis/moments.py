@@ -11,6 +11,7 @@ import msgspec
 
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line, theil_sen
+from harness.history import type_counts
 from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
 # Growth goes on if its later half is at least so large, compared with its first half: a leak grows alike, a cache that
@@ -20,7 +21,15 @@ USERS_OF = "the users of "
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau with its census, and what had happened until then."""
+    """A plateau with its census, and what had happened until then.
+
+    Attributes:
+        lengths: access path → the containers there.
+        requests, sessions: begun so far.
+        actions: action → operations of it so far.
+        declared: variable → entries that were put into it on purpose, where it outlives sessions.
+        types: type → objects.
+    """
 
     plateau: Plateau
     lengths: Mapping[str, Container]
@@ -29,6 +38,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     actions: Counter[str]
     declared: Counter[str]
+    types: Mapping[str, int] = {}
 
     def length(self, path: str) -> int:
         """Entries at an access path."""
@@ -77,6 +87,7 @@ def experiment_of(data: RunData) -> Experiment | None:
     declared: Counter[str] = Counter()
     users: set[str] = set()
     done = 0
+    first: dict[int | None, Census] = {}
     for number, plateau in enumerate(data.plateaus):
         while done < len(operations) and operations[done].invoke_ns <= plateau.process.time_ns:
             operation = operations[done]
@@ -87,6 +98,7 @@ def experiment_of(data: RunData) -> Experiment | None:
         census = by_number.get(number)
         if census is None or plateau.requests is None or plateau.sessions is None:
             continue
+        whole = begun.setdefault(plateau.pid, census)
         moments.append(
             Moment(
                 plateau=plateau,
@@ -96,19 +108,20 @@ def experiment_of(data: RunData) -> Experiment | None:
                 sessions=plateau.sessions,
                 actions=Counter(actions),
                 declared=Counter(declared),
+                types=type_counts(whole, census),
             )
         )
     stairs = [m for m in moments if m.plateau.label == "staircase"]
     if not stairs:
         return None
-    first = stairs[0]
-    moments = [m for m in moments if m.plateau.pid == first.plateau.pid]
+    begun = stairs[0]
+    moments = [m for m in moments if m.plateau.pid == begun.plateau.pid]
     stairs = [m for m in moments if m.plateau.label == "staircase"]
     batches = [m for m in moments if m.plateau.label == "requests"]
     after = next((m for m in moments if m.plateau.label == "after-close"), None)
     rounds = [m for m in moments if m.plateau.label == "second-round"]
     return Experiment(
-        start=first,
+        start=begun,
         stairs=stairs,
         batches=[stairs[-1], *batches] if batches else [],
         after=after,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.analysis.fit import Line
-from harness.analysis.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.growth import BYTES, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis
 from harness.analysis.ledger import LedgerEntry
 from harness.analysis.memory import MemoryFigures, MemoryVerdict
 from harness.records import GradioLimits, Plateau
@@ -118,7 +118,7 @@ def _leak(leaks: Sequence[Growth], unit: str) -> str:
     first = leaks[0]
     rate = first.per_request if unit == "request" else first.per_session
     pins = first.bytes_per_request if unit == "request" else first.bytes_per_session
-    what = "objects" if first.kind == "type" else "bytes" if first.path == first.kind else "entries"
+    what = "objects" if first.kind == TYPE else "bytes" if first.kind in BYTES else "entries"
     bytes_text = f", {_size(max(0.0, pins))} each time," if pins else ""
     more = f" And {len(leaks) - 1} more." if len(leaks) > 1 else ""
     action = f"`{first.per_action}`" if unit == "request" and first.per_action else unit

@@ -84,8 +84,15 @@ class Census:
     def __init__(self) -> None:
         self._records: dict[str, str] = {}
         self._taken = False
+        self._rehearsal: Census | None = None
         self.first_types: dict[str, int] = {}
         self.first_lengths: dict[str, int] = {}
+
+    def rehearse(self) -> None:
+        """Take the memory now that the first census will need for good, so that it is not taken for something that the app needs."""
+        if not self._taken and self._rehearsal is None:
+            self._rehearsal = Census()
+            self._rehearsal.take()
 
     def take(self) -> dict[str, object]:
         """Count the objects by type, then walk from all roots, the user's first: what both reach is the user's."""
@@ -97,6 +104,7 @@ class Census:
             for path in walk.listed():
                 self.first_lengths[path.text] = path.length
         self._taken = True
+        self._rehearsal = None
         return {
             **found,
             **counted,

@@ -89,6 +89,7 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
 
 
 def _settle() -> dict[str, object]:
+    _census.rehearse()
     started = time.monotonic()
     timers.forget_idle()
     unreachable = gc.collect()

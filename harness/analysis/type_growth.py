@@ -1,0 +1,165 @@
+"""What grew by type of object, where no container that was counted says it; and why what grew is still there.
+
+A census of containers sees what can be reached from the user's modules and from Gradio. The collector's list of all objects sees
+the rest, but only their types: a leak is what grows by the very same whole number with each request, or each session, whoever holds
+it. How it is held, the retainers tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from harness.analysis.data import RunData
+from harness.analysis.growth import (
+    PER_REQUEST,
+    PER_SESSION,
+    TYPE,
+    Growth,
+    GrowthBasis,
+    GrowthVerdict,
+    OverRequests,
+    OverSessions,
+    growth_figures,
+    inside,
+    over_requests,
+    over_sessions,
+    rank,
+)
+from harness.analysis.moments import Experiment, Moment, experiment_of
+from harness.records import Retainer
+
+
+def everything_grown(data: RunData) -> tuple[list[Growth], GrowthBasis]:
+    """Judge all that grew, containers, the live heap and types: the worst first, each with how it is held; and what that rests on."""
+    growth, basis = growth_figures(data)
+    experiment = experiment_of(data)
+    if experiment is not None and len(basis.not_judged) < 2:
+        growth += type_growth(experiment, growth, data)
+    return sorted(_explained(growth, data.retainers), key=rank), basis
+
+
+def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunData) -> list[Growth]:
+    """The types that leak, each within the container that holds them, if one of those leaks.
+
+    Args:
+        experiment: the plateaus of the run.
+        containers: what is known of containers.
+        data: the run, for its retainers and its control.
+    """
+    holders = {r.target: r for r in data.retainers if r.of == "type"}
+    control = _control(data)
+    found = []
+    for name in sorted(set(experiment.last.types) | set(experiment.start.types)):
+        if "." not in name:  # a dict may be anything
+            continue
+        count = partial(_objects, name)
+        requests = over_requests(count, experiment)
+        sessions = over_sessions(count, experiment, requests)
+        verdict = _verdict(name, requests, sessions, control, holders.get(name))
+        if verdict is None:
+            continue
+        holder = _outermost(name, verdict, containers, holders.get(name))
+        by_request = verdict == PER_REQUEST
+        found.append(
+            Growth(
+                path=name,
+                kind=TYPE,
+                owner="gradio" if _is_gradios(name, holders.get(name)) else "app",
+                verdict=verdict,
+                per_request=float(requests.rate) if requests else None,
+                per_action=requests.action if requests else None,
+                per_session=float(sessions.rate) if sessions else None,
+                exact=True,
+                length=experiment.last.types.get(name, 0),
+                cap=None,
+                pinned_bytes=(holders[name].pinned_bytes or 0) if name in holders else 0,
+                within=holder,
+                reason=(
+                    f"They stand inside {holder}."
+                    if holder is not None
+                    else f"There were exactly {float(requests.rate if by_request and requests else sessions.rate if sessions else 0):,.2f} "
+                    f"more with each {'request' if by_request else 'session that came and went'}, and none of them went; no container of "
+                    "the app or of Gradio that was counted holds them."
+                ),
+            )
+        )
+    return found
+
+
+def _objects(name: str, moment: Moment) -> int:
+    return moment.types.get(name, 0)
+
+
+def _control(data: RunData) -> Experiment | None:
+    """The experiment of the state-free app, if there was one."""
+    if data.control is None:
+        return None
+    return experiment_of(
+        msgspec.structs.replace(
+            data,
+            manifest=data.control.manifest,
+            plateaus=data.control.plateaus,
+            census=data.control.census,
+            history=type(data.history)(operations=[], problems=[]),
+        )
+    )
+
+
+def _verdict(
+    name: str,
+    requests: OverRequests | None,
+    sessions: OverSessions | None,
+    control: Experiment | None,
+    held: Retainer | None,
+) -> GrowthVerdict | None:
+    if (
+        requests is not None
+        and requests.steady
+        and requests.exact
+        and requests.kept
+        and requests.declared is None
+    ):
+        return PER_REQUEST
+    if sessions is None or not (sessions.steady and sessions.exact and sessions.kept) or sessions.declared:
+        return None
+    if control is None:
+        # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes.
+        return None if held is None or _is_gradios(name, held) else PER_SESSION
+    floor = over_sessions(partial(_objects, name), control, None)
+    return PER_SESSION if floor is None or sessions.rate > floor.rate else None
+
+
+def _path(held: Retainer) -> str:
+    """The access path that a chain leads along."""
+    return "".join(step.partition(": ")[0] for step in held.holders[0].chain) if held.holders else ""
+
+
+def _is_gradios(name: str, held: Retainer | None) -> bool:
+    return name.startswith("gradio.") or (held is not None and _path(held).startswith("gradio."))
+
+
+def _outermost(
+    name: str, verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None
+) -> str | None:
+    """The container that leaks alike and holds these; None if there is none, or they are held elsewhere."""
+    leaks = [g for g in containers if g.verdict == verdict and g.within is None]
+    if held is None:
+        return leaks[0].path if leaks else None
+    path = _path(held)
+    return next((g.path for g in leaks if path == g.path or inside(path, g.path)), None)
+
+
+def _explained(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[Growth]:
+    """The same, each with how it is held, and with what exactly it pins."""
+    known = {(r.target, r.of): r for r in retainers}
+    found = []
+    for g in growth:
+        held = known.get((g.path, "type" if g.kind == TYPE else "container"))
+        if held is not None and held.holders:
+            pinned = held.pinned_bytes if held.pinned_bytes is not None and held.exact else g.pinned_bytes
+            g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain, pinned_bytes=pinned)
+        found.append(g)
+    return found
