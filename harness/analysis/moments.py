@@ -98,7 +98,7 @@ def experiment_of(data: RunData) -> Experiment | None:
         census = by_number.get(number)
         if census is None or plateau.requests is None or plateau.sessions is None:
             continue
-        whole = begun.setdefault(plateau.pid, census)
+        whole = first.setdefault(plateau.pid, census)
         moments.append(
             Moment(
                 plateau=plateau,
