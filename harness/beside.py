@@ -5,17 +5,20 @@ The run itself has been sealed by then, and nothing that goes wrong here takes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import scenario
-from harness.errors import HarnessError
+from harness import rebuild, scenario, what_if
+from harness.errors import HarnessError, UsageError
 from harness.history import limits_of
-from harness.plan import RunOptions
-from harness.results import ATTRIBUTION, CONTROL, RunDir
+from harness.plan import RunOptions, launch_environment
+from harness.results import ATTRIBUTION, CONTROL, WHAT_IF, RunDir
 from harness.run import Progress, execute
+from harness.target.allocators import find_jemalloc, starts_with
+from harness.what_if import WhatIf
 
 # Under a tracker an app is several times slower: enough for every line to show, and little enough for half a minute.
 _TRACED_SESSIONS = 8
@@ -42,7 +45,7 @@ class BesideRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
-    """The control of a run that was made: a state-free app with as many components and functions as that one's, under the same staircase.
+    """The control of a run that was made: a state-free app with the same components and as many functions, under the same staircase.
 
     None if the profile asks for none, or if the app was not started by gradsoak: nobody knows what interpreter it runs in.
     """
@@ -50,12 +53,17 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
         return None
     found = scenario.load(_CONTROL_SCENARIO)
     limits = limits_of(run_dir.events())
-    sizes = {"COMPONENTS": limits.components, "FUNCTIONS": limits.functions}
+    kinds = limits.component_types or {}
+    page = {
+        "COMPONENTS": ",".join(f"{name}:{number}" for name, number in sorted(kinds.items())) or None,
+        "FUNCTIONS": None if limits.functions is None else str(limits.functions),
+    }
     profile = msgspec.structs.replace(
         options.profile,
         duration_s=0.0,
         arrival_rate=None,
         control=False,
+        staircase=msgspec.structs.replace(options.profile.staircase, idle_s=0.0),
     )
     return BesideRun(
         folder=CONTROL,
@@ -64,7 +72,7 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
             options,
             scenario=found,
             profile=profile,
-            params=found.params | {name: str(size) for name, size in sizes.items() if size is not None},
+            params=found.params | {name: text for name, text in page.items() if text is not None},
             driver="page",
             distribution=None,
             auth=[],
@@ -137,3 +145,75 @@ def execute_beside(
         return error
     except Exception as error:  # its seal says so; what it was to explain holds without it
         return HarnessError(f"{type(error).__name__}: {error}")
+
+
+def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[BesideRun]]:
+    """The runs that try another setting, and the run itself as they need it.
+
+    Args:
+        options: the run.
+        settings: what to try, as the command line names it.
+
+    Returns:
+        The run, which leaves its sessions alone for as long as one of the settings needs to show itself; and the same
+        experiment once with each setting: same seed, profile and parameters, but for the one that is tried.
+
+    Raises:
+        UsageError: a setting is impossible, or this run cannot be made again.
+    """
+    if not settings:
+        return options, []
+    interpreter = options.interpreter
+    if options.external is not None or interpreter is None:
+        raise UsageError(
+            "--what-if starts the app anew with another setting, and gradsoak did not start this one.",
+            "Leave out --url, and name the scenario whose app gradsoak can start.",
+        )
+    if options.distribution is not None and not options.distribution.local:
+        raise UsageError(
+            "--what-if makes the run again, and workers from elsewhere are gone by then.",
+            "Leave out --master, or --what-if.",
+        )
+    what_ifs = what_if.parse(
+        settings,
+        params=options.params,
+        environment={**os.environ, **launch_environment(options)},
+        find_jemalloc=lambda named: find_jemalloc(named, lambda path: starts_with(interpreter.path, path)),
+    )
+    options = msgspec.structs.replace(options, profile=what_if.left_alone(options.profile, what_ifs))
+    return options, [_what_if_run(options, tried) for tried in what_ifs]
+
+
+def _what_if_run(options: RunOptions, tried: WhatIf) -> BesideRun:
+    return BesideRun(
+        folder=f"{WHAT_IF}/{tried.slug}",
+        label=f"what-if {tried.label}",
+        options=msgspec.structs.replace(
+            options,
+            profile=msgspec.structs.replace(options.profile, control=False),
+            params={**options.params, **tried.params},
+            environment={**options.environment, **tried.environment},
+            purpose="what-if",
+            what_if=tried.label,
+        ),
+    )
+
+
+def conclude_beside(run: BesideRun, run_dir: RunDir) -> HarnessError | None:
+    """Conclude from one of them that was made, and draw its own report.
+
+    Returns:
+        Why that could not be done, None if it was.
+    """
+    folder = run_dir.beside(run.folder)
+    if folder is None:
+        return None
+    try:
+        rebuild.render(folder, rebuild.conclude(folder))
+    except HarnessError as error:
+        return error
+    except (
+        Exception
+    ) as error:  # of a run that ended at an odd moment; what it was to explain holds without it
+        return HarnessError(f"{type(error).__name__}: {error}")
+    return None

@@ -305,6 +305,11 @@ def _check(profile: Profile) -> None:
             f"rounds of {MIN_ROUNDS} or more, or 0 for none",
         ),
         (
+            not 0 <= profile.staircase.idle_s <= MAX_DURATION_S,
+            f"sessions that are left alone for {profile.staircase.idle_s:g} s",
+            "idle_s between 0 and 24h",
+        ),
+        (
             not _positive(profile.staircase.settle_timeout_s),
             f"{profile.staircase.settle_timeout_s:g} s for settling",
             "settle_timeout_s above 0",

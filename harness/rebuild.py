@@ -111,7 +111,15 @@ def _beside(run_dir: RunDir, name: str) -> Beside | None:
         plateaus=folder.plateaus(),
         census=folder.censuses(),
         retainers=folder.retainers(),
+        checks=_checks_of(folder),
     )
+
+
+def _checks_of(folder: RunDir) -> Checks | None:
+    try:
+        return folder.checks()
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str, OwnModel | Unavailable]:

@@ -21,6 +21,7 @@ from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest, launch_environment
 from harness.processes import uninterrupted
 from harness.records import (
+    IDLE_PHASE,
     REQUESTS_PHASE,
     RESTART_PHASE,
     RETURN_PHASE,
@@ -56,6 +57,7 @@ from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
+_WARMUP_USERS_FLAT = 25
 # Warm-ups in a row, and how near to each other two of them must leave the live heap.
 _WARMUP_TURNS = 6
 _FLAT_SHARE = 0.002
@@ -226,6 +228,7 @@ class _Run:
         if limits is not None:
             self._event("limits", **msgspec.to_builtins(limits))
         self._request_batches(held)
+        self._leave_alone(held)
         if profile.duration_s > 0:
             self._timed()
         self._enter("drain")
@@ -342,12 +345,13 @@ class _Run:
         until memory has come to rest."""
         profile = self._options.profile
         users = min(_WARMUP_USERS, profile.users)
+        if profile.warm_until_flat:
+            # As many at once as each step will bring, since threads and connections are kept for as many as there ever were.
+            users = max(users, min(_WARMUP_USERS_FLAT, profile.staircase.sessions_per_level))
         self._enter("warm-up", users=users)
         before: int | None = None
         for turn in range(_WARMUP_TURNS if profile.warm_until_flat else 1):
-            self._perform(
-                Drive(users=users, spawn_rate=_WARMUP_USERS, duration_s=profile.warmup_s, phase="warm-up")
-            )
+            self._perform(Drive(users=users, spawn_rate=users, duration_s=profile.warmup_s, phase="warm-up"))
             if not profile.warm_until_flat:
                 return
             seen = self._settled()
@@ -391,6 +395,14 @@ class _Run:
         for _ in range(plan.request_batches):
             self._let_act(plan.requests_per_batch, REQUESTS_PHASE)
             self._measure("requests", held)
+
+    def _leave_alone(self, held: int) -> None:
+        """Let the sessions that are held do nothing for a while: what does Gradio let go of by itself?"""
+        idle_s = self._options.profile.staircase.idle_s
+        if idle_s > 0 and held:
+            self._enter(IDLE_PHASE)
+            self._pause(idle_s)
+            self._measure("idle", held)
 
     def _let_act(self, requests: int, phase: str) -> None:
         """Let the sessions that are held act, so many times in all."""
@@ -479,7 +491,8 @@ class _Run:
         """Wait until Gradio has seen all pages close, and until it has let go of their State, if it does so within seconds."""
         assert self._target is not None
         ttl_s = limits.state_ttl_when_closed_s if limits is not None else None
-        short = ttl_s is not None and ttl_s <= _SHORT_TTL_S
+        # Nobody need wait for the State of a control: there is nothing in it.
+        short = ttl_s is not None and ttl_s <= _SHORT_TTL_S and self._options.purpose != "control"
         patience_s = _CLOSE_S + ((ttl_s or 0.0) + _SWEEP_S if short else 0.0)
         left, since = (-1, -1, -1), time.monotonic()
         while time.monotonic() - since < patience_s:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.advice import Advice
+from harness.analysis.advice import Advice, advise, failed_what_ifs
 from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
@@ -126,6 +126,7 @@ def analyse(data: RunData) -> Analysis:
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
     growth, growth_basis = growth_figures(data)
+    memory = _memory(data, growth, growth_basis)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
     outcomes = {
         kind: sum(1 for o in operations if o.outcome == kind) for kind in ("ok", "fail", "info", "pending")
@@ -142,7 +143,7 @@ def analyse(data: RunData) -> Analysis:
         arrivals=arrivals,
         throughput_per_s=throughput_per_s(operations, window) if window else None,
         timed_window_s=(window[1] - window[0]) / 1e9 if window else None,
-        memory=_memory(data, growth, growth_basis),
+        memory=memory,
         growth=_allocated(growth, data.attribution),
         growth_basis=growth_basis,
         loadgen=loadgen,
@@ -153,6 +154,7 @@ def analyse(data: RunData) -> Analysis:
         samples=SampleFigures(count=len(data.target), gaps=gaps),
         warnings=_warnings(data, loadgen, generator, arrivals, gaps),
         attribution=data.attribution,
+        advice=advise(data, memory, growth),
     )
 
 
@@ -195,7 +197,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 closed=_estimate(own.bytes_per_closed_session.live),
                 request=_estimate(own.bytes_per_request.live),
                 leaked=leaked,
-                kept=sum(max(0.0, g.bytes_per_request or 0.0) for g in _kept_by_gradio(growth)),
+                kept=_kept_by_gradio(growth, figures.floor_per_request.live),
                 floor_session=_estimate(floor.floor_per_open_session.live),
                 floor_closed=_estimate(floor.floor_per_closed_session.live),
                 floor_request=_estimate(floor.floor_per_request.live),
@@ -211,8 +213,11 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
     )
 
 
-def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
-    """What grows with every request though it is no leak, since Gradio bounds it; the outermost of what is nested."""
+def _kept_by_gradio(growth: Sequence[Growth], floor: Line | None) -> float:
+    """Bytes that Gradio keeps of every request though it is no leak, since it bounds them.
+
+    What a state-free app was seen to keep, or at least what was counted: the outermost of what is nested.
+    """
     found = [
         g
         for g in growth
@@ -221,7 +226,12 @@ def _kept_by_gradio(growth: Sequence[Growth]) -> list[Growth]:
         and g.exact
         and (g.per_request or 0) > 0
     ]
-    return [g for g in found if not any(g is not outer and g.path.startswith(outer.path) for outer in found)]
+    counted = sum(
+        max(0.0, g.bytes_per_request or 0.0)
+        for g in found
+        if not any(g is not outer and g.path.startswith(outer.path) for outer in found)
+    )
+    return max(counted, floor.estimate) if floor is not None and floor.low > 0 else counted
 
 
 def _estimate(line: Line | None) -> float | None:
@@ -310,6 +320,7 @@ def _warnings(
             f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
         )
     found += _about_workers(data)
+    found += failed_what_ifs(data)
     load = data.phase("load")
     if load is not None and load.steady_ns is None:
         found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")

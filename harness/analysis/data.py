@@ -8,6 +8,7 @@ from harness.analysis.attribution import Attribution
 from harness.history import History, PhaseSpan
 from harness.records import (
     Census,
+    Checks,
     GeneratorSample,
     Plateau,
     ProcessSample,
@@ -23,6 +24,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: where it stands, within the folder of the other.
+        checks: what was concluded from it on its own; None if nobody did, or that is gone.
     """
 
     folder: str
@@ -32,6 +34,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     plateaus: list[Plateau]
     census: list[Census] = []
     retainers: list[Retainer] = []
+    checks: Checks | None = None
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):

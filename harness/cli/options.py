@@ -53,6 +53,17 @@ Levels = Annotated[int | None, typer.Option("--levels", help="Steps of the memor
 SessionsPerLevel = Annotated[
     int | None, typer.Option("--sessions-per-level", help="Sessions opened per step.")
 ]
+WhatIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if",
+        metavar="SETTING",
+        help="Make the run again with one setting changed, and say what it gained. May be repeated. time_to_live=SECONDS, "
+        "state_session_capacity=N, delete_cache=FREQUENCY,AGE, jemalloc, MALLOC_ARENA_MAX=2 or any other environment variable, "
+        "or a parameter of the scenario, NAME=VALUE.",
+        rich_help_panel="Memory",
+    ),
+]
 RealTtl = Annotated[
     bool,
     typer.Option(

@@ -45,8 +45,8 @@ class ProgressDisplay:
             self._live = None
 
     def begin(self, part: str) -> None:
-        """From now on it is about a part of what is under way, such as its control."""
-        self._label, self._phase = f"{self._whole}: {part}", ""
+        """From now on it is about a part of what is under way, such as its control; without a name, about the whole again."""
+        self._label, self._phase = f"{self._whole}: {part}" if part else self._whole, ""
 
     def note(self, text: str) -> None:
         """Show what is done after the load, such as drawing the report."""

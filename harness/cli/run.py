@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def run(
     max_in_flight: options.MaxInFlight = None,
     levels: options.Levels = None,
     sessions_per_level: options.SessionsPerLevel = None,
+    what_if: options.WhatIf = None,
     real_ttl: options.RealTtl = False,
     no_control: options.NoControl = False,
     memray: options.Memray = False,
@@ -136,6 +138,7 @@ def run(
         external=external,
         auth=accounts,
     )
+    run_options, what_ifs = beside.plan_what_ifs(run_options, what_if or [])
     run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
     error: HarnessError | None = None
     interrupted = False
@@ -147,7 +150,7 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         if error is None and not interrupted:
-            interrupted = _explain(run_options, run_dir, display, memray=memray)
+            interrupted = _explain(run_options, what_ifs, run_dir, display, memray=memray)
         display.note("checking and drawing the report")
         derived = rebuild.conclude(run_dir)
         rebuild.render(run_dir, derived)
@@ -164,17 +167,29 @@ def run(
 
 
 def _explain(
-    run_options: RunOptions, run_dir: RunDir, display: ProgressDisplay, *, memray: bool = False
+    run_options: RunOptions,
+    what_ifs: Sequence[beside.BesideRun],
+    run_dir: RunDir,
+    display: ProgressDisplay,
+    *,
+    memray: bool = False,
 ) -> bool:
     """Make the runs that explain this one; whether the user ended them."""
     wanted = [
         beside.control_run(run_options, run_dir),
         beside.attribution_run(run_options) if memray else None,
+        *what_ifs,
     ]
     for run in filter(None, wanted):
         display.begin(run.label)
         try:
-            beside.execute_beside(run, run_dir, display.show)
+            error = beside.execute_beside(run, run_dir, display.show)
+            if run in what_ifs:
+                display.note("checking and drawing its own report")
+                error = beside.conclude_beside(run, run_dir) or error
         except KeyboardInterrupt:
             return True
+        if error is not None:
+            display.note(f"ended early: {error.message}")
+    display.begin("")
     return False

@@ -30,8 +30,11 @@ def main() -> None:
     _load_package()
     boot = importlib.import_module("_gradsoak_probe.boot")
     server = importlib.import_module("_gradsoak_probe.server")
-    launch = boot.LaunchHook(int(port[0]) if port else None)
+    settings = importlib.import_module("_gradsoak_probe.settings").take(os.environ)
+    launch = boot.LaunchHook(int(port[0]) if port else None, settings)
     launch.install()
+    for module, callback in settings.callbacks().items():
+        sys.meta_path.insert(0, boot.AfterImport(module, callback))
     state = importlib.import_module("_gradsoak_probe.gradio_state")
     sys.meta_path.insert(0, boot.AfterImport("gradio.state_holder", state.remember_holders))
     server.start(socket_path, launch)

@@ -14,6 +14,8 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 
+from .settings import Settings
+
 _PORT_TRIES = 5
 # A port that must be this one and no other may become free again.
 _PORT_PAUSE_S = 0.5
@@ -27,14 +29,17 @@ class LaunchHook:
 
     Args:
         wanted: the port of the first launched app instead, for an app that comes back to where it was.
+        settings: what else is changed in the app.
 
     Attributes:
         port: the port of the first launched app, None until then.
         overridden: launch arguments of the app that were replaced, for the record.
+        settings: what else is changed in the app.
     """
 
-    def __init__(self, wanted: int | None = None) -> None:
+    def __init__(self, wanted: int | None = None, settings: Settings | None = None) -> None:
         self._wanted = wanted
+        self.settings = settings or Settings({})
         self.port: int | None = None
         self.overridden: dict[str, object] = {}
 
@@ -57,6 +62,7 @@ class LaunchHook:
         def launch(*args: object, **kwargs: object) -> object:
             bound = signature.bind_partial(*args, **kwargs)
             wanted = {"server_name": "127.0.0.1", "share": False, "inbrowser": False}
+            wanted.update(hook.settings.launch_arguments(signature.parameters))
             for name, value in wanted.items():
                 if name in signature.parameters:
                     given = bound.arguments.get(name)
@@ -98,7 +104,10 @@ class AfterImport(importlib.abc.MetaPathFinder):
         if fullname != self._name:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        # Whoever else waits for this module stands further back in the row.
+        finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+        found = (finder.find_spec(fullname, path, target) for finder in finders)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module

@@ -117,7 +117,9 @@ def _name(kind: type) -> str:
 def limits() -> dict[str, object]:
     """Settings that decide how long state lives (session capacity, seconds after close, heartbeat interval), and the page's size."""
     holders = state_holders()
-    capacity = getattr(holders[0], "capacity", None) if holders else None
+    # Gradio makes one when the app is defined, and another when it is launched, which is the one that sessions come to.
+    used = max(holders, key=lambda holder: _length(getattr(holder, "session_data", None)) or 0, default=None)
+    capacity = getattr(used, "capacity", None)
     return {
         "state_session_capacity": capacity if isinstance(capacity, int) else None,
         "state_ttl_when_closed_s": _ttl(holders),
@@ -126,17 +128,29 @@ def limits() -> dict[str, object]:
     }
 
 
-def _page() -> dict[str, int | None]:
-    """Components and functions of the largest Blocks."""
-    sizes = []
+def _page() -> dict[str, object]:
+    """Components and functions of the largest Blocks, and how many components there are of each of Gradio's own classes."""
+    page: dict[str, object] = {"components": None, "functions": None, "component_types": None}
+    most = -1
     for one in blocks():
         # Gradio 4.31 and later keep them in a configuration of their own; both have them by these names.
         inside = getattr(one, "default_config", one)
-        components = _length(getattr(inside, "blocks", None))
-        functions = _length(getattr(inside, "fns", None))
-        sizes.append((components or 0, components, functions))
-    _, components, functions = max(sizes, key=lambda size: size[0], default=(0, None, None))
-    return {"components": components, "functions": functions}
+        components = getattr(inside, "blocks", None)
+        number = _length(components)
+        if number is None or number <= most:
+            continue
+        most = number
+        kinds: dict[str, int] = {}
+        for component in list(components.values()) if isinstance(components, dict) else ():
+            kind = type(component)
+            if getattr(kind, "__module__", "").startswith("gradio."):
+                kinds[kind.__name__] = kinds.get(kind.__name__, 0) + 1
+        page = {
+            "components": number,
+            "functions": _length(getattr(inside, "fns", None)),
+            "component_types": kinds,
+        }
+    return page
 
 
 def _ttl(holders: list[object]) -> float | None:

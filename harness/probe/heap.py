@@ -5,12 +5,16 @@ CPython serves objects up to 512 bytes from arenas that it maps itself, past mal
 CPython: `_PyObject_DebugMallocStats`, the function behind `sys._debugmallocstats`, which here writes
 into memory instead of the app's stderr.
 
-Sources: mallinfo(3); CPython Objects/obmalloc.c.
+Where jemalloc was preloaded, glibc has handed out next to nothing; jemalloc's own account (`stats.allocated`) takes that
+place. Of any other allocator in the place of glibc's nothing is known, and then the live heap is not, either.
+
+Sources: mallinfo(3); CPython Objects/obmalloc.c; jemalloc(3), MALLCTL NAMESPACE.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 
 _IN_USE = re.compile(r"^# bytes in allocated blocks\s*=\s*([\d,]+)", re.MULTILINE)
@@ -56,6 +60,62 @@ _libc = _c_library()
 
 _mallinfo2 = _function(_libc, "mallinfo2", _MallInfo2, [])
 _malloc_trim = _function(_libc, "malloc_trim", ctypes.c_int, [ctypes.c_size_t])
+_mallctl = _function(
+    _libc,
+    "mallctl",
+    ctypes.c_int,
+    [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t],
+)
+
+
+class _DlInfo(ctypes.Structure):
+    _fields_ = [
+        ("fname", ctypes.c_char_p),
+        ("fbase", ctypes.c_void_p),
+        ("sname", ctypes.c_char_p),
+        ("saddr", ctypes.c_void_p),
+    ]
+
+
+def _library_of(name: str) -> str | None:
+    """The file that a function of this process comes from; None if nobody can tell."""
+    function, dladdr = getattr(_libc, name, None), getattr(_libc, "dladdr", None)
+    if function is None or dladdr is None:
+        return None
+    info = _DlInfo()
+    found = dladdr(ctypes.cast(function, ctypes.c_void_p), ctypes.byref(info))
+    return os.fsdecode(info.fname) if found and info.fname else None
+
+
+def _jemalloc_size(name: bytes) -> int | None:
+    """One of jemalloc's figures, as it was at the last epoch; None if it keeps no such account."""
+    value, size = ctypes.c_size_t(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_size_t))
+    failed = _mallctl(name, ctypes.byref(value), ctypes.byref(size), None, 0)  # type: ignore[operator]
+    return None if failed else int(value.value)
+
+
+def _jemalloc_info() -> _MallInfo2 | None:
+    """What jemalloc has handed out, and what it keeps besides, where `mallinfo2` says the same of glibc; None if it does not tell."""
+    epoch = ctypes.c_uint64(1)  # its figures are those of the last time that somebody asked for a new epoch
+    failed = _mallctl(b"epoch", None, None, ctypes.byref(epoch), ctypes.sizeof(epoch))  # type: ignore[operator]
+    used, resident = _jemalloc_size(b"stats.allocated"), _jemalloc_size(b"stats.resident")
+    if failed or used is None or resident is None:
+        return None
+    return _MallInfo2(uordblks=used, hblkhd=0, fordblks=max(0, resident - used))
+
+
+def _jemalloc_trim(_: int) -> int:
+    """Give back what this thread keeps in reserve, and every page that is not in use; whether jemalloc did so."""
+    _mallctl(b"thread.tcache.flush", None, None, None, 0)  # type: ignore[operator]
+    # 4096 is MALLCTL_ARENAS_ALL.
+    return int(_mallctl(b"arena.4096.purge", None, None, None, 0) == 0)  # type: ignore[operator]
+
+
+if _mallctl and _library_of("malloc") == _library_of("mallctl"):
+    _mallinfo2 = _jemalloc_info if _jemalloc_info() is not None else None
+    _malloc_trim = _jemalloc_trim
+elif _mallinfo2 and _library_of("malloc") != _library_of("mallinfo2"):
+    _mallinfo2 = _malloc_trim = None
 _open_memstream = _function(_libc, "open_memstream", ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p])
 _fclose = _function(_libc, "fclose", ctypes.c_int, [ctypes.c_void_p])
 _free = _function(_libc, "free", None, [ctypes.c_void_p])

@@ -63,6 +63,7 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
                 "gradio": gradio_state.version(),
                 "limits": gradio_state.limits(),
                 "overridden": hook.overridden,
+                "settings": hook.settings.applied,
             }
         if question == "measure":
             return _measure(0)

@@ -71,12 +71,13 @@ def _clear(loop: Any, done: threading.Event) -> None:
 
 def _waits_for_nothing(timer: Any) -> bool:
     """Whether it is uvicorn's timer of a connection that has closed already."""
-    callback = timer._callback
+    callback: Any = timer._callback
     if type(callback) is not types.MethodType or callback.__func__.__name__ != "timeout_keep_alive_handler":
         return False
     if not type(callback.__self__).__module__.startswith("uvicorn.protocols."):
         return False
     try:
-        return object.__getattribute__(callback.__self__.transport, "_closing") is True
+        transport = object.__getattribute__(callback.__self__, "transport")
+        return object.__getattribute__(transport, "_closing") is True
     except AttributeError:  # another kind of transport
         return False

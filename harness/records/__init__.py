@@ -21,6 +21,7 @@ from harness.records.manifest import (
 )
 from harness.records.operation import (
     DRAIN_PHASE,
+    IDLE_PHASE,
     LOAD_PHASE,
     PHASES,
     REQUESTS_PHASE,
@@ -69,6 +70,7 @@ from harness.records.verdicts import (
 
 __all__ = [
     "DRAIN_PHASE",
+    "IDLE_PHASE",
     "LOAD_PHASE",
     "PHASES",
     "PROMISES",

@@ -23,6 +23,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
         requests_per_batch: times that one of these sessions acts, in each batch.
         batch_timeout_s: after this nobody begins to act in a batch, which then has fewer requests, seconds.
         requests_per_level: times that one of the sessions that are held acts at each step, before its plateau.
+        idle_s: how long the sessions that are held are left alone after the last batch, before one more plateau, seconds; 0 for none.
         rounds: times that `sessions_per_level` new sessions come and go when all others have closed, with a plateau after each.
     """
 
@@ -34,6 +35,7 @@ class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
     batch_timeout_s: float = 2.0
     rounds: int = 0
     requests_per_level: int = 0
+    idle_s: float = 0.0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +140,7 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         components, functions: of its page: Gradio copies its account of them for each session.
+        component_types: class of Gradio's own → how many components of it there are, for example `{"Textbox": 2}`.
     """
 
     state_session_capacity: int | None = None
@@ -145,6 +148,7 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: float | None = None
     components: int | None = None
     functions: int | None = None
+    component_types: dict[str, int] | None = None
 
 
 class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):

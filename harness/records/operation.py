@@ -19,6 +19,8 @@ TAB_ACTIONS = ("open", "reload", "close", "look-around")
 STAIRCASE_PHASE = "staircase"
 # The phase in which the sessions that are held act, batch by batch, between two looks at memory.
 REQUESTS_PHASE = "requests"
+# The phase in which the sessions that are held do nothing, if somebody wants to know what goes by itself.
+IDLE_PHASE = "idle"
 # The phase in which users visit the app; figures of time and the verdict rest on it.
 LOAD_PHASE = "load"
 # The phase in which sessions that were held open act once more.

@@ -117,7 +117,8 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: `staircase` for a step that enters the fit of bytes per session, `requests` after a batch of requests in the
-            sessions that are held, `after-close`, or `second-round` after a batch of sessions that came and went.
+            sessions that are held, `idle` when these have been left alone for a while, `after-close`, or `second-round` after a
+            batch of sessions that came and went.
         open_sessions: sessions that the load generator holds open, each with its state.
         loadgen_rss_bytes: resident memory of the load generator at that moment.
         settle_s: how long the settling took, seconds.

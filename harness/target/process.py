@@ -187,12 +187,13 @@ class Target:
         return describe_exit(status)
 
     def describe(self) -> dict[str, Any]:
-        """Where it is, which of its launch arguments were replaced, and how many gr.State its page has."""
+        """Where it is, which of its launch arguments were replaced, how many of its objects got which setting, and how many gr.State its page has."""
         hello = self.probe.hello()
         return {
             "pid": self.pid,
             "url": self.url,
             "overridden": hello.get("overridden", {}),
+            "settings": hello.get("settings", {}),
             "states": self._states,
         }
 

@@ -206,7 +206,7 @@ def test_advice_stands_with_its_evidence_and_what_it_gains_or_how_to_measure_tha
     page = shown(*rich, passed)
     text = memory_text(page)
     assert (
-        "Measured with time_to_live=60: live heap per closed session 127 KB → 24.3 KB (−81%); the intervals do not overlap."
+        "Measured with time_to_live=60: live heap per closed session 127 KB → 24.3 KB (−81%); a clear difference."
         in text
     )
     assert (
