@@ -100,7 +100,7 @@ def attribution_run(options: RunOptions) -> BesideRun | None:
         staircase=msgspec.structs.replace(
             plan,
             levels=1,
-            sessions_per_level=min(plan.sessions_per_level, _TRACED_SESSIONS),
+            sessions_per_level=min(plan.levels * plan.sessions_per_level, _TRACED_SESSIONS),
             request_batches=_TRACED_BATCHES,
             requests_per_batch=min(plan.requests_per_batch or _TRACED_REQUESTS, _TRACED_REQUESTS),
             requests_per_level=0,

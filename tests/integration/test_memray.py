@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from harness.errors import ExitCode
 from harness.results import ATTRIBUTION, MEMRAY_FILE
 from tests.integration.cli import entered, gradsoak, interrupted
 
 # Each takes a whole run, and a pass beside it.
 pytestmark = pytest.mark.slow
+
+# What the run itself came to, on a machine that may be too busy for its load generator; not that an app failed, or an interruption.
+KEPT = (ExitCode.PASS, ExitCode.UNKNOWN)
 
 # Keeps 256 bytes of every request. What a handler does as soon as it is traced is up to each test.
 APP = """
@@ -81,8 +85,7 @@ def test_a_planted_leak_is_named_by_its_line(
     assert held["held_by"] == [path]
     new = found["requests"] if "request" in name else found["sessions"]
     # Now and then one gets a dict that was freed in the window and allocated before it, of which nothing is known.
-    assert 0.8 * new <= held["held_entries"] <= new
-    assert new > 0
+    assert 0 < new - max(1, new // 10) <= held["held_entries"] <= new
     # What is told was written down: it needs neither memray's file nor memray.
     (run / ATTRIBUTION / MEMRAY_FILE).unlink()
     again = gradsoak("check", run, "--json", cwd=tmp_path)
@@ -121,8 +124,9 @@ def test_an_app_that_dies_under_the_tracker_costs_nothing_but_the_pass(
 ) -> None:
     scenario, run = make_scenario(app("os._exit(7)")), tmp_path / "run"
     done = gradsoak("run", scenario, "--memray", "--out", run, "--json", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.code in KEPT, done.err
     assert "error" not in done.json()
+    assert done.json()["checks"]["completeness"] == "pass"
     found = analysis(run)["attribution"]
     assert found["sites"] == []
     assert found["not_measured"].startswith(
@@ -135,7 +139,7 @@ def test_a_tracker_that_is_on_already_is_told(make_scenario: Callable[..., Path]
     text = "import memray, os\nmemray.Tracker(f'{os.getpid()}.bin').__enter__()\n" + app()
     scenario, run = make_scenario(text), tmp_path / "run"
     done = gradsoak("run", scenario, "--memray", "--out", run, "--json", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.code in KEPT, done.err
     assert analysis(run)["attribution"]["not_measured"].startswith(
         "memray could not be started: RuntimeError"
     )
@@ -149,7 +153,8 @@ def test_ctrl_c_in_the_pass_keeps_the_run_and_leaves_nothing_behind(
         "run", scenario, "--memray", "--out", run,
         cwd=tmp_path, when=entered(run / ATTRIBUTION, "requests"), how=signal.SIGINT,
     )  # fmt: skip
-    assert (code, left) == (0, [])
+    assert code in KEPT
+    assert left == []
     assert '"interrupted"' in (run / ATTRIBUTION / "SEALED.json").read_text()
     assert '"completed"' in (run / "SEALED.json").read_text()
     assert "ended early" in analysis(run)["attribution"]["not_measured"]
