@@ -78,7 +78,7 @@ def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> li
         growth: what grew in it.
 
     Returns:
-        The most that was measured to gain first, then what nobody has tried, then what gained nothing for certain, then losses.
+        The most that was measured to gain first (as a share of what it was), then what nobody has tried, then what gained nothing for certain, then losses.
     """
     advised = [
         *_about_state(data, memory),
@@ -132,7 +132,8 @@ def _order(advice: Advice) -> tuple[int, float]:
     gain = advice.gain
     if gain is None:
         return (1 if advice.command is not None else 2, 0.0)
-    saved = gain.before_bytes - gain.after_bytes
+    # As a share: what one session costs cannot be compared with what the whole process does.
+    saved = (gain.before_bytes - gain.after_bytes) / max(1.0, gain.before_bytes, gain.after_bytes)
     if not gain.clear:
         return (3, -saved)
     return (0 if saved > 0 else 4, -saved)
