@@ -78,7 +78,7 @@ def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> li
         growth: what grew in it.
 
     Returns:
-        The most that was measured to gain first, then what nobody has tried, then what gained nothing for certain, then losses.
+        The most that was measured to gain first (as a share of what it was), then what nobody has tried, then what gained nothing for certain, then losses.
     """
     advised = [
         *_about_state(data, memory),
@@ -132,7 +132,8 @@ def _order(advice: Advice) -> tuple[int, float]:
     gain = advice.gain
     if gain is None:
         return (1 if advice.command is not None else 2, 0.0)
-    saved = gain.before_bytes - gain.after_bytes
+    # As a share: what one session costs cannot be compared with what the whole process does.
+    saved = (gain.before_bytes - gain.after_bytes) / max(1.0, gain.before_bytes, gain.after_bytes)
     if not gain.clear:
         return (3, -saved)
     return (0 if saved > 0 else 4, -saved)
@@ -258,13 +259,18 @@ def _about_allocators(data: RunData, memory: MemoryFigures) -> list[Advice]:
 
 
 def _state_bytes(memory: MemoryFigures) -> float | None:
-    """What gr.State of one session surely occupies: counted, or what an open session costs above the framework's floor."""
-    if memory.state_bytes_per_session is not None:
-        return memory.state_bytes_per_session
+    """What gr.State of one session surely occupies.
+
+    Counted object by object, but not more than an open session costs above the framework's floor: of long containers of plain
+    values, some are looked at for all, and values that Python keeps once for everybody are then counted for each.
+    """
+    counted = memory.state_bytes_per_session
     cost, floor = memory.bytes_per_open_session.live, memory.floor_per_open_session.live
-    if cost is None or floor is None:
-        return None
-    return cost.low - floor.high
+    if cost is None:
+        return counted
+    if counted is None:
+        return None if floor is None else cost.low - floor.high
+    return min(counted, cost.high - (floor.low if floor is not None else 0.0))
 
 
 def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | None:
@@ -331,7 +337,7 @@ def _gain(data: RunData, memory: MemoryFigures, label: str, beside: Beside) -> G
         return _above_start("per open session that is left alone", labels, before, after, beside)
     if name == "delete_cache":
         return _files(data, beside)
-    resident = _resident_when_closed(before, after, beside)
+    resident = _resident_when_closed(name, before, after, beside)
     if name in _ALLOCATORS or name.startswith("MALLOC_"):
         return resident
     closed = _of_lines(
@@ -363,17 +369,21 @@ def _of_lines(per: str, before: PerSession, after: PerSession, beside: Beside) -
     return None
 
 
-def _resident_when_closed(before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside) -> Gain | None:
-    """What was resident when all sessions of the timed phase had closed."""
+def _resident_when_closed(
+    name: str, before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside
+) -> Gain | None:
+    """What was resident when all sessions of the timed phase had closed, and would have stayed so."""
     closed = _last(before, "after-close"), _last(after, "after-close")
     if closed[0] is None or closed[1] is None:
         return None
-    old, new = _resident(closed[0]), _resident(closed[1])
+    # What jemalloc is told to give back at a plateau, it would have given back by itself some seconds later.
+    measure = _rss if name == "jemalloc" else _resident
+    old, new = _resident(closed[0]), measure(closed[1])
     return Gain(
-        figure="resident memory when all sessions had closed, before anything was given back",
+        figure="resident memory that stays by itself when all sessions have closed",
         before_bytes=old,
         after_bytes=new,
-        clear=_apart(old, new, [_scatter(before, _resident), _scatter(after, _resident)]),
+        clear=_apart(old, new, [_scatter(before, _resident), _scatter(after, measure)]),
         folder=beside.folder,
     )
 
@@ -461,6 +471,10 @@ def _last(plateaus: Sequence[Plateau], *labels: str) -> Plateau | None:
 
 def _live(plateau: Plateau) -> int | None:
     return plateau.probe.live_bytes
+
+
+def _rss(plateau: Plateau) -> int:
+    return plateau.process.rss_bytes
 
 
 def _resident(plateau: Plateau) -> int:

@@ -42,8 +42,9 @@ def line(estimate: float, off: float = 0.0) -> PerSession:
 
 
 def figures(**fields: object) -> MemoryFigures:
+    state = fields.get("state_bytes_per_session", 5000.0)
     known: dict[str, object] = {
-        "bytes_per_open_session": line(30_000, 1000),
+        "bytes_per_open_session": line(25_000 + float(state), 1000),  # type: ignore[arg-type]
         "floor_per_open_session": line(25_000, 1000),
         "after_close_live_bytes": None,
         "after_close_uss_bytes": None,
@@ -143,10 +144,17 @@ def test_a_small_app_is_given_no_advice() -> None:
 @pytest.mark.parametrize(
     "memory",
     [
-        figures(state_bytes_per_session=400_000.0),
+        figures(state_bytes_per_session=400_000.0, bytes_per_open_session=line(430_000, 5000)),
+        figures(state_bytes_per_session=400_000.0, bytes_per_open_session=PerSession(live=None, uss=None)),
+        # Counted for each session, though Python keeps it once for all.
+        figures(
+            state_bytes_per_session=6.0 * MB,
+            bytes_per_open_session=line(424_500, 500),
+            floor_per_open_session=line(25_500, 500),
+        ),
         figures(bytes_per_open_session=line(426_000, 500), floor_per_open_session=line(25_000, 500)),
     ],
-    ids=["counted", "above the floor"],
+    ids=["counted", "counted alone", "counted more than it costs", "above the floor"],
 )
 def test_state_of_open_tabs_speaks_for_a_time_to_live(memory: MemoryFigures) -> None:
     found = advise(run(), memory, [])
@@ -311,9 +319,7 @@ def test_a_parameter_is_judged_by_what_it_changed() -> None:
     assert not advice.gain.clear
 
 
-@pytest.mark.parametrize(
-    "label", ["MALLOC_ARENA_MAX=2", "jemalloc", "PYTHONMALLOC=malloc", "MALLOC_TRIM_THRESHOLD_=0"]
-)
+@pytest.mark.parametrize("label", ["MALLOC_ARENA_MAX=2", "PYTHONMALLOC=malloc", "MALLOC_TRIM_THRESHOLD_=0"])
 def test_allocators_are_judged_by_what_was_resident_before_anything_was_given_back(label: str) -> None:
     data = run(plateaus=climb(30_000, returned=60 * MB), what_if=tried(label, climb(30_000, returned=5 * MB)))
     (advice,) = advise(data, figures(), [])
@@ -325,6 +331,14 @@ def test_allocators_are_judged_by_what_was_resident_before_anything_was_given_ba
     gain = advise(data, figures(), [])[0].gain
     assert gain is not None
     assert not gain.clear
+
+
+def test_jemalloc_gives_back_by_itself_what_it_is_told_to() -> None:
+    other = climb(30_000, returned=80 * MB, resident=lambda _: 205 * MB)
+    data = run(plateaus=climb(30_000, returned=60 * MB), what_if=tried("jemalloc", other))
+    (advice,) = advise(data, figures(), [])
+    assert advice.gain is not None
+    assert (advice.gain.before_bytes, advice.gain.after_bytes) == (260 * MB, 205 * MB)
 
 
 def with_live(plateaus: Sequence[Plateau], label: str, live: int) -> list[Plateau]:
