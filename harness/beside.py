@@ -107,6 +107,7 @@ def attribution_run(options: RunOptions) -> BesideRun | None:
             batch_timeout_s=min(plan.batch_timeout_s, _TRACED_BATCH_S),
             settle_timeout_s=min(plan.settle_timeout_s, _TRACED_SETTLE_S),
             rounds=0,
+            idle_s=0.0,
         ),
     )
     return BesideRun(

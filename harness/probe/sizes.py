@@ -139,8 +139,9 @@ def _is_constant(thing: object) -> bool:
 
 def _scaled(sample: list[object], length: int) -> int:
     """Bytes of very many plain values, of which some were looked at. If these are few objects again and again, so are the others."""
-    different = {id(value): value for value in sample}
+    own = [value for value in sample if not _is_constant(value)]
+    different = {id(value): value for value in own}
     found = sum(map(size_of, different.values()))
-    if len(different) * 2 < len(sample):
+    if len(different) * 2 < len(own):
         return found
     return found * length // max(1, len(sample))

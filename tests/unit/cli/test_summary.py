@@ -119,7 +119,7 @@ def test_memory_is_told_in_a_few_lines(
     # Nobody who was not asked is quoted.
     print_summary(Path("run"), derived)
     out = capsys.readouterr().out
-    assert "inconclusive" not in out
+    assert "grows" not in out
     assert "advice" not in out
 
 
