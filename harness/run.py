@@ -62,6 +62,7 @@ _WARMUP_USERS_FLAT = 25
 _WARMUP_TURNS = 6
 _FLAT_SHARE = 0.002
 _FLAT_BYTES = 256 * 1024
+_STEADY_SHARE = 0.6
 _SETTLE_POLL_S = 0.25
 # Between the batches of one phase nothing is expected to go on by itself, so a shorter look will do.
 _BATCH_POLL_S = 0.1
@@ -349,7 +350,7 @@ class _Run:
             # As many at once as each step will bring, since threads and connections are kept for as many as there ever were.
             users = max(users, min(_WARMUP_USERS_FLAT, profile.staircase.sessions_per_level))
         self._enter("warm-up", users=users)
-        before: int | None = None
+        levels: list[int] = []
         for turn in range(_WARMUP_TURNS if profile.warm_until_flat else 1):
             self._perform(Drive(users=users, spawn_rate=users, duration_s=profile.warmup_s, phase="warm-up"))
             if not profile.warm_until_flat:
@@ -357,10 +358,10 @@ class _Run:
             seen = self._settled()
             if seen is None:
                 return
-            if before is not None and abs(seen - before) <= max(_FLAT_BYTES, _FLAT_SHARE * before):
+            levels.append(seen)
+            if _is_warm(levels):
                 self._event("warm", turns=turn + 1, live_bytes=seen)
                 return
-            before = seen
         self._event(
             "warning",
             text=f"Memory had not come to rest after {_WARMUP_TURNS} warm-ups of {profile.warmup_s:g} s: what is still being imported "
@@ -655,6 +656,19 @@ def _target(options: RunOptions, run_dir: RunDir) -> AppUnderTest:
         options.auth,
         environment=launch_environment(options),
     )
+
+
+def _is_warm(levels: list[int]) -> bool:
+    """Whether the live heap after each warm-up shows that nothing is imported or cached any more.
+
+    Either it has come to rest, or it grows by as much each time: that is what sessions leave behind, or a leak, and no warming up.
+    """
+    if len(levels) < 2:
+        return False
+    grew = levels[-1] - levels[-2]
+    if abs(grew) <= max(_FLAT_BYTES, _FLAT_SHARE * levels[-2]):
+        return True
+    return len(levels) > 2 and grew >= _STEADY_SHARE * (levels[-2] - levels[-3]) > 0
 
 
 class _PlateauFiles:

@@ -61,7 +61,10 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
         verdict = _verdict(name, requests, sessions, control, holders.get(name))
         if verdict is None:
             continue
-        holder = _outermost(name, verdict, containers, holders.get(name))
+        around = _around(containers, holders.get(name))
+        if around is not None and around.verdict != verdict:
+            continue  # what becomes of them is known from the container
+        holder = around.path if around is not None else _first_leak(verdict, containers, holders.get(name))
         by_request = verdict == PER_REQUEST
         found.append(
             Growth(
@@ -141,15 +144,20 @@ def _is_gradios(name: str, held: Retainer | None) -> bool:
     return name.startswith("gradio.") or (held is not None and _path(held).startswith("gradio."))
 
 
-def _outermost(
-    name: str, verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None
-) -> str | None:
-    """The container that leaks alike and holds these; None if there is none, or they are held elsewhere."""
-    leaks = [g for g in containers if g.verdict == verdict and g.within is None]
+def _around(containers: Sequence[Growth], held: Retainer | None) -> Growth | None:
+    """The outermost of the containers that grew too and hold these; None if there is none, or nobody knows."""
     if held is None:
-        return leaks[0].path if leaks else None
+        return None
     path = _path(held)
-    return next((g.path for g in leaks if path == g.path or inside(path, g.path)), None)
+    around = [g for g in containers if path == g.path or inside(path, g.path)]
+    return min(around, key=lambda g: len(g.path), default=None)
+
+
+def _first_leak(verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None) -> str | None:
+    """Where nobody knows what holds these: a container that leaks alike."""
+    if held is not None:
+        return None
+    return next((g.path for g in containers if g.verdict == verdict and g.within is None), None)
 
 
 def _explained(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[Growth]:

@@ -27,7 +27,7 @@ from rich.table import Table
 from harness.errors import HarnessError
 from harness.processes import raise_file_limit
 from harness.results import write_atomically
-from tests.perf import checking, cpu, latency, memory, sessions, throughput
+from tests.perf import checking, cpu, latency, memory, probe, sessions, throughput
 from tests.perf.figures import Figure, NotMeasured, Settings, significant
 from tests.perf.servers import REPO
 
@@ -38,6 +38,7 @@ GROUPS: dict[str, Callable[[Settings], list[Figure]]] = {
     "throughput": throughput.measure,
     "sessions": sessions.measure,
     "checking": checking.measure,
+    "probe": probe.measure,
 }
 
 

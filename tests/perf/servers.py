@@ -64,9 +64,14 @@ def app(folder: Path, scenario: Path = SCENARIO) -> Iterator[App]:
     target = Target(scenario / "app.py", inspect_interpreter(), folder / "app.log")
     try:
         url = target.wait_ready(120.0)
-        yield App(url=url, pid=target.pid, fn_index=_fn_index(_get(url + "config")))
+        yield at(url, target.pid)
     finally:
         target.stop()
+
+
+def at(url: str, pid: int) -> App:
+    """A server of the real app that is up already."""
+    return App(url=url, pid=pid, fn_index=_fn_index(_get(url + "config")))
 
 
 def record(real: App) -> dict[str, Any]:
