@@ -156,6 +156,8 @@ def _bare_app(folder: Path) -> Iterator[servers.App]:
             cwd=servers.SCENARIO,
             env=environment,
             stdin=subprocess.DEVNULL,
+            # As the other one: where sessions share a busy machine, each of them gets as much as the next.
+            start_new_session=True,
             stdout=log,
             stderr=log,
         )
