@@ -238,7 +238,8 @@ class _Run:
         self._wait_until_freed(limits)
         self._measure("after-close", 0)
         self._second_round(limits)
-        self._ask_why(target)
+        if options.purpose != "control":
+            self._ask_why(target)
         if options.scenario.restart and options.external is None:
             # Last, when nothing is open any more and memory has been measured: neither could be compared with what was before.
             self._restart(target)

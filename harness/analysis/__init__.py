@@ -15,7 +15,15 @@ from harness.analysis.fit import Line
 from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis
 from harness.analysis.leaks import check_growth
 from harness.analysis.ledger import Prices, ledger
-from harness.analysis.memory import MemoryFigures, loadgen_rss_bytes, memory_figures, per_session, staircase
+from harness.analysis.memory import (
+    MemoryFigures,
+    live_bytes,
+    loadgen_rss_bytes,
+    memory_figures,
+    per_request,
+    per_session,
+    staircase,
+)
 from harness.analysis.time import (
     ArrivalFigures,
     Latency,
@@ -173,11 +181,23 @@ def _allocated(growth: list[Growth], attribution: Attribution | None) -> list[Gr
 
 
 def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFigures:
-    leaks = [g for g in growth if g.verdict == PER_REQUEST and g.within is None]
-    leaked, by_gradio = (
-        sum(max(0.0, g.bytes_per_request or 0.0) for g in leaks if g.owner in owners)
-        for owners in (("app", "gradio"), ("gradio",))
+    floor_of_request = per_request(data.control.plateaus, live_bytes) if data.control is not None else None
+    counted = _kept_by_gradio(growth)
+    by_app, by_gradio = (
+        sum(
+            max(0.0, g.bytes_per_request or 0.0)
+            for g in growth
+            if g.verdict == PER_REQUEST and g.within is None and g.owner == owner
+        )
+        for owner in ("app", "gradio")
     )
+    kept = counted
+    if floor_of_request is not None and floor_of_request.low > 0:
+        # A state-free app keeps of a request what Gradio does, and nothing else: what it leaks as well as what it bounds.
+        if by_gradio:
+            by_gradio = max(by_gradio, floor_of_request.estimate - counted)
+        else:
+            kept = max(counted, floor_of_request.estimate)
     control = data.control
     figures = memory_figures(
         data.plateaus,
@@ -185,7 +205,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
         census=data.census,
         control=control.plateaus if control is not None else [],
         no_control=_no_control(data),
-        leaked_per_request=leaked,
+        leaked_per_request=by_app + by_gradio,
         leaked_by_gradio=by_gradio,
     )
     own, floor = figures, figures
@@ -197,8 +217,8 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 session=_estimate(own.bytes_per_open_session.live),
                 closed=_estimate(own.bytes_per_closed_session.live),
                 request=_estimate(own.bytes_per_request.live),
-                leaked=leaked,
-                kept=_kept_by_gradio(growth, figures.floor_per_request.live),
+                leaked=by_app + by_gradio,
+                kept=kept,
                 floor_session=_estimate(floor.floor_per_open_session.live),
                 floor_closed=_estimate(floor.floor_per_closed_session.live),
                 floor_request=_estimate(floor.floor_per_request.live),
@@ -214,11 +234,8 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
     )
 
 
-def _kept_by_gradio(growth: Sequence[Growth], floor: Line | None) -> float:
-    """Bytes that Gradio keeps of every request though it is no leak, since it bounds them.
-
-    What a state-free app was seen to keep, or at least what was counted: the outermost of what is nested.
-    """
+def _kept_by_gradio(growth: Sequence[Growth]) -> float:
+    """Bytes that Gradio was seen to keep of every request in containers that it bounds: the outermost of what is nested."""
     found = [
         g
         for g in growth
@@ -227,12 +244,11 @@ def _kept_by_gradio(growth: Sequence[Growth], floor: Line | None) -> float:
         and g.exact
         and (g.per_request or 0) > 0
     ]
-    counted = sum(
+    return sum(
         max(0.0, g.bytes_per_request or 0.0)
         for g in found
         if not any(g is not outer and g.path.startswith(outer.path) for outer in found)
     )
-    return max(counted, floor.estimate) if floor is not None and floor.low > 0 else counted
 
 
 def _estimate(line: Line | None) -> float | None:

@@ -178,9 +178,10 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
     not_applicable: list[str] = []
 
 
-def rank(growth: Growth) -> tuple[int, bool, str, str]:
-    """Where it stands among all that grew: the worst first."""
-    return ORDER.index(growth.verdict), growth.within is not None, growth.owner, growth.path
+def rank(growth: Growth) -> tuple[int, bool, int, str, str]:
+    """Where it stands among all that grew: the worst first, and of leaks the one that pins most."""
+    weight = growth.pinned_bytes if growth.verdict in (PER_REQUEST, PER_SESSION) else 0
+    return ORDER.index(growth.verdict), growth.within is not None, -weight, growth.owner, growth.path
 
 
 def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:

@@ -180,7 +180,8 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
         framework = _Line(
             "framework", 0.0, "not known: no state-free app was measured, so it stands with the State"
         )
-    state = prices.session - own - kept
+    # Less than nothing is what the two apps differ by, and no State.
+    state = max(0.0, prices.session - own - kept)
     # In sessions that stay open their State may grow with each request; what is a leak has a line of its own.
     grown = max(0.0, (prices.request or 0.0) - prices.leaked - max(prices.kept, prices.floor_request or 0.0))
     counted = "" if prices.state is None else f"; counted object by object it is {prices.state:,.0f} B"

@@ -31,6 +31,9 @@ from harness.analysis.growth import (
 from harness.analysis.moments import Experiment, Moment, experiment_of
 from harness.records import Retainer
 
+# These hold values only while somebody else holds the keys, or the values themselves.
+_WEAK = (": weakref.WeakKeyDictionary", ": weakref.WeakValueDictionary")
+
 
 def everything_grown(data: RunData) -> tuple[list[Growth], GrowthBasis]:
     """Judge all that grew, containers, the live heap and types: the worst first, each with how it is held; and what that rests on."""
@@ -154,8 +157,8 @@ def _around(containers: Sequence[Growth], held: Retainer | None) -> Growth | Non
 
 
 def _first_leak(verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None) -> str | None:
-    """Where nobody knows what holds these: a container that leaks alike."""
-    if held is not None:
+    """Where nobody knows what holds these, or only for as long as something else does: a container that leaks alike."""
+    if held is not None and not any(kind in step for step in held.holders[0].chain for kind in _WEAK):
         return None
     return next((g.path for g in containers if g.verdict == verdict and g.within is None), None)
 
@@ -167,7 +170,22 @@ def _explained(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[
     for g in growth:
         held = known.get((g.path, "type" if g.kind == TYPE else "container"))
         if held is not None and held.holders:
-            pinned = held.pinned_bytes if held.pinned_bytes is not None and held.exact else g.pinned_bytes
-            g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain, pinned_bytes=pinned)
+            g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain)
+            if held.pinned_bytes is not None and held.exact:
+                g = _weighed(g, held.pinned_bytes, held.now)
         found.append(g)
     return found
+
+
+def _weighed(growth: Growth, pinned_bytes: int, now: int) -> Growth:
+    """The same, with what it was found to pin exactly; an entry more is taken to be like those that are there."""
+    each = pinned_bytes / now if now else 0.0
+    leaks = growth.verdict in (PER_REQUEST, PER_SESSION) and growth.within is None
+    by_request = growth.bytes_per_request if growth.per_request is None else each * growth.per_request
+    by_session = growth.bytes_per_session if growth.per_session is None else each * growth.per_session
+    return msgspec.structs.replace(
+        growth,
+        pinned_bytes=pinned_bytes,
+        bytes_per_request=by_request if leaks else growth.bytes_per_request,
+        bytes_per_session=by_session if leaks else growth.bytes_per_session,
+    )
