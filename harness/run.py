@@ -21,6 +21,7 @@ from harness.load.generator import LoadGenerator
 from harness.plan import RunOptions, build_manifest, launch_environment
 from harness.processes import uninterrupted
 from harness.records import (
+    EXPLAIN_PHASE,
     IDLE_PHASE,
     REQUESTS_PHASE,
     RESTART_PHASE,
@@ -485,7 +486,8 @@ class _Run:
             self._event(event.kind, **event.detail, **(window if event.kind == attribution.TRACED else {}))
 
     def _ask_why(self, target: AppUnderTest) -> None:
-        """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time."""
+        """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time and memory."""
+        self._enter(EXPLAIN_PHASE)
         for retainer in target.retainers():
             self._plateaus.explain(retainer)
 

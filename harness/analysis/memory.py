@@ -72,6 +72,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         reason: why, in one sentence.
         next_step: what to run to decide, if it is `inconclusive`; else None.
         bytes_per_open_session: what one more open session, with its state, costs.
+        leaked_bytes_per_request: what each request is known to leave behind for good; it is in no figure of a session.
         bytes_per_closed_session: what a session that came and went leaves behind.
         bytes_per_request: what one more request in a session that is open leaves behind.
         floor_per_open_session, floor_per_closed_session, floor_per_request: the same of a state-free app with as many components: the framework's own.
@@ -87,6 +88,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     next_step: str | None = None
     bytes_per_open_session: PerSession
+    leaked_bytes_per_request: float = 0.0
     bytes_per_closed_session: PerSession = PerSession(live=None, uss=None)
     bytes_per_request: PerSession = PerSession(live=None, uss=None)
     floor_per_open_session: PerSession = PerSession(live=None, uss=None)
@@ -248,6 +250,7 @@ def memory_figures(
     found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
     return MemoryFigures(
         bytes_per_open_session=found.open_session,
+        leaked_bytes_per_request=leaked_per_request,
         bytes_per_closed_session=found.closed_session,
         bytes_per_request=found.request,
         floor_per_open_session=floor.open_session,

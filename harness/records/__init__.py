@@ -21,6 +21,7 @@ from harness.records.manifest import (
 )
 from harness.records.operation import (
     DRAIN_PHASE,
+    EXPLAIN_PHASE,
     IDLE_PHASE,
     LOAD_PHASE,
     PHASES,
@@ -70,6 +71,7 @@ from harness.records.verdicts import (
 
 __all__ = [
     "DRAIN_PHASE",
+    "EXPLAIN_PHASE",
     "IDLE_PHASE",
     "LOAD_PHASE",
     "PHASES",

@@ -27,6 +27,8 @@ LOAD_PHASE = "load"
 DRAIN_PHASE = "drain"
 # The phase in which new sessions are opened, given their state, and closed again, batch by batch.
 SECOND_ROUND_PHASE = "second-round"
+# The phase in which the app is asked why what grew is still there; looking for it takes memory of the app's own.
+EXPLAIN_PHASE = "explain"
 # The phase in which the app is stopped and started again, and the one in which people of the load phase come back to it.
 RESTART_PHASE = "restart"
 RETURN_PHASE = "after-restart"

@@ -235,12 +235,11 @@ _STATE = "What the values in its gr.State occupy, counted object by object, with
 
 
 def _costs(memory: MemoryFigures, *, probed: bool) -> list[Cost]:
-    nothing = PerSession(live=None, uss=None)
     found = []
     for unit, figures, floors, live, uss in (
         ("open session", memory.bytes_per_open_session, memory.floor_per_open_session, _OPEN, _USS),
         ("closed session", memory.bytes_per_closed_session, memory.floor_per_closed_session, _CLOSED, _SAME),
-        ("request", memory.bytes_per_request, nothing, _REQUEST, _SAME),
+        ("request", memory.bytes_per_request, memory.floor_per_request, _REQUEST, _SAME),
     ):
         for measure, line, floor, note in (
             ("Live heap", figures.live, floors.live, live),

@@ -212,7 +212,8 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
         ("Live heap", live_bytes, slopes.live, FIRST, "o"),
         ("USS", uss_bytes, slopes.uss, SECOND, "s"),
     ]
-    points = {kind: _growth(steps, measure) for kind, measure, *_ in kinds}
+    leaked = analysis.memory.leaked_bytes_per_request
+    points = {kind: _growth(steps, measure, leaked) for kind, measure, *_ in kinds}
     if not any(points.values()):
         why = "No plateau was reached." if not steps else "Memory could not be measured at any plateau."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
@@ -259,12 +260,20 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
         "Each point is a plateau: that many pages held open, memory at rest. The line is the Theil–Sen slope, "
         "the shaded fan its 95% interval."
     )
+    if leaked:
+        caption += " What requests leak is taken away, and told apart."
     return finish(figure, name=name, title=title, caption=caption, alt=" ".join(findings))
 
 
-def _growth(steps: Sequence[Plateau], measure: Callable[[Plateau], int | None]) -> list[tuple[int, float]]:
-    """Open sessions → MB above the first plateau that was measured."""
-    known = [(p.open_sessions, value) for p in steps if (value := measure(p)) is not None]
+def _growth(
+    steps: Sequence[Plateau], measure: Callable[[Plateau], int | None], leaked: float
+) -> list[tuple[int, float]]:
+    """Open sessions → MB above the first plateau that was measured, without what requests had leaked."""
+    known = [
+        (p.open_sessions, value - leaked * (p.requests or 0))
+        for p in steps
+        if (value := measure(p)) is not None
+    ]
     return [(sessions, (value - known[0][1]) / _MB) for sessions, value in known]
 
 
