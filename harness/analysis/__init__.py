@@ -12,7 +12,7 @@ from harness.analysis.advice import Advice, advise, failed_what_ifs
 from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
 from harness.analysis.fit import Line
-from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, Growth, GrowthBasis
+from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.leaks import check_growth
 from harness.analysis.ledger import Prices, ledger
 from harness.analysis.memory import (
@@ -162,9 +162,18 @@ def analyse(data: RunData) -> Analysis:
         sessions=len({o.session for o in operations}),
         samples=SampleFigures(count=len(data.target), gaps=gaps),
         warnings=_warnings(data, loadgen, generator, arrivals, gaps),
-        attribution=data.attribution,
+        attribution=_worst_first(data.attribution, growth),
         advice=advise(data, memory, growth),
     )
+
+
+def _worst_first(attribution: Attribution | None, growth: list[Growth]) -> Attribution | None:
+    """The same, with the lines that allocated what leaks before all others."""
+    if attribution is None:
+        return None
+    leaks = [g.path for g in growth if g.verdict in (PER_REQUEST, PER_SESSION)]
+    sites = sorted(attribution.sites, key=lambda site: not any(path in leaks for path in site.held_by))
+    return msgspec.structs.replace(attribution, sites=sites)
 
 
 def _allocated(growth: list[Growth], attribution: Attribution | None) -> list[Growth]:

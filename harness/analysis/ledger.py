@@ -115,7 +115,7 @@ def _at(
         _Line(
             "allocator-retention",
             now.returned_bytes or 0,
-            "resident memory that `malloc_trim` gave back at this plateau"
+            "resident memory that malloc_trim gave back at this plateau"
             if now.returned_bytes is not None
             else "nobody could ask the allocator to give memory back",
         )
@@ -187,12 +187,16 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
     counted = "" if prices.state is None else f"; counted object by object it is {prices.state:,.0f} B"
     lines = [
         framework.of(own, sessions, "session"),
-        _Line(
-            "state",
-            state * sessions + grown * requests,
-            f"what an open session costs beyond the framework{counted}",
-        ).of(state, sessions, "session"),
+        _Line("state", state * sessions, f"what an open session costs beyond the framework{counted}").of(
+            state, sessions, "session"
+        ),
     ]
+    if grown and requests:
+        lines.append(
+            _Line("state", grown * requests, "what requests in them have added since").of(
+                grown, requests, "request"
+            )
+        )
     if kept:
         lines.append(_retained(kept, begun))
     return [*lines, *_kept_of_requests(prices, requests)]
