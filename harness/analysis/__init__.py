@@ -232,6 +232,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 floor_closed=_estimate(floor.floor_per_closed_session.live),
                 floor_request=_estimate(floor.floor_per_request.live),
                 state=figures.state_bytes_per_session,
+                keeps_state=bool(data.plateaus and data.plateaus[-1].probe.states),
             ),
         ),
     )

@@ -58,6 +58,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         kept: that the framework keeps of each request, up to a bound of its own, whatever becomes of its session.
         floor_session, floor_closed, floor_request: the framework's own part of the first three.
         state: of the values in gr.State of one session, counted object by object.
+        keeps_state: whether what closed sessions leave behind is their State, which Gradio has not let go of yet: as long as they are
+            open it is State like any other.
     """
 
     session: float | None
@@ -69,6 +71,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     floor_closed: float | None
     floor_request: float | None
     state: float | None
+    keeps_state: bool = False
 
 
 def ledger(plateaus: Sequence[Plateau], prices: Prices) -> list[LedgerEntry]:
@@ -164,7 +167,7 @@ def _interpreter(start: Plateau) -> _Line:
 def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Line]:
     if prices.session is None:
         return []
-    kept = _kept(prices)
+    kept = 0.0 if prices.keeps_state else _kept(prices)
     if prices.floor_session is not None:
         own = prices.floor_session
         framework = _Line("framework", own * sessions, "what a state-free app costs under the same staircase")

@@ -152,6 +152,18 @@ def test_what_sessions_leave_behind_is_kept_whether_they_are_open_or_not() -> No
     assert closed["framework"].each_bytes == pytest.approx(2_000)
 
 
+def test_state_that_is_kept_for_its_time_to_live_is_state_while_its_session_is_open() -> None:
+    data = run(
+        lambda t: 20_000 * t.open + 102_000 * t.sessions,
+        control=control(20_000, 2_000),
+        states=lambda t: t.sessions,
+    )
+    held, closed = by_item(data, "held"), by_item(data, "closed")
+    assert "retained-after-close" not in held
+    assert held["state"].each_bytes == pytest.approx(102_000)
+    assert closed["retained-after-close"].each_bytes == pytest.approx(100_000)
+
+
 def test_a_leak_has_a_line_of_its_own_in_both_moments() -> None:
     data = memory_run(
         {"app.LOG": lambda t: t.requests},
