@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, rebuild, scenario
+from harness import __version__, beside, rebuild, scenario
 from harness.analysis import Analysis
 from harness.analysis.fit import Line
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
@@ -194,6 +194,9 @@ def _execute_one(
     interrupted = False
     try:
         error = execute(options, run_dir, on_progress)
+        control = beside.control_run(options, run_dir) if error is None else None
+        if control is not None:
+            beside.execute_beside(control, run_dir, on_progress)
     except KeyboardInterrupt:
         interrupted = True
     derived = rebuild.conclude(run_dir)
