@@ -192,7 +192,7 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
         return [], GrowthBasis(not_judged=missing, not_applicable=inapplicable)
     paths = sorted({path for moment in experiment.everything for path in moment.lengths})
     grown = [_judge(path, experiment) for path in paths]
-    growth = _nested([found for found in grown if found is not None])
+    growth = _nested(_filling([found for found in grown if found is not None], experiment))
     batches, rounds = experiment.batches, experiment.rounds
     live = live_line(batches, lambda m: m.plateau.probe.live_bytes)
     unnamed = live_line(batches, lambda m: m.unnamed_bytes)
@@ -493,6 +493,38 @@ class _Common:
         return more / (of(moments[-1]) - of(moments[0]))
 
 
+def _filling(growth: Sequence[Growth], experiment: Experiment) -> list[Growth]:
+    """What grows only as a container with a known bound fills up has a bound itself: the rows of a deque with a `maxlen`, for example."""
+    capped = [g for g in growth if g.verdict == "bounded" and g.cap is not None]
+    found = []
+    for g in growth:
+        outer = next((o for o in capped if inside(g.path, o.path) and _as_it_fills(g, o, experiment)), None)
+        if outer is not None:
+            reason = f"It stands inside {outer.path}, and grew no faster than that was filled."
+            g = msgspec.structs.replace(g, verdict="bounded", within=outer.path, reason=reason)
+        found.append(g)
+    return found
+
+
+def _as_it_fills(growth: Growth, outer: Growth, experiment: Experiment) -> bool:
+    """Whether a leak, as it seems, grew afterwards as much as its bounded container did, in proportion."""
+    if growth.verdict not in (PER_REQUEST, PER_SESSION, "inconclusive"):
+        return False
+    measured, after = (
+        (experiment.rounds, [experiment.start, experiment.after])
+        if growth.verdict == PER_SESSION
+        else (experiment.batches, [experiment.batches[-1], experiment.after])
+    )
+    ends = [m for m in after if m is not None]
+    if len(ends) < 2 or len(measured) < 2:
+        return False
+    (inner, filled), (inner_then, filled_then) = (
+        tuple(last.length(path) - first.length(path) for path in (growth.path, outer.path))
+        for first, last in ((measured[0], measured[-1]), (ends[0], ends[1]))
+    )
+    return filled > 0 and filled_then > 0 and CAME * inner_then * filled <= inner * filled_then
+
+
 def _nested(growth: Sequence[Growth]) -> list[Growth]:
     """What stands inside a container that is judged already shares its verdict: one leak is told once."""
     deciding = {
@@ -500,12 +532,20 @@ def _nested(growth: Sequence[Growth]) -> list[Growth]:
     }
     found = []
     for g in growth:
-        outer = next((d for p, d in sorted(deciding.items()) if inside(g.path, p)), None)
+        outer = next(
+            (d for p, d in sorted(deciding.items()) if inside(g.path, p) and not _proven_beside(g, d)), None
+        )
         if outer is not None:
             reason = f"It stands inside {outer.path}."
             g = msgspec.structs.replace(g, verdict=outer.verdict, within=outer.path, reason=reason)
         found.append(g)
     return found
+
+
+def _proven_beside(growth: Growth, outer: Growth) -> bool:
+    """Whether the very same number each time shows a leak in a container that itself grows otherwise, and may be a cache."""
+    leaks = growth.verdict in (PER_REQUEST, PER_SESSION)
+    return leaks and growth.exact and outer.verdict == "inconclusive" and not outer.exact
 
 
 def inside(path: str, outer: str) -> bool:

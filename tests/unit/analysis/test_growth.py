@@ -363,3 +363,32 @@ def test_the_figures_hold_what_grew_the_worst_first() -> None:
         ("app.A", "transient"),
     ]
     assert (analysis.growth_basis.batches, analysis.growth_basis.rounds) == (5, 3)
+
+
+def test_what_a_container_with_a_bound_holds_has_a_bound_too_unless_it_grows_on_its_own() -> None:
+    facts: dict[str, dict[str, object]] = {
+        "app.RECENT": {"kind": "deque", "cap": 100_000},
+        "app.RECENT[*]": {"kind": "dict"},
+    }
+    rows = {"app.RECENT": lambda t: t.requests, "app.RECENT[*]": lambda t: 3 * t.requests}
+    found = judged(memory_run(rows, facts=facts))["app.RECENT[*]"]
+    assert (found.verdict, found.within) == ("bounded", "app.RECENT")
+    by_session = {"app.RECENT": lambda t: t.sessions, "app.RECENT[*]": lambda t: 3 * t.sessions}
+    assert verdicts(memory_run(by_session, facts=facts)) == ("pass", "pass")
+    full = {"app.RECENT": lambda t: min(8, t.requests - 55), "app.RECENT[*]": lambda t: t.requests}
+    facts["app.RECENT"] = {"kind": "deque", "cap": 8}
+    assert verdicts(memory_run(full, facts=facts)) == ("fail", "pass")
+    # It was filled while batches were counted, and no more under load.
+    filled = {"app.RECENT": lambda t: min(200, t.requests), "app.RECENT[*]": lambda t: 3 * t.requests}
+    facts["app.RECENT"] = {"kind": "deque", "cap": 200}
+    assert verdicts(memory_run(filled, facts=facts)) == ("fail", "pass")
+
+
+def test_a_leak_in_what_may_be_a_cache_is_a_leak() -> None:
+    lengths: Lengths = {
+        "app.PEOPLE": lambda t: t.requests // 3 + t.number % 2,
+        "app.PEOPLE[*].log": lambda t: t.requests,
+    }
+    found = judged(memory_run(lengths, facts={"app.PEOPLE[*].log": {"kind": "list"}}))
+    assert found["app.PEOPLE"].verdict == "inconclusive"
+    assert found["app.PEOPLE[*].log"].verdict == "leak-per-request"
