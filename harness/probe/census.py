@@ -55,7 +55,19 @@ _KNOWN_MODULES = {"numpy", *sys.builtin_module_names, *getattr(sys, "stdlib_modu
 class Path:
     """One access path, and what was found there."""
 
-    __slots__ = ("bytes", "cap", "containers", "depth", "kind", "length", "owner", "parent", "text", "type")
+    __slots__ = (
+        "bytes",
+        "cap",
+        "containers",
+        "depth",
+        "kind",
+        "length",
+        "owner",
+        "parent",
+        "text",
+        "type",
+        "unbounded",
+    )
 
     def __init__(self, text: str, parent: Path | None, owner: str) -> None:
         self.text = text
@@ -67,6 +79,8 @@ class Path:
         self.containers = 0
         self.length = 0
         self.cap: int | None = None
+        # One of the containers has no limit.
+        self.unbounded = False
         self.bytes = 0
 
 
@@ -508,7 +522,9 @@ class Walk:
         path.containers += 1
         path.length += length
         path.bytes += size
-        if cap is not None:
+        if cap is None:
+            path.unbounded = True
+        elif not path.unbounded:
             path.cap = (path.cap or 0) + cap
 
     def listed(self) -> list[Path]:
@@ -539,7 +555,7 @@ class Walk:
                     "kind": path.kind,
                     "containers": path.containers,
                     "length": path.length,
-                    "cap": path.cap,
+                    "cap": None if path.unbounded else path.cap,
                     "pinned_bytes": pinned[path.text],
                 }
                 for path in self.listed()

@@ -299,3 +299,11 @@ def build():
         assert lengths["app.Desk.calls"] == 1
         assert lengths["app.named.seen"] == 1
         assert not any("print" in path for path in lengths)
+
+
+def test_containers_at_one_path_have_a_limit_only_if_each_has_one(app: types.ModuleType) -> None:
+    app.QUEUES = {f"k{n}": collections.deque(maxlen=10 if n % 2 else None) for n in range(20)}
+    app.RINGS = {f"k{n}": collections.deque(maxlen=10) for n in range(20)}
+    seen = found()
+    assert seen["app.QUEUES[*]"].cap is None
+    assert seen["app.RINGS[*]"].cap == 200
