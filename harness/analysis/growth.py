@@ -40,6 +40,9 @@ MIN_BATCHES = 5
 MIN_ROUNDS = 3
 # Of the growth that the batches foretell for the timed phase, so much must have come.
 CAME = 0.5
+# What grows now and then is worth a word if it did so in so many batches, and by so many entries under load.
+MIN_GREW = 2
+MIN_CAME = 5
 # Live bytes that no container accounts for: below this per request they are what any server gathers while it warms up.
 UNNAMED_BYTES_PER_REQUEST = 32_768
 # Containers to which entries are only added, unless somebody takes care. Of others a growth of less than one entry per
@@ -260,13 +263,31 @@ def _judge(path: str, experiment: Experiment) -> Growth | None:
     steady = requests is not None and requests.steady
     if cap is not None and (steady or (sessions is not None and sessions.steady)):
         return common.growth("bounded", f"It may hold {cap:,} entries at most.")
+    unseen = _out_of_sight(path, experiment)
+    if unseen is not None:
+        return common.growth("inconclusive", unseen)
     if requests is not None and steady:
         return common.judged_by_request(requests)
     if sessions is not None and sessions.steady and sessions.kept:
         return common.judged_by_session(sessions)
+    if requests is not None and sample.kind in _APPENDED and requests.now_and_then:
+        return common.now_and_then(requests)
     if experiment.after is not None and experiment.after.length(path) <= base:
         return common.growth("transient", "It was back at its first length when all sessions had closed.")
     return common.growth("bounded", _stopped(path, experiment))
+
+
+def _out_of_sight(path: str, experiment: Experiment) -> str | None:
+    """Why nobody knows what became of it; None if somebody does."""
+    end = [m for m in (experiment.after, experiment.last) if m is not None]
+    lost = next((m for m in end if path not in m.lengths and m.census.complete_depth is not None), None)
+    if lost is None:
+        return None
+    longest = max(m.length(path) for m in experiment.everything)
+    return (
+        f"It grew to {longest:,}, and what became of it is not known: the app came to hold more objects than a census looks into "
+        f"({lost.census.visited:,} then)."
+    )
 
 
 def _stopped(path: str, experiment: Experiment) -> str:
@@ -284,6 +305,8 @@ class OverRequests(msgspec.Struct, frozen=True, kw_only=True):
         steady: it grew in every batch, and not less and less.
         kept: it had grown on under load, as much as the rate foretells, when all sessions had closed; None if nobody looked.
         went: entries that were gone again then, of what the batches had added.
+        now_and_then: it grew in several batches, if not in all, and as fast under load, and nothing of it went.
+        later: entries that were gone only after that, when more sessions had come and gone; what is a leak never goes.
         declared: the variable of the workload to which exactly these entries were added on purpose.
     """
 
@@ -293,6 +316,8 @@ class OverRequests(msgspec.Struct, frozen=True, kw_only=True):
     steady: bool
     kept: bool | None
     went: int
+    later: int
+    now_and_then: bool
     declared: str | None
 
 
@@ -315,13 +340,21 @@ def over_requests(length: Callable[[Moment], int], experiment: Experiment) -> Ov
             if sum(1 for count in counts if count) >= MIN_ROUNDS and exactly(grew, counts):
                 rate, action, exact, weights = Fraction(sum(grew), sum(counts)), name, True, counts
     steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and goes_on(grew, weights)
-    kept, went = None, 0
+    kept, went, later, now_and_then = None, 0, 0, False
     if experiment.after is not None:
         before, after = batches[-1], experiment.after
         more = after.actions[action] - before.actions[action] if action else after.requests - before.requests
         came = length(after) - length(before)
         kept = came >= CAME * rate * more if more > 0 else came >= 0
         went = max(0, -came)
+        later = max(0, length(after) - length(experiment.last))
+        kept = kept and not later
+        now_and_then = (
+            bool(kept)
+            and all(step >= 0 for step in grew)
+            and sum(1 for step in grew if step) >= MIN_GREW
+            and came >= MIN_CAME
+        )
     return OverRequests(
         rate=rate,
         action=action,
@@ -329,6 +362,8 @@ def over_requests(length: Callable[[Moment], int], experiment: Experiment) -> Ov
         steady=steady,
         kept=kept,
         went=went,
+        later=later,
+        now_and_then=now_and_then,
         declared=declared_by(grew, batches),
     )
 
@@ -449,6 +484,12 @@ class _Common:
             return self.growth(
                 "transient", f"{statement}, but {requests.went:,} were gone when all sessions had closed."
             )
+        if requests.later:
+            return self.growth(
+                "inconclusive",
+                f"{statement}, but {requests.later:,} were gone some time after all sessions had closed: it may be work that is still to be "
+                "done, or a leak among it. A longer run tells.",
+            )
         if not requests.kept:
             return self.growth(
                 "bounded", f"{statement} at first, and then stopped: {_stopped(self._path, self._experiment)}"
@@ -460,6 +501,15 @@ class _Common:
             )
         return self.growth(
             PER_REQUEST, f"{statement}, went on under load, and nothing went when all sessions had closed."
+        )
+
+    def now_and_then(self, requests: OverRequests) -> Growth:
+        """It grew in some batches, as fast under load, and stayed."""
+        statement = self._statement(requests.rate, exact=False, per="request")
+        return self.growth(
+            "inconclusive",
+            f"{statement}, though not in every batch, about as fast under load, and nothing of it went: it may be a leak of what happens "
+            "now and then. A longer run tells.",
         )
 
     def judged_by_session(self, sessions: OverSessions) -> Growth:

@@ -392,3 +392,40 @@ def test_a_leak_in_what_may_be_a_cache_is_a_leak() -> None:
     found = judged(memory_run(lengths, facts={"app.PEOPLE[*].log": {"kind": "list"}}))
     assert found["app.PEOPLE"].verdict == "inconclusive"
     assert found["app.PEOPLE[*].log"].verdict == "leak-per-request"
+
+
+def test_work_that_is_done_later_is_no_leak() -> None:
+    def waiting(t: Then) -> int:
+        if t.label == "staircase":
+            return 0
+        return t.requests - 100 if t.label == "requests" else 500 - 40 * (t.number - 11)
+
+    found = judged(memory_run({"app.JOBS.queue": waiting}, facts={"app.JOBS.queue": {"kind": "deque"}}))
+    assert found["app.JOBS.queue"].verdict == "inconclusive"
+    assert "120 were gone some time after" in found["app.JOBS.queue"].reason
+
+
+def test_what_goes_out_of_sight_is_not_said_to_have_gone() -> None:
+    def seen(t: Then) -> int:
+        return t.requests if t.label in ("staircase", "requests") else -1
+
+    data = memory_run(
+        {"app.DESK.rows": seen, "app.X": lambda _: 1}, facts={"app.DESK.rows": {"kind": "list"}}
+    )
+    assert judged(data)["app.DESK.rows"].verdict == "transient"
+    census = [
+        msgspec.structs.replace(c, complete_depth=2 if c.plateau > 10 else None, visited=150_000)
+        for c in data.census
+    ]
+    found = judged(msgspec.structs.replace(data, census=census))["app.DESK.rows"]
+    assert found.verdict == "inconclusive"
+    assert "more objects than a census looks into (150,000 then)" in found.reason
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("list", "inconclusive"), ("dict", "bounded")])
+def test_a_list_that_grows_now_and_then_and_never_shrinks_is_not_said_to_have_stopped(
+    kind: str, verdict: str
+) -> None:
+    errors = [2, 2, 2, 3, 3, 3, 5, 5, 7, 7, 8, 30, 30, 31, 33]
+    data = memory_run({"app.ERRORS": lambda t: errors[t.number]}, facts={"app.ERRORS": {"kind": kind}})
+    assert judged(data)["app.ERRORS"].verdict == verdict
