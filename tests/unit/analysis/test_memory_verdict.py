@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
@@ -128,3 +129,18 @@ def test_an_app_that_nobody_started_is_not_judged() -> None:
     memory = judged(external=external, moments=[])
     assert (memory.verdict, memory.next_step) == ("inconclusive", None)
     assert "gradsoak did not start the app" in memory.reason
+
+
+def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_left_behind() -> None:
+    busy = [msgspec.structs.replace(t, requests=4 * t.requests) for t in MOMENTS]
+
+    def live(t: Then) -> float:
+        return 60_000 * t.open + 15_000 * (t.sessions - t.open) + 2_500 * t.requests
+
+    memory = judged(live=live, moments=busy, control=run(live=live))
+    assert memory.verdict == "flat"
+    told = {(e.moment, e.item): e.each_bytes for e in memory.ledger if e.unit == "session"}
+    assert told["held", "state"] == pytest.approx(0, abs=1)
+    assert told["closed", "retained-after-close"] == pytest.approx(0, abs=1)
+    assert memory.floor_per_open_session.live is not None
+    assert memory.floor_per_open_session.live.estimate == pytest.approx(60_000 + 4 * 2_500)
