@@ -216,6 +216,7 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
         no_control=_no_control(data),
         leaked_per_request=by_app + by_gradio,
         leaked_by_gradio=by_gradio,
+        kept_per_request=kept,
     )
     own, floor = figures, figures
     figures = msgspec.structs.replace(

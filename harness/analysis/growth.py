@@ -40,6 +40,9 @@ MIN_BATCHES = 5
 MIN_ROUNDS = 3
 # Of the growth that the batches foretell for the timed phase, so much must have come.
 CAME = 0.5
+# What grows now and then is worth a word if it did so in so many batches, and by so many entries under load.
+MIN_GREW = 2
+MIN_CAME = 5
 # Live bytes that no container accounts for: below this per request they are what any server gathers while it warms up.
 UNNAMED_BYTES_PER_REQUEST = 32_768
 # Containers to which entries are only added, unless somebody takes care. Of others a growth of less than one entry per
@@ -192,7 +195,7 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
         return [], GrowthBasis(not_judged=missing, not_applicable=inapplicable)
     paths = sorted({path for moment in experiment.everything for path in moment.lengths})
     grown = [_judge(path, experiment) for path in paths]
-    growth = _nested([found for found in grown if found is not None])
+    growth = _nested(_filling([found for found in grown if found is not None], experiment))
     batches, rounds = experiment.batches, experiment.rounds
     live = live_line(batches, lambda m: m.plateau.probe.live_bytes)
     unnamed = live_line(batches, lambda m: m.unnamed_bytes)
@@ -260,13 +263,31 @@ def _judge(path: str, experiment: Experiment) -> Growth | None:
     steady = requests is not None and requests.steady
     if cap is not None and (steady or (sessions is not None and sessions.steady)):
         return common.growth("bounded", f"It may hold {cap:,} entries at most.")
+    unseen = _out_of_sight(path, experiment)
+    if unseen is not None:
+        return common.growth("inconclusive", unseen)
     if requests is not None and steady:
         return common.judged_by_request(requests)
     if sessions is not None and sessions.steady and sessions.kept:
         return common.judged_by_session(sessions)
+    if requests is not None and sample.kind in _APPENDED and requests.now_and_then:
+        return common.now_and_then(requests)
     if experiment.after is not None and experiment.after.length(path) <= base:
         return common.growth("transient", "It was back at its first length when all sessions had closed.")
     return common.growth("bounded", _stopped(path, experiment))
+
+
+def _out_of_sight(path: str, experiment: Experiment) -> str | None:
+    """Why nobody knows what became of it; None if somebody does."""
+    end = [m for m in (experiment.after, experiment.last) if m is not None]
+    lost = next((m for m in end if path not in m.lengths and m.census.complete_depth is not None), None)
+    if lost is None:
+        return None
+    longest = max(m.length(path) for m in experiment.everything)
+    return (
+        f"It grew to {longest:,}, and what became of it is not known: the app came to hold more objects than a census looks into "
+        f"({lost.census.visited:,} then)."
+    )
 
 
 def _stopped(path: str, experiment: Experiment) -> str:
@@ -284,6 +305,8 @@ class OverRequests(msgspec.Struct, frozen=True, kw_only=True):
         steady: it grew in every batch, and not less and less.
         kept: it had grown on under load, as much as the rate foretells, when all sessions had closed; None if nobody looked.
         went: entries that were gone again then, of what the batches had added.
+        now_and_then: it grew in several batches, if not in all, and as fast under load, and nothing of it went.
+        later: entries that were gone only after that, when more sessions had come and gone; what is a leak never goes.
         declared: the variable of the workload to which exactly these entries were added on purpose.
     """
 
@@ -293,6 +316,8 @@ class OverRequests(msgspec.Struct, frozen=True, kw_only=True):
     steady: bool
     kept: bool | None
     went: int
+    later: int
+    now_and_then: bool
     declared: str | None
 
 
@@ -315,13 +340,21 @@ def over_requests(length: Callable[[Moment], int], experiment: Experiment) -> Ov
             if sum(1 for count in counts if count) >= MIN_ROUNDS and exactly(grew, counts):
                 rate, action, exact, weights = Fraction(sum(grew), sum(counts)), name, True, counts
     steady = sum(grew) > 0 and (exact or all(step > 0 for step in grew)) and goes_on(grew, weights)
-    kept, went = None, 0
+    kept, went, later, now_and_then = None, 0, 0, False
     if experiment.after is not None:
         before, after = batches[-1], experiment.after
         more = after.actions[action] - before.actions[action] if action else after.requests - before.requests
         came = length(after) - length(before)
         kept = came >= CAME * rate * more if more > 0 else came >= 0
         went = max(0, -came)
+        later = max(0, length(after) - length(experiment.last))
+        kept = kept and not later
+        now_and_then = (
+            bool(kept)
+            and all(step >= 0 for step in grew)
+            and sum(1 for step in grew if step) >= MIN_GREW
+            and came >= MIN_CAME
+        )
     return OverRequests(
         rate=rate,
         action=action,
@@ -329,6 +362,8 @@ def over_requests(length: Callable[[Moment], int], experiment: Experiment) -> Ov
         steady=steady,
         kept=kept,
         went=went,
+        later=later,
+        now_and_then=now_and_then,
         declared=declared_by(grew, batches),
     )
 
@@ -449,6 +484,12 @@ class _Common:
             return self.growth(
                 "transient", f"{statement}, but {requests.went:,} were gone when all sessions had closed."
             )
+        if requests.later:
+            return self.growth(
+                "inconclusive",
+                f"{statement}, but {requests.later:,} were gone some time after all sessions had closed: it may be work that is still to be "
+                "done, or a leak among it. A longer run tells.",
+            )
         if not requests.kept:
             return self.growth(
                 "bounded", f"{statement} at first, and then stopped: {_stopped(self._path, self._experiment)}"
@@ -460,6 +501,15 @@ class _Common:
             )
         return self.growth(
             PER_REQUEST, f"{statement}, went on under load, and nothing went when all sessions had closed."
+        )
+
+    def now_and_then(self, requests: OverRequests) -> Growth:
+        """It grew in some batches, as fast under load, and stayed."""
+        statement = self._statement(requests.rate, exact=False, per="request")
+        return self.growth(
+            "inconclusive",
+            f"{statement}, though not in every batch, about as fast under load, and nothing of it went: it may be a leak of what happens "
+            "now and then. A longer run tells.",
         )
 
     def judged_by_session(self, sessions: OverSessions) -> Growth:
@@ -493,6 +543,38 @@ class _Common:
         return more / (of(moments[-1]) - of(moments[0]))
 
 
+def _filling(growth: Sequence[Growth], experiment: Experiment) -> list[Growth]:
+    """What grows only as a container with a known bound fills up has a bound itself: the rows of a deque with a `maxlen`, for example."""
+    capped = [g for g in growth if g.verdict == "bounded" and g.cap is not None]
+    found = []
+    for g in growth:
+        outer = next((o for o in capped if inside(g.path, o.path) and _as_it_fills(g, o, experiment)), None)
+        if outer is not None:
+            reason = f"It stands inside {outer.path}, and grew no faster than that was filled."
+            g = msgspec.structs.replace(g, verdict="bounded", within=outer.path, reason=reason)
+        found.append(g)
+    return found
+
+
+def _as_it_fills(growth: Growth, outer: Growth, experiment: Experiment) -> bool:
+    """Whether a leak, as it seems, grew afterwards as much as its bounded container did, in proportion."""
+    if growth.verdict not in (PER_REQUEST, PER_SESSION, "inconclusive"):
+        return False
+    measured, after = (
+        (experiment.rounds, [experiment.start, experiment.after])
+        if growth.verdict == PER_SESSION
+        else (experiment.batches, [experiment.batches[-1], experiment.after])
+    )
+    ends = [m for m in after if m is not None]
+    if len(ends) < 2 or len(measured) < 2:
+        return False
+    (inner, filled), (inner_then, filled_then) = (
+        tuple(last.length(path) - first.length(path) for path in (growth.path, outer.path))
+        for first, last in ((measured[0], measured[-1]), (ends[0], ends[1]))
+    )
+    return filled > 0 and filled_then > 0 and CAME * inner_then * filled <= inner * filled_then
+
+
 def _nested(growth: Sequence[Growth]) -> list[Growth]:
     """What stands inside a container that is judged already shares its verdict: one leak is told once."""
     deciding = {
@@ -500,12 +582,20 @@ def _nested(growth: Sequence[Growth]) -> list[Growth]:
     }
     found = []
     for g in growth:
-        outer = next((d for p, d in sorted(deciding.items()) if inside(g.path, p)), None)
+        outer = next(
+            (d for p, d in sorted(deciding.items()) if inside(g.path, p) and not _proven_beside(g, d)), None
+        )
         if outer is not None:
             reason = f"It stands inside {outer.path}."
             g = msgspec.structs.replace(g, verdict=outer.verdict, within=outer.path, reason=reason)
         found.append(g)
     return found
+
+
+def _proven_beside(growth: Growth, outer: Growth) -> bool:
+    """Whether the very same number each time shows a leak in a container that itself grows otherwise, and may be a cache."""
+    leaks = growth.verdict in (PER_REQUEST, PER_SESSION)
+    return leaks and growth.exact and outer.verdict == "inconclusive" and not outer.exact
 
 
 def inside(path: str, outer: str) -> bool:

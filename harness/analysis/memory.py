@@ -75,7 +75,8 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         leaked_bytes_per_request: what each request is known to leave behind for good; it is in no figure of a session.
         bytes_per_closed_session: what a session that came and went leaves behind.
         bytes_per_request: what one more request in a session that is open leaves behind.
-        floor_per_open_session, floor_per_closed_session, floor_per_request: the same of a state-free app with as many components: the framework's own.
+        floor_per_open_session, floor_per_closed_session, floor_per_request: the same of a state-free app with as many components, and
+            with as many requests per session: the framework's own.
         no_floor: why there is no floor, in a sentence; None if there is.
         state_bytes_per_session: what the values in gr.State of one session occupy, counted object by object; None if nobody could.
         ledger: where each megabyte went; see `harness.analysis.ledger`.
@@ -235,6 +236,7 @@ def memory_figures(
     no_control: str | None = None,
     leaked_per_request: float = 0.0,
     leaked_by_gradio: float = 0.0,
+    kept_per_request: float = 0.0,
 ) -> MemoryFigures:
     """What was measured, without what is concluded from it; see `harness.analysis.verdict`.
 
@@ -246,6 +248,8 @@ def memory_figures(
         no_control: why there are none, in a sentence.
         leaked_per_request: bytes that each request is known to leave behind.
         leaked_by_gradio: those of them that Gradio does, in the state-free app as well.
+        kept_per_request: bytes that Gradio keeps of each request up to a bound. Where sessions of this app make more requests than those
+            of the state-free one, that is still the framework's own.
     """
     found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
     return MemoryFigures(
@@ -253,8 +257,12 @@ def memory_figures(
         leaked_bytes_per_request=leaked_per_request,
         bytes_per_closed_session=found.closed_session,
         bytes_per_request=found.request,
-        floor_per_open_session=floor.open_session,
-        floor_per_closed_session=floor.closed_session,
+        floor_per_open_session=_raised(
+            floor.open_session, kept_per_request, staircase(plateaus), staircase(control), _open_sessions
+        ),
+        floor_per_closed_session=_raised(
+            floor.closed_session, kept_per_request, rounds(plateaus), rounds(control), _sessions
+        ),
         floor_per_request=floor.request,
         no_floor=None if floor.open_session.live is not None else no_control,
         state_bytes_per_session=state_bytes_per_session(plateaus, census),
@@ -263,6 +271,41 @@ def memory_figures(
         after_close_uss_bytes=_above_start(plateaus, uss_bytes),
         not_measured=not_measured(external),
     )
+
+
+def _open_sessions(plateau: Plateau) -> int | None:
+    return plateau.open_sessions
+
+
+def _sessions(plateau: Plateau) -> int | None:
+    return plateau.sessions
+
+
+def _raised(
+    floor: PerSession, kept: float, own: Sequence[Plateau], control: Sequence[Plateau], over: Measure
+) -> PerSession:
+    """A floor as it would be if sessions of the state-free app made as many requests as those of the app do."""
+    many, few = _requests_each(own, over), _requests_each(control, over)
+    if not kept or many is None or few is None:
+        return floor
+    more = kept * (many - few)
+    return PerSession(live=_shifted(floor.live, more), uss=_shifted(floor.uss, more))
+
+
+def _requests_each(plateaus: Sequence[Plateau], over: Measure) -> float | None:
+    if not plateaus:
+        return None
+    first, last = plateaus[0], plateaus[-1]
+    sessions = (over(last) or 0) - (over(first) or 0)
+    if first.requests is None or last.requests is None or sessions <= 0:
+        return None
+    return (last.requests - first.requests) / sessions
+
+
+def _shifted(line: Line | None, by: float) -> Line | None:
+    if line is None:
+        return None
+    return msgspec.structs.replace(line, estimate=line.estimate + by, low=line.low + by, high=line.high + by)
 
 
 def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census]) -> float | None:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from harness.analysis.fit import Line
-from harness.analysis.growth import BYTES, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis
+from harness.analysis.growth import (
+    BYTES,
+    CAME,
+    PER_REQUEST,
+    PER_SESSION,
+    TYPE,
+    UNNAMED_BYTES_PER_REQUEST,
+    Growth,
+    GrowthBasis,
+)
 from harness.analysis.ledger import LedgerEntry
-from harness.analysis.memory import MemoryFigures, MemoryVerdict
+from harness.analysis.memory import MemoryFigures, MemoryVerdict, batches, live_bytes, uss_bytes
 from harness.records import GradioLimits, Plateau
 
 # State that lives no longer than this after its session has closed was waited for.
 SHORT_TTL_S = 10.0
 # What a closed session leaves behind is worth a word from here on; the tables of Gradio's own grow in leaps of a few KB.
 KEPT_BYTES = 4096
+# Without a control nobody knows how much of that is Gradio's own; a page of 200 components costs it 350 KB. Above this it is not.
+UNKNOWN_FLOOR_BYTES = 1_000_000
 # What allocators keep is worth a word if it is so much, and the larger part of what the sessions had added.
 RETENTION_BYTES = 10_000_000
 RETENTION_SHARE = 0.5
@@ -66,9 +78,10 @@ def memory_verdict(
         )
     kept = _kept(memory)
     last = plateaus[-1] if plateaus else None
+    ttl_s = limits.state_ttl_when_closed_s
+    states = last.probe.states if last is not None else None
+    floor_unknown, state = memory.floor_per_closed_session.live is None, memory.state_bytes_per_session or 0.0
     if kept is not None and kept > KEPT_BYTES:
-        ttl_s = limits.state_ttl_when_closed_s
-        states = last.probe.states if last is not None else None
         if states and ttl_s is not None and ttl_s > SHORT_TTL_S:
             return Outcome(
                 "retained-until-ttl",
@@ -79,6 +92,28 @@ def memory_verdict(
             "inconclusive",
             f"A closed session leaves {_size(kept)} behind beyond the framework's own, and no container that was counted grew with it.",
             f"gradsoak run {scenario} --profile soak --memray",
+        )
+    if floor_unknown and states and ttl_s is not None and ttl_s > SHORT_TTL_S and state > KEPT_BYTES:
+        return Outcome(
+            "retained-until-ttl",
+            f"Gradio keeps the State of a closed session, {_size(state)}, until {ttl_s:,.0f} s after it was written last; {states:,} values "
+            "were still there.",
+        )
+    left = memory.bytes_per_closed_session.live
+    if floor_unknown and left is not None and left.low > UNKNOWN_FLOOR_BYTES:
+        return Outcome(
+            "inconclusive",
+            f"A closed session leaves {_size(left.estimate)} behind, and no container that was counted grew with it; how much of that is "
+            "the framework's own is not known.",
+            f"gradsoak run {scenario} --profile staircase",
+        )
+    beyond = _beyond_heap(memory, plateaus)
+    if beyond is not None:
+        return Outcome(
+            "inconclusive",
+            f"Resident memory grew by {_size(beyond)} per request beyond the live heap, in every batch and on under load: memory of "
+            "child processes, or of a library that does not allocate with malloc.",
+            f"gradsoak run {scenario} --profile soak",
         )
     retained = _retention(memory.ledger)
     if retained is not None:
@@ -136,6 +171,25 @@ def _kept(memory: MemoryFigures) -> float | None:
 def _apart(line: Line, floor: Line) -> float:
     """By how much one slope surely lies above another; 0 if their intervals overlap."""
     return line.estimate - floor.estimate if line.low > floor.high else 0.0
+
+
+def _beyond_heap(memory: MemoryFigures, plateaus: Sequence[Plateau]) -> float | None:
+    """Bytes per request by which resident memory surely grew beyond the live heap, on under load; None if it did not."""
+    uss, live = memory.bytes_per_request.uss, memory.bytes_per_request.live
+    if uss is None or live is None or uss.low - live.high < UNNAMED_BYTES_PER_REQUEST:
+        return None
+    after = next((p for p in plateaus if p.label == "after-close"), None)
+    held = [*batches(plateaus), *([after] if after is not None else [])]
+    levels = [level for p in held if (level := _beyond(p)) is not None]
+    if after is None or len(levels) != len(held) or not all(b > a for a, b in pairwise(levels)):
+        return None
+    foretold = (uss.low - live.high) * ((after.requests or 0) - (held[-2].requests or 0))
+    return uss.estimate - live.estimate if levels[-1] - levels[-2] >= CAME * foretold else None
+
+
+def _beyond(plateau: Plateau) -> int | None:
+    uss, live = uss_bytes(plateau), live_bytes(plateau)
+    return None if uss is None or live is None else uss - live
 
 
 def _retention(entries: Sequence[LedgerEntry]) -> float | None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import array
 import collections
+import contextlib
+import functools
 import gc
 import itertools
 import os
@@ -53,7 +55,19 @@ _KNOWN_MODULES = {"numpy", *sys.builtin_module_names, *getattr(sys, "stdlib_modu
 class Path:
     """One access path, and what was found there."""
 
-    __slots__ = ("bytes", "cap", "containers", "depth", "kind", "length", "owner", "parent", "text", "type")
+    __slots__ = (
+        "bytes",
+        "cap",
+        "containers",
+        "depth",
+        "kind",
+        "length",
+        "owner",
+        "parent",
+        "text",
+        "type",
+        "unbounded",
+    )
 
     def __init__(self, text: str, parent: Path | None, owner: str) -> None:
         self.text = text
@@ -65,6 +79,8 @@ class Path:
         self.containers = 0
         self.length = 0
         self.cap: int | None = None
+        # One of the containers has no limit.
+        self.unbounded = False
         self.bytes = 0
 
 
@@ -123,6 +139,10 @@ class Census:
         for label, module in modules.values():
             walk.module(label, module)
         walk.run()
+        # Afterwards: what a name leads to is told by that name.
+        for label, thing in handlers(modules):
+            walk.handler(label, thing)
+        walk.run()
         for label, thing in gradio_roots():
             walk.account(label, thing)
         walk.run()
@@ -160,6 +180,58 @@ def user_modules() -> dict[str, tuple[str, types.ModuleType]]:
         if "site-packages" not in inside and "dist-packages" not in inside:
             found[name] = (name, module)
     return found
+
+
+def handlers(modules: dict[str, tuple[str, types.ModuleType]]) -> Iterator[tuple[str, object]]:
+    """Label and object, of what Gradio calls for the user and no module names: an app is often built within a function, and what its
+    handlers share is then known to them alone.
+
+    Args:
+        modules: the user's, as `user_modules` tells them.
+    """
+    attributes = Attributes()
+    named = {id(value) for _, module in modules.values() for _, value in copy(vars(module))}
+    labels = {name: label for name, (label, _) in modules.items()}
+    for blocks in gradio_state.blocks():
+        inside = dict(attributes.of(blocks))
+        inside = dict(attributes.of(inside["default_config"])) if "default_config" in inside else inside
+        functions = inside.get("fns")
+        rows = (
+            [row for _, row in copy(functions)]
+            if is_kind(functions, dict)
+            else list(functions)
+            if type(functions) is list
+            else []
+        )
+        for row in rows:
+            found = _users_part(dict(attributes.of(row)).get("fn"), labels, attributes)
+            if found is not None and id(found[1]) not in named:
+                yield found
+
+
+def _users_part(thing: Any, labels: dict[str, str], attributes: Attributes) -> tuple[str, object] | None:
+    """What of a handler is the user's, and what it is called; None if nothing is."""
+    kind = type(thing)
+    if kind is functools.partial:
+        found = _users_part(thing.func, labels, attributes)
+        return None if found is None else (found[0], thing)
+    if kind is types.FunctionType:
+        inside = thing
+        with contextlib.suppress(AttributeError):
+            wrapped = object.__getattribute__(thing, "__wrapped__")
+            inside = wrapped if type(wrapped) is types.FunctionType else thing
+        label = labels.get(str(inside.__globals__.get("__name__")))
+        return None if label is None else (f"{label}.{inside.__qualname__}", thing)
+    if kind is types.MethodType:
+        owner = thing.__self__
+        if is_kind(owner, type) or _module_of(type(owner)) in labels:
+            return _users_part(owner, labels, attributes)
+        # Gradio's own object that calls the user's function, as that of `gr.render` or `gr.ChatInterface`.
+        function = dict(attributes.of(owner)).get("fn")
+        return _users_part(function, labels, attributes) if type(function) is types.FunctionType else None
+    named = thing if issubclass(kind, type) else kind
+    label = labels.get(_module_of(named))
+    return None if label is None else (f"{label}.{object_types.qualname(named)}", thing)
 
 
 def gradio_roots() -> Iterator[tuple[str, object]]:
@@ -207,6 +279,19 @@ class Walk:
         for attribute, thing in copy(vars(module)):
             if not _dunder(attribute):
                 self._named(root, "." + attribute, thing)
+
+    def handler(self, label: str, thing: object) -> None:
+        """A function of the user's that Gradio calls, or an object to which it belongs."""
+        kind = type(thing)
+        if id(thing) in self._seen or kind in PLAIN:
+            return
+        self._kinds[kind] = how(kind)
+        if self._kinds[kind] == "ignore":
+            return
+        self._seen.add(id(thing))
+        path = self._path(label, None, "app")
+        path.type = path.type or kind
+        self._next.append((path, thing))
 
     def account(self, label: str, thing: object) -> None:
         """What the attributes of one of Gradio's objects stand for."""
@@ -437,7 +522,9 @@ class Walk:
         path.containers += 1
         path.length += length
         path.bytes += size
-        if cap is not None:
+        if cap is None:
+            path.unbounded = True
+        elif not path.unbounded:
             path.cap = (path.cap or 0) + cap
 
     def listed(self) -> list[Path]:
@@ -468,7 +555,7 @@ class Walk:
                     "kind": path.kind,
                     "containers": path.containers,
                     "length": path.length,
-                    "cap": path.cap,
+                    "cap": None if path.unbounded else path.cap,
                     "pinned_bytes": pinned[path.text],
                 }
                 for path in self.listed()

@@ -20,7 +20,7 @@ from typing import Any
 _OURS = "_gradsoak_probe"
 _count_elements: Any = getattr(collections, "_count_elements", None)
 _module = type.__dict__["__module__"].__get__
-_qualname = type.__dict__["__qualname__"].__get__
+qualname: Any = type.__dict__["__qualname__"].__get__
 
 
 def count() -> tuple[dict[str, int], float] | None:
@@ -87,7 +87,7 @@ def all_types() -> list[type]:
 
 def type_name(kind: type) -> str:
     """Module and qualified name, as `fastapi.requests.Request`; of a built-in type the name alone, of one in the app's own file with the file's name."""
-    module, name = _module(kind), _qualname(kind)
+    module, name = _module(kind), qualname(kind)
     if type(module) is not str or module == "builtins":
         return str(name)
     return f"{main_label() if module == '__main__' else module}.{name}"

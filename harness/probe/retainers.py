@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import object_types, runtime
-from .census import RECORD_KEYS, Census, Path, gradio_roots, user_modules
+from .census import RECORD_KEYS, Census, Path, gradio_roots, handlers, user_modules
 from .kinds import LRU, SEQUENCES, SETS, is_end
 from .looking import (
     PLAIN,
@@ -611,7 +611,10 @@ class Locals(dict):  # type: ignore[type-arg]
 def roots() -> Iterator[list[tuple[str, object]]]:
     """Where a walk begins, and what that is called: the user's modules, Gradio's own objects, all other modules, threads and tasks."""
     users = user_modules()
-    yield [(f"{label}: module", part) for label, module in users.values() for part in (vars(module), module)]
+    yield [
+        *((f"{label}: module", part) for label, module in users.values() for part in (vars(module), module)),
+        *((f"{label}: {object_types.type_name(type(thing))}", thing) for label, thing in handlers(users)),
+    ]
     gradios = list(gradio_roots())
     order = ("gradio.Queue", "gradio.StateHolder", "gradio.App", "gradio.Blocks")
     gradios.sort(key=lambda row: order.index(row[0]))

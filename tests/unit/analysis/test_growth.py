@@ -363,3 +363,69 @@ def test_the_figures_hold_what_grew_the_worst_first() -> None:
         ("app.A", "transient"),
     ]
     assert (analysis.growth_basis.batches, analysis.growth_basis.rounds) == (5, 3)
+
+
+def test_what_a_container_with_a_bound_holds_has_a_bound_too_unless_it_grows_on_its_own() -> None:
+    facts: dict[str, dict[str, object]] = {
+        "app.RECENT": {"kind": "deque", "cap": 100_000},
+        "app.RECENT[*]": {"kind": "dict"},
+    }
+    rows = {"app.RECENT": lambda t: t.requests, "app.RECENT[*]": lambda t: 3 * t.requests}
+    found = judged(memory_run(rows, facts=facts))["app.RECENT[*]"]
+    assert (found.verdict, found.within) == ("bounded", "app.RECENT")
+    by_session = {"app.RECENT": lambda t: t.sessions, "app.RECENT[*]": lambda t: 3 * t.sessions}
+    assert verdicts(memory_run(by_session, facts=facts)) == ("pass", "pass")
+    full = {"app.RECENT": lambda t: min(8, t.requests - 55), "app.RECENT[*]": lambda t: t.requests}
+    facts["app.RECENT"] = {"kind": "deque", "cap": 8}
+    assert verdicts(memory_run(full, facts=facts)) == ("fail", "pass")
+    # It was filled while batches were counted, and no more under load.
+    filled = {"app.RECENT": lambda t: min(200, t.requests), "app.RECENT[*]": lambda t: 3 * t.requests}
+    facts["app.RECENT"] = {"kind": "deque", "cap": 200}
+    assert verdicts(memory_run(filled, facts=facts)) == ("fail", "pass")
+
+
+def test_a_leak_in_what_may_be_a_cache_is_a_leak() -> None:
+    lengths: Lengths = {
+        "app.PEOPLE": lambda t: t.requests // 3 + t.number % 2,
+        "app.PEOPLE[*].log": lambda t: t.requests,
+    }
+    found = judged(memory_run(lengths, facts={"app.PEOPLE[*].log": {"kind": "list"}}))
+    assert found["app.PEOPLE"].verdict == "inconclusive"
+    assert found["app.PEOPLE[*].log"].verdict == "leak-per-request"
+
+
+def test_work_that_is_done_later_is_no_leak() -> None:
+    def waiting(t: Then) -> int:
+        if t.label == "staircase":
+            return 0
+        return t.requests - 100 if t.label == "requests" else 500 - 40 * (t.number - 11)
+
+    found = judged(memory_run({"app.JOBS.queue": waiting}, facts={"app.JOBS.queue": {"kind": "deque"}}))
+    assert found["app.JOBS.queue"].verdict == "inconclusive"
+    assert "120 were gone some time after" in found["app.JOBS.queue"].reason
+
+
+def test_what_goes_out_of_sight_is_not_said_to_have_gone() -> None:
+    def seen(t: Then) -> int:
+        return t.requests if t.label in ("staircase", "requests") else -1
+
+    data = memory_run(
+        {"app.DESK.rows": seen, "app.X": lambda _: 1}, facts={"app.DESK.rows": {"kind": "list"}}
+    )
+    assert judged(data)["app.DESK.rows"].verdict == "transient"
+    census = [
+        msgspec.structs.replace(c, complete_depth=2 if c.plateau > 10 else None, visited=150_000)
+        for c in data.census
+    ]
+    found = judged(msgspec.structs.replace(data, census=census))["app.DESK.rows"]
+    assert found.verdict == "inconclusive"
+    assert "more objects than a census looks into (150,000 then)" in found.reason
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("list", "inconclusive"), ("dict", "bounded")])
+def test_a_list_that_grows_now_and_then_and_never_shrinks_is_not_said_to_have_stopped(
+    kind: str, verdict: str
+) -> None:
+    errors = [2, 2, 2, 3, 3, 3, 5, 5, 7, 7, 8, 30, 30, 31, 33]
+    data = memory_run({"app.ERRORS": lambda t: errors[t.number]}, facts={"app.ERRORS": {"kind": kind}})
+    assert judged(data)["app.ERRORS"].verdict == verdict

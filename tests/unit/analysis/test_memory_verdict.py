@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
 from harness.analysis.memory import MemoryFigures
-from harness.records import ExternalApp
+from harness.records import ExternalApp, StateSizes
 from tests.unit.analysis.memory_runs import LIVE, Lengths, Then, experiment, memory_run, said
 
 MOMENTS = experiment(rounds=4)
@@ -128,3 +129,57 @@ def test_an_app_that_nobody_started_is_not_judged() -> None:
     memory = judged(external=external, moments=[])
     assert (memory.verdict, memory.next_step) == ("inconclusive", None)
     assert "gradsoak did not start the app" in memory.reason
+
+
+def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_left_behind() -> None:
+    busy = [msgspec.structs.replace(t, requests=4 * t.requests) for t in MOMENTS]
+
+    def live(t: Then) -> float:
+        return 60_000 * t.open + 15_000 * (t.sessions - t.open) + 2_500 * t.requests
+
+    memory = judged(live=live, moments=busy, control=run(live=live))
+    assert memory.verdict == "flat"
+    told = {(e.moment, e.item): e.each_bytes for e in memory.ledger if e.unit == "session"}
+    assert told["held", "state"] == pytest.approx(0, abs=1)
+    assert told["closed", "retained-after-close"] == pytest.approx(0, abs=1)
+    assert memory.floor_per_open_session.live is not None
+    assert memory.floor_per_open_session.live.estimate == pytest.approx(60_000 + 4 * 2_500)
+
+
+def test_without_a_control_state_that_was_counted_is_known_to_be_kept() -> None:
+    def sizes(each: int) -> Callable[[Then], StateSizes]:
+        return lambda t: StateSizes(
+            sessions=t.sessions,
+            total_bytes=each * t.sessions,
+            shared_bytes=0,
+            median_bytes=each,
+            max_bytes=each,
+        )
+
+    memory = judged(live=kept, states=lambda t: t.sessions, events=[HOUR], state_sizes=sizes(100_000))
+    assert memory.verdict == "retained-until-ttl"
+    assert "100 KB, until 3,600 s after" in memory.reason
+    assert (
+        judged(live=kept, states=lambda t: t.sessions, events=[HOUR], state_sizes=sizes(28)).verdict == "flat"
+    )
+    assert judged(live=kept, states=lambda _: 0, events=[HOUR], state_sizes=sizes(100_000)).verdict == "flat"
+
+
+def test_so_much_that_no_framework_keeps_it_is_not_called_flat_without_a_control() -> None:
+    memory = judged(live=lambda t: 5_000_000 * t.sessions)
+    assert (memory.verdict, memory.next_step) == ("inconclusive", "gradsoak run s --profile staircase")
+
+
+def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocator() -> None:
+    def mapped(t: Then) -> int:
+        return 2 * LIVE + 1_000_000 * t.requests
+
+    memory = judged(live=lambda t: 60_000 * t.open, rss=mapped, control=floor(60_000, 0))
+    assert memory.verdict == "inconclusive"
+    assert "grew by 1 MB per request beyond the live heap" in memory.reason
+
+    def stopped(t: Then) -> int:
+        return 2 * LIVE + 1_000_000 * min(t.requests, 200)
+
+    memory = judged(live=lambda t: 60_000 * t.open, rss=stopped, control=floor(60_000, 0))
+    assert memory.verdict == "allocator-retention"

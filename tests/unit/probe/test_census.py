@@ -251,3 +251,59 @@ def test_containers_may_change_meanwhile(app: types.ModuleType) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+class Row:
+    def __init__(self, fn: object) -> None:
+        self.fn = fn
+
+
+def test_what_only_the_handlers_of_an_app_know_is_looked_into(
+    app: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define(
+        app,
+        """
+import functools
+
+class Desk:
+    def __init__(self):
+        self.calls = []
+    def ring(self):
+        self.calls.append(1)
+
+def named(text):
+    named.seen.append(text)
+named.seen = [0]
+
+def build():
+    log, sheet, desk = [1, 2], [1], Desk()
+    def say(text):
+        log.append(text)
+    def write(to, text):
+        to.append(text)
+    def called():
+        desk.ring()
+    desk.ring()
+    return [say, functools.partial(write, sheet), desk.ring, named, print, len.__call__, called]
+""",
+    )
+    for inside in ("blocks", "default_config"):
+        rows = {number: Row(fn) for number, fn in enumerate(app.build())}
+        config = types.SimpleNamespace(fns=rows if inside == "default_config" else list(rows.values()))
+        blocks = types.SimpleNamespace(default_config=config) if inside == "default_config" else config
+        monkeypatch.setattr(census.gradio_state, "blocks", lambda blocks=blocks: [blocks])
+        lengths = {path: c.length for path, c in found().items()}
+        assert lengths["app.build.<locals>.say.<log>"] == 2
+        assert lengths["app.build.<locals>.write.args[*]"] == 1
+        assert lengths["app.Desk.calls"] == 1
+        assert lengths["app.named.seen"] == 1
+        assert not any("print" in path for path in lengths)
+
+
+def test_containers_at_one_path_have_a_limit_only_if_each_has_one(app: types.ModuleType) -> None:
+    app.QUEUES = {f"k{n}": collections.deque(maxlen=10 if n % 2 else None) for n in range(20)}
+    app.RINGS = {f"k{n}": collections.deque(maxlen=10) for n in range(20)}
+    seen = found()
+    assert seen["app.QUEUES[*]"].cap is None
+    assert seen["app.RINGS[*]"].cap == 200
