@@ -8,6 +8,7 @@ TEST_ARGS ?=
 PERF_ARGS ?=
 POWER_ARGS ?=
 SEEDS_ARGS ?=
+ALARMS_ARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -48,6 +49,10 @@ power: install ## Measure how many operations it takes to see a rare fault (8 mi
 .PHONY: seeds
 seeds: install ## Try every scenario with 20 seeds, planted faults with 3 (2 hours; SEEDS_ARGS="counters --seeds 3")
 	@$(BIN)/python -m tests.power.seeds $(SEEDS_ARGS)
+
+.PHONY: alarms
+alarms: install ## Run clean apps under the experiment on memory: is any called a leak? (25 minutes; ALARMS_ARGS="--runs 8")
+	@$(BIN)/python -m tests.power.memory $(ALARMS_ARGS)
 
 .PHONY: lint
 lint: install ## Check style, types and layering; edits nothing

@@ -27,7 +27,7 @@ from rich.table import Table
 from harness.errors import HarnessError
 from harness.processes import raise_file_limit
 from harness.results import write_atomically
-from tests.perf import checking, cpu, latency, memory, probe, sessions, throughput
+from tests.perf import checking, cpu, latency, memory, probe, sessions, throughput, verdict
 from tests.perf.figures import Figure, NotMeasured, Settings, significant
 from tests.perf.servers import REPO
 
@@ -39,6 +39,7 @@ GROUPS: dict[str, Callable[[Settings], list[Figure]]] = {
     "sessions": sessions.measure,
     "checking": checking.measure,
     "probe": probe.measure,
+    "verdict": verdict.measure,
 }
 
 

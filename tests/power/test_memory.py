@@ -1,0 +1,39 @@
+"""No clean app is called a leak: twenty runs of the experiment on memory. The same as a list: `python -m tests.power.memory`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.power.memory import RUNS, Look, look
+from tests.power.seeds import clean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), RUNS)
+def test_a_clean_app_is_not_called_a_leak(name: str, seed: int, tmp_path: Path) -> None:
+    found = look(name, seed, tmp_path / "run")
+    print(found.line())
+    assert not found.alarm, found
+
+
+def test_there_are_as_many_runs_as_promised_each_with_a_seed_of_its_own() -> None:
+    assert len(RUNS) == len({seed for _, seed in RUNS}) == 20
+    assert {name for name, _ in RUNS} <= set(clean())
+    assert len({name for name, _ in RUNS}) >= 16
+
+
+def test_whatever_is_called_a_leak_is_an_alarm() -> None:
+    def found(verdict: str, leaks: dict[str, str]) -> Look:
+        return Look(
+            scenario="counters", seed=1, verdict=verdict, reason="", leaks=leaks, doubtful=[], took_s=60.0
+        )
+
+    assert not found("bounded", {}).alarm
+    assert not found("inconclusive", {}).alarm
+    assert found("leak-per-session", {}).alarm
+    assert found("flat", {"app.SEEN": "leak-per-request"}).alarm
+    assert (
+        "FALSE ALARM: app.SEEN (leak-per-request)" in found("flat", {"app.SEEN": "leak-per-request"}).line()
+    )
