@@ -13,6 +13,7 @@ import msgspec
 
 from harness import attribution, profiles
 from harness.analysis.attribution import MAX_FRAMES
+from harness.analysis.suspects import suspicious
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.live import LiveCheck
 from harness.load.control import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
@@ -74,6 +75,8 @@ _CLOSE_S = 0.7
 _SWEEP_S = 2.0
 # State that lives no longer than this after its session has closed is waited for.
 _SHORT_TTL_S = 10.0
+# The tasks of closed pages end with their next heartbeat; one that comes as soon as this is waited for.
+_SHORT_HEARTBEAT_S = 2.0
 _FREED_POLL_S = 0.1
 # Two settled measurements in a row that differ by less than this share, or this much, are one plateau.
 _QUIET_SHARE = 0.001
@@ -158,6 +161,8 @@ class _Run:
         self._target: AppUnderTest | None = None
         self._done = Done(requests=0, sessions=0)
         self._idle_tasks: int | None = None
+        # The first census and the last, with the requests until then.
+        self._counted: list[tuple[Census, int | None]] = []
         self._last_census: Census | None = None
         self._load: LoadGenerator | None = None
         self._sampler = Sampler(
@@ -239,7 +244,7 @@ class _Run:
         self._wait_until_freed(limits)
         self._measure("after-close", 0)
         self._second_round(limits)
-        if options.purpose != "control":
+        if self._is_worth_asking():
             self._ask_why(target)
         if options.scenario.restart and options.external is None:
             # Last, when nothing is open any more and memory has been measured: neither could be compared with what was before.
@@ -485,6 +490,13 @@ class _Run:
             }
             self._event(event.kind, **event.detail, **(window if event.kind == attribution.TRACED else {}))
 
+    def _is_worth_asking(self) -> bool:
+        """Always where memory is what the run is for; otherwise if something grew that need not have."""
+        if self._options.purpose == "control" or not self._counted:
+            return False
+        (first, before), (last, after) = self._counted[0], self._counted[-1]
+        return self._options.profile.control or suspicious(first, last, (after or 0) - (before or 0))
+
     def _ask_why(self, target: AppUnderTest) -> None:
         """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time and memory."""
         self._enter(EXPLAIN_PHASE)
@@ -497,14 +509,18 @@ class _Run:
         ttl_s = limits.state_ttl_when_closed_s if limits is not None else None
         # Nobody need wait for the State of a control: there is nothing in it.
         short = ttl_s is not None and ttl_s <= _SHORT_TTL_S and self._options.purpose != "control"
+        beat_s = limits.heartbeat_interval_s if limits is not None else None
+        soon = beat_s is not None and beat_s <= _SHORT_HEARTBEAT_S
         patience_s = _CLOSE_S + ((ttl_s or 0.0) + _SWEEP_S if short else 0.0)
         left, since = (-1, -1, -1), time.monotonic()
         while time.monotonic() - since < patience_s:
             seen = self._target.measure()
             if seen is None:
                 return
-            # What served a page ends a little after Gradio has seen the page close.
-            tasks = max(0, (seen.tasks or 0) - self._idle_tasks) if self._idle_tasks is not None else 0
+            # What served a page ends a little after Gradio has seen the page close, if its heartbeat is quick.
+            tasks = (
+                max(0, (seen.tasks or 0) - self._idle_tasks) if soon and self._idle_tasks is not None else 0
+            )
             now = (seen.open_sessions or 0, (seen.states or 0) if short else 0, tasks)
             if not any(now):
                 return
@@ -522,6 +538,7 @@ class _Run:
         census = self._target.census(number)
         if census is not None:
             self._plateaus.add(census)
+            self._counted = [*self._counted[:1], (census, plateau.requests)]
         self._last_census = census
         return plateau.probe.tasks
 

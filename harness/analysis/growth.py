@@ -290,6 +290,11 @@ def _out_of_sight(path: str, experiment: Experiment) -> str | None:
     )
 
 
+def known_of_gradio(path: str) -> bool:
+    """Whether an access path is one of those of which it is known what Gradio holds there, and how long."""
+    return any(inside(path, prefix) or path == prefix for prefix, _, _ in _GRADIO)
+
+
 def _stopped(path: str, experiment: Experiment) -> str:
     longest = max(m.length(path) for m in experiment.everything)
     return (
