@@ -108,6 +108,20 @@ def test_what_stands_in_a_container_that_is_bounded_is_bounded_too() -> None:
     assert of_type(data) == []
 
 
+def test_what_a_bounded_container_may_hold_is_no_leak_where_nobody_knows_what_holds_it() -> None:
+    data = run(
+        "app.Row",
+        lambda t: t.requests,
+        lengths={"app.RECENT": lambda t: t.requests},
+        facts={"app.RECENT": {"kind": "deque", "cap": 10_000}},
+    )
+    assert of_type(data) == []
+    unreached = msgspec.structs.replace(held("app.Row"), holders=[])
+    assert of_type(msgspec.structs.replace(data, retainers=[unreached])) == []
+    elsewhere = held("app.Row", *CHAIN)
+    assert len(of_type(msgspec.structs.replace(data, retainers=[elsewhere]))) == 1
+
+
 def test_growth_that_is_not_exact_or_does_not_stay_is_no_leak_of_a_type() -> None:
     def noisy(t: Then) -> int:
         return t.requests + t.number % 2
