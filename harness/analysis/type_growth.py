@@ -190,7 +190,11 @@ def _is_accounted_for(
 
 def _first_leak(verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None) -> str | None:
     """Where nobody knows what holds these, or only for as long as something else does: a container that leaks alike."""
-    if held is not None and not any(kind in step for step in held.holders[0].chain for kind in _WEAK):
+    if (
+        held is not None
+        and held.holders
+        and not any(kind in step for step in held.holders[0].chain for kind in _WEAK)
+    ):
         return None
     return next((g.path for g in containers if g.verdict == verdict and g.within is None), None)
 

@@ -141,3 +141,9 @@ def test_a_container_is_told_with_how_it_is_held_and_what_it_pins_exactly() -> N
     rough = held("app.LOG", *chain, of="container", pinned=777)
     kept = msgspec.structs.replace(data, retainers=[msgspec.structs.replace(rough, exact=False)])
     assert everything_grown(kept)[0][0].pinned_bytes != 777
+
+
+def test_a_type_that_the_walk_did_not_come_to_is_judged_all_the_same() -> None:
+    unreached = msgspec.structs.replace(held("lib.cache.Entry"), holders=[])
+    (found,) = of_type(run("lib.cache.Entry", lambda t: t.requests, retainers=[unreached]))
+    assert (found.verdict, found.retainer_path) == ("leak-per-request", [])
