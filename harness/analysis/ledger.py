@@ -32,7 +32,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
         item: what the bytes are for. `interpreter`: Python, the libraries and the app as they were at plateau 0. `framework`: Gradio's own
             for its sessions. `state`: the State of sessions that are open. `retained-after-close`: what sessions left behind.
             `leaked-per-request`. `allocator-retention`: what `malloc_trim` gave back. `fragmentation`: what allocators keep though
-            nobody uses it, and could not give back. `unexplained`: live bytes that none of these accounts for; may be negative.
+            nobody uses it, and could not give back, and what lies in no heap that the probe knows. `unexplained`: live bytes that none of these accounts for; may be negative.
         bytes: of this moment.
         each_bytes, count, unit: what it was multiplied from: so much for each of so many sessions, or requests; None for what is not.
         basis: how it is known, in one sentence.
@@ -126,7 +126,10 @@ def _at(
     loose = (now.process.rss_bytes - live) - (start.process.rss_bytes - before)
     lines.append(
         _Line(
-            "fragmentation", loose, "resident, in use by no object, and not to be given back; above plateau 0"
+            "fragmentation",
+            loose,
+            "resident beyond the live heap, and not to be given back: what allocators keep, and what child processes or libraries that do "
+            "not use malloc have; above plateau 0",
         )
     )
     lines.append(
@@ -172,7 +175,8 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
         own = prices.floor_session
         framework = _Line("framework", own * sessions, "what a state-free app costs under the same staircase")
     elif prices.state is not None:
-        own = max(0.0, prices.session - prices.state)
+        # What closed sessions leave has a line of its own, and is taken from the framework's, not from the State that was counted.
+        own = max(0.0, prices.session - prices.state - kept)
         framework = _Line(
             "framework",
             own * sessions,
@@ -201,7 +205,7 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
             )
         )
     if kept:
-        lines.append(_retained(kept, begun))
+        lines.append(_retained(kept, begun, prices))
     return [*lines, *_kept_of_requests(prices, requests)]
 
 
@@ -217,7 +221,7 @@ def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
         )
     kept = _kept(prices)
     if prices.closed is not None:
-        lines.append(_retained(kept, begun))
+        lines.append(_retained(kept, begun, prices))
     return [*lines, *_kept_of_requests(prices, requests)]
 
 
@@ -228,10 +232,13 @@ def _kept(prices: Prices) -> float:
     return max(0.0, prices.closed - (prices.floor_closed or 0.0))
 
 
-def _retained(kept: float, begun: int) -> _Line:
-    return _Line(
-        "retained-after-close", kept * begun, "what sessions leave behind beyond the framework’s own"
-    ).of(kept, begun, "session")
+def _retained(kept: float, begun: int, prices: Prices) -> _Line:
+    basis = (
+        "what sessions leave behind beyond the framework’s own"
+        if prices.floor_closed is not None
+        else "what sessions leave behind, the framework’s own included: what that is was not measured"
+    )
+    return _Line("retained-after-close", kept * begun, basis).of(kept, begun, "session")
 
 
 def _kept_of_requests(prices: Prices, requests: int) -> list[_Line]:

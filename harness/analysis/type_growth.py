@@ -8,6 +8,7 @@ it. How it is held, the retainers tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 
 import msgspec
@@ -31,6 +32,9 @@ from harness.analysis.growth import (
 from harness.analysis.moments import Experiment, Moment, experiment_of
 from harness.records import Retainer
 
+# What becomes of these is known, and it is no leak.
+_KNOWN = ("bounded", "declared", "retained-until-ttl", "framework-floor")
+_SAME = 1e-9
 # These hold values only while somebody else holds the keys, or the values themselves.
 _WEAK = (": weakref.WeakKeyDictionary", ": weakref.WeakValueDictionary")
 
@@ -63,6 +67,8 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
         sessions = over_sessions(count, experiment, requests)
         verdict = _verdict(name, requests, sessions, control, holders.get(name))
         if verdict is None:
+            continue
+        if _is_accounted_for(verdict, requests, sessions, containers, holders.get(name)):
             continue
         around = _around(containers, holders.get(name))
         if around is not None and around.verdict != verdict:
@@ -156,9 +162,39 @@ def _around(containers: Sequence[Growth], held: Retainer | None) -> Growth | Non
     return min(around, key=lambda g: len(g.path), default=None)
 
 
+def _is_accounted_for(
+    verdict: GrowthVerdict,
+    requests: OverRequests | None,
+    sessions: OverSessions | None,
+    containers: Sequence[Growth],
+    held: Retainer | None,
+) -> bool:
+    """Whether nobody knows what holds these, and a container that is no leak got as many entries: they may well be those."""
+    if held is not None and held.holders:
+        return False
+    rate = (
+        requests.rate
+        if verdict == PER_REQUEST and requests
+        else sessions.rate
+        if sessions is not None
+        else Fraction(0)
+    )
+    grew = [
+        (g.per_request if verdict == PER_REQUEST else g.per_session)
+        for g in containers
+        if g.verdict in _KNOWN
+    ]
+    leaks = any(g.verdict == verdict for g in containers)
+    return not leaks and any(abs((each or 0.0) - float(rate)) < _SAME for each in grew)
+
+
 def _first_leak(verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None) -> str | None:
     """Where nobody knows what holds these, or only for as long as something else does: a container that leaks alike."""
-    if held is not None and not any(kind in step for step in held.holders[0].chain for kind in _WEAK):
+    if (
+        held is not None
+        and held.holders
+        and not any(kind in step for step in held.holders[0].chain for kind in _WEAK)
+    ):
         return None
     return next((g.path for g in containers if g.verdict == verdict and g.within is None), None)
 

@@ -115,7 +115,7 @@ def memory_verdict(
             "child processes, or of a library that does not allocate with malloc.",
             f"gradsoak run {scenario} --profile soak",
         )
-    retained = _retention(memory.ledger)
+    retained = _retention(memory.ledger, _of_children(plateaus))
     if retained is not None:
         return Outcome(
             "allocator-retention",
@@ -126,10 +126,6 @@ def memory_verdict(
     if bounded:
         named = ", ".join(f"{g.path} (at most {g.cap:,})" for g in bounded[:3])
         return Outcome("bounded", f"What grew has a bound: {named}.")
-    stopped = [g for g in told if g.verdict == "bounded" and g.owner == "app"]
-    if stopped:
-        named = ", ".join(g.path for g in stopped[:3])
-        return Outcome("bounded", f"What grew stopped growing: {named}.")
     if basis.not_judged:
         name, why = next(iter(basis.not_judged.items()))
         return Outcome(
@@ -137,6 +133,10 @@ def memory_verdict(
             f"Whether there is a {name.replace('-', ' ')} is not known. {_why(why)}",
             f"gradsoak run {scenario} --profile staircase",
         )
+    stopped = [g for g in told if g.verdict == "bounded" and g.owner == "app"]
+    if stopped:
+        named = ", ".join(g.path for g in stopped[:3])
+        return Outcome("bounded", f"What grew stopped growing: {named}.")
     return Outcome(
         "flat",
         f"Nothing grew with {basis.requests:,} requests or {basis.sessions:,} sessions that came and went, but what Gradio itself keeps "
@@ -192,13 +192,21 @@ def _beyond(plateau: Plateau) -> int | None:
     return None if uss is None or live is None else uss - live
 
 
-def _retention(entries: Sequence[LedgerEntry]) -> float | None:
+def _of_children(plateaus: Sequence[Plateau]) -> float:
+    """Bytes by which the app's child processes are larger at the last plateau than at plateau 0, as far as that is known."""
+    ends = [next((p for p in plateaus if p.label == "staircase"), None), plateaus[-1] if plateaus else None]
+    others = [p.process.rss_bytes - p.probe.rss_bytes for p in ends if p is not None and p.probe.rss_bytes]
+    return max(0, others[1] - others[0]) if len(others) == len(ends) else 0
+
+
+def _retention(entries: Sequence[LedgerEntry], elsewhere: float) -> float | None:
+    """Bytes that the allocator kept, child processes aside (`elsewhere`), if they are worth a word."""
     closed: dict[str, int] = {}
     for entry in entries:
         if entry.moment == "closed":
             closed[entry.item] = closed.get(entry.item, 0) + entry.bytes
     held = sum(e.bytes for e in entries if e.moment == "held" and e.item != "interpreter")
-    kept = closed.get("allocator-retention", 0) + closed.get("fragmentation", 0)
+    kept = closed.get("allocator-retention", 0) + closed.get("fragmentation", 0) - elsewhere
     return kept if kept >= RETENTION_BYTES and kept >= RETENTION_SHARE * held else None
 
 

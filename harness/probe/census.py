@@ -229,9 +229,9 @@ def _users_part(thing: Any, labels: dict[str, str], attributes: Attributes) -> t
         # Gradio's own object that calls the user's function, as that of `gr.render` or `gr.ChatInterface`.
         function = dict(attributes.of(owner)).get("fn")
         return _users_part(function, labels, attributes) if type(function) is types.FunctionType else None
-    named = thing if issubclass(kind, type) else kind
+    named, instance = (thing, "") if issubclass(kind, type) else (kind, "()")
     label = labels.get(_module_of(named))
-    return None if label is None else (f"{label}.{object_types.qualname(named)}", thing)
+    return None if label is None else (f"{label}.{object_types.qualname(named)}{instance}", thing)
 
 
 def gradio_roots() -> Iterator[tuple[str, object]]:

@@ -72,9 +72,11 @@ def _clear(loop: Any, done: threading.Event) -> None:
 def _waits_for_nothing(timer: Any) -> bool:
     """Whether it is uvicorn's timer of a connection that has closed already."""
     callback: Any = timer._callback
-    if type(callback) is not types.MethodType or callback.__func__.__name__ != "timeout_keep_alive_handler":
+    if type(callback) is not types.MethodType or type(callback.__func__) is not types.FunctionType:
+        return False  # of the app's own making, which may be anything
+    if callback.__func__.__name__ != "timeout_keep_alive_handler":
         return False
-    if not type(callback.__self__).__module__.startswith("uvicorn.protocols."):
+    if not str(callback.__func__.__module__).startswith("uvicorn.protocols."):
         return False
     try:
         transport = object.__getattribute__(callback.__self__, "transport")

@@ -190,6 +190,16 @@ def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_sessi
     lines = by_item(data, "held")
     assert lines["framework"].each_bytes == pytest.approx(71_000)
     assert lines["state"].each_bytes == pytest.approx(99_000)
+    # What closed sessions leave behind is taken from the framework's, not from the State.
+    more = run(
+        lambda t: 170_000 * t.open + 20_000 * t.sessions,
+        state_sizes=lambda t: sizes if t.open == 40 else None,
+    )
+    lines = by_item(more, "held")
+    assert lines["framework"].each_bytes == pytest.approx(71_000)
+    assert lines["state"].each_bytes == pytest.approx(99_000)
+    assert lines["retained-after-close"].each_bytes == pytest.approx(20_000)
+    assert "the framework’s own included" in lines["retained-after-close"].basis
 
 
 def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:

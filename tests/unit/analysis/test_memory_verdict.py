@@ -183,3 +183,24 @@ def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocat
 
     memory = judged(live=lambda t: 60_000 * t.open, rss=stopped, control=floor(60_000, 0))
     assert memory.verdict == "allocator-retention"
+
+
+def test_what_child_processes_have_is_not_kept_by_the_allocator() -> None:
+    def rss(t: Then) -> int:
+        return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
+
+    data = run(live=lambda t: 1_900_000 * t.open, rss=rss, control=floor(1_900_000, 0))
+    alone = [
+        msgspec.structs.replace(p, probe=msgspec.structs.replace(p.probe, rss_bytes=2 * LIVE))
+        for p in data.plateaus
+    ]
+    assert analyse(data).memory.verdict == "allocator-retention"
+    assert analyse(msgspec.structs.replace(data, plateaus=alone)).memory.verdict == "flat"
+
+
+def test_what_nobody_counted_with_requests_is_not_said_to_have_stopped() -> None:
+    no_batches = [t for t in MOMENTS if t.label != "requests"]
+    renumbered = [msgspec.structs.replace(t, number=n) for n, t in enumerate(no_batches)]
+    memory = judged({"app.CACHE": lambda t: min(60 + 7, t.requests)}, moments=renumbered)
+    assert memory.verdict == "inconclusive"
+    assert "leak per request is not known" in memory.reason

@@ -108,6 +108,20 @@ def test_what_stands_in_a_container_that_is_bounded_is_bounded_too() -> None:
     assert of_type(data) == []
 
 
+def test_what_a_bounded_container_may_hold_is_no_leak_where_nobody_knows_what_holds_it() -> None:
+    data = run(
+        "app.Row",
+        lambda t: t.requests,
+        lengths={"app.RECENT": lambda t: t.requests},
+        facts={"app.RECENT": {"kind": "deque", "cap": 10_000}},
+    )
+    assert of_type(data) == []
+    unreached = msgspec.structs.replace(held("app.Row"), holders=[])
+    assert of_type(msgspec.structs.replace(data, retainers=[unreached])) == []
+    elsewhere = held("app.Row", *CHAIN)
+    assert len(of_type(msgspec.structs.replace(data, retainers=[elsewhere]))) == 1
+
+
 def test_growth_that_is_not_exact_or_does_not_stay_is_no_leak_of_a_type() -> None:
     def noisy(t: Then) -> int:
         return t.requests + t.number % 2
@@ -127,3 +141,9 @@ def test_a_container_is_told_with_how_it_is_held_and_what_it_pins_exactly() -> N
     rough = held("app.LOG", *chain, of="container", pinned=777)
     kept = msgspec.structs.replace(data, retainers=[msgspec.structs.replace(rough, exact=False)])
     assert everything_grown(kept)[0][0].pinned_bytes != 777
+
+
+def test_a_type_that_the_walk_did_not_come_to_is_judged_all_the_same() -> None:
+    unreached = msgspec.structs.replace(held("lib.cache.Entry"), holders=[])
+    (found,) = of_type(run("lib.cache.Entry", lambda t: t.requests, retainers=[unreached]))
+    assert (found.verdict, found.retainer_path) == ("leak-per-request", [])

@@ -296,7 +296,7 @@ def build():
         lengths = {path: c.length for path, c in found().items()}
         assert lengths["app.build.<locals>.say.<log>"] == 2
         assert lengths["app.build.<locals>.write.args[*]"] == 1
-        assert lengths["app.Desk.calls"] == 1
+        assert lengths["app.Desk().calls"] == 1
         assert lengths["app.named.seen"] == 1
         assert not any("print" in path for path in lengths)
 
