@@ -172,11 +172,11 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
         own = prices.floor_session
         framework = _Line("framework", own * sessions, "what a state-free app costs under the same staircase")
     elif prices.state is not None:
-        own = max(0.0, prices.session - prices.state)
+        own = max(0.0, prices.session - prices.state - kept)
         framework = _Line(
             "framework",
             own * sessions,
-            "what an open session costs beyond its State; no state-free app was measured",
+            "what an open session costs beyond its State and what it leaves behind; no state-free app was measured",
         )
     else:
         own = 0.0
@@ -201,7 +201,7 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
             )
         )
     if kept:
-        lines.append(_retained(kept, begun))
+        lines.append(_retained(kept, begun, prices))
     return [*lines, *_kept_of_requests(prices, requests)]
 
 
@@ -217,7 +217,7 @@ def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
         )
     kept = _kept(prices)
     if prices.closed is not None:
-        lines.append(_retained(kept, begun))
+        lines.append(_retained(kept, begun, prices))
     return [*lines, *_kept_of_requests(prices, requests)]
 
 
@@ -228,10 +228,13 @@ def _kept(prices: Prices) -> float:
     return max(0.0, prices.closed - (prices.floor_closed or 0.0))
 
 
-def _retained(kept: float, begun: int) -> _Line:
-    return _Line(
-        "retained-after-close", kept * begun, "what sessions leave behind beyond the framework’s own"
-    ).of(kept, begun, "session")
+def _retained(kept: float, begun: int, prices: Prices) -> _Line:
+    basis = (
+        "what sessions leave behind; no state-free app was measured, so the framework’s own is part of it"
+        if prices.floor_closed is None
+        else "what sessions leave behind beyond the framework’s own"
+    )
+    return _Line("retained-after-close", kept * begun, basis).of(kept, begun, "session")
 
 
 def _kept_of_requests(prices: Prices, requests: int) -> list[_Line]:

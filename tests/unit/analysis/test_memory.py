@@ -192,6 +192,20 @@ def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_sessi
     assert lines["state"].each_bytes == pytest.approx(99_000)
 
 
+def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -> None:
+    sizes = StateSizes(sessions=40, total_bytes=40 * 500, shared_bytes=0, median_bytes=500, max_bytes=500)
+    data = run(
+        lambda t: 38_000 * t.open + 20_000 * t.sessions,
+        state_sizes=lambda t: sizes if t.open == 40 else None,
+    )
+    held = by_item(data, "held")
+    assert held["framework"].each_bytes == pytest.approx(58_000 - 500 - 20_000)
+    assert held["state"].each_bytes == pytest.approx(500)
+    assert held["retained-after-close"].each_bytes == pytest.approx(20_000)
+    assert "the framework’s own is part of it" in held["retained-after-close"].basis
+    assert abs(held["unexplained"].bytes) < 100
+
+
 def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:
     sizes = StateSizes(
         sessions=40, total_bytes=1, shared_bytes=0, median_bytes=1, max_bytes=1, complete=False
