@@ -69,12 +69,19 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
             continue  # what becomes of them is known from the container
         holder = around.path if around is not None else _first_leak(verdict, containers, holders.get(name))
         by_request = verdict == PER_REQUEST
+        rate = float(requests.rate if by_request and requests else sessions.rate if sessions else 0)
+        more = (
+            f"There were exactly {rate:,.2f} more with each "
+            f"{'request' if by_request else 'session that came and went'}, and none of them went"
+        )
+        unasked = holder is None and name not in holders
         found.append(
             Growth(
                 path=name,
                 kind=TYPE,
                 owner="gradio" if _is_gradios(name, holders.get(name)) else "app",
-                verdict=verdict,
+                # A container that is known to be bounded may be what holds them.
+                verdict="inconclusive" if unasked else verdict,
                 per_request=float(requests.rate) if requests else None,
                 per_action=requests.action if requests else None,
                 per_session=float(sessions.rate) if sessions else None,
@@ -86,9 +93,9 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
                 reason=(
                     f"They stand inside {holder}."
                     if holder is not None
-                    else f"There were exactly {float(requests.rate if by_request and requests else sessions.rate if sessions else 0):,.2f} "
-                    f"more with each {'request' if by_request else 'session that came and went'}, and none of them went; no container of "
-                    "the app or of Gradio that was counted holds them."
+                    else f"{more}; what holds them was not recorded."
+                    if unasked
+                    else f"{more}; no container of the app or of Gradio that was counted holds them."
                 ),
             )
         )
