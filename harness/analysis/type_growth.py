@@ -138,11 +138,11 @@ def _verdict(
         return PER_REQUEST
     if sessions is None or not (sessions.steady and sessions.exact and sessions.kept) or sessions.declared:
         return None
-    if control is None:
+    floor = over_sessions(partial(_objects, name), control, None) if control is not None else None
+    if floor is None:
         # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes.
         return None if held is None or _is_gradios(name, held) else PER_SESSION
-    floor = over_sessions(partial(_objects, name), control, None)
-    return PER_SESSION if floor is None or sessions.rate > floor.rate else None
+    return PER_SESSION if sessions.rate > floor.rate else None
 
 
 def _path(held: Retainer) -> str:

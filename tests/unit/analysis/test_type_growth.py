@@ -81,6 +81,16 @@ def test_without_a_control_only_what_is_known_to_be_held_elsewhere_is_judged_by_
     assert len(of_type(run("lib.cache.Entry", count, retainers=[held("lib.cache.Entry", *CHAIN)]))) == 1
 
 
+def test_a_control_that_was_cut_short_is_none() -> None:
+    whole = run("lib.cache.Entry", lambda t: 2 * t.sessions)
+    first_step = next(i for i, p in enumerate(whole.plateaus) if p.label == "requests")
+    short = msgspec.structs.replace(
+        whole, plateaus=whole.plateaus[:first_step], census=whole.census[:first_step]
+    )
+    gradios = held("lib.cache.Entry", "gradio.App: gradio.routes.App", ".kept: dict", "[*]: lib.cache.Entry")
+    assert of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, control=short, retainers=[gradios])) == []
+
+
 def test_what_a_leaking_container_holds_is_told_once() -> None:
     inside = held("app.Entry", "app: module", ".LOG: list", "[*]: app.Entry")
     data = run(
