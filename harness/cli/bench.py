@@ -65,6 +65,7 @@ def bench(
         max_in_flight=max_in_flight,
         levels=levels,
         sessions_per_level=sessions_per_level,
+        no_control=True,
     )
     if targets and everything:
         raise UsageError(

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
+from harness.analysis.attribution import Attribution
 from harness.analysis.ledger import LedgerEntry
-from harness.records import ProbeSample, StateSizes
+from harness.records import ProbeSample, Seal, StateSizes
 from tests.unit.analysis.memory_runs import LIVE, Then, experiment, memory_run
 
 # One plateau more than a quick run has, so that what a closed session leaves behind has an interval.
@@ -204,6 +205,30 @@ def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -
     assert held["retained-after-close"].each_bytes == pytest.approx(20_000)
     assert "the framework’s own is part of it" in held["retained-after-close"].basis
     assert abs(held["unexplained"].bytes) < 100
+
+
+def test_a_control_that_was_wanted_and_is_not_there_is_a_warning() -> None:
+    def warned(data: RunData, *, wanted: bool = True, ended: str = "completed") -> list[str]:
+        manifest = msgspec.structs.replace(
+            data.manifest, profile=msgspec.structs.replace(data.manifest.profile, control=wanted)
+        )
+        seal = Seal(ended=ended, reason="", wall_ns=0, shards={})  # type: ignore[arg-type]
+        found = analyse(msgspec.structs.replace(data, manifest=manifest, seal=seal)).warnings
+        return [text for text in found if "Gradio’s own is not known" in text]
+
+    alone = run(lambda t: 30_000 * t.open)
+    (text,) = warned(alone)
+    assert text.endswith("The state-free app that should have been measured beside this one was not.")
+    assert warned(alone, wanted=False) == []
+    assert warned(alone, ended="interrupted") == []  # that it ended early is told already
+    assert warned(run(lambda t: 30_000 * t.open, control=control(20_000))) == []
+
+
+def test_a_memray_pass_that_came_to_nothing_is_a_warning() -> None:
+    data = run(lambda t: 30_000 * t.open)
+    assert not any("allocated" in text for text in analyse(data).warnings)
+    failed = msgspec.structs.replace(data, attribution=Attribution(not_measured="It was cut short."))
+    assert "Where memory was allocated is not known. It was cut short." in analyse(failed).warnings
 
 
 def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:
