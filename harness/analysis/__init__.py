@@ -161,7 +161,7 @@ def analyse(data: RunData) -> Analysis:
         operations=OperationCounts(total=len(operations), errors=errors, **outcomes),
         sessions=len({o.session for o in operations}),
         samples=SampleFigures(count=len(data.target), gaps=gaps),
-        warnings=_warnings(data, loadgen, generator, arrivals, gaps),
+        warnings=_warnings(data, loadgen, generator, arrivals, gaps, memory),
         attribution=_worst_first(data.attribution, growth),
         advice=advise(data, memory, growth),
     )
@@ -270,7 +270,7 @@ def _no_control(data: RunData) -> str:
     if data.manifest.external is not None:
         return "No state-free app was measured beside this one: gradsoak did not start it."
     if not data.manifest.profile.control:
-        return "The profile asks for no state-free app to be measured beside this one; staircase and soak do."
+        return "No state-free app was measured beside this one, since none was asked for; `gradsoak run` with the profile staircase or soak does it."
     if data.control is None:
         return "The state-free app that should have been measured beside this one was not."
     seal = data.control.seal
@@ -285,6 +285,7 @@ def _warnings(
     generator: GeneratorWatch,
     arrivals: ArrivalFigures | None,
     gaps: int,
+    memory: MemoryFigures,
 ) -> list[str]:
     found = [generator.reason] if generator.reason and data.timed_window() else []
     if arrivals is not None and arrivals.dropped:
@@ -348,10 +349,23 @@ def _warnings(
             f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
         )
     found += _about_workers(data)
+    found += _not_explained(data, memory)
     found += failed_what_ifs(data)
     load = data.phase("load")
     if load is not None and load.steady_ns is None:
         found.append("Not all users had started when the time was over: raise --spawn-rate or --duration.")
+    return found
+
+
+def _not_explained(data: RunData, memory: MemoryFigures) -> list[str]:
+    """What was to be made beside this run, came to nothing, and leaves its memory half explained."""
+    found = []
+    finished = data.seal is not None and data.seal.ended == "completed"
+    wanted = data.manifest.profile.control and data.manifest.external is None and finished
+    if wanted and memory.no_floor is not None:
+        found.append(f"What of the memory is Gradio’s own is not known. {memory.no_floor}")
+    if data.attribution is not None and data.attribution.not_measured is not None:
+        found.append(f"Where memory was allocated is not known. {data.attribution.not_measured}")
     return found
 
 

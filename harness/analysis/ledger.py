@@ -180,7 +180,7 @@ def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Lin
         framework = _Line(
             "framework",
             own * sessions,
-            "what an open session costs beyond its State; no state-free app was measured",
+            "what an open session costs beyond its State and what it leaves behind; no state-free app was measured",
         )
     else:
         own = 0.0

@@ -75,12 +75,19 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
             continue  # what becomes of them is known from the container
         holder = around.path if around is not None else _first_leak(verdict, containers, holders.get(name))
         by_request = verdict == PER_REQUEST
+        rate = float(requests.rate if by_request and requests else sessions.rate if sessions else 0)
+        more = (
+            f"There were exactly {rate:,.2f} more with each "
+            f"{'request' if by_request else 'session that came and went'}, and none of them went"
+        )
+        unasked = holder is None and name not in holders
         found.append(
             Growth(
                 path=name,
                 kind=TYPE,
                 owner="gradio" if _is_gradios(name, holders.get(name)) else "app",
-                verdict=verdict,
+                # A container that is known to be bounded may be what holds them.
+                verdict="inconclusive" if unasked else verdict,
                 per_request=float(requests.rate) if requests else None,
                 per_action=requests.action if requests else None,
                 per_session=float(sessions.rate) if sessions else None,
@@ -92,9 +99,9 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
                 reason=(
                     f"They stand inside {holder}."
                     if holder is not None
-                    else f"There were exactly {float(requests.rate if by_request and requests else sessions.rate if sessions else 0):,.2f} "
-                    f"more with each {'request' if by_request else 'session that came and went'}, and none of them went; no container of "
-                    "the app or of Gradio that was counted holds them."
+                    else f"{more}; what holds them was not recorded."
+                    if unasked
+                    else f"{more}; no container of the app or of Gradio that was counted holds them."
                 ),
             )
         )
@@ -137,11 +144,11 @@ def _verdict(
         return PER_REQUEST
     if sessions is None or not (sessions.steady and sessions.exact and sessions.kept) or sessions.declared:
         return None
-    if control is None:
+    floor = over_sessions(partial(_objects, name), control, None) if control is not None else None
+    if floor is None:
         # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes.
         return None if held is None or _is_gradios(name, held) else PER_SESSION
-    floor = over_sessions(partial(_objects, name), control, None)
-    return PER_SESSION if floor is None or sessions.rate > floor.rate else None
+    return PER_SESSION if sessions.rate > floor.rate else None
 
 
 def _path(held: Retainer) -> str:

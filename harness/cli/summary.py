@@ -205,6 +205,17 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
         rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), told)))
         if verdict.next_step is not None:
             rows.append(("to decide", Text(verdict.next_step)))
+        floors = [
+            f"{units.byte_size(floor.live.estimate)} per {of}"
+            for of, floor in (
+                ("open session", analysis.memory.floor_per_open_session),
+                ("closed session", analysis.memory.floor_per_closed_session),
+                ("request", analysis.memory.floor_per_request),
+            )
+            if floor.live is not None
+        ]
+        if floors:
+            rows.append(("Gradio's own", Text(f"a state-free app takes {', '.join(floors)}")))
     grown = [g for g in news(analysis) if g.verdict in ("leak-per-request", "leak-per-session")]
     if grown:
         first = grown[0]
@@ -217,6 +228,8 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
         text.append(f" {', '.join(rates)}" if rates else "", style="not bold")
         if first.retainer_path:
             text.append(f", held by {in_one_line(first.retainer_path)}", style="not bold")
+        if first.allocated_at:
+            text.append(f", allocated at {first.allocated_at[0]}", style="not bold")
         if len(grown) > 1:
             text.append(f"; and {units.count(len(grown) - 1)} more", style="not bold")
         rows.append(("grows", text))

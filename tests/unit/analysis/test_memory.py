@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
+from harness.analysis.attribution import Attribution
 from harness.analysis.ledger import LedgerEntry
-from harness.records import ProbeSample, StateSizes
+from harness.records import ProbeSample, Seal, StateSizes
 from tests.unit.analysis.memory_runs import LIVE, Then, experiment, memory_run
 
 # One plateau more than a quick run has, so that what a closed session leaves behind has an interval.
@@ -200,6 +201,44 @@ def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_sessi
     assert lines["state"].each_bytes == pytest.approx(99_000)
     assert lines["retained-after-close"].each_bytes == pytest.approx(20_000)
     assert "the framework’s own included" in lines["retained-after-close"].basis
+
+
+def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -> None:
+    sizes = StateSizes(sessions=40, total_bytes=40 * 500, shared_bytes=0, median_bytes=500, max_bytes=500)
+    data = run(
+        lambda t: 38_000 * t.open + 20_000 * t.sessions,
+        state_sizes=lambda t: sizes if t.open == 40 else None,
+    )
+    held = by_item(data, "held")
+    assert held["framework"].each_bytes == pytest.approx(58_000 - 500 - 20_000)
+    assert held["state"].each_bytes == pytest.approx(500)
+    assert held["retained-after-close"].each_bytes == pytest.approx(20_000)
+    assert "the framework’s own included" in held["retained-after-close"].basis
+    assert abs(held["unexplained"].bytes) < 100
+
+
+def test_a_control_that_was_wanted_and_is_not_there_is_a_warning() -> None:
+    def warned(data: RunData, *, wanted: bool = True, ended: str = "completed") -> list[str]:
+        manifest = msgspec.structs.replace(
+            data.manifest, profile=msgspec.structs.replace(data.manifest.profile, control=wanted)
+        )
+        seal = Seal(ended=ended, reason="", wall_ns=0, shards={})  # type: ignore[arg-type]
+        found = analyse(msgspec.structs.replace(data, manifest=manifest, seal=seal)).warnings
+        return [text for text in found if "Gradio’s own is not known" in text]
+
+    alone = run(lambda t: 30_000 * t.open)
+    (text,) = warned(alone)
+    assert text.endswith("The state-free app that should have been measured beside this one was not.")
+    assert warned(alone, wanted=False) == []
+    assert warned(alone, ended="interrupted") == []  # that it ended early is told already
+    assert warned(run(lambda t: 30_000 * t.open, control=control(20_000))) == []
+
+
+def test_a_memray_pass_that_came_to_nothing_is_a_warning() -> None:
+    data = run(lambda t: 30_000 * t.open)
+    assert not any("allocated" in text for text in analyse(data).warnings)
+    failed = msgspec.structs.replace(data, attribution=Attribution(not_measured="It was cut short."))
+    assert "Where memory was allocated is not known. It was cut short." in analyse(failed).warnings
 
 
 def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:

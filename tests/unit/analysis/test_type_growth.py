@@ -63,7 +63,12 @@ def test_one_object_per_session_is_found_beside_what_the_framework_keeps() -> No
     floor = run("lib.cache.Entry", lambda t: 2 * t.sessions)
     same = run("lib.cache.Entry", lambda t: 2 * t.sessions, control=floor)
     assert of_type(same) == []
-    more = run("lib.cache.Entry", lambda t: 3 * t.sessions, control=floor)
+    more = run(
+        "lib.cache.Entry",
+        lambda t: 3 * t.sessions,
+        control=floor,
+        retainers=[held("lib.cache.Entry", *CHAIN)],
+    )
     (found,) = of_type(more)
     assert (found.verdict, found.per_session) == ("leak-per-session", 3.0)
 
@@ -74,6 +79,16 @@ def test_without_a_control_only_what_is_known_to_be_held_elsewhere_is_judged_by_
     gradios = held("lib.cache.Entry", "gradio.App: gradio.routes.App", ".kept: dict", "[*]: lib.cache.Entry")
     assert of_type(run("lib.cache.Entry", count, retainers=[gradios])) == []
     assert len(of_type(run("lib.cache.Entry", count, retainers=[held("lib.cache.Entry", *CHAIN)]))) == 1
+
+
+def test_a_control_that_was_cut_short_is_none() -> None:
+    whole = run("lib.cache.Entry", lambda t: 2 * t.sessions)
+    first_step = next(i for i, p in enumerate(whole.plateaus) if p.label == "requests")
+    short = msgspec.structs.replace(
+        whole, plateaus=whole.plateaus[:first_step], census=whole.census[:first_step]
+    )
+    gradios = held("lib.cache.Entry", "gradio.App: gradio.routes.App", ".kept: dict", "[*]: lib.cache.Entry")
+    assert of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, control=short, retainers=[gradios])) == []
 
 
 def test_what_a_leaking_container_holds_is_told_once() -> None:
@@ -120,6 +135,18 @@ def test_what_a_bounded_container_may_hold_is_no_leak_where_nobody_knows_what_ho
     assert of_type(msgspec.structs.replace(data, retainers=[unreached])) == []
     elsewhere = held("app.Row", *CHAIN)
     assert len(of_type(msgspec.structs.replace(data, retainers=[elsewhere]))) == 1
+
+
+def test_what_nobody_knows_the_holder_of_is_no_leak_since_a_bounded_container_may_hold_it() -> None:
+    floor = run("lib.cache.Entry", lambda t: t.sessions)
+    for data in (
+        run("lib.cache.Entry", lambda t: t.requests),
+        run("lib.cache.Entry", lambda t: 2 * t.sessions, control=floor),
+    ):
+        (found,) = of_type(data)
+        assert found.verdict == "inconclusive"
+        assert found.reason.endswith("and none of them went; what holds them was not recorded.")
+        assert {check.verdict for check in check_growth(*everything_grown(data))} == {"pass", "inconclusive"}
 
 
 def test_growth_that_is_not_exact_or_does_not_stay_is_no_leak_of_a_type() -> None:

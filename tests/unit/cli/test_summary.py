@@ -13,6 +13,7 @@ from harness.checkers import combine
 from harness.cli.summary import as_json, print_summary
 from harness.rebuild import Derived
 from harness.records import Check, not_applying
+from harness.report.units import byte_size
 from tests.unit.report import memories
 from tests.unit.report.builders import anomaly, failing
 from tests.unit.report.conftest import full
@@ -108,7 +109,13 @@ def test_memory_is_told_in_a_few_lines(
     assert grows.startswith(
         "grows gradio.Queue.event_ids_to_events +1.00 per request, held by gradio.Queue: gradio.queueing.Queue → .event_ids_to_events"
     )
-    assert grows.endswith("['app']: gradio.routes.App; and 1 more")
+    assert grows.endswith(
+        f"['app']: gradio.routes.App, allocated at {analysis.growth[0].allocated_at[0]}; and 1 more"
+    )
+    (own,) = [line for line in lines if line.startswith("Gradio's own")]
+    floor = analysis.memory.floor_per_open_session.live
+    assert floor is not None
+    assert own.startswith(f"Gradio's own a state-free app takes {byte_size(floor.estimate)} per open session")
     assert [line for line in lines if line.startswith("advice")] == [f"advice {memories.ADVICE[0].text}"]
     unsure = memories.figures(verdict="inconclusive", next_step="Run it for longer.")
     told = msgspec.structs.replace(told, analysis=msgspec.structs.replace(analysis, memory=unsure, growth=[]))
@@ -120,6 +127,7 @@ def test_memory_is_told_in_a_few_lines(
     print_summary(Path("run"), derived)
     out = capsys.readouterr().out
     assert "grows" not in out
+    assert "Gradio's own" not in out
     assert "advice" not in out
 
 
