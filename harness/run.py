@@ -59,7 +59,9 @@ from harness.target import AppUnderTest, ExternalTarget, Target
 
 WORKER = "0"
 _WARMUP_USERS = 4
-_WARMUP_USERS_FLAT = 25
+# As many as will ever be at work at once on the staircase (`_HOLDERS_AT_WORK` in harness/load/user.py), and not more: anyio keeps
+# a thread for each, and ends those that it has not needed for ten seconds, 16 KB of live heap each, in the middle of the steps.
+_WARMUP_USERS_FLAT = 8
 # Warm-ups in a row, and how near to each other two of them must leave the live heap.
 _WARMUP_TURNS = 6
 _FLAT_SHARE = 0.002
@@ -354,7 +356,7 @@ class _Run:
         profile = self._options.profile
         users = min(_WARMUP_USERS, profile.users)
         if profile.warm_until_flat:
-            # As many at once as each step will bring, since threads and connections are kept for as many as there ever were.
+            # As many at once as each step will bring, since threads and connections are kept for as many as there ever were, for a while.
             users = max(users, min(_WARMUP_USERS_FLAT, profile.staircase.sessions_per_level))
         self._enter("warm-up", users=users)
         levels: list[int] = []

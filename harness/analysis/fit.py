@@ -96,8 +96,9 @@ def _draws(steps: int) -> npt.NDArray[np.int64]:
 
 @cache
 def _widening(steps: int) -> float:
-    from scipy import stats  # takes most of a second to import, which `gradsoak --help` need not wait for
+    # Takes a while to import, which `gradsoak --help` need not wait for; `scipy.stats`, with the same functions, most of a second.
+    from scipy import special
 
     upper = 1 - (1 - CONFIDENCE) / 2
-    student = stats.t.ppf(upper, steps - 1) / stats.norm.ppf(upper)
+    student = special.stdtrit(steps - 1, upper) / special.ndtri(upper)
     return float(student) * math.sqrt(steps / (steps - 1))

@@ -140,21 +140,22 @@ def test_an_object_per_request_where_neither_the_app_nor_gradio_leads(see: Calla
 
 def test_a_cache_that_fills_is_bounded_and_named(see: Callable[..., Seen]) -> None:
     seen = see(
-        "import functools\n\n@functools.lru_cache(maxsize=40)\ndef describe(label):\n    return label.center(10_000)",
+        "import functools\n\n@functools.lru_cache(maxsize=500)\ndef describe(label):\n    return label.center(10_000)",
         "describe(label)",
     )
     assert (seen.code, seen.memory["verdict"]) == (ExitCode.PASS, "bounded")
     assert seen.leaks == {}
     cache = next(g for path, g in seen.growth.items() if path.startswith("app.describe"))
-    assert (cache["verdict"], cache["cap"], cache["length"]) == ("bounded", 40, 40)
+    assert (cache["verdict"], cache["cap"], cache["length"]) == ("bounded", 500, 500)
     assert cache["path"] in seen.memory["reason"]
-    assert "40" in cache["reason"]
+    assert "500" in cache["reason"]
 
 
 def test_a_large_temporary_is_no_leak(see: Callable[..., Seen]) -> None:
     seen = see("", "assert sum(bytearray(16_000_000)[::4096]) == 0")
     assert seen.code == ExitCode.PASS
-    assert seen.memory["verdict"] in ("flat", "bounded")
+    # What glibc keeps of the arenas of its threads is told as that, where there is much of it.
+    assert seen.memory["verdict"] in ("flat", "bounded", "allocator-retention")
     assert seen.leaks == {}
     # Sixteen million bytes came and went with every request, and nothing of it stands in what requests or sessions cost.
     assert seen.memory["bytes_per_request"]["live"]["high"] < 100_000

@@ -62,7 +62,9 @@ def _round(path: Path, seed: int) -> dict[str, Any]:
         "took_s": ended - began,
         "exit_status": done.returncode,
         "verdict": run_dir.checks().verdict,
-        "parts_s": {name: end - begin for name, begin, end in zip(names, marks, marks[1:], strict=True)},
+        "parts_s": {
+            name: end - begin for name, (begin, end) in zip(names, itertools.pairwise(marks), strict=True)
+        },
         "phases_s": _seconds(main),
         "control_phases_s": _seconds(beside),
     }
