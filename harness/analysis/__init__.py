@@ -228,6 +228,11 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                 closed=_estimate(own.bytes_per_closed_session.live),
                 request=_estimate(own.bytes_per_request.live),
                 leaked=by_app + by_gradio,
+                left=sum(
+                    max(0.0, g.bytes_per_session or 0.0)
+                    for g in growth
+                    if g.verdict == PER_SESSION and g.within is None
+                ),
                 kept=kept,
                 floor_session=_estimate(floor.floor_per_open_session.live),
                 floor_closed=_estimate(floor.floor_per_closed_session.live),

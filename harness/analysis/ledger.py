@@ -55,6 +55,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         closed: that a session leaves behind.
         request: of a request in a session that stays open.
         leaked: that each request leaves behind for good.
+        left: that each session does, in containers that were counted; what it leaves in all is known less exactly, as `closed`.
         kept: that the framework keeps of each request, up to a bound of its own, whatever becomes of its session.
         floor_session, floor_closed, floor_request: the framework's own part of the first three.
         state: of the values in gr.State of one session, counted object by object.
@@ -66,6 +67,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     closed: float | None
     request: float | None
     leaked: float
+    left: float = 0.0
     kept: float = 0.0
     floor_session: float | None
     floor_closed: float | None
@@ -220,7 +222,7 @@ def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
             ).of(prices.floor_closed, begun, "session")
         )
     kept = _kept(prices)
-    if prices.closed is not None:
+    if prices.closed is not None or kept:
         lines.append(_retained(kept, begun, prices))
     return [*lines, *_kept_of_requests(prices, requests)]
 
@@ -228,8 +230,8 @@ def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
 def _kept(prices: Prices) -> float:
     """Bytes that a closed session leaves behind beyond the framework's own."""
     if prices.closed is None:
-        return 0.0
-    return max(0.0, prices.closed - (prices.floor_closed or 0.0))
+        return prices.left
+    return max(prices.left, prices.closed - (prices.floor_closed or 0.0))
 
 
 def _retained(kept: float, begun: int, prices: Prices) -> _Line:

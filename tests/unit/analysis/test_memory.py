@@ -165,6 +165,20 @@ def test_state_that_is_kept_for_its_time_to_live_is_state_while_its_session_is_o
     assert closed["retained-after-close"].each_bytes == pytest.approx(100_000)
 
 
+def test_what_is_counted_to_stay_of_each_session_is_told_though_the_slopes_do_not_show_it() -> None:
+    data = memory_run(
+        {"app.SEEN": lambda t: t.sessions},
+        moments=MOMENTS,
+        live=lambda t: LIVE + 100 * t.sessions,
+        control=control(0, 500),
+    )
+    closed = by_item(data, "closed")["retained-after-close"]
+    assert (closed.each_bytes, closed.count) == (
+        pytest.approx(100),
+        MOMENTS[-1].sessions - MOMENTS[0].sessions,
+    )
+
+
 def test_a_leak_has_a_line_of_its_own_in_both_moments() -> None:
     data = memory_run(
         {"app.LOG": lambda t: t.requests},
