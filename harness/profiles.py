@@ -201,7 +201,11 @@ def _merge(values: dict[str, Any], settings: Mapping[str, Any], source: str) -> 
     for key, value in settings.items():
         if key not in values or key == "name":
             known = ", ".join(sorted(set(values) - {"name"}))
-            raise UsageError(f"{source} sets {key!r}, which no profile has.", f"Known settings: {known}.")
+            of_stairs = key in PlateauPlan.__struct_fields__
+            hint = f"It is one of the staircase: staircase = {{ {key} = … }}. " if of_stairs else ""
+            raise UsageError(
+                f"{source} sets {key!r}, which no profile has.", f"{hint}Known settings: {known}."
+            )
         values[key] = parse_duration(value) if isinstance(value, str) and key.endswith("_s") else value
 
 

@@ -7,6 +7,7 @@ import msgspec
 from harness.analysis.attribution import Attribution
 from harness.history import History, PhaseSpan
 from harness.records import (
+    EXPLAIN_PHASE,
     Census,
     Checks,
     GeneratorSample,
@@ -74,6 +75,12 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""
         return next((span for span in self.phases if span.name == name), None)
+
+    def target_at_work(self) -> list[ProcessSample]:
+        """Samples of the app's processes but for those of the phase `explain`: what gradsoak asks of the app at the end takes memory
+        that is no need of its own."""
+        asked = self.phase(EXPLAIN_PHASE)
+        return [s for s in self.target if asked is None or not asked.begin_ns <= s.time_ns < asked.end_ns]
 
     def timed_window(self) -> tuple[int, int] | None:
         """The part of the load phase that figures of time come from: from when all users had started to when they

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.analysis.data import RunData
 from harness.history import History
-from harness.records import EXPLAIN_PHASE, TAB_ACTIONS, Operation, ProcessSample
+from harness.records import TAB_ACTIONS, Operation, ProcessSample
 
 Model = Literal["open", "closed"]
 
@@ -366,10 +366,7 @@ def server_figures(data: RunData) -> ServerFigures:
     """What the app used."""
     window = data.timed_window()
     used = cpu_seconds(data.target, window) if window else None
-    # What was asked of the app at the end is no need of its own.
-    asked = data.phase(EXPLAIN_PHASE)
-    seen = [s for s in data.target if asked is None or not asked.begin_ns <= s.time_ns < asked.end_ns]
     return ServerFigures(
         cpu_utilisation=used / ((window[1] - window[0]) / 1e9) if window and used is not None else None,
-        rss_high_water_bytes=max((s.rss_bytes for s in seen), default=None),
+        rss_high_water_bytes=max((s.rss_bytes for s in data.target_at_work()), default=None),
     )

@@ -122,8 +122,8 @@ def _time_axis(axes: Any, data: RunData, clock: _Clock) -> None:
 def _memory_over_time(data: RunData) -> Plot:
     title = "Memory of the app over time (MB)"
     figure = blank(title, _HEIGHT_IN)
-    clock = _clock(data)
-    if clock is None or not data.target:
+    clock, samples = _clock(data), data.target_at_work()
+    if clock is None or not samples:
         why = "No sample of the app's processes was recorded."
         say(panel(figure, left_in=0.16, top_in=0.5, bottom_in=0.16), why)
         return finish(figure, name="memory-over-time", title=title, caption="", alt=f"{title}: {why}")
@@ -131,12 +131,12 @@ def _memory_over_time(data: RunData) -> Plot:
     restart = data.phase(RESTART_PHASE)
     lows: list[float] = []
     for name, measured, colour, dashes in (
-        ("RSS", [s.rss_bytes for s in data.target], FIRST, "-"),
-        ("USS", [s.uss_bytes for s in data.target], SECOND, (0, (4, 1.4))),
+        ("RSS", [s.rss_bytes for s in samples], FIRST, "-"),
+        ("USS", [s.uss_bytes for s in samples], SECOND, (0, (4, 1.4))),
     ):
         known = [
             (clock.seconds(s.time_ns), value / _MB)
-            for s, value in zip(data.target, measured, strict=True)
+            for s, value in zip(samples, measured, strict=True)
             if value is not None
         ]
         if known:
@@ -171,8 +171,8 @@ def _memory_over_time(data: RunData) -> Plot:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
     _time_axis(axes, data, clock)
     legend(axes, 0.40)
-    peak = max(data.target, key=lambda s: s.rss_bytes)
-    last = data.target[-1]
+    peak = max(samples, key=lambda s: s.rss_bytes)
+    last = samples[-1]
     alt = (
         f"Server RSS is highest {clock.seconds(peak.time_ns):.1f} s into the run, at {units.byte_size(peak.rss_bytes)}, "
         f"and {units.byte_size(last.rss_bytes)} at the end."
@@ -190,6 +190,10 @@ def _memory_over_time(data: RunData) -> Plot:
         "; diamonds are the bytes in use by objects, measured when memory had come to rest." if heap else "."
     )
     caption += " The vertical axis begins near the lowest value after the start."
+    if len(samples) < len(data.target):
+        caption += (
+            " The phase explain is left out: gradsoak looks through the app's heap then, which takes memory."
+        )
     return finish(figure, name="memory-over-time", title=title, caption=caption, alt=alt)
 
 

@@ -122,6 +122,15 @@ def test_settings_that_no_profile_has_are_refused(own: dict[str, dict[str, objec
         resolve("quick", own, {})
 
 
+def test_a_setting_of_the_staircase_in_the_wrong_place_is_told_where_it_belongs() -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("staircase", {"staircase": {"levels": 4}}, {})
+    assert "staircase = { levels = … }" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        resolve("staircase", {"staircase": {"sauce": 4}}, {})
+    assert "staircase = {" not in caught.value.hint
+
+
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         resolve("huge", {}, {})

@@ -236,6 +236,27 @@ def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: RunData
     assert words(plot).count("phase number") < 10
 
 
+def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: RunData) -> None:
+    last = full.target[-1]
+    greedy = msgspec.structs.replace(last, time_ns=last.time_ns + 2 * S, rss_bytes=9 * last.rss_bytes)
+    phases = [
+        *full.phases,
+        PhaseSpan(name="explain", begin_ns=last.time_ns + S, end_ns=last.time_ns + 3 * S),
+    ]
+    asked = msgspec.structs.replace(full, target=[*full.target, greedy], phases=phases)
+    analysis = analyse(asked)
+    assert analysis.server.rss_high_water_bytes == analyse(full).server.rss_high_water_bytes
+    before, after = (
+        next(plot for plot in draw_all(data, analyse(data)) if plot.name == "memory-over-time")
+        for data in (full, asked)
+    )
+    highest = re.search(r"highest .* at ([^,]+),", before.alt)
+    assert highest is not None
+    assert f"at {highest[1]}," in after.alt
+    assert "explain is left out" in after.caption
+    assert "explain" not in before.caption
+
+
 def test_memory_of_the_app_before_its_restart_is_not_joined_with_that_after(full: RunData) -> None:
     times, values = interrupt([1.0, 2.0, 5.0], [10.0, 11.0, 3.0], at_s=4.5)
     assert (times[:2], times[3:], values[:2], values[3:]) == ([1.0, 2.0], [5.0], [10.0, 11.0], [3.0])
