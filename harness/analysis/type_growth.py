@@ -214,7 +214,8 @@ def _explained(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[
         held = known.get((g.path, "type" if g.kind == TYPE else "container"))
         if held is not None and held.holders:
             g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain)
-            if held.pinned_bytes is not None and held.exact:
+            # A walk that ended early has seen some of it: that is a lower bound, as is what a census of nearer things found.
+            if held.pinned_bytes is not None and (held.exact or held.pinned_bytes > g.pinned_bytes):
                 g = _weighed(g, held.pinned_bytes, held.now)
         found.append(g)
     return found
