@@ -27,6 +27,8 @@ SHORT_TTL_S = 10.0
 KEPT_BYTES = 4096
 # Without a control nobody knows how much of that is Gradio's own; a page of 200 components costs it 350 KB. Above this it is not.
 UNKNOWN_FLOOR_BYTES = 1_000_000
+# Gradio's account of each session, until its capacity is reached: the values of its components among it.
+SESSION_DATA = "gradio.StateHolder.session_data"
 # What allocators keep is worth a word if it is so much, and the larger part of what the sessions had added.
 RETENTION_BYTES = 10_000_000
 RETENTION_SHARE = 0.5
@@ -87,6 +89,14 @@ def memory_verdict(
                 "retained-until-ttl",
                 f"A closed session keeps {_size(kept)} beyond the framework's own: its State, which Gradio lets go of {ttl_s:,.0f} s "
                 f"after it was written last; {states:,} values were still there.",
+            )
+        if _left_by(memory) - _accounted(told) <= KEPT_BYTES:
+            capacity = limits.state_session_capacity
+            bound = f" of at most {capacity:,} sessions" if capacity is not None else ""
+            return Outcome(
+                "bounded",
+                f"A closed session leaves {_size(kept)} behind beyond the framework's own, in {SESSION_DATA}: what its page held last, "
+                f"which Gradio keeps{bound}.",
             )
         return Outcome(
             "inconclusive",
@@ -166,6 +176,23 @@ def _kept(memory: MemoryFigures) -> float | None:
     if line is None:
         return None
     return _apart(line, floor) if floor is not None else None
+
+
+def _left_by(memory: MemoryFigures) -> float:
+    """Bytes that a closed session surely leaves behind, the framework's own included."""
+    line = memory.bytes_per_closed_session.live
+    return line.low if line is not None else 0.0
+
+
+def _accounted(growth: Sequence[Growth]) -> float:
+    """Bytes that Gradio's own accounts of each session were counted to hold, for each that came and went."""
+    own = {g.path: g.bytes_per_session or 0.0 for g in growth if g.verdict == "framework-floor"}
+    if SESSION_DATA not in own:
+        return 0.0
+    # What stands inside another one is in that one's figure.
+    return sum(
+        size for path, size in own.items() if not any(path.startswith((f"{p}[", f"{p}.")) for p in own)
+    )
 
 
 def _apart(line: Line, floor: Line) -> float:

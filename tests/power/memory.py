@@ -53,7 +53,6 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         verdict: on memory.
         leaks: what was called a leak: access path or type → which.
-        doubtful: what was called inconclusive.
         took_s: of the whole command.
     """
 
@@ -62,7 +61,6 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     reason: str
     leaks: dict[str, str]
-    doubtful: list[str]
     took_s: float
 
     @property
@@ -73,9 +71,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """One line for people."""
         found = ", ".join(f"{path} ({verdict})" for path, verdict in self.leaks.items())
-        doubts = f"; not decided: {', '.join(self.doubtful)}" if self.doubtful else ""
         told = f"FALSE ALARM: {found or self.reason}" if self.alarm else self.verdict
-        return f"{self.scenario}, seed {self.seed}: {told}{doubts}, {self.took_s:.0f} s"
+        why = f" ({self.reason})" if self.verdict == "inconclusive" else ""
+        return f"{self.scenario}, seed {self.seed}: {told}{why}, {self.took_s:.0f} s"
 
 
 def look(name: str, seed: int, run: Path) -> Look:
@@ -107,7 +105,6 @@ def look(name: str, seed: int, run: Path) -> Look:
         verdict=figures["memory"]["verdict"],
         reason=figures["memory"]["reason"],
         leaks={g["path"]: g["verdict"] for g in figures["growth"] if g["verdict"] in LEAKS},
-        doubtful=[g["path"] for g in figures["growth"] if g["verdict"] == "inconclusive"],
         took_s=took_s,
     )
 

@@ -26,9 +26,7 @@ def test_there_are_as_many_runs_as_promised_each_with_a_seed_of_its_own() -> Non
 
 def test_whatever_is_called_a_leak_is_an_alarm() -> None:
     def found(verdict: str, leaks: dict[str, str]) -> Look:
-        return Look(
-            scenario="counters", seed=1, verdict=verdict, reason="", leaks=leaks, doubtful=[], took_s=60.0
-        )
+        return Look(scenario="counters", seed=1, verdict=verdict, reason="", leaks=leaks, took_s=60.0)
 
     assert not found("bounded", {}).alarm
     assert not found("inconclusive", {}).alarm

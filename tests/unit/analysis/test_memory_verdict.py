@@ -96,6 +96,28 @@ def test_what_closed_sessions_leave_otherwise_is_not_explained(states: int, even
     assert memory.next_step == "gradsoak run s --profile soak --memray"
 
 
+def test_what_gradio_keeps_of_each_page_is_bounded_by_its_capacity() -> None:
+    """The values that components held last stand in Gradio's account of the session, which a control's page fills with less."""
+
+    def held(bytes_each: int) -> MemoryFigures:
+        return judged(
+            {
+                "gradio.StateHolder.session_data": lambda t: bytes_each // 100 * t.sessions
+            },  # 100 bytes for each entry
+            live=kept,
+            control=floor(),
+            states=lambda _: 0,
+            events=[SECOND],
+        )
+
+    memory = held(114_000)
+    assert (memory.verdict, memory.next_step) == ("bounded", None)
+    assert (
+        "leaves 100 KB behind beyond the framework's own, in gradio.StateHolder.session_data" in memory.reason
+    )
+    assert held(60_000).verdict == "inconclusive"
+
+
 def test_without_a_control_nobody_knows_what_is_the_frameworks() -> None:
     assert judged(live=kept, states=lambda t: t.sessions, events=[SECOND]).verdict == "flat"
 
