@@ -146,14 +146,22 @@ def _verdict(
         return None
     floor = over_sessions(partial(_objects, name), control, None) if control is not None else None
     if floor is None:
-        # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes.
-        return None if held is None or _is_gradios(name, held) else PER_SESSION
+        # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes. And what
+        # only a task or a thread holds may be about to end: Gradio's own wait for a heartbeat after their page has closed.
+        if held is None or _is_gradios(name, held) or _is_under_way(held):
+            return None
+        return PER_SESSION
     return PER_SESSION if sessions.rate > floor.rate else None
 
 
 def _path(held: Retainer) -> str:
     """The access path that a chain leads along."""
     return "".join(step.partition(": ")[0] for step in held.holders[0].chain) if held.holders else ""
+
+
+def _is_under_way(held: Retainer) -> bool:
+    """Whether a task or a thread holds it, and nothing else that was found sooner."""
+    return bool(held.holders) and held.holders[0].chain[0].startswith(("task ", "thread "))
 
 
 def _is_gradios(name: str, held: Retainer | None) -> bool:

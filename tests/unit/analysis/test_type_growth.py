@@ -91,6 +91,18 @@ def test_a_control_that_was_cut_short_is_none() -> None:
     assert of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, control=short, retainers=[gradios])) == []
 
 
+def test_what_is_under_way_when_a_page_has_closed_is_no_leak_unless_the_control_has_less_of_it() -> None:
+    """Gradio's tasks wait for the next heartbeat of a page, up to 15 seconds."""
+    waiting = held("_asyncio.Task", "task sleep: _asyncio.Task")
+    count = lambda t: t.sessions  # noqa: E731
+    assert of_type(run("_asyncio.Task", count, retainers=[waiting])) == []
+    floor = run("_asyncio.Task", lambda _: 5)
+    assert len(of_type(run("_asyncio.Task", count, retainers=[waiting], control=floor))) == 1
+    assert (
+        of_type(run("_asyncio.Task", count, retainers=[waiting], control=run("_asyncio.Task", count))) == []
+    )
+
+
 def test_what_a_leaking_container_holds_is_told_once() -> None:
     inside = held("app.Entry", "app: module", ".LOG: list", "[*]: app.Entry")
     data = run(
