@@ -81,7 +81,7 @@ def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) 
         )
     )
     # An unmodified client takes so much time of the generator's own that ten users make it the bottleneck on a busy machine.
-    load = ("--users", "3", "--think", "1")
+    load = ("--users", "3", "--think", "1", "--duration", "5s")
     done = gradsoak("run", folder, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
     (warned,) = [text for text in done.json()["figures"]["warnings"] if "no response is searched" in text]
