@@ -139,6 +139,7 @@ def test_when_a_worker_is_lost_before_the_load_the_others_bring_all_of_the_arriv
     assert not any("arrivals are on record" in text for text in done.json()["figures"]["warnings"])
 
 
+@pytest.mark.slow
 def test_a_leak_among_the_others_is_found_all_the_same(scenarios: Path, tmp_path: Path) -> None:
     done, run = killed_in_the_middle(scenarios / "counters_global", tmp_path)
     assert done.code == 1, done.err

@@ -92,6 +92,7 @@ def check_witnesses(run: Path, kind: str) -> None:
         assert anomaly.explanation.startswith(f"Let A = session {anomaly.sessions[0]} ")
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_large_list_is_what_python_says_it_is(scenarios: Path, tmp_path: Path) -> None:
     """Two sizes of the same list: the difference between the costs per session is the list and nothing else."""
     cost = {}
