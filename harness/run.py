@@ -497,7 +497,7 @@ class _Run:
         if self._options.purpose == "control" or not self._counted:
             return False
         (first, before), (last, after) = self._counted[0], self._counted[-1]
-        return self._options.profile.control or suspicious(first, last, (after or 0) - (before or 0))
+        return self._options.profile.warm_until_flat or suspicious(first, last, (after or 0) - (before or 0))
 
     def _ask_why(self, target: AppUnderTest) -> None:
         """Why is what grew still there? Asked when nothing is measured any more, since looking for it takes the app's time and memory."""

@@ -218,15 +218,14 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
         leaked_by_gradio=by_gradio,
         kept_per_request=kept,
     )
-    own, floor = figures, figures
     figures = msgspec.structs.replace(
         figures,
         ledger=ledger(
             data.plateaus,
             Prices(
-                session=_estimate(own.bytes_per_open_session.live),
-                closed=_estimate(own.bytes_per_closed_session.live),
-                request=_estimate(own.bytes_per_request.live),
+                session=_estimate(figures.bytes_per_open_session.live),
+                closed=_estimate(figures.bytes_per_closed_session.live),
+                request=_estimate(figures.bytes_per_request.live),
                 leaked=by_app + by_gradio,
                 left=sum(
                     max(0.0, g.bytes_per_session or 0.0)
@@ -234,9 +233,9 @@ def _memory(data: RunData, growth: list[Growth], basis: GrowthBasis) -> MemoryFi
                     if g.verdict == PER_SESSION and g.within is None
                 ),
                 kept=kept,
-                floor_session=_estimate(floor.floor_per_open_session.live),
-                floor_closed=_estimate(floor.floor_per_closed_session.live),
-                floor_request=_estimate(floor.floor_per_request.live),
+                floor_session=_estimate(figures.floor_per_open_session.live),
+                floor_closed=_estimate(figures.floor_per_closed_session.live),
+                floor_request=_estimate(figures.floor_per_request.live),
                 state=figures.state_bytes_per_session,
                 keeps_state=bool(data.plateaus and data.plateaus[-1].probe.states),
             ),

@@ -192,27 +192,23 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
     rows: list[tuple[str, Text]] = []
     verdict = finding(analysis.memory)
     if verdict is not None:
+        memory = analysis.memory
+        units_of = ("open session", "closed session", "request")
+        slopes = (memory.bytes_per_open_session, memory.bytes_per_closed_session, memory.bytes_per_request)
         costs = [
-            f"{units.bytes_with_interval(figures.live)} per {of}"
-            for of, figures in (
-                ("open session", analysis.memory.bytes_per_open_session),
-                ("closed session", analysis.memory.bytes_per_closed_session),
-                ("request", analysis.memory.bytes_per_request),
-            )
-            if figures.live is not None
+            f"{units.bytes_with_interval(each.live)} per {of}"
+            for of, each in zip(units_of, slopes, strict=True)
+            if each.live is not None
         ]
         told = f"  live heap: {', '.join(costs)}" if costs else f"  {verdict.reason}"
         rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), told)))
         if verdict.next_step is not None:
             rows.append(("to decide", Text(verdict.next_step)))
+        grounds = (memory.floor_per_open_session, memory.floor_per_closed_session, memory.floor_per_request)
         floors = [
-            f"{units.byte_size(floor.live.estimate)} per {of}"
-            for of, floor in (
-                ("open session", analysis.memory.floor_per_open_session),
-                ("closed session", analysis.memory.floor_per_closed_session),
-                ("request", analysis.memory.floor_per_request),
-            )
-            if floor.live is not None
+            f"{units.byte_size(each.live.estimate)} per {of}"
+            for of, each in zip(units_of, grounds, strict=True)
+            if each.live is not None
         ]
         if floors:
             rows.append(("Gradio's own", Text(f"a state-free app takes {', '.join(floors)}")))
