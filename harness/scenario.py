@@ -65,7 +65,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         patterns: numbers of the ways to keep state that it shows; see docs/scenarios.md. Empty for a planted fault.
         core: part of the quick suite that `gradsoak bench` runs unless all are asked for.
         restart: the app is stopped and started again in the middle of the run, and its users come back.
-        promises: promise → why it does not apply to this app; see `harness.promises`.
+        promises: promise → why it does not apply to this app; see `harness.guarantees`.
         profiles: the scenario's own settings, by profile name.
     """
 

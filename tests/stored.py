@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.history import Fleet
 from harness.records import RunEvent, StateVariable
-from harness.report.recorded import records_of
-from harness.results import EVENTS, MANIFEST, RunDir
+from harness.report.raw_records import records_of
+from harness.run_dir import EVENTS, MANIFEST, RunDir
 from tests.builders import HistoryBuilder
 from tests.unit.report.builders import BEGAN, S, generator_samples, manifest
 

@@ -8,23 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.advice import Advice, advise, failed_what_ifs
-from harness.analysis.attribution import Attribution, lines_for, unheld_lines
 from harness.analysis.data import RunData
-from harness.analysis.fit import Line
-from harness.analysis.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
-from harness.analysis.leaks import check_growth
-from harness.analysis.ledger import Prices, ledger
-from harness.analysis.memory import (
-    MemoryFigures,
-    live_bytes,
-    loadgen_rss_bytes,
-    memory_figures,
-    per_request,
-    per_session,
-    staircase,
-)
-from harness.analysis.time import (
+from harness.analysis.latency.figures import (
     ArrivalFigures,
     Latency,
     LoadgenFigures,
@@ -40,9 +25,24 @@ from harness.analysis.time import (
     stages,
     throughput_per_s,
 )
-from harness.analysis.type_growth import everything_grown
-from harness.analysis.validity import GeneratorWatch, check_generator, generator_watch
-from harness.analysis.verdict import memory_verdict
+from harness.analysis.latency.generator_bottleneck import GeneratorWatch, check_generator, generator_watch
+from harness.analysis.memory.advice import Advice, advise, failed_what_ifs
+from harness.analysis.memory.allocation_sites import Attribution, lines_for, unheld_lines
+from harness.analysis.memory.breakdown import Prices, ledger
+from harness.analysis.memory.container_growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.leak_checks import check_growth
+from harness.analysis.memory.session_cost import (
+    MemoryFigures,
+    live_bytes,
+    loadgen_rss_bytes,
+    memory_figures,
+    per_request,
+    per_session,
+    staircase,
+)
+from harness.analysis.memory.type_growth import everything_grown
+from harness.analysis.memory.verdict import memory_verdict
+from harness.analysis.theil_sen import Line
 from harness.history import limits_of
 from harness.profiles import QUEUE_SESSIONS
 from harness.records import SCHEMA_VERSION

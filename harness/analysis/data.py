@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.analysis.attribution import Attribution
+from harness.analysis.memory.allocation_sites import Attribution
 from harness.history import History, PhaseSpan
 from harness.records import (
     EXPLAIN_PHASE,

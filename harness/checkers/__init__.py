@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from harness.checkers.catalogue import KINDS
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
+from harness.checkers.detection_limit import rarest_found
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
-from harness.checkers.kinds import KINDS
 from harness.checkers.models import OwnModel, Unavailable
-from harness.checkers.power import rarest_found
-from harness.checkers.scan import Scan
-from harness.checkers.sightings import SIGHTINGS
+from harness.checkers.response_leaks import SIGHTINGS
+from harness.checkers.screening import Scan
 from harness.history import Fleet, History, Recorded, Remembered
 from harness.records import (
     SCHEMA_VERSION,

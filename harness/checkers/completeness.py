@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.checkers.scan import Scan
+from harness.checkers.screening import Scan
 from harness.history import Fleet, WorkerFacts
 from harness.records import (
     DRAIN_PHASE,

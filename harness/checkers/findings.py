@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from harness.blobs import named
-from harness.checkers.crossings import crossings
 from harness.checkers.models import put_there
+from harness.checkers.session_matrix import crossings
 from harness.history import History
 from harness.records import Anomaly, Crossings, Effect, Operation, WitnessOperation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.checkers.timing import end_of
+from harness.checkers.intervals import end_of
 from harness.history import Recorded, may_have_happened, outcome_of
 from harness.records import Effect, Ok, Operation
 

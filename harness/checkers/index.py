@@ -9,15 +9,15 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.blobs import canonical
-from harness.checkers.growing import grows
+from harness.checkers.append_only import grows
 from harness.checkers.increments import Increments
+from harness.checkers.intervals import Clocks, Line, Sums, end_of
 from harness.checkers.models import OwnModel, Unavailable, accepted, follows, put_there
-from harness.checkers.timing import Clocks, Line, Sums, end_of
 from harness.history import History
 from harness.records import Effect, Operation, StateVariable
 
 if TYPE_CHECKING:
-    from harness.checkers.scan import Scan
+    from harness.checkers.screening import Scan
 
 T = TypeVar("T")
 
@@ -61,9 +61,9 @@ class Ledger:
         doubtful: a clear, or an update that overwrote others, may be among records that are missing, so that nothing can be
             said to be lost.
         counted: there is nothing else to be found out, and what there was to look at has been counted: see
-            `harness.checkers.scan`.
+            `harness.checkers.screening`.
         plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
-        grown: of a list, one order explains all that was seen: see `harness.checkers.growing`.
+        grown: of a list, one order explains all that was seen: see `harness.checkers.append_only`.
     """
 
     def __init__(

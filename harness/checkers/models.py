@@ -1,7 +1,7 @@
 """What each model does: pure functions from a state and an effect to the state after it.
 
 This is all that a model means. Whoever does one thing after another must find exactly this (`follows`); what else may be
-found, where operations overlap, fail or are never answered, is derived in `harness.checkers.own_writes` and `counts`.
+found, where operations overlap, fail or are never answered, is derived in `harness.checkers.list_reads` and `counts`.
 """
 
 from __future__ import annotations

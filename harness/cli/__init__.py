@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from harness.cli.app import app
-from harness.cli.summary import json_was_printed, print_error, print_interrupted, print_json
+from harness.cli.terminal_summary import json_was_printed, print_error, print_interrupted, print_json
+from harness.cli.verbs import app
 from harness.errors import ExitCode, HarnessError, UsageError
 
 __all__ = ["main"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import rebuild
+from harness import evaluate
 from harness.errors import ExitCode, HarnessError, StorageError, UsageError, run_exit_code
-from harness.rebuild import Derived
-from harness.results import RunDir
+from harness.evaluate import Derived
+from harness.run_dir import RunDir
 
 
 def redo(path: Path) -> tuple[Derived, HarnessError | None]:
@@ -24,15 +24,15 @@ def redo(path: Path) -> tuple[Derived, HarnessError | None]:
     """
     folder = RunDir.open(path)
     try:
-        derived = rebuild.derive(folder)
+        derived = evaluate.derive(folder)
     except OSError as error:
         raise UsageError(
             f"Cannot read {error.filename or path}: {error.strerror or error}.",
             "Give yourself the right to read the run folder, or copy it to where you have it.",
         ) from error
     try:
-        rebuild.write(folder, derived)
-        rebuild.render(folder, derived)
+        evaluate.write(folder, derived)
+        evaluate.render(folder, derived)
     except StorageError as error:
         return derived, StorageError(
             error.message, "Free some space, or copy the run folder to where it can be written to."

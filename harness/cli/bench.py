@@ -11,16 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import bench as benches
-from harness import profiles
-from harness.cli import options, summary
-from harness.cli.progress import ProgressDisplay
+from harness import profiles, units
+from harness.app_under_test import inspect_interpreter
+from harness.cli import options, terminal_summary
+from harness.cli.progress_display import ProgressDisplay
 from harness.errors import ExitCode, UsageError
-from harness.plan import RunOptions, command_line, random_seed
 from harness.records import Bench, BenchRow
-from harness.report import units
-from harness.run import Progress
-from harness.target import inspect_interpreter
+from harness.runs import bench_suite as benches
+from harness.runs.plan import RunOptions, command_line, random_seed
+from harness.runs.single_run import Progress
 
 
 def bench(
@@ -110,10 +109,10 @@ def bench(
         if display is not None:
             display.__exit__(None, None, None)
     if result.ended == "interrupted":
-        summary.print_interrupted()
+        terminal_summary.print_interrupted()
     code = benches.exit_code(result)
     if json:
-        summary.print_json(_as_json(result, folder, code))
+        terminal_summary.print_json(_as_json(result, folder, code))
     else:
         _print_table(result, folder)
     raise typer.Exit(int(code))
@@ -134,7 +133,7 @@ def _print_row(row: BenchRow) -> None:
         Text.assemble(
             (row.scenario, "bold"),
             "  ",
-            (row.verdict, summary.STYLES[row.verdict]),
+            (row.verdict, terminal_summary.STYLES[row.verdict]),
             f"  expected {row.expected}: ",
             ("as declared", "green") if row.met else ("NOT AS DECLARED", "bold red"),
             f"  {row.duration_s:.0f} s",
@@ -154,7 +153,7 @@ def _print_table(bench: Bench, folder: Path) -> None:
         live = row.live_bytes_per_session
         table.add_row(
             row.scenario,
-            Text(row.verdict, style=summary.STYLES[row.verdict]),
+            Text(row.verdict, style=terminal_summary.STYLES[row.verdict]),
             Text("yes", style="green") if row.met else Text("NO", style="bold red"),
             units.byte_size(live.estimate if live else None),
             _doubted(row.p50_ms, row),

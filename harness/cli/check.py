@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import again, options, summary
+from harness.cli import again, options, terminal_summary
 
 # Of each kind; the report shows more of them, and `checks.json` and `--json` all that are kept.
 EXPLAINED = 3
@@ -24,9 +24,9 @@ def check(
     """
     derived, error = again.redo(run_dir)
     if json:
-        summary.print_json(summary.as_json(run_dir, derived, error, anomalies=True))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir, derived, error, anomalies=True))
     else:
-        summary.print_summary(run_dir, derived, explained=EXPLAINED)
+        terminal_summary.print_summary(run_dir, derived, explained=EXPLAINED)
     if error is not None:
-        summary.print_error(error)
+        terminal_summary.print_error(error)
     raise typer.Exit(again.exit_code(derived, error))

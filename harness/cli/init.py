@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import profiles, scaffold
+from harness.app_under_test import Target, inspect_interpreter
+from harness.child_process import uninterrupted
 from harness.cli import options
 from harness.errors import TargetError, UsageError
-from harness.processes import uninterrupted
-from harness.target import Target, inspect_interpreter
 
 # So long after its connections broke an app may still be seen to run.
 _LAST_MOMENTS_S = 1.0

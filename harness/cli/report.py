@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import again, options, summary
+from harness.cli import again, options, terminal_summary
 
 
 def report(
@@ -20,9 +20,9 @@ def report(
     """
     derived, error = again.redo(run_dir)
     if json:
-        summary.print_json(summary.as_json(run_dir, derived, error))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir, derived, error))
     else:
-        summary.print_summary(run_dir, derived)
+        terminal_summary.print_summary(run_dir, derived)
     if error is not None:
-        summary.print_error(error)
+        terminal_summary.print_error(error)
     raise typer.Exit(again.exit_code(derived, error))

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from harness import beside, profiles, rebuild, scenario
-from harness.cli import distribution, options, summary
-from harness.cli.progress import ProgressDisplay
+from harness import evaluate, profiles, scenario
+from harness.app_under_test import RunningApp, inspect_interpreter, inspect_url, locate
+from harness.cli import cluster_options, options, terminal_summary
+from harness.cli.progress_display import ProgressDisplay
 from harness.errors import HarnessError, UsageError, run_exit_code
-from harness.plan import RunOptions, command_line, new_run_id, random_seed
-from harness.results import RunDir
-from harness.run import execute
-from harness.target import RunningApp, inspect_interpreter, inspect_url, locate
+from harness.run_dir import RunDir
+from harness.runs import followups
+from harness.runs.plan import RunOptions, command_line, new_run_id, random_seed
+from harness.runs.single_run import execute
 
 
 def run(
@@ -69,7 +70,7 @@ def run(
     if worker:
         if master:
             raise UsageError("A process is either the master or a worker.", "Leave out --master or --worker.")
-        distribution.be_worker(
+        cluster_options.be_worker(
             found,
             master_host=master_host,
             port=master_port,
@@ -81,7 +82,7 @@ def run(
     if master_host is not None or shared_dir is not None:
         stray = "--shared-dir" if master_host is None else "--master-host"
         raise UsageError(f"{stray} is for workers.", "Add --worker, or leave it out.")
-    divided = distribution.plan(
+    divided = cluster_options.plan(
         workers=workers,
         master=master,
         bind_host=master_bind_host,
@@ -106,7 +107,7 @@ def run(
         no_control=no_control,
     )
     resolved = profiles.resolve(profile, found.profiles, overrides)
-    distribution.check_cap(divided, resolved)
+    cluster_options.check_cap(divided, resolved)
     params = scenario.override_params(found, param or [])
     external: RunningApp | None = None
     if url is not None:
@@ -138,12 +139,12 @@ def run(
         external=external,
         auth=accounts,
     )
-    run_options, what_ifs = beside.plan_what_ifs(run_options, what_if or [])
+    run_options, what_ifs = followups.plan_what_ifs(run_options, what_if or [])
     run_dir = RunDir.create(out or Path("reports") / "runs" / new_run_id(found.name))
     error: HarnessError | None = None
     interrupted = False
     with ProgressDisplay(found.name) as display:
-        if (text := distribution.waiting(divided, target)) is not None:
+        if (text := cluster_options.waiting(divided, target)) is not None:
             display.note(text)
         try:
             error = execute(run_options, run_dir, display.show)
@@ -152,23 +153,23 @@ def run(
         if error is None and not interrupted:
             interrupted = _explain(run_options, what_ifs, run_dir, display, memray=memray)
         display.note("checking and drawing the report")
-        derived = rebuild.conclude(run_dir)
-        rebuild.render(run_dir, derived)
+        derived = evaluate.conclude(run_dir)
+        evaluate.render(run_dir, derived)
     if json:
-        summary.print_json(summary.as_json(run_dir.path, derived, error))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir.path, derived, error))
     else:
-        summary.print_summary(run_dir.path, derived, error)
+        terminal_summary.print_summary(run_dir.path, derived, error)
     if error is not None:
-        summary.print_error(error)
+        terminal_summary.print_error(error)
     if interrupted:
-        summary.print_interrupted()
+        terminal_summary.print_interrupted()
     # What an interrupted run has proven stays proven.
     raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))
 
 
 def _explain(
     run_options: RunOptions,
-    what_ifs: Sequence[beside.BesideRun],
+    what_ifs: Sequence[followups.BesideRun],
     run_dir: RunDir,
     display: ProgressDisplay,
     *,
@@ -176,17 +177,17 @@ def _explain(
 ) -> bool:
     """Make the runs that explain this one; whether the user ended them."""
     wanted = [
-        beside.control_run(run_options, run_dir),
-        beside.attribution_run(run_options) if memray else None,
+        followups.control_run(run_options, run_dir),
+        followups.attribution_run(run_options) if memray else None,
         *what_ifs,
     ]
     for run in filter(None, wanted):
         display.begin(run.label)
         try:
-            error = beside.execute_beside(run, run_dir, display.show)
+            error = followups.execute_beside(run, run_dir, display.show)
             if run in what_ifs:
                 display.note("checking and drawing its own report")
-                error = beside.conclude_beside(run, run_dir) or error
+                error = followups.conclude_beside(run, run_dir) or error
         except KeyboardInterrupt:
             return True
         if error is not None:

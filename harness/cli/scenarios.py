@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from harness import scenario
-from harness.cli import options, summary
+from harness.cli import options, terminal_summary
 from harness.scenario import Expectation, Scenario
 
 # The beginning of a description says more than a title, if it is as long as this.
@@ -22,7 +22,7 @@ def scenarios(json: options.Json = False) -> None:
     """List the bundled scenarios, with the patterns that each shows and what it is expected to give."""
     found = scenario.bundled()
     if json:
-        summary.print_json(msgspec.json.encode([_as_json(s) for s in found]).decode())
+        terminal_summary.print_json(msgspec.json.encode([_as_json(s) for s in found]).decode())
         return
     # A pipe has no width: whoever reads it decides what to cut.
     width = Console().width if sys.stdout.isatty() else None

@@ -1,7 +1,7 @@
 """The load side: Locust users that own pages, what is recorded of them, and the generator processes.
 
 Importing Locust patches the standard library of the whole process, so nothing here is imported until it is
-asked for: the harness itself only needs `harness.load.generator`.
+asked for: the harness itself only needs `harness.load.generator_client`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.load.user import GradioUser
+    from harness.load.gradio_user import GradioUser
     from harness.page.gradio_page import GradioPage
 
 __all__ = ["GradioPage", "GradioUser"]
@@ -17,7 +17,7 @@ __all__ = ["GradioPage", "GradioUser"]
 
 def __getattr__(name: str) -> Any:
     if name == "GradioUser":
-        from harness.load.user import GradioUser
+        from harness.load.gradio_user import GradioUser
 
         return GradioUser
     if name == "GradioPage":

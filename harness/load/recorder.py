@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from harness.differences import Shortener
 from harness.errors import StorageError
+from harness.history.list_delta import Shortener
 from harness.records import (
     TAB_ACTIONS,
     Effect,
@@ -22,7 +22,7 @@ from harness.records import (
     Ok,
     Sighting,
 )
-from harness.results import JsonLinesWriter
+from harness.run_dir import JsonLinesWriter
 
 _RECENT_NS = 5_000_000_000
 

@@ -12,13 +12,13 @@ from typing import Any
 import gevent
 
 from harness import tokens
-from harness.differences import Shortener
 from harness.errors import StorageError
+from harness.history.list_delta import Shortener
+from harness.load.canary_scanner import SessionWatch
 from harness.load.recorder import Recorder
-from harness.load.sightings import SessionWatch
 from harness.page.gradio_page import GradioPage
-from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.page.stock import StockPage
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.stock_client import StockPage
 from harness.records import Effect, Error
 from harness.workload import Workload
 

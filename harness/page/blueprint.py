@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.page.javascript import Function, interpret
-from harness.page.outcomes import PageMisuse
+from harness.page.page_errors import PageMisuse
 
 TriggerMode = Literal["once", "multiple", "always_last"]
 

@@ -18,9 +18,9 @@ from geventhttpclient.response import HTTPParseError
 
 from harness.page import diffs
 from harness.page.files import MARKS as FILE_MARKS
-from harness.page.outcomes import OperationFailed, OperationUnknown
+from harness.page.page_errors import OperationFailed, OperationUnknown
+from harness.page.response_watcher import Lookout
 from harness.page.transport import EventStream, Transport
-from harness.page.watching import Lookout
 
 NewsKind = Literal["partial", "completed", "failed", "broken", "log"]
 _SILENT = frozenset({"heartbeat", "estimation", "progress", "process_starts"})

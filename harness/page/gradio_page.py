@@ -1,7 +1,7 @@
 """GradioPage: one browser tab, which to Gradio is one session.
 
 What a person does in it (`fill`, `click`, `value` …), what an API client does (`call`), and what the tab does by itself
-(`open`, `reload`, `close`). The work is done in `harness.page.tab` (the front end), `harness.page.protocol` (what
+(`open`, `reload`, `close`). The work is done in `harness.page.frontend` (the front end), `harness.page.protocol` (what
 gradio_client knows of the app), `harness.page.event_queue` and `harness.page.transport`.
 """
 
@@ -25,12 +25,12 @@ from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 from harness.page import files
 from harness.page.blueprint import Component
 from harness.page.event_queue import EventQueue
+from harness.page.frontend import HIDDEN_ERROR, Activity, Step, Tab, choice_of
 from harness.page.heartbeat import Heartbeat
-from harness.page.outcomes import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
+from harness.page.page_errors import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
 from harness.page.protocol import Protocol, fetch, protocol_of, there
-from harness.page.tab import HIDDEN_ERROR, Activity, Step, Tab, choice_of
+from harness.page.response_watcher import NOBODY, Lookout, Watcher, state_described, state_held
 from harness.page.transport import Transport
-from harness.page.watching import NOBODY, Lookout, Watcher, state_described, state_held
 
 Act = Callable[[Tab, Activity], None]
 

@@ -12,9 +12,9 @@ import msgspec
 from gradio_client import Client
 
 from harness.page.blueprint import Blueprint
-from harness.page.outcomes import LoginRequired, OperationFailed
+from harness.page.page_errors import LoginRequired, OperationFailed
+from harness.page.response_watcher import state_held
 from harness.page.transport import Transport
-from harness.page.watching import state_held
 
 # The protocols whose events can be followed: one stream of messages per session. Gradio 4.0 and later speak them,
 # but for the first of them, `sse` of some releases before 4.11.

@@ -23,8 +23,8 @@ from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from harness import __version__
-from harness.page.outcomes import OperationFailed, OperationUnknown
-from harness.page.watching import Lookout
+from harness.page.page_errors import OperationFailed, OperationUnknown
+from harness.page.response_watcher import Lookout
 
 # uvicorn closes idle connections after 5 s. A browser would notice and open another; we close them before.
 _IDLE_LIMIT_S = 3.0

@@ -28,17 +28,17 @@ def main() -> None:
     """Start the probe, then the app."""
     _, socket_path, app_path, *port = sys.argv
     _load_package()
-    boot = importlib.import_module("_gradsoak_probe.boot")
+    bootstrap = importlib.import_module("_gradsoak_probe.bootstrap")
     server = importlib.import_module("_gradsoak_probe.server")
-    settings = importlib.import_module("_gradsoak_probe.settings").take(os.environ)
-    launch = boot.LaunchHook(int(port[0]) if port else None, settings)
+    settings = importlib.import_module("_gradsoak_probe.gradio_overrides").take(os.environ)
+    launch = bootstrap.LaunchHook(int(port[0]) if port else None, settings)
     launch.install()
     for module, callback in settings.callbacks().items():
-        sys.meta_path.insert(0, boot.AfterImport(module, callback))
+        sys.meta_path.insert(0, bootstrap.AfterImport(module, callback))
     state = importlib.import_module("_gradsoak_probe.gradio_state")
-    sys.meta_path.insert(0, boot.AfterImport("gradio.state_holder", state.remember_holders))
+    sys.meta_path.insert(0, bootstrap.AfterImport("gradio.state_holder", state.remember_holders))
     server.start(socket_path, launch)
-    boot.run_app(app_path, launch)
+    bootstrap.run_app(app_path, launch)
 
 
 if __name__ == "__main__":

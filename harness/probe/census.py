@@ -25,9 +25,8 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import gradio_state, object_types, sizes
-from .kinds import LRU, SEQUENCES, SETS, TEXTS, how
-from .looking import (
+from . import gradio_state, object_types, state_sizes
+from .introspection import (
     PLAIN,
     SAMPLE_ABOVE,
     Attributes,
@@ -38,6 +37,7 @@ from .looking import (
     sampled,
     size_of,
 )
+from .type_rules import LRU, SEQUENCES, SETS, TEXTS, how
 
 # Objects that are looked into, of each owner; a walk costs a few microseconds for each.
 MAX_VISITED = 150_000
@@ -124,7 +124,7 @@ class Census:
         return {
             **found,
             **counted,
-            "state": sizes.state(),
+            "state": state_sizes.state(),
             "pause_ms": (time.perf_counter() - began) * 1000,
         }
 

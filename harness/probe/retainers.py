@@ -24,10 +24,9 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import object_types, runtime
+from . import interpreter_stats, object_types
 from .census import RECORD_KEYS, Census, Path, gradio_roots, handlers, user_modules
-from .kinds import LRU, SEQUENCES, SETS, is_end
-from .looking import (
+from .introspection import (
     PLAIN,
     SAMPLE,
     SAMPLE_ABOVE,
@@ -39,6 +38,7 @@ from .looking import (
     sampled,
     size_of,
 )
+from .type_rules import LRU, SEQUENCES, SETS, is_end
 
 MAX_TARGETS = 30
 MAX_HOLDERS = 5
@@ -638,14 +638,14 @@ def _ours() -> Iterator[object]:
 
 
 def _tasks() -> Iterator[tuple[str, object]]:
-    for task in runtime.all_tasks() or ():
+    for task in interpreter_stats.all_tasks() or ():
         coroutine = dict(_task_parts(task)).get("_coro")
         name = getattr(coroutine, "__qualname__", "?") if _suspended(coroutine) else "?"
         yield f"task {name}: {object_types.type_name(type(task))}", task
 
 
 def _task_parts(thing: object) -> Iterator[tuple[str, object]]:
-    kind = runtime.task_kind()
+    kind = interpreter_stats.task_kind()
     if kind is not None and is_kind(thing, kind):
         for name in _TASK_PARTS:
             member = vars(kind).get(name)

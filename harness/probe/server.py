@@ -16,8 +16,8 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, retainers, runtime, timers, tracing
-from .boot import LaunchHook
+from . import census, gradio_state, heap, interpreter_stats, retainers, timers, tracing
+from .bootstrap import LaunchHook
 
 _census = census.Census()
 _tracing = tracing.Tracing(_census)
@@ -93,9 +93,9 @@ def _settle() -> dict[str, object]:
     started = time.monotonic()
     timers.forget_idle()
     unreachable = gc.collect()
-    before = runtime.rss_bytes()
+    before = interpreter_stats.rss_bytes()
     trimmed = heap.trim()
-    after = runtime.rss_bytes()
+    after = interpreter_stats.rss_bytes()
     returned = None if before is None or after is None else max(0, before - after)
     return {
         **_measure(returned),
@@ -117,7 +117,7 @@ def _measure(returned: int | None) -> dict[str, object]:
         "state_types": gradio_state.state_types(),
         "queue": gradio_state.queue(),
         **heap.measure(),
-        **runtime.counts(),
-        "rss_bytes": runtime.rss_bytes(),
+        **interpreter_stats.counts(),
+        "rss_bytes": interpreter_stats.rss_bytes(),
         "returned_bytes": returned if heap.can_trim() else None,
     }

@@ -19,7 +19,7 @@ import threading
 import types
 from typing import Any
 
-from . import runtime
+from . import interpreter_stats
 
 # A loop that does not get to it in this time is busy, and its memory is not at rest anyway.
 _WAIT_S = 0.25
@@ -31,7 +31,11 @@ def forget_idle() -> None:
     kind = getattr(module, "BaseEventLoop", None)
     if kind is None:
         return
-    loops = {id(loop): loop for loop in map(_loop_of, runtime.all_tasks() or []) if isinstance(loop, kind)}
+    loops = {
+        id(loop): loop
+        for loop in map(_loop_of, interpreter_stats.all_tasks() or [])
+        if isinstance(loop, kind)
+    }
     waiting = []
     for loop in loops.values():
         done = threading.Event()

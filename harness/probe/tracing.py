@@ -27,7 +27,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import census, looking
+from . import census, introspection
 
 # Entries of one path that are looked at, the newest of each container first, and lines of which the answer tells.
 MAX_ENTRIES = 50_000
@@ -231,7 +231,7 @@ def _allocated(parts: Sequence[object]) -> tuple[tuple[tuple[str, int], ...], in
     for part in parts:
         trace = _trace_of(part)
         if trace:
-            size += looking.size_of(part)
+            size += introspection.size_of(part)
             where = where or trace
     return where, size
 
@@ -277,7 +277,7 @@ def _newest(*ways: Callable[[], Iterable[Any]]) -> list[Any]:
     """A copy of the first entries that one of these ways leads to; other threads may be changing the container."""
     for way in ways:
         try:
-            return looking.retried(lambda way=way: list(itertools.islice(way(), MAX_ENTRIES)))  # type: ignore[misc]
+            return introspection.retried(lambda way=way: list(itertools.islice(way(), MAX_ENTRIES)))  # type: ignore[misc]
         except TypeError:  # views of a dict cannot be reversed everywhere
             continue
     return []

@@ -1,8 +1,8 @@
 """L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
 
 from harness.records.attribution import Allocation, Frame, HeldEntries
-from harness.records.bench import Bench, BenchRow, Interval, Suite
-from harness.records.events import RunEvent, Seal, ShardSeal
+from harness.records.bench_results import Bench, BenchRow, Interval, Suite
+from harness.records.events import NOT_TRACED, TRACED, RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
     SCHEMA_VERSION,
     ClockAnchor,
@@ -74,6 +74,7 @@ __all__ = [
     "EXPLAIN_PHASE",
     "IDLE_PHASE",
     "LOAD_PHASE",
+    "NOT_TRACED",
     "PHASES",
     "PROMISES",
     "REQUESTS_PHASE",
@@ -83,6 +84,7 @@ __all__ = [
     "SECOND_ROUND_PHASE",
     "STAIRCASE_PHASE",
     "TAB_ACTIONS",
+    "TRACED",
     "Allocation",
     "Anomaly",
     "Bench",

@@ -6,6 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
+# Kinds of events with which a memray pass ends.
+TRACED = "traced"
+NOT_TRACED = "not_traced"
+
 
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to the run as a whole.

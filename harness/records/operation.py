@@ -80,7 +80,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ListDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A list that was read, as the difference to the session's previous reading of the same variable.
 
-    The list is `keep` elements of that reading from `start` on, and then those of `then`; see `harness.differences`.
+    The list is `keep` elements of that reading from `start` on, and then those of `then`; see `harness.history.list_delta`.
 
     Attributes:
         since: number of the operation, of the same worker, that made that reading.

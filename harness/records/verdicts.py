@@ -87,7 +87,7 @@ class Crossings(msgspec.Struct, frozen=True, kw_only=True):
         sessions: how many sessions had a part in it.
         pairs: how many different pairs of whose state it was and who saw it.
         occurrences: how often, in all.
-        groups: those sessions in the order in which they began, in at most `harness.checkers.crossings.MAX_GROUPS` groups.
+        groups: those sessions in the order in which they began, in at most `harness.checkers.session_matrix.MAX_GROUPS` groups.
         seen: row (group whose state it was) → column (group that saw it) → occurrences.
     """
 

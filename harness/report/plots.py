@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from harness import units
 from harness.analysis import Analysis, RunData
-from harness.analysis.fit import Line
-from harness.analysis.memory import live_bytes, staircase, uss_bytes
-from harness.analysis.time import Latency
+from harness.analysis.latency.figures import Latency
+from harness.analysis.memory.session_cost import live_bytes, staircase, uss_bytes
+from harness.analysis.theil_sen import Line
 from harness.records import RESTART_PHASE, TAB_ACTIONS, Check, Plateau
-from harness.report import crossings, units, waterfall
-from harness.report.canvas import (
+from harness.report import session_matrix_plot, waterfall
+from harness.report.plot_style import (
     FIRST,
     MUTED,
     RULE,
@@ -64,7 +65,7 @@ def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) ->
         )
         where = waterfall.draw(analysis.memory.ledger)
         return [
-            *crossings.draw(checks),
+            *session_matrix_plot.draw(checks),
             *memory,
             *([where] if where is not None else []),
             _latency(analysis),

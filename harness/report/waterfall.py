@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from harness.analysis.ledger import Item, LedgerEntry, Moment
-from harness.report import units
-from harness.report.canvas import (
+from harness import units
+from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.report.breakdown_table import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
+from harness.report.plot_style import (
     FIRST,
     INK,
     MUTED,
@@ -26,7 +27,6 @@ from harness.report.canvas import (
     panel,
     style,
 )
-from harness.report.ledger import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
 
 NAME = "memory-ledger"
 _MB = 1e6

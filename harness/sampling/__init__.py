@@ -1,6 +1,6 @@
 """Samplers: what the operating system shows of a process tree, from outside."""
 
 from harness.sampling.cgroup import cgroup_of
-from harness.sampling.process import ProcessTree, Sampler, measure_tree
+from harness.sampling.process_tree import ProcessTree, Sampler, measure_tree
 
 __all__ = ["ProcessTree", "Sampler", "cgroup_of", "measure_tree"]

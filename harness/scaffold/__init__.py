@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from harness.app_under_test import Account
 from harness.errors import UsageError
-from harness.results import write_atomically
-from harness.scaffold import text
+from harness.run_dir import write_atomically
+from harness.scaffold import scenario_text
 from harness.scaffold.gestures import Gesture
-from harness.scaffold.models import Findings, conclude
+from harness.scaffold.model_guess import Findings, conclude
 from harness.scaffold.trial import look_and_try
 from harness.scenario import SETTINGS, WORKLOAD
-from harness.target import Account
 
 __all__ = ["Draft", "draft", "write"]
 
@@ -68,8 +68,8 @@ def draft(
     tried = {act.gesture for act in acts}
     page = msgspec.structs.replace(page, gestures=[g for g in page.gestures if g.slug in tried])
     return Draft(
-        workload=text.workload(app.name, page, findings, skipped),
-        settings=text.settings(title, app.as_posix(), params),
+        workload=scenario_text.workload(app.name, page, findings, skipped),
+        settings=scenario_text.settings(title, app.as_posix(), params),
         operations=[g for g in page.gestures if g.slug not in findings.failed],
         findings=findings,
         left_out=[*page.left_out, *skipped],

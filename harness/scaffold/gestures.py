@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.page.blueprint import Blueprint, Component, Dependency
-from harness.page.outcomes import PageMisuse
+from harness.page.page_errors import PageMisuse
 from harness.records import TAB_ACTIONS
 from harness.workload import Workload
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness import tokens
+from harness.app_under_test import Account
 from harness.errors import TargetError
 from harness.page.blueprint import Blueprint
-from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from harness.scaffold.gestures import Gesture, Page, find_gestures, value_of
-from harness.scaffold.models import Act
-from harness.target import Account
+from harness.scaffold.model_guess import Act
 
 if TYPE_CHECKING:
     from harness.page.gradio_page import GradioPage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.records import PROMISES, Promise, Standing
-from harness.report.bench import render_bench
+from harness.report.bench_page import render_bench
 from tests.browser.test_report import Visit
 from tests.unit.report.builders import bench, bench_row
 

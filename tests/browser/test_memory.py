@@ -10,8 +10,8 @@ import pytest
 
 from harness.analysis import RunData
 from harness.report import waterfall
-from harness.report.html import render_run
 from harness.report.plots import draw_all
+from harness.report.run_page import render_run
 from tests.browser.looking import Visit
 from tests.unit.report import memories
 from tests.unit.report.builders import failing

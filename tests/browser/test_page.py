@@ -15,9 +15,9 @@ from typing import Any
 import gevent
 import pytest
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.page import GradioPage
-from harness.page.outcomes import OperationFailed
-from harness.target import Target, inspect_interpreter
+from harness.page.page_errors import OperationFailed
 
 pytestmark = pytest.mark.browser
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.history import pair
+from harness.load.canary_scanner import Registry, SessionWatch
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession
-from harness.load.sightings import Registry, SessionWatch
 from harness.page import GradioPage
 from harness.records import HistoryRecord, Operation
-from harness.results import JsonLinesWriter
-from harness.target import Target, inspect_interpreter
+from harness.run_dir import JsonLinesWriter
 from harness.workload import Workload, append, append_only_list
 from tests.integration.waiting import eventually
 

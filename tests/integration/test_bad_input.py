@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.records import Info, Invoke
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import entered, gradsoak, interrupted
 
 CLEAN_APP = """
@@ -97,7 +97,7 @@ def test_an_app_that_raises_at_import_shows_its_own_traceback(make_scenario, tmp
     assert done.code == 4
     assert "RuntimeError: no model weights" in done.err
     assert "app.py" in done.err
-    assert "boot.py" not in done.err
+    assert "bootstrap.py" not in done.err
     assert RunDir.open(tmp_path / "run").checks().verdict == "unknown"
 
 

@@ -17,10 +17,10 @@ import gradio as gr
 import pytest
 
 from harness import tokens
-from harness.load.sightings import Registry, SessionWatch
+from harness.app_under_test import Target, inspect_interpreter
+from harness.load.canary_scanner import Registry, SessionWatch
 from harness.page import GradioPage, files
-from harness.page.outcomes import OperationFailed
-from harness.target import Target, inspect_interpreter
+from harness.page.page_errors import OperationFailed
 from tests import planted
 from tests.integration.scripted import CLOSE, Line, ScriptedServer, completed, serve, starts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import scenario
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import gradsoak
 
 # Planted fault → lines of its app, and what stands there when they are right.

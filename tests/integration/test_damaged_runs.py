@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from harness.rebuild import conclude
+from harness.evaluate import conclude
 from harness.records import Checks
-from harness.results import EVENTS, MANIFEST, SEAL, RunDir
+from harness.run_dir import EVENTS, MANIFEST, SEAL, RunDir
 from tests.conftest import REPO, WITHOUT_GROWTH, in_small
 from tests.integration.cli import gradsoak
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.records import Checks, Invoke
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import Done, Running, entered, gradsoak, interrupted
 
 # The time that Locust takes to import, several times over, on a machine that does other things as well.
@@ -84,8 +84,8 @@ def killed_in_the_middle(scenario: Path, tmp_path: Path) -> tuple[Done, Path]:
         done = command.end()
         assert command.left() == []
         started = [word for line in command.family.values() for word in line]
-    assert started.count("harness.load.master") == 1
-    assert started.count("harness.load.node") == 3
+    assert started.count("harness.load.cluster.master") == 1
+    assert started.count("harness.load.cluster.worker") == 3
     return done, run
 
 
@@ -272,7 +272,7 @@ def test_a_master_that_dies_ends_the_run_and_all_workers(scenarios: Path, tmp_pa
         "run", scenarios / "counters", "--workers", "2", "--out", "run", *PATIENCE, cwd=tmp_path
     ) as command:
         command.until(has_recorded(run, "1", "load"))
-        os.kill(command.pid_of("harness.load.master"), signal.SIGKILL)
+        os.kill(command.pid_of("harness.load.cluster.master"), signal.SIGKILL)
         done = command.end()
         assert command.left() == []
     assert done.code == 70

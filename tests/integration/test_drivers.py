@@ -9,10 +9,10 @@ import gevent
 import pytest
 from gradio_client import handle_file
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.page import GradioPage
-from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.page.stock import StockPage
-from harness.target import Target, inspect_interpreter
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.stock_client import StockPage
 from tests.integration.scripted import CUT, Line, ScriptedServer, serve, starts
 
 APP = """

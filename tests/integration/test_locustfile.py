@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from harness.target import Target, inspect_interpreter
+from harness.app_under_test import Target, inspect_interpreter
 from tests.conftest import REPO
 from tests.integration.scripted import CLOSE, CUT, ScriptedServer, completed, serve, starts
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
-from harness.results import ATTRIBUTION, MEMRAY_FILE
+from harness.run_dir import ATTRIBUTION, MEMRAY_FILE
 from tests.integration.cli import entered, gradsoak, interrupted
 
 # Each takes a whole run, and a pass beside it.

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from gradio_client import Client
 
-from harness.target import Target, inspect_interpreter
+from harness.app_under_test import Target, inspect_interpreter
 from tests.conftest import REPO
 
 # It reports about itself, on the thread of its event loop, and holds many small objects whose attributes could be disturbed.

@@ -15,12 +15,12 @@ import msgspec
 import psutil
 import pytest
 
-from harness import profiles, rebuild, scenario
-from harness.plan import RunOptions
+from harness import evaluate, profiles, scenario
+from harness.app_under_test import inspect_url, locate
 from harness.records import Fail, Invoke
-from harness.results import RunDir
-from harness.run import execute
-from harness.target import inspect_url, locate
+from harness.run_dir import RunDir
+from harness.runs.plan import RunOptions
+from harness.runs.single_run import execute
 from tests.integration.cli import command, entered, gradsoak
 from tests.integration.outside import (
     CLICK_APP,
@@ -133,15 +133,15 @@ def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
     )
     run = RunDir.create(tmp_path / "run")
     assert execute(options, run, lambda _: None) is None
-    derived = rebuild.conclude(run)
-    rebuild.render(run, derived)
+    derived = evaluate.conclude(run)
+    evaluate.render(run, derived)
     assert derived.checks.verdict == "pass"
     assert derived.analysis.memory.not_measured == (
         "Memory was not measured: the app was not started by gradsoak, and it runs on another machine."
     )
     assert derived.analysis.server.rss_high_water_bytes is None
     # Sessions were held all the same, since they are what isolation is judged by.
-    whole = rebuild.load(run, None).witnesses
+    whole = evaluate.load(run, None).witnesses
     assert whole is not None
     assert any(o.phase == "drain" and o.reads for o in whole.operations)
     assert sorted(p.name for p in (run.path / "samples").iterdir()) == ["generator-0.jsonl", "loadgen.jsonl"]
@@ -233,7 +233,7 @@ TLS = LAUNCH.replace(
 ONE_VISIT = """
 import sys
 from harness.page import GradioPage
-from harness.page.outcomes import OperationFailed, OperationUnknown
+from harness.page.page_errors import OperationFailed, OperationUnknown
 
 page = GradioPage(sys.argv[1], timeout_s=20, auth=("alice", "secret"))
 try:

@@ -13,9 +13,9 @@ from pathlib import Path
 import gevent
 import pytest
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.page import GradioPage, transport
-from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
-from harness.target import Target, inspect_interpreter
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from tests.integration.waiting import eventually
 
 APP = """

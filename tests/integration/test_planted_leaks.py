@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from harness.errors import ExitCode
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import gradsoak
 
 # Each takes a whole run with its control, about a minute.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.app_under_test import AppFacts, inspect_url
+from harness.app_under_test.preflight import app_id
 from harness.errors import ExitCode, HarnessError
-from harness.target import AppFacts, inspect_url
-from harness.target.preflight import app_id
 from tests.integration.cli import gradsoak
 from tests.integration.outside import Page, fake_server, free_port, make_certificate, raw_server
 

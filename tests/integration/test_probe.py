@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from harness.target import Target, inspect_interpreter
+from harness.app_under_test import Target, inspect_interpreter
 
 APP = """
 import gradio as gr

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from harness.records import Invoke, Ok
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import Done, Running, entered
 
 # Notes of each person, in an SQLite file. The browser keeps who somebody is; of a second thing that it keeps, the app

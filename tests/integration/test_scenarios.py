@@ -13,7 +13,7 @@ import pytest
 
 from harness import scenario
 from harness.records import Invoke
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import gradsoak
 
 CORE = [s.name for s in scenario.core()]

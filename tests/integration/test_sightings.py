@@ -17,11 +17,11 @@ import gradio as gr
 import pytest
 
 from harness import tokens
-from harness.load.sightings import Registry, SessionWatch
+from harness.app_under_test import Target, inspect_interpreter
+from harness.load.canary_scanner import Registry, SessionWatch
 from harness.page import GradioPage
-from harness.page.outcomes import OperationFailed
+from harness.page.page_errors import OperationFailed
 from harness.records import Sighting
-from harness.target import Target, inspect_interpreter
 from tests.integration.scripted import CLOSE, Line, ScriptedServer, completed, serve, starts
 
 OURS = tokens.mint("7f3a", 0, 7, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import gradsoak
 
 # Writes down how many calls were ever under way together. They last long enough to meet.

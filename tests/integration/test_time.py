@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.records import Invoke, Ok
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.integration.cli import Done, gradsoak
 
 APP = """

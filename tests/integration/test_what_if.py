@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from harness.app_under_test.allocators import find_jemalloc, starts_with
 from harness.errors import UsageError
-from harness.results import RunDir
-from harness.target.allocators import find_jemalloc, starts_with
+from harness.run_dir import RunDir
 from tests.integration.cli import entered, gradsoak, interrupted
 
 # Each session keeps 200 KB in gr.State; what the environment holds can be read off a file.

@@ -24,9 +24,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from harness.child_process import raise_file_limit
 from harness.errors import HarnessError
-from harness.processes import raise_file_limit
-from harness.results import write_atomically
+from harness.run_dir import write_atomically
 from tests.perf import checking, cpu, latency, memory, probe, sessions, throughput, verdict
 from tests.perf.figures import Figure, NotMeasured, Settings, significant
 from tests.perf.servers import REPO

@@ -17,10 +17,10 @@ from typing import Literal
 import msgspec
 
 from harness import tokens
-from harness.differences import Shortener
-from harness.rebuild import check_run
+from harness.evaluate import check_run
+from harness.history.list_delta import Shortener
 from harness.records import Effect, Error, HistoryRecord, Info, Invoke, Ok
-from harness.results import EVENTS, MANIFEST, RunDir
+from harness.run_dir import EVENTS, MANIFEST, RunDir
 from harness.workload import append_only_list, counter
 from tests.unit.report.builders import manifest
 

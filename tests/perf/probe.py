@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.records import Census
-from harness.target import Target, inspect_interpreter
 from tests.perf import servers
 from tests.perf.figures import Figure, NotMeasured, Settings, middle
 

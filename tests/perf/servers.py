@@ -17,12 +17,12 @@ from typing import Any
 
 import msgspec
 
+from harness.app_under_test import Target, inspect_interpreter
 from harness.errors import HarnessError
-from harness.load.control import Done, Drive, GeneratorConfig, Hold, Release
-from harness.load.generator import LoadGenerator
+from harness.load.commands import Done, Drive, GeneratorConfig, Hold, Release
+from harness.load.generator_client import LoadGenerator
 from harness.profiles import BASES
 from harness.records import HistoryRecord, Invoke, Ok
-from harness.target import Target, inspect_interpreter
 from tests.perf.figures import NotMeasured
 from tests.perf.wire import Wire
 

@@ -7,10 +7,10 @@ import sys
 import time
 from typing import NamedTuple
 
-from harness import rebuild, tokens
+from harness import evaluate, tokens
 from harness.history import History
 from harness.records import Operation, Plateau
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.perf import servers
 from tests.perf.figures import Figure, NotMeasured, Settings, slope
 
@@ -38,7 +38,7 @@ def measure(settings: Settings) -> list[Figure]:
     run_dir = RunDir(path)
     if run_dir.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    data = rebuild.load(run_dir, None)
+    data = evaluate.load(run_dir, None)
     assert data.witnesses is not None
     checks = run_dir.checks()
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)

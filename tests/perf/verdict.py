@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.results import CONTROL, RunDir
+from harness.run_dir import CONTROL, RunDir
 from tests.perf import servers
 from tests.perf.figures import Figure, NotMeasured, Settings, middle
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.results import write_atomically
+from harness.run_dir import write_atomically
 from tests.conftest import REPO
 from tests.power.detection import (
     RATE,

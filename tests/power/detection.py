@@ -209,6 +209,6 @@ def planning_table() -> str:
 def operations_needed(rate: float, seen: float = 1.0, certainty: float = 0.95) -> int:
     """Operations after which a fault has been seen at least once, with that certainty.
 
-    The least n with 1 - (1 - rate × seen)^n >= certainty; the other way round it is `harness.checkers.power`, which names its source.
+    The least n with 1 - (1 - rate × seen)^n >= certainty; the other way round it is `harness.checkers.detection_limit`, which names its source.
     """
     return math.ceil(math.log(1 - certainty) / math.log1p(-rate * seen))

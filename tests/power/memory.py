@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.results import RunDir
+from harness.run_dir import RunDir
 from tests.conftest import REPO
 from tests.integration.cli import gradsoak
 

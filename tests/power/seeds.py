@@ -20,7 +20,7 @@ import msgspec
 
 from harness import scenario
 from harness.records import worst
-from harness.results import JsonLinesWriter, RunDir
+from harness.run_dir import JsonLinesWriter, RunDir
 from harness.scenario import Scenario
 from tests.conftest import REPO, SMALL_PROFILE, WITHOUT_GROWTH, in_small
 from tests.integration.cli import gradsoak

@@ -7,7 +7,7 @@ import math
 import msgspec
 import pytest
 
-from harness.checkers.power import rarest_found
+from harness.checkers.detection_limit import rarest_found
 from tests.power.__main__ import DOCUMENT, MEASURED, Measured, place
 from tests.power.detection import Row, measure, operations_needed, watch
 from tests.power.simulation import FAULTS, MODELS, App, Fault

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from harness.checkers import check_history
+from harness.evaluate import load
 from harness.history import History
-from harness.rebuild import load
 from harness.records import Check, Operation
-from harness.results import TARGET_LOG, RunDir
+from harness.run_dir import TARGET_LOG, RunDir
 from tests.builders import COMPLETED
 from tests.conftest import REPO
 from tests.integration.cli import gradsoak

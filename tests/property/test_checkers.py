@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import check_history
-from harness.checkers.counts import Floor
+from harness.checkers.counter_reads import Floor
 from harness.checkers.index import Index
-from harness.checkers.scan import Scan
+from harness.checkers.screening import Scan
 from harness.history import Fleet, Remembered, WorkerFacts
 from harness.records import StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, register

@@ -7,9 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.growth import growth_figures
-from harness.analysis.leaks import check_growth
-from tests.unit.analysis.memory_runs import LIVE, Then, experiment, memory_run
+from harness.analysis.memory.container_growth import growth_figures
+from harness.analysis.memory.leak_checks import check_growth
+from tests.unit.analysis.memory.memory_runs import LIVE, Then, experiment, memory_run
 
 MOMENTS = experiment()
 

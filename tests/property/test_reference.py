@@ -146,7 +146,7 @@ def whatever(variable: str, acts: list[Act]) -> HistoryBuilder:
 def test_a_register_is_judged_alike_with_a_search_and_without(acts: list[Act], promise: str) -> None:
     history, state = whatever("r", acts).build(), {"r": models("session", promise)["r"]}
     without = verdicts(history, state)
-    with mock.patch("harness.checkers.zones.order", return_value=None):
+    with mock.patch("harness.checkers.linearizability.registers.order", return_value=None):
         assert verdicts(history, state) == without
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.fit import theil_sen
+from harness.analysis.theil_sen import theil_sen
 
 POINTS = st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=5, max_size=12)
 

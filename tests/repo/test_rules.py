@@ -65,10 +65,10 @@ def test_the_probe_is_standard_library_only_and_parses_as_python_3_9(path: Path)
     "module",
     [
         "harness.cli",
-        "harness.run",
-        "harness.bench",
-        "harness.rebuild",
-        "harness.load.generator",
+        "harness.runs.single_run",
+        "harness.runs.bench_suite",
+        "harness.evaluate",
+        "harness.load.generator_client",
         "harness.workload",
     ],
 )

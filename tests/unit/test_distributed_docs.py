@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from harness.cli.app import app
+from harness.cli.verbs import app
 from tests.conftest import REPO
 
 FOLDER = REPO / "docs/distributed"

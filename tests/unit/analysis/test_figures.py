@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from harness.analysis import RunData, analyse
-from harness.analysis.fit import theil_sen
-from harness.analysis.memory import live_bytes, per_session, uss_bytes
-from harness.analysis.time import cpu_seconds, in_window, latencies, throughput_per_s
+from harness.analysis.latency.figures import cpu_seconds, in_window, latencies, throughput_per_s
+from harness.analysis.memory.session_cost import live_bytes, per_session, uss_bytes
+from harness.analysis.theil_sen import theil_sen
 from harness.history import phases
 from harness.profiles import BASES
 from harness.records import (

@@ -13,8 +13,8 @@ from harness.checkers import check_history
 from harness.records import Effect, Sighting
 from harness.workload import blob, digest, register, store, write
 from tests.builders import COMPLETED, HistoryBuilder
-from tests.unit.checkers.test_kinds import judge, kinds, only
-from tests.unit.checkers.test_kinds import named as check_of
+from tests.unit.checkers.test_catalogue import judge, kinds, only
+from tests.unit.checkers.test_catalogue import named as check_of
 
 STATE = {"file": blob()}
 X, Y, Z = (letter * 4096 for letter in "xyz")

@@ -6,7 +6,7 @@ import pytest
 
 from harness.checkers import CHECKERS, check_history, count_anomalies
 from harness.checkers.index import Index
-from harness.checkers.scan import Scan
+from harness.checkers.screening import Scan
 from harness.history import Remembered
 from harness.records import Check, Checks
 from harness.workload import append_only_list, assigned, counter, register

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli.again import exit_code, redo
 from harness.errors import ExitCode, StorageError, UsageError
-from harness.results import MANIFEST, SEAL, RunDir
+from harness.run_dir import MANIFEST, SEAL, RunDir
 from harness.workload import append_only_list
 from tests.stored import clean, leaking, store
 

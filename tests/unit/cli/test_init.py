@@ -9,7 +9,7 @@ import pytest
 from harness.cli import init
 from harness.errors import UsageError
 from harness.scaffold import Draft, write
-from harness.scaffold.models import Findings
+from harness.scaffold.model_guess import Findings
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.load.distribution import rescue
+from harness.load.cluster.client import rescue
 
 
 def test_what_could_not_be_returned_is_put_into_place_and_nothing_is_overwritten(tmp_path: Path) -> None:

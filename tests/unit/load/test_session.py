@@ -13,13 +13,13 @@ import pytest
 
 from harness.errors import StorageError
 from harness.history import pair
+from harness.load.canary_scanner import Registry, SessionWatch
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
-from harness.load.sightings import Registry, SessionWatch
 from harness.page.gradio_page import Timed, Timing
-from harness.page.outcomes import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from harness.records import HistoryRecord
-from harness.results import JsonLinesWriter
+from harness.run_dir import JsonLinesWriter
 from harness.workload import Workload, append, counter, increment
 
 

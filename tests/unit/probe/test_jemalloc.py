@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from harness.app_under_test.allocators import find_jemalloc, starts_with
 from harness.errors import UsageError
-from harness.target.allocators import find_jemalloc, starts_with
 from tests.unit.probe.test_heap import FLOATS, PROBE
 
 SCRIPT = """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.target.probe import ProbeClient
+from harness.app_under_test.probe_client import ProbeClient
 from tests.unit.probe.test_heap import other_pythons
 
 MAIN = Path(__file__).resolve().parents[3] / "harness" / "probe" / "__main__.py"

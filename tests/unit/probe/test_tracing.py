@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import attribution
-from harness.analysis.attribution import MAX_FRAMES, Attribution, join
+from harness.analysis.memory.allocation_sites import MAX_FRAMES, Attribution, join
+from harness.app_under_test.probe_client import ProbeClient
 from harness.probe import tracing
-from harness.target.probe import ProbeClient
+from harness.runs import memray_pass
 from tests.unit.probe.test_heap import other_pythons
 from tests.unit.probe.test_server import FAKE_GRADIO, MAIN
 
@@ -77,9 +77,9 @@ class App:
         assert self.process.stdout.readline() == "done\n"
 
     def told(self) -> Attribution:
-        capture = attribution.read_capture(self.file, self.folder)
+        capture = memray_pass.read_capture(self.file, self.folder)
         answer = self.client.traced_entries(GROWN)["entries"]
-        entries = attribution.read_entries(answer, capture, self.folder)
+        entries = memray_pass.read_entries(answer, capture, self.folder)
         return join(
             capture.allocations, entries,
             total_bytes=capture.total_bytes, sessions=0, requests=0, flame_graph=None,
@@ -117,7 +117,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], App]]:
 def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App], python: str) -> None:
     app = start(python)
     app.keep(50)
-    assert "error" not in app.client.start_trace(app.file, MAX_FRAMES, attribution.lent_memray())
+    assert "error" not in app.client.start_trace(app.file, MAX_FRAMES, memray_pass.lent_memray())
     app.keep(200)
     app.client.settle()
     app.client.settle()
@@ -150,7 +150,7 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
 
 def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> None:
     app = start(sys.executable)
-    lent = attribution.lent_memray()
+    lent = memray_pass.lent_memray()
     app.client.start_trace(app.file, MAX_FRAMES, lent)
     assert app.client.start_trace(app.file, MAX_FRAMES, lent) == {"error": "a tracker is on already"}
     app.keep(10)
@@ -178,9 +178,9 @@ def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to
     if not pythons:
         pytest.skip("no other Python from 3.9 on is installed here")
     app = start(pythons[0])
-    answer = app.client.start_trace(app.file, MAX_FRAMES, attribution.lent_memray())
+    answer = app.client.start_trace(app.file, MAX_FRAMES, memray_pass.lent_memray())
     assert answer["missing"]
-    told = attribution.why_missing("/opt/app/bin/python", answer["error"])
+    told = memray_pass.why_missing("/opt/app/bin/python", answer["error"])
     assert "No module named 'memray'" in told
     assert "`/opt/app/bin/python -m pip install memray==" in told
     app.keep(1)
@@ -188,7 +188,7 @@ def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to
 
 def test_only_what_is_lent_can_be_imported_from_where_it_stands() -> None:
     """And all that memray imports is lent, or in the standard library: a process without our packages can import it."""
-    lent = attribution.lent_memray()
+    lent = memray_pass.lent_memray()
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import importlib.util as u, json\n"

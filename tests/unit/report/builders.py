@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.fit import Line
-from harness.analysis.time import Latency
+from harness.analysis.latency.figures import Latency
+from harness.analysis.theil_sen import Line
 from harness.records import (
     SCHEMA_VERSION,
     TAB_ACTIONS,

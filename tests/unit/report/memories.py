@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.advice import Advice, Gain
-from harness.analysis.attribution import Attribution, Site
 from harness.analysis.data import Beside
-from harness.analysis.growth import Growth, GrowthBasis
-from harness.analysis.ledger import Item, LedgerEntry, Moment
-from harness.analysis.memory import MeasuringCost, MemoryFigures, PerSession
+from harness.analysis.memory.advice import Advice, Gain
+from harness.analysis.memory.allocation_sites import Attribution, Site
+from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.analysis.memory.container_growth import Growth, GrowthBasis
+from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
 from harness.records import CgroupSample, Holder, Plateau, Retainer
 from tests.unit.report.builders import line, manifest, plateau
 

@@ -9,8 +9,8 @@ import msgspec
 
 from harness.checkers import check_history
 from harness.records import Anomaly, Operation, StateVariable
-from harness.report.timeline import CELL, FONT, WIDTH, timeline
-from harness.report.values import cells
+from harness.report.witness_timeline import CELL, FONT, WIDTH, timeline
+from harness.report.witness_values import cells
 from tests.builders import COMPLETED, HistoryBuilder
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
-from harness.analysis.time import Latency
+from harness.analysis.latency.figures import Latency
 from harness.history import History, PhaseSpan
 from harness.records import Operation
-from harness.report.canvas import FIRST, PALETTE, SURFACE, interrupt, spread, thin
+from harness.report.plot_style import FIRST, PALETTE, SURFACE, interrupt, spread, thin
 from harness.report.plots import Plot, draw_all, ranked
 from harness.report.svg import inline
 from tests.unit.report.builders import (

@@ -1,0 +1,1 @@
+"""Latency and throughput, and whether the load generator limited them. Pure."""

@@ -1,0 +1,1 @@
+"""Whether one order of the operations explains everything that was seen. Pure."""

@@ -1,0 +1,249 @@
+"""Can all that an owner saw of a variable be explained by one order of its operations?
+
+The other checks hold each read against bounds. Two reads may keep every bound, and yet contradict each other: no order of
+what overlapped gives both. So whatever they found nothing wrong with, and was not plain, is put in order here, by
+`harness.checkers.linearizability.search`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from harness.checkers.findings import Found, involved, show, wrote
+from harness.checkers.index import KEPT, SINGLE, Index, Ledger, key
+from harness.checkers.intervals import end_of
+from harness.checkers.linearizability import registers
+from harness.checkers.linearizability.search import MOST_CONFIGURATIONS, Contradiction, Entry, search
+from harness.checkers.linearizability.states import states_of
+from harness.checkers.models import OwnModel, Unavailable, put_there
+from harness.checkers.provenance import CROSS_SESSION_READ, RESURRECTED_STATE
+from harness.records import Effect, Operation
+
+NON_LINEARIZABLE = "non-linearizable"
+# After so many windows that were given up, the next hundred will not be better, and each takes its time.
+_MOST_GIVEN_UP = 20
+_MOST_SHOWN = 8
+_MOST_OF_LOOSE = 2_000
+# What an effect makes of a state depends on that state. All others replace it, whatever it was.
+_READING = ("increment", "append", "offer", "put", "does")
+
+
+def examine_orders(index: Index, found: Found) -> None:
+    """Look for an order of the operations of each owner on each variable. Must come after all other families."""
+    for variable, model in index.state.items():
+        if model.model == "custom":
+            _examine_own(index, variable, found)
+        elif model.model in KEPT:
+            _Variable(index, variable, None, found).examine()
+
+
+def _examine_own(index: Index, variable: str, found: Found) -> None:
+    """A model that the workload brings along may be missing, and may fail."""
+    own = index.own.get(variable, Unavailable("The workload was not loaded."))
+    if isinstance(own, Unavailable):
+        found.leave_undecided(NON_LINEARIZABLE, f"There is no model of {variable}. {own.reason}")
+        return
+    try:
+        _Variable(index, variable, own, found).examine()
+    except Exception:
+        found.leave_undecided(
+            NON_LINEARIZABLE, f"The workload's model of {variable} failed:\n{traceback.format_exc(limit=-2)}"
+        )
+
+
+class _Variable:
+    def __init__(self, index: Index, variable: str, own: OwnModel | None, found: Found) -> None:
+        self._index = index
+        self._variable = variable
+        self._model = index.state[variable]
+        self._own = own
+        self._found = found
+        # What crossed on a variable explains whatever else is odd about it.
+        self._crossed = any(found.of(k).concern(variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE))
+        self._given_up = 0  # reads
+        self._windows = 0
+        # Where everybody may overwrite everybody, nearly everything has an order, and it takes long to find it.
+        self._loose = self._model.scope == "everyone" and self._model.concurrent_updates == "last-wins"
+
+    def examine(self) -> None:
+        """Look at every owner of whom nothing is known yet."""
+        accused = self._found.sufferers(self._variable)
+        for ledger in self._index.ledgers[self._variable].values():
+            if ledger.counted:
+                continue
+            if ledger.plain or ledger.grown:
+                self._count("reads_put_in_order", len(ledger.reads))
+            elif not ledger.reads or any(o.session in accused for o in ledger.operations):
+                continue
+            elif not self._told(ledger):
+                self._count("reads_left_to_bounds", len(ledger.reads))
+            else:
+                self._judge(ledger)
+        if self._given_up:
+            self._found.leave_undecided(
+                NON_LINEARIZABLE,
+                f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
+            )
+
+    def _told(self, ledger: Ledger) -> bool:
+        """Whether enough is known of an owner's operations to put them in order."""
+        if not ledger.one_clock or ledger.doubtful:
+            return False
+        if any(o.worker in self._index.missing for o in ledger.operations):
+            return False
+        # Copies of what everyone shares may lag behind in different ways, where they may lag behind.
+        return not (ledger.within_ns and self._model.scope == "everyone")
+
+    def _judge(self, ledger: Ledger) -> None:
+        if self._windows >= _MOST_GIVEN_UP:
+            self._given_up += len(ledger.reads)
+            return
+        for entries in self._views(ledger):
+            limit = _MOST_OF_LOOSE if self._loose else MOST_CONFIGURATIONS
+            outcome = registers.order(entries, self._model.initial) if self._model.model in SINGLE else None
+            if outcome is None:
+                outcome = search(
+                    entries,
+                    states_of(self._model, self._own),
+                    limit=limit,
+                    minimise=not self._crossed,
+                )
+            self._count("reads_put_in_order", outcome.explained)
+            if outcome.undecided and (self._loose or self._crossed):
+                self._count("reads_left_to_bounds", outcome.undecided)
+            elif outcome.undecided:
+                self._given_up += outcome.undecided
+                self._windows += 1
+            if outcome.contradiction is not None:
+                if not self._crossed:
+                    self._report(ledger, outcome.contradiction)
+                return
+
+    def _views(self, ledger: Ledger) -> list[list[Entry]]:
+        """What must be explained by one order: all that was seen, or, where reads may lag behind, all that each session saw."""
+        if not ledger.within_ns:
+            return [self._entries(ledger, ledger.operations)]
+        sessions = dict.fromkeys(read.session for read in ledger.reads)
+        return [
+            self._entries(ledger, [r for r in ledger.reads if r.session == session]) for session in sessions
+        ]
+
+    def _entries(self, ledger: Ledger, reading: Sequence[Operation]) -> list[Entry]:
+        """The owner's operations as moments; of those that only read, and of what was shown, what `reading` has."""
+        variable = self._variable
+        within, last_wins = ledger.within_ns > 0, self._model.concurrent_updates == "last-wins"
+        # Where an update takes two moments, or shows only later, the answer to it is a moment of its own.
+        apart = within or last_wins
+        readers = {id(read) for read in reading if variable in read.reads}
+        alike = Counter(_like(o.effects[variable]) for o in ledger.writes if not apart)
+        entries: list[Entry] = []
+        before: dict[str, list[Operation]] = {}
+        writes = {id(write) for write in ledger.writes}
+        for operation in ledger.operations:
+            reads = id(operation) in readers
+            shown = operation.reads[variable] if reads else None
+            changes = id(operation) in writes
+            if changes:
+                effect = operation.effects[variable]
+                like = None if apart or reads else _like(effect)
+                mine = before.setdefault(operation.session, [])
+                entries.append(
+                    Entry(
+                        operation=operation,
+                        begin=operation.invoke_ns,
+                        end=ledger.over(operation),
+                        effect=effect,
+                        reads=reads and not apart,
+                        shown=None if apart else shown,
+                        split=last_wins and effect.op in _READING,
+                        # Each session's writes take effect in the order in which it made them, however long that takes.
+                        after=tuple(id(o) for o in mine if within and end_of(o) <= operation.invoke_ns),
+                        like=like if like is not None and alike[like] > 1 else None,
+                    )
+                )
+                mine.append(operation)
+            if reads and (apart or not changes):
+                entries.append(
+                    Entry(
+                        operation=operation,
+                        begin=operation.invoke_ns,
+                        end=end_of(operation),
+                        effect=None,
+                        reads=True,
+                        shown=shown,
+                        # An answer shows what its own update left behind, or what came after, unless that may take a while.
+                        after=(id(operation),) if changes and not within else (),
+                    )
+                )
+        return entries
+
+    # --- how it is told ---
+
+    def _report(self, ledger: Ledger, contradiction: Contradiction) -> None:
+        read = contradiction.entry.operation
+        operations = {id(e.operation): e.operation for e in contradiction.witness}
+        if len(operations) == 1 and contradiction.known is None:
+            # What it shows is impossible by itself: whoever reads that wants to know where it came from.
+            operations |= {id(o): o for o in _writers(ledger, read)}
+        operations.pop(id(read), None)
+        # Those nearest to the read say most; there is rarely more than these.
+        others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
+        known = contradiction.known.operation if contradiction.known is not None else None
+        witness = [] if known is None else [(known, f"{self._clause(known)}, with nothing else under way")]
+        witness += [(o, self._clause(o)) for o in (*others, read)]
+        sessions = involved(*(o for o, _ in witness))
+        if not self._found.of(NON_LINEARIZABLE).first(self._variable, sessions):
+            return
+        variable, last = self._variable, chr(ord("A") + len(witness) - 1)
+        seen = show(read.reads[variable]) if variable in read.reads else "what was read before"
+        moment = (
+            "Each takes note of the state at one moment between its beginning and its end, and replaces it at a later one"
+            if self._model.concurrent_updates == "last-wins"
+            else "Each takes effect at one moment between its beginning and its end"
+        )
+        among = "no order of these" if len(witness) > 1 else "nothing that can have happened by then"
+        if len(operations) > len(others) or contradiction.partial:
+            among = "no order of these and of what came before"
+        self._found.of(NON_LINEARIZABLE).describe(
+            variable=variable,
+            sessions=sessions,
+            witness=witness,
+            conclusion=f"{moment}; {among} explains how {last} could show {seen}.",
+            relevant=[element for o, _ in witness for element in _elements(o, variable)],
+        )
+
+    def _clause(self, operation: Operation) -> str:
+        variable = self._variable
+        effect = operation.effects.get(variable)
+        seen = f"read {variable} = {show(operation.reads[variable])}" if variable in operation.reads else ""
+        if effect is None:
+            return seen
+        return f"{wrote(operation, variable)}{f', and {seen}' if seen else ''}"
+
+    def _count(self, what: str, number: int) -> None:
+        self._found.count(NON_LINEARIZABLE, what, number)
+
+
+def _writers(ledger: Ledger, read: Operation) -> list[Operation]:
+    """Those that wrote what a read shows, one for each value."""
+    shown = read.reads.get(ledger.variable)
+    if ledger.model.model == "record" and isinstance(shown, dict):
+        places = [(name, key(value)) for name, value in shown.items()]
+    else:
+        places = [("", key(value)) for value in (shown if isinstance(shown, list) else [shown])]
+    return [ledger.by_value[place][0] for place in places if place in ledger.by_value]
+
+
+def _like(effect: Effect) -> Any:
+    return effect.op, key(effect.value)
+
+
+def _elements(operation: Operation, variable: str) -> list[Any]:
+    """What an operation adds to a list, so that it stays visible in the witness."""
+    effect = operation.effects.get(variable)
+    if effect is None or effect.op not in ("append", "offer"):
+        return []
+    return [put_there(effect)]

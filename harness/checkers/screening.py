@@ -1,0 +1,621 @@
+"""One pass over a history: how much there is of everything, and who must be looked at closely.
+
+Nearly every session does one thing after another and finds what it must (`harness.checkers.sequential`). Its operations are seen
+once, as they are read from the record, and not kept. Kept are the names of the others: of sessions whose operations overlap,
+failed, or showed something else; of those that wrote what these saw; and of all who share a variable. Everything else in this
+room looks at their operations only, so that a long history costs hardly more than reading it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness import tokens
+from harness.checkers.findings import Found
+from harness.checkers.index import KEPT, key, owner_of, written
+from harness.checkers.linearizability.check import NON_LINEARIZABLE
+from harness.checkers.provenance import GARBAGE_READ, RESURRECTED_STATE
+from harness.checkers.responses import MISDELIVERED_RESPONSE, NON_ATOMIC_CHAIN
+from harness.checkers.sequential import MODELS, NOTHING, Cell, cell_of
+from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
+from harness.records import (
+    LOAD_PHASE,
+    TAB_ACTIONS,
+    Effect,
+    Error,
+    Invoke,
+    ListDelta,
+    Ok,
+    Sighting,
+    StateVariable,
+)
+
+# With more than this share of all sessions to be looked at closely, all are: to search for those that wrote what the others saw
+# would cost more than it saves.
+_MOST = 0.5
+# Nothing is kept of these from one operation to the next.
+REPLIES = ("answer", "chain")
+
+
+class SessionFacts:
+    """What is known of one session.
+
+    Attributes:
+        began_ns: its first invoke.
+        action: that it began with.
+        user: the person whose session it is, empty if nobody knows.
+        account: which of the logins that person uses, 0 if none.
+        cells: variable → what it must find there next, of the variables that it had to do with.
+        phase: of its last operation, None before the first.
+        acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
+        looked: whether any response to it was searched for what must not be in it.
+        marked: whether it wrote a token, or sent one in whatever text.
+        sent: whether it sent one.
+        wrote, read: whether an operation with an effect was acknowledged, and whether one read a declared variable.
+    """
+
+    __slots__ = (
+        "account", "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "sent", "user", "worker", "wrote",
+    )  # fmt: skip
+
+    def __init__(self, worker: str, invoke: Invoke) -> None:
+        self.id = invoke.session
+        self.worker = worker
+        self.user = invoke.user
+        self.account = invoke.account
+        self.began_ns = invoke.time_ns
+        self.action = invoke.action
+        self.cells: dict[str, Cell] = {}
+        self.phase: str | None = None
+        self.acknowledged: dict[str, int] = {}
+        self.acknowledged_reads: dict[str, int] = {}
+        self.looked = self.marked = self.sent = self.wrote = self.read = False
+
+    def close(self) -> None:
+        """Its page was closed: what it would have had to find next need not be remembered."""
+        for cell in self.cells.values():
+            if cell.variable.scope == "session":
+                cell.close()
+
+
+class VariableFacts:
+    """What is known of one variable over all its owners.
+
+    Reads that began after another owner's write was acknowledged are the only ones that can show a leak. The two earliest
+    acknowledged writes of different owners decide which these are, since of two owners one at least is not the reader.
+    Likewise, the two earliest operations that asked decide which answers were given while others had asked.
+
+    Attributes:
+        name: of the variable.
+        model: that it follows.
+        cells: owner → what the owner must find there next.
+        second_end_ns: when the second of those two writes was acknowledged.
+        shown: values in answers or chains.
+        seen: keys of the values that owners saw who are looked at closely.
+    """
+
+    __slots__ = (
+        "_answers", "_asked", "_early", "_ends", "cells", "model", "name", "second_end_ns", "seen", "shown",
+    )  # fmt: skip
+
+    def __init__(self, name: str, model: StateVariable) -> None:
+        self.name = name
+        self.model = model
+        self.cells: dict[str, Cell] = {}
+        self.second_end_ns: float = math.inf
+        self._early: list[tuple[int, str]] = []
+        self.shown = 0
+        self.seen: set[Any] = set()
+        self._ends: list[tuple[float, str]] = []
+        self._asked: list[float] = [math.inf, math.inf]
+        self._answers: list[tuple[int, int]] = []
+
+    def wrote(self, end_ns: int, owner: str) -> None:
+        """A write was acknowledged (or, where the app assigns the values, one was read)."""
+        earliest: dict[str, float] = {}
+        for end, name in sorted([*self._ends, (end_ns, owner)]):
+            earliest.setdefault(name, end)
+        self._ends = [(end, name) for name, end in list(earliest.items())[:2]]
+        self.second_end_ns = self._ends[1][0] if len(self._ends) == 2 else math.inf
+
+    def read_early(self, begin_ns: int, end_ns: int, owner: str) -> None:
+        """A read began before the second of those two writes had been acknowledged, as far as they are known."""
+        self._early.append((begin_ns, owner))
+        if self.model.model == "assigned":
+            self.wrote(end_ns, owner)
+
+    @property
+    def early_until_ns(self) -> float:
+        """Operations that began before this time must be told to these facts, as far as is known until now."""
+        if self.model.model in REPLIES:
+            return math.inf  # what is shown is counted
+        return 0 if self.model.scope == "everyone" else self.second_end_ns
+
+    def asked(self, begin_ns: int) -> None:
+        """An operation began that may have asked something."""
+        if begin_ns < self._asked[1]:
+            self._asked = sorted([*self._asked, begin_ns])[:2]
+
+    def answered(self, end_ns: int, values: int) -> None:
+        """So many values had been shown by a time."""
+        self.shown += values
+        self._answers.append((end_ns, values))
+
+    @property
+    def exposed(self) -> int:
+        """Reads that began after another owner's write was acknowledged."""
+        if self.model.scope == "everyone" or self.model.model == "answer":
+            return 0
+        exposed = sum(
+            any(end <= begin and writer != owner for end, writer in self._ends)
+            for begin, owner in self._early
+        )
+        return self.reads - self.absent - len(self._early) + exposed
+
+    @property
+    def reads(self) -> int:
+        """How often anybody read it."""
+        return sum(cell.reads for cell in self.cells.values())
+
+    @property
+    def absent(self) -> int:
+        """How often nothing was there, of what the app assigns."""
+        return sum(cell.absent for cell in self.cells.values())
+
+    @property
+    def shown_among_others(self) -> int:
+        """Values that were shown while another operation had asked something."""
+        return sum(values for end, values in self._answers if end > self._asked[1])
+
+
+class _Open(Cell):
+    """Of an owner who is looked at closely: somebody may have written what it sees.
+
+    Attributes:
+        seen: keys of the values that are read, to which they are added.
+        counted: of a counter, the most that its owner can have brought it to.
+        beyond: whether what it shows cannot be told from its own operations and from single values alone.
+    """
+
+    __slots__ = ("beyond", "counted", "seen")
+
+    def __init__(
+        self, variable: StateVariable, owner: str, seen: set[Any], before: Cell | None = None
+    ) -> None:
+        super().__init__(variable, owner)
+        self.seen = seen
+        self.reads = before.reads if before is not None else 0
+        self.absent = before.absent if before is not None else 0
+        self.counted = (before or self).most()
+        self.beyond = before is not None and before.cleared
+
+    def asked(self, effect: Effect | None) -> None:
+        """Take note of an effect, of which nobody need know whether it took place."""
+        if effect is not None and effect.op == "increment":
+            self.counted += effect.value if isinstance(effect.value, int) else 0
+        elif effect is not None and effect.op == "clear":
+            self.beyond = True
+
+    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+        self.asked(effect)
+        if shown is NOTHING:
+            return True
+        self.reads += 1
+        model = self.variable.model
+        if model == "assigned" and shown is None:
+            self.absent += 1
+        elif model == "counter":
+            self.beyond = self.beyond or not isinstance(shown, (int, float)) or shown > self.counted
+        elif isinstance(shown, list) and model in ("list", *REPLIES):
+            self.seen.update(map(key, shown))
+        elif isinstance(shown, dict) and model == "record":
+            self.seen.update(map(key, shown.values()))
+        else:
+            self.seen.add(key(shown))
+        return True
+
+    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+        # What was there before has been seen before. But other models than lists are compared as a whole.
+        self.beyond = self.beyond or self.variable.model not in ("list", *REPLIES)
+        return self.take(invoke, ok, effect, delta.then)
+
+
+class Scan:
+    """What one pass over a history found.
+
+    Args:
+        recorded: the history.
+        state: state variable → model.
+        closely: look at everybody closely.
+
+    Attributes:
+        problems: what does not fit together in the record, one sentence each.
+        damaged: workers whose records do not, so that what is not there may have been.
+        sessions: session → what is known of it.
+        variables: variable → what is known of it.
+        outcomes: (phase, action, outcome, whether it read anything) → number of operations.
+        driven: sessions of the load phase.
+        cut_off: of these, those of which an operation ended with a time-out or a lost connection.
+        broken: what the workload itself raised, for each operation that it ended.
+        looked: how many responses were searched.
+        looked_under_load: whether any was in the load phase; of a workload without state.
+        marked: how many texts and files were sent with a token in them.
+        unmarked: action → how many were sent without one.
+        echoed: how many responses held a token of the session that got them.
+        started_ns: the first invoke, 0 if there is none.
+        counted_apart: counters of which `closer` has not given all increments.
+    """
+
+    def __init__(
+        self, recorded: Recorded, state: Mapping[str, StateVariable], *, closely: bool = False
+    ) -> None:
+        self.recorded = recorded
+        self.problems: list[str] = []
+        self.sessions: dict[str, SessionFacts] = {}
+        self.variables = {name: VariableFacts(name, model) for name, model in state.items()}
+        self.outcomes: Counter[tuple[str, str, str, bool]] = Counter()
+        self.driven: set[str] = set()
+        self.cut_off: set[str] = set()
+        self.broken: list[str] = []
+        self.looked = 0
+        self.looked_under_load = False
+        self.marked = 0
+        self.echoed = 0
+        self.unmarked: Counter[str] = Counter()
+        self.counted_apart: frozenset[str] = frozenset()
+        self.damaged = set(recorded.damaged)
+        # Records that are missing, and clocks that cannot be compared, make everything uncertain.
+        self._closely = (
+            closely or bool(self.damaged or recorded.fleet.unknown) or recorded.fleet.several_clocks
+        )
+        self._everybody = self._closely
+        self._closer: set[str] = set()
+        self._early_until_ns: float = math.inf
+        # The name of a person, or the number of an account → sessions.
+        self._of_user: dict[str | int, list[SessionFacts]] = {}
+        self._sighted: set[str] = set()
+        # Phase → action → number of operations that were acknowledged: of those that read nothing, and of the others.
+        self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._acknowledged_reads: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for worker, pairs in recorded.pairs(self.problems):
+            before = len(self.problems)
+            self._read(worker, pairs)
+            if len(self.problems) > before:
+                self.damaged.add(worker)
+        for read, phases in ((False, self._acknowledged), (True, self._acknowledged_reads)):
+            for phase, actions in phases.items():
+                for action, count in actions.items():
+                    self.outcomes[phase, action, "ok", read] += count
+        self.started_ns = min((s.began_ns for s in self.sessions.values()), default=0)
+        self._compare_assigned()
+
+    # --- the pass ---
+
+    def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
+        """Take note of all operations of a worker. What is done here is done a million times."""
+        sessions = self.sessions
+        looked = marked = echoed = 0
+        bare = not self.variables
+        for invoke, done in pairs:
+            session = sessions.get(invoke.session)
+            if session is None:
+                session = sessions[invoke.session] = SessionFacts(worker, invoke)
+                if invoke.user:
+                    self._introduce(session)
+            begin_ns = invoke.time_ns
+            if begin_ns < session.began_ns:
+                session.began_ns, session.action = begin_ns, invoke.action
+            if invoke.user and invoke.user != session.user:
+                self._is(session, invoke)
+            phase = invoke.phase
+            if phase != session.phase:
+                session.phase = phase
+                session.acknowledged = self._acknowledged[phase]
+                session.acknowledged_reads = self._acknowledged_reads[phase]
+                if phase == LOAD_PHASE:
+                    self.driven.add(session.id)
+            effects = invoke.effects
+            if effects and not session.marked:
+                session.marked = any(
+                    type(effect.value) is not int and tokens.all_in(effect.value)
+                    for effect in effects.values()
+                )
+            if type(done) is not Ok:
+                self._ended_badly(session, invoke, done)
+                continue
+            if done.looked:
+                looked += done.looked
+                session.looked = True
+                if bare and phase == LOAD_PHASE and invoke.action not in TAB_ACTIONS:
+                    self.looked_under_load = True
+            if done.marked:
+                marked += done.marked
+                session.sent = session.marked = True
+            if done.unmarked:
+                self.unmarked[invoke.action] += done.unmarked
+            if done.echoed:
+                echoed += done.echoed
+            if done.sightings:
+                self._saw(session, done.sightings)
+            reads, deltas = done.reads, done.deltas
+            if begin_ns < self._early_until_ns:
+                self._early(session, invoke, done)
+            read = 0
+            cells = session.cells
+            for name, shown in reads.items():
+                cell = cells.get(name) or self._cell(session, name)
+                if cell is not None:
+                    effect = effects.get(name)
+                    read += effect is not None
+                    if not cell.take(invoke, done, effect, shown):
+                        self._open(session, name, cell).take(invoke, done, effect, shown)
+            for name, delta in deltas.items():
+                cell = cells.get(name) or self._cell(session, name)
+                if cell is not None:
+                    effect = effects.get(name)
+                    read += effect is not None
+                    if not cell.take_delta(invoke, done, effect, delta):
+                        self._open(session, name, cell).take_delta(invoke, done, effect, delta)
+            if read < len(effects):
+                self._unread(session, invoke, done)
+            if reads or deltas:
+                session.acknowledged_reads[invoke.action] += 1
+                if not session.read:
+                    session.read = bool(cells)
+            else:
+                session.acknowledged[invoke.action] += 1
+                if invoke.action == "close":
+                    session.close()
+            if effects:
+                session.wrote = True
+        self.looked += looked
+        self.marked += marked
+        self.echoed += echoed
+
+    def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
+        """An operation that ended well, and of whose variables more must be known than what their owner finds.
+
+        Of most there is nothing to be known any more once two owners have written.
+        """
+        for name in invoke.effects:
+            cell = session.cells.get(name) or self._cell(session, name)
+            if cell is not None:
+                facts = self.variables[name]
+                if facts.model.model in REPLIES:
+                    facts.asked(invoke.time_ns)
+                if done.time_ns < facts.second_end_ns:
+                    facts.wrote(done.time_ns, cell.owner)
+        values = {**done.reads, **{name: delta.then for name, delta in done.deltas.items()}}
+        for name, shown in values.items():
+            cell = session.cells.get(name) or self._cell(session, name)
+            if cell is not None:
+                facts = self.variables[name]
+                if facts.model.model == "assigned" and shown is None:
+                    continue
+                if invoke.time_ns < facts.second_end_ns:
+                    facts.read_early(invoke.time_ns, done.time_ns, cell.owner)
+                if facts.model.model in REPLIES:
+                    kept = done.deltas[name].keep if name in done.deltas else 0
+                    facts.answered(done.time_ns, kept + len(shown) if isinstance(shown, list) else 1)
+        self._early_until_ns = max((facts.early_until_ns for facts in self.variables.values()), default=0)
+
+    def _unread(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
+        """Effects on variables that the operation did not read."""
+        for name, effect in invoke.effects.items():
+            if name not in done.reads and name not in done.deltas:
+                cell = session.cells.get(name) or self._cell(session, name)
+                if cell is not None and not cell.take(invoke, done, effect, NOTHING):
+                    self._open(session, name, cell).take(invoke, done, effect, NOTHING)
+
+    def _is(self, session: SessionFacts, invoke: Invoke) -> None:
+        """It is known whose session it is; what was taken for a session's own until then may be that person's."""
+        session.user, session.account = invoke.user, invoke.account
+        self._introduce(session)
+        for name, cell in list(session.cells.items()):
+            self._open(session, name, cell)
+
+    def _introduce(self, session: SessionFacts) -> None:
+        self._of_user.setdefault(session.user, []).append(session)
+        if session.account:
+            self._of_user.setdefault(session.account, []).append(session)
+
+    def _kin(self, session: SessionFacts) -> Iterator[SessionFacts]:
+        """The sessions of the same person, and of the same account."""
+        yield from self._of_user.get(session.user, ())
+        if session.account:
+            yield from self._of_user.get(session.account, ())
+
+    def _ended_badly(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
+        """An operation that failed, or of which nobody knows whether it happened."""
+        error: Error | None = None
+        outcome = outcome_of(done)
+        if done is not None and not isinstance(done, Ok):
+            error = done.error
+            self.looked += done.looked
+            self.marked += done.marked
+            self.unmarked[invoke.action] += done.unmarked
+            self.echoed += done.echoed
+            session.looked = session.looked or done.looked > 0
+            session.sent = session.sent or done.marked > 0
+            session.marked = session.marked or done.marked > 0
+            if done.sightings:
+                self._saw(session, done.sightings)
+        self.outcomes[invoke.phase, invoke.action, outcome, False] += 1
+        if error is not None and error.kind == "workload":
+            self.broken.append(error.message)
+        if (
+            invoke.phase == LOAD_PHASE
+            and outcome == "info"
+            and error is not None
+            and error.kind in ("timeout", "connection")
+        ):
+            self.cut_off.add(session.id)
+        if may_have_happened(done):
+            for name, effect in invoke.effects.items():
+                cell = session.cells.get(name) or self._cell(session, name)
+                if cell is not None:
+                    if cell.variable.model in REPLIES:
+                        self.variables[name].asked(invoke.time_ns)
+                    self._open(session, name, cell).asked(effect)
+
+    def _saw(self, session: SessionFacts, sightings: Sequence[Sighting]) -> None:
+        self._closer.add(session.id)
+        for sighting in sightings:
+            if sighting.kind == "foreign-token":
+                self._sighted.add(sighting.value)
+            elif sighting.kind == "secret":
+                # Whoever sent it may have sent it as a part of anything.
+                self._everybody = True
+
+    def _cell(self, session: SessionFacts, name: str) -> Cell | None:
+        """The cell of a session's owner in a variable that it has not had to do with yet; None if nobody declared it."""
+        facts = self.variables.get(name)
+        if facts is None:
+            return None
+        owner = owner_of(facts.model, session.id, session.user, session.account)
+        cell = facts.cells.get(owner)
+        if cell is None:
+            cell = None if self._closely else cell_of(facts.model, owner)
+            if cell is None:
+                cell = _Open(facts.model, owner, facts.seen)
+                self._everybody = self._everybody or facts.model.model not in MODELS
+            facts.cells[owner] = cell
+        if isinstance(cell, _Open):
+            self._closer.add(session.id)
+        session.cells[name] = cell
+        return cell
+
+    def _open(self, session: SessionFacts, name: str, cell: Cell) -> _Open:
+        """Give a cell up: its owner is to be looked at closely."""
+        self._closer.add(session.id)
+        if isinstance(cell, _Open):
+            return cell
+        current = _Open(cell.variable, cell.owner, self.variables[name].seen, cell)
+        if cell.given() is not None:
+            current.seen.add(cell.given())
+        self.variables[name].cells[cell.owner] = session.cells[name] = current
+        if cell.variable.scope == "user":
+            for other in self._kin(session):
+                if other.cells.get(name) is cell:
+                    other.cells[name] = current
+        return current
+
+    def _compare_assigned(self) -> None:
+        """Whoever was given what another owner was given, too, is looked at closely."""
+        for name, facts in self.variables.items():
+            if facts.model.model != "assigned":
+                continue
+            owners: dict[Any, list[Cell]] = {}
+            for cell in facts.cells.values():
+                if not isinstance(cell, _Open) and cell.given() is not None:
+                    owners.setdefault(cell.given(), []).append(cell)
+            twice = {value for value, cells in owners.items() if len(cells) > 1 or value in facts.seen}
+            for session in self.sessions.values():
+                mine = session.cells.get(name)
+                if mine is not None and mine.given() in twice:
+                    self._open(session, name, mine)
+
+    # --- what it found ---
+
+    def settled(self, variable: str, owner: str) -> bool:
+        """Whether an owner found what it must in a variable, and nothing else is to be found out about that."""
+        cell = self.variables[variable].cells.get(owner)
+        return cell is not None and not isinstance(cell, _Open)
+
+    def closer(self) -> History:
+        """The operations of all sessions that must be looked at closely, which may be none, or all."""
+        # A count that is too high is explained by what all others have counted; what else cannot be told from single values,
+        # by a look at everybody.
+        counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
+        everybody = self._everybody or any(
+            cell.beyond
+            for name, facts in self.variables.items()
+            if name not in counters
+            for cell in facts.cells.values()
+            if isinstance(cell, _Open)
+        )
+        names = None if everybody else self._with_others(self._closer)
+        if names is not None and len(names) > _MOST * len(self.sessions):
+            names = None
+        if names is not None:
+            self.counted_apart = frozenset(counters)
+        return self.recorded.history(
+            names, began_ns=self.started_ns, damaged=frozenset(self.damaged), problems=self.problems
+        )
+
+    def _with_others(self, names: set[str]) -> set[str]:
+        """Sessions, those of the same people, and those that wrote what they saw."""
+        found = set(names)
+        if not found or len(found) > _MOST * len(self.sessions):
+            return found
+        seen = {name: facts.seen for name, facts in self.variables.items() if facts.seen}
+        named = {
+            *self._sighted,
+            *(v for values in seen.values() for v in values if isinstance(v, (str, bytes))),
+        }
+        for value in named:
+            text = value if isinstance(value, str) else value.decode()
+            for token in tokens.find(text):
+                parsed = tokens.parse(token)
+                if parsed is not None and parsed.session_id in self.sessions:
+                    found.add(parsed.session_id)
+        for _, pairs in self.recorded.pairs([]) if seen or self._sighted else ():
+            for invoke, _ in pairs:
+                if invoke.effects and invoke.session not in found and self._wrote(invoke, seen):
+                    found.add(invoke.session)
+        return found.union(other.id for name in found for other in self._kin(self.sessions[name]))
+
+    def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
+        """Whether an operation writes (or offers) what was seen by those who are looked at closely."""
+        for name, effect in invoke.effects.items():
+            wanted = seen.get(name)
+            if wanted and any(key(value) in wanted for _, value in written(effect)):
+                return True
+            if self._sighted and not self._sighted.isdisjoint(tokens.all_in(effect.value)):
+                return True
+        return False
+
+    def count(self, found: Found) -> None:
+        """Count the evidence: of those who need not be looked at closely, and what is counted for all alike."""
+        for facts in self.variables.values():
+            model = facts.model.model
+            for cell in facts.cells.values():
+                if not isinstance(cell, _Open):
+                    cell.settle(found)
+                    if model in KEPT:
+                        found.count(NON_LINEARIZABLE, "reads_put_in_order", cell.reads)
+            if model != "assigned":
+                found.count(GARBAGE_READ, "values_read", facts.reads)
+            if model in REPLIES:
+                kind, shown, meanwhile = (
+                    (MISDELIVERED_RESPONSE, "answers_shown", "shown_while_others_had_asked")
+                    if model == "answer"
+                    else (NON_ATOMIC_CHAIN, "steps_shown", "shown_while_others_had_begun")
+                )
+                found.count(kind, shown, facts.shown)
+                found.count(kind, meanwhile, facts.shown_among_others)
+        again = self._returned()
+        found.count(RESURRECTED_STATE, "reads_after_an_earlier_session", sum(map(self._own_reads, again)))
+        reloaded = [s for s in self.sessions.values() if s.action == "reload" and self._own_reads(s)]
+        found.count(RESURRECTED_STATE, "reloaded_sessions", len(reloaded))
+
+    def _returned(self) -> list[SessionFacts]:
+        """Sessions of people who had an earlier one."""
+        first: dict[str, SessionFacts] = {}
+        for session in self.sessions.values():
+            if session.user:
+                other = first.setdefault(session.user, session)
+                if session.began_ns < other.began_ns:
+                    first[session.user] = session
+        return [s for s in self.sessions.values() if s.user and s.began_ns > first[s.user].began_ns]
+
+    def _own_reads(self, session: SessionFacts) -> int:
+        """How often a session read what is its own, of what is kept."""
+        return sum(
+            cell.reads
+            for name, cell in session.cells.items()
+            if cell.variable.scope == "session" and cell.variable.model not in REPLIES
+        )

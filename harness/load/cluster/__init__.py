@@ -1,0 +1,1 @@
+"""Several load generator processes below one Locust master, on one machine or on many."""

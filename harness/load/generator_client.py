@@ -1,0 +1,262 @@
+"""Our end of the load generator: starts its process and gives it commands. Knows nothing of Locust."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from harness.child_process import Child, describe_exit
+from harness.errors import HarnessError, StorageError, UsageError
+from harness.load.commands import (
+    Bound,
+    Broken,
+    Command,
+    Done,
+    GeneratorConfig,
+    Happened,
+    Quit,
+    Ready,
+    Report,
+    Status,
+    Steady,
+)
+from harness.records import LoadStatus
+
+_TICK_S = 0.1
+_START_TIMEOUT_S = 60.0
+
+
+class LoadGenerator:
+    """The load generator process. It loads its libraries at once, and begins to work when it is configured.
+
+    Args:
+        log: file for its output.
+        cwd: its working folder.
+        module: what runs in the process.
+        on_event: told what belongs to the events of the run, by kind and detail.
+
+    Attributes:
+        status: its last account of itself, None before the first.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        cwd: Path,
+        *,
+        module: str = "harness.load.generator_process",
+        on_event: Callable[..., None] = lambda kind, **detail: None,
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child = Child(
+                # -P: Locust and we must not import from whatever folder the user stands in.
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                cwd=cwd,
+                env=generator_environment(),
+                log=log,
+                pass_fds=[theirs.fileno()],
+            )
+        self._log = log
+        self._control = ours
+        self._on_event = on_event
+        self._happened: queue.Queue[Happened] = queue.Queue()
+        self._bound_port: int | None = None
+        self._ready = False
+        self._quitting = False
+        self._joined = 0
+        self._reports: queue.Queue[Report | None] = queue.Queue()
+        self.status: LoadStatus | None = None
+        self._reader = threading.Thread(target=self._read, name="loadgen-reports", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._child.pid
+
+    @property
+    def pids(self) -> list[int]:
+        """Ids of all processes that make load, on this machine."""
+        return [self.pid]
+
+    @property
+    def watched(self) -> bool:
+        """Whether all processes that make load run on this machine, where they can be sampled."""
+        return True
+
+    def poll(self) -> None:
+        """Pass on what has happened since the last call. To be called often, in one thread."""
+        while not self._happened.empty():
+            event = self._happened.get_nowait()
+            self._joined += event.kind == "worker_joined"
+            self._on_event(event.kind, **event.detail)
+
+    def configure(self, config: GeneratorConfig, tick: Callable[[], None]) -> Ready:
+        """Tell it what to work on, and wait until it has loaded the workload.
+
+        Raises:
+            HarnessError: it could not, or did not in time.
+        """
+        self._send_line(msgspec.json.encode(config))
+        return self.wait_ready(
+            tick,
+            _START_TIMEOUT_S,
+            lambda _: HarnessError(
+                f"The load generator was not ready after {_START_TIMEOUT_S:g} s.", f"Its log: {self._log}"
+            ),
+        )
+
+    def wait_ready(
+        self, tick: Callable[[], None], timeout_s: float, late: Callable[[int], HarnessError]
+    ) -> Ready:
+        """Wait until the workload is loaded.
+
+        Args:
+            tick: called about ten times a second meanwhile; what it raises ends the wait.
+            timeout_s: how long.
+            late: makes the error when the time is over, given the number of workers that have joined.
+
+        Raises:
+            HarnessError: it could not be loaded, or not in time.
+        """
+        report = self._wait(Ready, tick, timeout_s=timeout_s, late=late)
+        assert isinstance(report, Ready)
+        self._ready = True
+        return report
+
+    def wait_bound(self, tick: Callable[[], None], timeout_s: float) -> int:
+        """Wait until a master listens; the port.
+
+        Raises:
+            HarnessError: it cannot.
+        """
+        report = self._wait(
+            Bound,
+            tick,
+            timeout_s=timeout_s,
+            late=lambda _: HarnessError(
+                f"The master of the load generator did not listen after {timeout_s:g} s.",
+                f"Its log: {self._log}",
+            ),
+        )
+        assert isinstance(report, Bound)
+        return report.port
+
+    def perform(
+        self, command: Command, tick: Callable[[], None], on_steady: Callable[[int], None] = lambda _: None
+    ) -> Done:
+        """Give a command and wait until it is complete.
+
+        Args:
+            command: what to do.
+            tick: called about ten times a second meanwhile; what it raises ends the wait.
+            on_steady: called with the number of users once all of a drive have started.
+
+        Raises:
+            HarnessError: the generator broke or ended.
+        """
+        self._send_line(msgspec.json.encode(command))
+        report = self._wait(Done, tick, on_steady=on_steady)
+        assert isinstance(report, Done)
+        return report
+
+    def quit(self, tick: Callable[[], None]) -> None:
+        """Let it close its history and end."""
+        self._quitting = True
+        self.perform(Quit(), tick)
+        self._child.wait(10.0)
+
+    def stop(self) -> None:
+        """End the process, whatever it does. What it has recorded stays."""
+        self._child.stop(grace_s=2.0)
+        self._control.close()
+
+    def _send_line(self, line: bytes) -> None:
+        try:
+            self._control.sendall(line + b"\n")
+        except OSError:
+            return  # its end is found out, with the reason, by the wait for its answer
+
+    def _wait(
+        self,
+        kind: type[Ready] | type[Done] | type[Bound],
+        tick: Callable[[], None],
+        *,
+        timeout_s: float | None = None,
+        late: Callable[[int], HarnessError] | None = None,
+        on_steady: Callable[[int], None] = lambda _: None,
+    ) -> Report:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            tick()
+            self.poll()
+            try:
+                report = self._reports.get(timeout=_TICK_S)
+            except queue.Empty:
+                if deadline is not None and late is not None and time.monotonic() > deadline:
+                    raise late(self._joined) from None
+                continue
+            if report is None:
+                raise self.ended(self._how_it_ended())
+            if isinstance(report, Broken):
+                self.poll()
+                raise error_from(report)
+            if isinstance(report, Steady):
+                on_steady(report.users)
+            elif isinstance(report, kind):
+                self.poll()
+                return report
+
+    def _read(self) -> None:
+        decoder = msgspec.json.Decoder(Report)
+        try:
+            with self._control.makefile("rb") as reports:
+                for line in reports:
+                    report = decoder.decode(line)
+                    if isinstance(report, Status):
+                        self.status = report.status
+                    elif isinstance(report, Happened):
+                        self._happened.put(report)
+                    else:
+                        self._reports.put(report)
+        except (OSError, ValueError):
+            pass
+        self._reports.put(None)
+
+    def _how_it_ended(self) -> str:
+        status = self._child.wait(5.0)
+        return f"The load generator {'closed its connection' if status is None else describe_exit(status)}."
+
+    def ended(self, how: str) -> HarnessError:
+        """Explain an end that nobody wanted, with the last lines of the log."""
+        tail = self._log.read_text(errors="replace").splitlines()[-8:] if self._log.is_file() else []
+        return HarnessError(how + "".join(f"\n    {line}" for line in tail), f"Its log: {self._log}")
+
+
+def generator_environment() -> dict[str, str]:
+    """The environment of every process that makes load."""
+    environment = {
+        **os.environ,
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    environment.pop("GRADSOAK_AUTH", None)  # logins come with the configuration
+    if trusted := os.environ.get("SSL_CERT_FILE"):
+        environment["SSL_CERT_FILE"] = os.path.abspath(trusted)  # its working folder is another
+    return environment
+
+
+def error_from(report: Broken) -> HarnessError:
+    """The error that a report of a process that makes load stands for."""
+    kinds: dict[str, type[HarnessError]] = {"workload": UsageError, "storage": StorageError}
+    return kinds.get(report.cause, HarnessError)(report.message, report.hint)

@@ -1,0 +1,655 @@
+"""The front end of a Gradio app, without the pictures: component values, and what sets off what.
+
+Modelled on Gradio's own page (`js/core/src/dependency.ts` and `init.svelte.ts` of Gradio 6): the page holds the values,
+sends them with each event, applies what comes back, and sets off whatever listens to that. `tests/browser/` drives the
+same apps with this and with a real browser, and compares what the server saw.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import gevent
+import msgspec
+
+from harness.page.blueprint import Blueprint, Component, Dependency
+from harness.page.event_queue import Event, EventQueue, Inbox, Invalid, News
+from harness.page.files import MARKS as FILE_MARKS
+from harness.page.files import addresses
+from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.response_watcher import Lookout, state_held
+from harness.page.transport import Transport
+
+# Components that Gradio's page lets change as soon as they are there, if anything listens to that.
+_CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
+# Components whose `input` comes before their `change` when a person sets them; with the others it comes after.
+_INPUT_FIRST = frozenset({"checkbox", "checkboxgroup"})
+HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
+
+
+class Toast(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the app lets pop up: `gr.Info`, `gr.Warning`, and the like.
+
+    Attributes:
+        level: `info`, `warning`, `success` or `error`.
+    """
+
+    level: str
+    title: str
+    text: str
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One event that an action set off.
+
+    Attributes:
+        name: the endpoint, `/click` for example, or `event 7` if it has no name.
+        event_id: Gradio's name for it, empty if it did not go through the queue.
+        outcome: `running`, `completed`, `failed`, `cancelled`.
+        error: the app's error, None if there was none.
+        partials: every partial output, in order, as lists of values by output.
+        outputs: the final values, by output; State is None.
+    """
+
+    name: str
+    event_id: str = ""
+    outcome: str = "running"
+    error: str | None = None
+    partials: list[list[Any]] = []
+    outputs: list[Any] = []
+
+
+class Activity:
+    """Everything that one action of the person has set off: events, those that follow them, and so on.
+
+    Attributes:
+        steps: the events, in the order in which they began.
+        toasts: what popped up.
+        skipped: events that did not begin, since they were still running from an earlier action (`trigger_mode="once"`),
+            or since a later action took their place (`always_last`).
+        accepted_ns, started_ns: of the first event, monotonic nanoseconds.
+        first_output_ns: of the first partial output, None if there was none.
+        completed_ns: of the event that ended last.
+        files: addresses of the files that events brought, each with the components that show or offer it.
+        brought: component id → the last value that one of the events brought for it.
+
+    Args:
+        find: the component that a person means by a name.
+    """
+
+    def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
+        self._find = find
+        self.brought: dict[int, Any] = {}
+        self.files: dict[str, list[Component]] = {}
+        self.steps: list[Step] = []
+        self.toasts: list[Toast] = []
+        self.skipped = 0
+        self.inbox = Inbox()
+        self.open = 0
+        self.failures: list[OperationFailed] = []
+        self.accepted_ns: int | None = None
+        self.started_ns: int | None = None
+        self.first_output_ns: int | None = None
+        self.completed_ns: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of it is under way any more."""
+        return self.open == 0
+
+    @property
+    def event_ids(self) -> list[str]:
+        """Gradio's names for its events."""
+        return [step.event_id for step in self.steps if step.event_id]
+
+    def value(self, name: str | int) -> Any:
+        """What this action brought for a component, whatever others that went on at the same time have put there since.
+
+        Args:
+            name: as for `GradioPage.fill`.
+
+        Raises:
+            OperationFailed: an event of it failed, or did not begin since it was under way already.
+            PageMisuse: it brought nothing for that component.
+        """
+        assert self._find is not None
+        component = self._find(name)
+        if component.id in self.brought:
+            return self.brought[component.id]
+        if self.failures:
+            raise self.failures[0]
+        if self.skipped:
+            raise OperationFailed(
+                "rejected",
+                "it was still running, and the app does not let it run several times at once (see its trigger_mode)",
+            )
+        raise PageMisuse(
+            f"This action brought nothing for {component}.",
+            f"It set off {', '.join(step.name for step in self.steps) or 'nothing'}. "
+            "Read what the page shows with page.value.",
+        )
+
+    def time(self, event: Event) -> None:
+        """Take over the times of an event that has ended."""
+        self.accepted_ns = _first(self.accepted_ns, event.accepted_ns)
+        self.started_ns = _first(self.started_ns, event.started_ns)
+        self.first_output_ns = _first(self.first_output_ns, event.first_output_ns)
+        self.completed_ns = max(self.completed_ns or 0, event.completed_ns or 0) or None
+
+
+def _first(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
+
+
+class _Run(msgspec.Struct, eq=False):
+    """A dependency that is running: what its event remembers.
+
+    Attributes:
+        target: component that set it off; those that follow inherit it.
+    """
+
+    dependency: Dependency
+    activity: Activity
+    step: Step
+    target: int | None
+    event_data: Any
+
+
+class Tab:
+    """The state of one page.
+
+    Args:
+        blueprint: what the page is made of.
+        queue: where its events go.
+        transport: for what does not go through the queue.
+        prefix: of the app's API, `gradio_api/` or empty.
+        session_hash: Gradio's name for the session.
+        storage: what the browser's local storage holds, for `gr.BrowserState`; outlives the page.
+        notice: told, once per app, what this page cannot do.
+        lookout: looks at what comes in.
+        show: fetches what an action of a timer let the page show.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        queue: EventQueue,
+        transport: Transport,
+        *,
+        prefix: str,
+        session_hash: str,
+        storage: dict[str, Any],
+        notice: Callable[[str], None],
+        lookout: Lookout,
+        show: Callable[[Activity], None],
+    ) -> None:
+        self._show = show
+        self.blueprint = lookout.blueprint = blueprint
+        self._lookout = lookout
+        self._queue = queue
+        self._transport = transport
+        self._prefix = prefix
+        self._session_hash = session_hash
+        self._storage = storage
+        self._notice = notice
+        # Only what differs from the blueprint: thousands of idle tabs share the rest.
+        self._props: dict[int, dict[str, Any]] = {}
+        self._running: dict[int, _Run] = {}
+        self._events: dict[int, Event] = {}
+        self._deferred: dict[int, _Run] = {}
+        self._timers: dict[int, gevent.Greenlet] = {}
+
+    # --- values ---
+
+    def prop(self, component: Component, name: str) -> Any:
+        """A property of a component, as it is now."""
+        own = self._props.get(component.id)
+        if own is not None and name in own:
+            return own[name]
+        if name != "value":
+            return component.props.get(name)
+        if component.type == "browserstate":
+            kept = self._storage.get(component.props.get("storage_key", ""))
+            # Encrypted with a secret that the app may draw anew at each start; what cannot be read is not there.
+            if kept is not None and kept[0] == component.props.get("secret"):
+                return kept[1]
+            return component.props.get("default_value")
+        return component.initial_value
+
+    def visible(self, component: Component) -> bool:
+        """Whether a person can see it: it and everything around it is visible."""
+        return all(
+            self.prop(c, "visible") not in (False, "hidden")
+            for c in (component, *self.blueprint.ancestors(component.id))
+        )
+
+    def put(self, component: Component, value: Any, activity: Activity) -> bool:
+        """Give a component a value; if that changes it, its `change` event happens."""
+        changed = self._store(component, value)
+        if changed:
+            self.dispatch(component.id, "change", activity)
+        return changed
+
+    def enter(self, component: Component, value: Any, activity: Activity) -> None:
+        """A person gives a component a value."""
+        changed = self._store(component, value)
+        events = ["change"] if changed else []
+        for event in ["input", *events] if component.type in _INPUT_FIRST else [*events, "input"]:
+            self.dispatch(component.id, event, activity)
+
+    def choose(self, component: Component, value: Any, data: dict[str, Any], activity: Activity) -> None:
+        """A person chooses something that a component offers.
+
+        Args:
+            value: what the component holds then.
+            data: what `gr.SelectData` tells of the choice.
+        """
+
+        def happens(*events: str) -> None:
+            for event in events:
+                self.dispatch(component.id, event, activity, data if event == "select" else None)
+
+        # The order of events is that of Gradio's page, where it follows from how each component is written.
+        if component.type == "checkboxgroup":
+            happens("select")
+            self.enter(component, value, activity)
+        elif component.type == "dropdown":
+            changed = self._store(component, value)
+            happens("select", "input")
+            if not isinstance(value, list):
+                happens("blur", "input")  # a single choice closes the list
+            if changed:
+                happens("change")
+        else:
+            data.pop("selected", None)
+            self.enter(component, value, activity)
+            happens("select")
+
+    def _store(self, component: Component, value: Any) -> bool:
+        if value is None and component.type == "textbox":
+            value = ""  # a text field is never less than empty
+        if self.prop(component, "value") == value:
+            return False
+        self._props.setdefault(component.id, {})["value"] = value
+        if component.type == "browserstate" and value not in (None, "", 0, False):
+            props = component.props
+            self._storage[props.get("storage_key", "")] = (props.get("secret"), value)
+        if component.type == "timer":
+            self._restart_timer(component)
+        return True
+
+    def _update(self, component: Component, update: dict[str, Any], activity: Activity) -> None:
+        own = self._props.setdefault(component.id, {})
+        for name, value in update.items():
+            if name not in ("__type__", "value"):
+                own[name] = value
+        if "value" in update:
+            self.put(component, update["value"], activity)
+        elif component.type == "timer":
+            self._restart_timer(component)
+
+    # --- what happens ---
+
+    def load(self, activity: Activity) -> None:
+        """The page has been loaded: set off what waits for that."""
+        self._mount(self.blueprint.components.values(), activity)
+        for dependency, target in self.blueprint.loading():
+            self._start(dependency, target, None, activity)
+
+    def _mount(self, components: Iterable[Component], activity: Activity) -> None:
+        for component in components:
+            if component.type == "timer":
+                self._restart_timer(component)
+            elif component.type in _CHANGE_WHEN_MOUNTED:
+                self.dispatch(component.id, "change", activity)
+
+    def dispatch(self, component: int, event: str, activity: Activity, event_data: Any = None) -> None:
+        """An event of a component has happened: set off what listens to it."""
+        for dependency in self.blueprint.listeners(component, event):
+            self._start(dependency, component, event_data, activity)
+
+    def settle(self, activity: Activity, timeout_s: float) -> None:
+        """Wait until everything that an activity has set off is over, following it up.
+
+        Raises:
+            OperationUnknown: it is not over in time, or nobody knows how it ended.
+        """
+        if activity.open == 0:
+            return
+        timeout = gevent.Timeout.start_new(timeout_s)
+        try:
+            while activity.open:
+                self._queue.wait(activity.inbox, lambda: activity.open == 0)
+                while activity.inbox.news:
+                    self._take(activity.inbox.news.popleft())
+        except gevent.Timeout as late:
+            if late is not timeout:
+                raise
+            names = sorted({step.name for step in activity.steps if step.outcome == "running"})
+            raise OperationUnknown(
+                "timeout", f"{', '.join(names)}: no result within {timeout_s:g} s"
+            ) from None
+        finally:
+            timeout.close()
+            if activity.open:
+                self._give_up(activity)
+
+    def _give_up(self, activity: Activity) -> None:
+        """Nobody waits for an activity any more: what it has put off must not begin now."""
+        self._queue.abandon(lambda event: event.inbox is activity.inbox)
+        self._deferred = {n: run for n, run in self._deferred.items() if run.activity is not activity}
+        for run in [run for run in self._running.values() if run.activity is activity]:
+            self._over(run)
+
+    def close(self) -> None:
+        """Stop the timers."""
+        for timer in self._timers.values():
+            timer.kill(block=False)
+        self._timers.clear()
+
+    # --- one dependency ---
+
+    def _start(self, dependency: Dependency, target: int | None, event_data: Any, activity: Activity) -> None:
+        for cancelled in dependency.cancels:
+            self._cancel(cancelled, activity)
+        run = _Run(dependency, activity, Step(name=dependency.name), target, event_data)
+        if dependency.id in self._running and dependency.trigger_mode != "multiple":
+            if dependency.trigger_mode == "once":
+                activity.skipped += 1
+            else:
+                before = self._deferred.pop(dependency.id, None)
+                if before is not None:
+                    before.activity.open -= 1
+                    before.activity.skipped += 1
+                    before.activity.inbox.wake()
+                self._deferred[dependency.id] = run
+                activity.open += 1
+            return
+        if dependency.streaming:
+            self._notice(
+                f"{dependency.name} streams from a camera or microphone, which a simulated page has not"
+            )
+            return
+        if dependency.js_source is not None:
+            self._notice(
+                f"{dependency.name} runs JavaScript in the page, which a simulated page cannot: {_short(dependency.js_source)}"
+            )
+            if not dependency.backend:
+                return
+        data = [self._input(place, id_, dependency) for place, id_ in enumerate(dependency.inputs)]
+        if dependency.js is not None:
+            data = dependency.js(data)
+        activity.steps.append(run.step)
+        if dependency.backend:
+            self._send(run, data)
+        else:
+            if dependency.js is not None:
+                self._apply(dependency, data, activity, files=False)
+            run.step.outcome = "completed"
+            activity.completed_ns = time.monotonic_ns()
+            followers = self.blueprint.followers(dependency.id)
+            self._follow([*followers.success, *followers.always], run.target, activity)
+
+    def _input(self, place: int, id_: int, dependency: Dependency) -> Any:
+        component = self.blueprint.components.get(id_)
+        if component is None or component.type == "state":
+            return None  # the server holds it
+        if place in dependency.props_of:
+            return {**component.props, **self._props.get(id_, {}), "value": self.prop(component, "value")}
+        return self.prop(component, "value")
+
+    def _send(self, run: _Run, data: Sequence[Any]) -> None:
+        dependency, activity = run.dependency, run.activity
+        body = {
+            "data": data,
+            "event_data": run.event_data,
+            "fn_index": dependency.id,
+            "trigger_id": run.target,
+            "session_hash": self._session_hash,
+        }
+        self._running[dependency.id] = run
+        activity.open += 1
+        try:
+            if dependency.queued:
+                event = self._queue.join(body, activity.inbox, run)
+                run.step.event_id = event.id
+                self._events[id(run)] = event
+            else:
+                self._send_at_once(run, body)
+        except OperationFailed as failure:
+            self._failed(run, failure, followed=not isinstance(failure.__cause__, Invalid))
+        except BaseException:
+            self._over(run)
+            raise
+
+    def _send_at_once(self, run: _Run, body: dict[str, Any]) -> None:
+        """An event with `queue=False`: the answer to the request is its result."""
+        status, answer = self._transport.post(f"{self._prefix}run/predict", body, look=False)
+        self._lookout.answer(run.dependency.id, answer)
+        run.activity.accepted_ns = run.activity.accepted_ns or time.monotonic_ns()
+        run.activity.completed_ns = time.monotonic_ns()
+        if status == 200:
+            try:
+                output = msgspec.json.decode(answer, type=dict[str, Any])
+            except msgspec.DecodeError as garbled:
+                raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
+            output.pop("changed_state_ids", None)  # the page does not look at them here
+            self._lookout.outputs(run.dependency.id, output.get("data") or (), "the answer")
+            self._completed(run, output, files=any(mark in answer for mark in FILE_MARKS))
+            return
+        text = answer.decode("utf-8", "replace")[:300]
+        if status == 500:
+            try:
+                error = msgspec.json.decode(answer).get("error")
+            except (msgspec.DecodeError, AttributeError):
+                error = text
+            self._failed(run, _app_error(run, error))
+        elif status < 500:
+            self._failed(
+                run, OperationFailed("rejected", f"{run.step.name}: run/predict answered {status}: {text}")
+            )
+        else:
+            raise OperationUnknown("protocol", f"{run.step.name}: run/predict answered {status}: {text}")
+
+    def _take(self, news: News) -> None:
+        event, run = news.event, news.event.context
+        if event.cancelled:
+            return
+        if news.kind == "log":
+            message = news.output
+            run.activity.toasts.append(
+                Toast(
+                    level=str(message.get("level")),
+                    title=str(message.get("title") or ""),
+                    text=str(message.get("log") or ""),
+                )
+            )
+        elif news.kind == "partial":
+            data = news.output.get("data") or []
+            run.step.partials.append(data)
+            self._apply(run.dependency, data, run.activity, files=event.files)
+            self._state_changed(news.output, run.activity)
+        else:
+            run.activity.time(event)
+            if news.kind == "completed":
+                self._completed(run, news.output, files=event.files)
+            elif news.kind == "failed":
+                self._failed(run, _app_error(run, news.output))
+            else:
+                self._over(run)
+                raise news.output
+
+    def _completed(self, run: _Run, output: dict[str, Any], *, files: bool) -> None:
+        activity = run.activity
+        data = output.get("data")
+        if data is not None:
+            run.step.outputs = data
+            self._apply(run.dependency, data, activity, files=files)
+        run.step.outcome = "completed"
+        followers = self.blueprint.followers(run.dependency.id)
+        if (render := output.get("render_config")) is not None:
+            self._render(render, activity)
+        else:
+            self._follow(followers.success, run.target, activity)
+            self._state_changed(output, activity)
+        self._follow(followers.always, run.target, activity)
+        self._over(run)
+
+    def _failed(self, run: _Run, failure: OperationFailed, *, followed: bool = True) -> None:
+        run.step.outcome = "failed"
+        run.step.error = str(failure)
+        run.activity.failures.append(failure)
+        run.activity.completed_ns = run.activity.completed_ns or time.monotonic_ns()
+        if followed:
+            followers = self.blueprint.followers(run.dependency.id)
+            self._follow(followers.failure, run.target, run.activity)
+            if self.blueprint.then_after_failure:
+                self._follow(followers.always, run.target, run.activity)
+        self._over(run)
+
+    def _over(self, run: _Run) -> None:
+        """A run has ended, whichever way: what was put off until then begins."""
+        self._events.pop(id(run), None)
+        run.activity.open -= 1
+        if self._running.get(run.dependency.id) is run:
+            del self._running[run.dependency.id]
+            deferred = self._deferred.pop(run.dependency.id, None)
+            if deferred is not None:
+                deferred.activity.open -= 1
+                self._start(deferred.dependency, deferred.target, deferred.event_data, deferred.activity)
+                if deferred.activity is not run.activity:
+                    deferred.activity.inbox.wake()
+
+    def _cancel(self, number: int, activity: Activity) -> None:
+        run = self._running.get(number)
+        if run is None:
+            return
+        event = self._events.get(id(run))
+        if event is not None:
+            event.cancelled = True
+            body = {"event_id": event.id, "session_hash": self._session_hash, "fn_index": number}
+            try:
+                self._transport.post(f"{self._prefix}cancel", body)
+                self._transport.post(f"{self._prefix}reset", {"event_id": event.id})
+            finally:
+                event.completed_ns = time.monotonic_ns()
+                run.activity.time(event)
+                self._cancelled(run)
+        else:
+            self._cancelled(run)
+        followers = self.blueprint.followers(number)
+        self._follow([*followers.failure, *followers.always], number, activity)
+
+    def _cancelled(self, run: _Run) -> None:
+        run.step.outcome = "cancelled"
+        self._over(run)
+        run.activity.inbox.wake()
+
+    def _follow(self, numbers: Sequence[int], target: int | None, activity: Activity) -> None:
+        for number in numbers:
+            dependency = self.blueprint.dependencies.get(number)
+            if dependency is not None:
+                self._start(dependency, target, None, activity)
+
+    # --- what comes back ---
+
+    def _apply(self, dependency: Dependency, data: Sequence[Any], activity: Activity, *, files: bool) -> None:
+        """Let the page show what came.
+
+        Args:
+            files: there may be files in it.
+        """
+        for id_, value in zip(dependency.outputs, data, strict=False):
+            component = self.blueprint.components.get(id_)
+            if component is None or component.type == "state":
+                continue
+            if files:
+                for address in addresses(value, component.type, self._prefix):
+                    components = activity.files.setdefault(address, [])
+                    if component not in components:
+                        components.append(component)
+            if isinstance(value, dict) and value.get("__type__") == "update":
+                if "value" in value:
+                    activity.brought[id_] = value["value"]
+                self._update(component, value, activity)
+            else:
+                activity.brought[id_] = value
+                self.put(component, value, activity)
+
+    def _state_changed(self, output: dict[str, Any], activity: Activity) -> None:
+        for id_ in output.get("changed_state_ids") or ():
+            self.dispatch(id_, "change", activity)
+
+    def _render(self, render: dict[str, Any], activity: Activity) -> None:
+        before = self.blueprint
+        self.blueprint = self._lookout.blueprint = before.rendered(render)
+        self._lookout.components(state_held(render["components"]), "what gr.render made")
+        for gone in before.components.keys() - self.blueprint.components.keys():
+            self._props.pop(gone, None)
+            timer = self._timers.pop(gone, None)
+            if timer is not None:
+                timer.kill(block=False)
+        new = {raw["id"] for raw in render["dependencies"]}
+        self._mount(
+            [c for id_, c in self.blueprint.components.items() if id_ not in before.components], activity
+        )
+        for dependency, target in self.blueprint.loading():
+            if dependency.id in new:
+                self._start(dependency, target, None, activity)
+
+    # --- timers ---
+
+    def _restart_timer(self, component: Component) -> None:
+        before = self._timers.pop(component.id, None)
+        if before is not None and before is not gevent.getcurrent():
+            before.kill(block=False)
+        if self.prop(component, "active") and self.blueprint.listeners(component.id, "tick"):
+            self._timers[component.id] = gevent.spawn(self._tick, component)
+
+    def _tick(self, component: Component) -> None:
+        """What `gr.Timer` does, beside whatever the person does. Its failures are the app's business."""
+        me = gevent.getcurrent()
+        while True:
+            interval_s = float(self.prop(component, "value") or 1.0)
+            gevent.sleep(interval_s)
+            activity = Activity()
+            try:
+                self.dispatch(component.id, "tick", activity)
+                self.settle(activity, max(60.0, interval_s))
+                self._show(activity)
+            except (OperationFailed, OperationUnknown) as error:
+                self._notice(f"the timer {component} had an error: {error}")
+                return
+            if self._timers.get(component.id) is not me:
+                return
+
+
+def _app_error(run: _Run, error: str | None) -> OperationFailed:
+    return OperationFailed("app", f"{run.step.name}: {error or HIDDEN_ERROR}")
+
+
+def _short(source: str) -> str:
+    line = " ".join(source.split())
+    return line if len(line) <= 80 else line[:77] + "…"
+
+
+def choice_of(component: Component, choices: Sequence[Any], wanted: Any) -> tuple[int, Any]:
+    """Where a choice stands in the list of a dropdown, radio or checkbox group, and its value.
+
+    Args:
+        choices: pairs of what is shown and its value.
+        wanted: either of the two.
+
+    Raises:
+        PageMisuse: it is not there.
+    """
+    for place, choice in enumerate(choices):
+        shown, value = choice if isinstance(choice, (list, tuple)) else (choice, choice)
+        if wanted in (shown, value):
+            return place, value
+    offered = ", ".join(repr(c[0] if isinstance(c, (list, tuple)) else c) for c in choices[:20])
+    raise PageMisuse(f"{component} offers no {wanted!r}.", f"It offers {offered or 'nothing'}.")

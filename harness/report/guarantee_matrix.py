@@ -1,0 +1,107 @@
+"""Promises as pages show them: a table for one run, and the matrix of a bench. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from harness import units
+from harness.records import PROMISES, BenchRow, Promise, Standing
+from harness.report.page_templates import MARKS
+
+# Where in the report of a run its promises stand.
+ANCHOR = "promises"
+_WORDS: dict[Standing, str] = {
+    "kept": "kept",
+    "broken": "broken",
+    "unknown": "unknown",
+    "does-not-apply": "does not apply",
+}
+# A shape for each, so that nothing depends on colour; and the class that colours it.
+_MARKS: dict[Standing, str] = {
+    "kept": MARKS["pass"],
+    "broken": MARKS["fail"],
+    "unknown": MARKS["unknown"],
+    "does-not-apply": "–",
+}
+_MAX_REASON = 600
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One promise of one run, in the words of the page.
+
+    Attributes:
+        style: its CSS classes.
+        mark, word: the same, as a shape and as text.
+        planted: it is broken, and the scenario declared that a fault would be found, as it was.
+    """
+
+    name: str
+    style: str
+    mark: str
+    word: str
+    reason: str
+    broken: bool
+    planted: bool
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the matrix; its cells are in the order of `harness.records.PROMISES`."""
+
+    row: BenchRow
+    link: str
+    cells: list[Cell]
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of the matrix that belong together."""
+
+    title: str
+    lines: list[Line]
+
+
+def cells(promises: Sequence[Promise], planted: bool = False) -> list[Cell]:
+    """The promises of a run.
+
+    Args:
+        promises: in the order of `harness.records.PROMISES`.
+        planted: the scenario declares a fault, and the run gave what it declares.
+    """
+    return [_cell(promise, planted and promise.standing == "broken") for promise in promises]
+
+
+def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
+    """Scenario × promise; empty if no run got so far that its promises were judged.
+
+    Args:
+        rows: the rows of a bench.
+        report: path of a report inside its run folder.
+    """
+    judged = [row for row in rows if [p.name for p in row.promises] == list(PROMISES)]
+    groups = (
+        Group(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
+        Group(title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]),
+    )
+    return [group for group in groups if group.lines]
+
+
+def _line(row: BenchRow, report: str) -> Line:
+    return Line(
+        row=row,
+        link=quote(f"{row.run}/{report}") + f"#{ANCHOR}",
+        cells=cells(row.promises, planted=row.met and row.verdict == "fail"),
+    )
+
+
+def _cell(promise: Promise, planted: bool) -> Cell:
+    return Cell(
+        name=promise.name,
+        style=f"{promise.standing}{' planted' if planted else ''}",
+        mark=_MARKS[promise.standing],
+        word=f"{_WORDS[promise.standing]}{' (a fault is declared)' if planted else ''}",
+        reason=units.clip(promise.reason, _MAX_REASON),
+        broken=promise.standing == "broken",
+        planted=planted,
+    )

@@ -1,0 +1,143 @@
+"""The records of an operation as they stand in the run folder: JSON lines, long values cut with a mark that says so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+import markupsafe
+import msgspec
+
+from harness.history import Fleet
+from harness.records import Fail, HistoryRecord, Info, Invoke, Ok, Operation
+from harness.report.witness_values import holds
+
+# Of a longer list the ends and the elements that matter are shown, of a longer text its ends.
+MAX_ELEMENTS = 16
+MAX_CHARACTERS = 400
+_END_ELEMENTS = 2
+_END_CHARACTERS = 120
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One record.
+
+    Attributes:
+        json: the line, escaped for the page.
+        cut: something was left out of it.
+    """
+
+    json: markupsafe.Markup
+    cut: bool
+
+
+def records_of(operation: Operation, fleet: Fleet) -> list[HistoryRecord]:
+    """The invoke of an operation and its completion, if it has one, as they were recorded.
+
+    Args:
+        operation: from a history.
+        fleet: the workers; times of a clock other than the master's were shifted when the history was loaded, and are
+            shifted back.
+    """
+    facts = fleet.workers.get(operation.worker)
+    shift_ns = facts.offset_ns if facts is not None else 0
+
+    def own(time_ns: int | None) -> int | None:
+        return None if time_ns is None else time_ns + shift_ns
+
+    invoke = Invoke(
+        id=operation.id,
+        session=operation.session,
+        action=operation.action,
+        phase=operation.phase,
+        time_ns=operation.invoke_ns + shift_ns,
+        intended_ns=own(operation.intended_ns),
+        user=operation.user,
+        account=operation.account,
+        effects=operation.effects,
+    )
+    if operation.complete_ns is None:
+        return [invoke]
+    common: dict[str, Any] = {
+        "id": operation.id,
+        "time_ns": operation.complete_ns + shift_ns,
+        "accepted_ns": own(operation.accepted_ns),
+        "started_ns": own(operation.started_ns),
+        "first_output_ns": own(operation.first_output_ns),
+        "event_ids": operation.event_ids,
+        "looked": operation.looked,
+        "sightings": operation.sightings,
+        "marked": operation.marked,
+        "unmarked": operation.unmarked,
+        "echoed": operation.echoed,
+    }
+    if operation.outcome == "ok" or operation.error is None:
+        return [invoke, Ok(reads=operation.reads, **common)]
+    kind = Fail if operation.outcome == "fail" else Info
+    return [invoke, kind(error=operation.error, **common)]
+
+
+def line(record: HistoryRecord, relevant: Sequence[Any]) -> Line:
+    """Write a record as JSON for the page.
+
+    Args:
+        record: as it was recorded.
+        relevant: values that stay visible in a long list.
+    """
+    writer = _Writer(relevant)
+    text = writer.json(msgspec.to_builtins(record))
+    return Line(json=text, cut=writer.cut)
+
+
+class _Writer:
+    """JSON in which what is left out is marked by an element, which no recorded text can look like."""
+
+    def __init__(self, relevant: Sequence[Any]) -> None:
+        self._relevant = relevant
+        self.cut = False
+
+    def json(self, value: Any) -> markupsafe.Markup:
+        if isinstance(value, dict):
+            entries = [(f"{_json(str(name))}: ", part) for name, part in value.items()]
+            return markupsafe.Markup("{{{}}}").format(self._joined(entries, "entries"))
+        if isinstance(value, list):
+            return markupsafe.Markup("[{}]").format(self._joined([("", part) for part in value], "elements"))
+        if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+            left_out = len(value) - 2 * _END_CHARACTERS
+            start, end = value[:_END_CHARACTERS], value[-_END_CHARACTERS:]
+            return (
+                _escaped(_json(start)[:-1])
+                + self._mark(f"{left_out:,} characters")
+                + _escaped(_json(end)[1:])
+            )
+        return _escaped(_json(value))
+
+    def _joined(self, parts: Sequence[tuple[str, Any]], what: str) -> markupsafe.Markup:
+        """Parts of a value, each with what stands before it; of many only the ends and those that matter."""
+        places: Sequence[int] = range(len(parts))
+        if len(parts) > MAX_ELEMENTS:
+            ends = {*places[:_END_ELEMENTS], *places[-_END_ELEMENTS:]}
+            matter = [place for place in places if holds(parts[place][1], self._relevant)]
+            places = sorted({*ends, *matter[:MAX_ELEMENTS]})
+        shown: list[markupsafe.Markup] = []
+        previous = -1
+        for place in places:
+            if place > previous + 1:
+                shown.append(self._mark(f"{place - previous - 1:,} {what}"))
+            shown.append(_escaped(parts[place][0]) + self.json(parts[place][1]))
+            previous = place
+        return markupsafe.Markup(", ").join(shown)
+
+    def _mark(self, what: str) -> markupsafe.Markup:
+        self.cut = True
+        return markupsafe.Markup('<span class="cut">… {} left out …</span>').format(what)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _escaped(text: str) -> markupsafe.Markup:
+    # Between tags a quotation mark is one; markupsafe would spell each of them out, in JSON every fifth character.
+    return markupsafe.Markup(escape(text))

@@ -1,0 +1,263 @@
+"""A bench: every scenario in turn, and one page about all of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness import __version__, evaluate, scenario
+from harness.analysis import Analysis
+from harness.analysis.theil_sen import Line
+from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
+from harness.records import (
+    SCHEMA_VERSION,
+    TAB_ACTIONS,
+    Bench,
+    BenchRow,
+    Interval,
+    Suite,
+    Verdict,
+    not_applying,
+)
+from harness.run_dir import RunDir, write_atomically
+from harness.runs import followups
+from harness.runs.plan import RunOptions
+from harness.runs.single_run import Progress, execute
+from harness.scenario import Expectation, Scenario
+
+BENCH = "bench.json"
+INDEX = "index.html"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bench is to run.
+
+    Attributes:
+        suite, left_out: see `harness.records.Bench`.
+    """
+
+    scenarios: list[Scenario]
+    suite: Suite
+    left_out: int = 0
+
+
+def select(targets: Sequence[str], *, everything: bool) -> Selection:
+    """The scenarios to run: those that are named, or else all that are bundled or the core of them.
+
+    Args:
+        targets: names and paths; they always run.
+        everything: without targets, all instead of the core.
+
+    Raises:
+        UsageError: there is no such scenario, or two have the same name.
+    """
+    if targets:
+        named = [scenario.find(target) for target in targets]
+        check_names(named)
+        return Selection(scenarios=named, suite="named")
+    bundled = scenario.bundled()
+    if everything:
+        return Selection(scenarios=bundled, suite="all")
+    core = [s for s in bundled if s.core]
+    return Selection(scenarios=core, suite="core", left_out=len(bundled) - len(core))
+
+
+def check_names(scenarios: Sequence[Scenario]) -> None:
+    """Each scenario's run gets a folder of its name, so the names must differ.
+
+    Raises:
+        UsageError: two have the same.
+    """
+    names = [scenario.name for scenario in scenarios]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"Two of the scenarios are called {twice[0]}.", "Name each once; folders need different names."
+        )
+
+
+def new_bench_id() -> str:
+    """A name for a bench that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def create_folder(path: Path) -> Path:
+    """Make the folder of a new bench.
+
+    Raises:
+        UsageError: it holds something already, or cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise UsageError(
+                f"{path} is not empty.",
+                "Choose another folder with --out; gradsoak never overwrites a bench.",
+            )
+    except OSError as error:
+        raise UsageError(
+            f"Cannot create the bench folder {path}: {error.strerror or error}.",
+            "Choose a folder that you can write to with --out.",
+        ) from error
+    return path
+
+
+def execute_all(
+    plans: Sequence[RunOptions],
+    folder: Path,
+    selection: Selection,
+    on_begin: Callable[[RunOptions], None],
+    on_progress: Callable[[Progress], None],
+    on_row: Callable[[BenchRow], None],
+) -> Bench:
+    """Run the scenarios one after the other. The page is written anew after each, so an early end keeps what is there.
+
+    Args:
+        plans: what to run, at least one.
+        folder: the bench folder.
+        selection: where the plans come from.
+        on_begin: called before each run.
+        on_progress: called several times a second during it.
+        on_row: called with its outcome.
+
+    Returns:
+        All rows, or those until the user interrupted it; `ended` says which.
+    """
+    began = time.monotonic()
+    interpreter = plans[0].interpreter
+    assert interpreter is not None  # a bench starts its apps itself
+    bench = Bench(
+        schema_version=SCHEMA_VERSION,
+        bench_id=folder.name,
+        gradsoak_version=__version__,
+        gradio_version=interpreter.gradio_version,
+        python_version=interpreter.version,
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        profile=plans[0].profile.name,
+        suite=selection.suite,
+        left_out=selection.left_out,
+        started_wall_ns=time.time_ns(),
+        duration_s=0.0,
+        ended="completed",
+        rows=[],
+    )
+    for options in plans:
+        on_begin(options)
+        row, interrupted = _execute_one(options, folder, on_progress)
+        bench = msgspec.structs.replace(
+            bench,
+            rows=[*bench.rows, row],
+            duration_s=time.monotonic() - began,
+            ended="interrupted" if interrupted else "completed",
+        )
+        _write(bench, folder)
+        on_row(row)
+        if interrupted:
+            break
+    return bench
+
+
+def exit_code(bench: Bench) -> ExitCode:
+    """0 if every scenario gave what it declares; otherwise what is worst about those that did not."""
+    missed = [row for row in bench.rows if not row.met]
+    if not missed:
+        return ExitCode.PASS if bench.ended == "completed" else ExitCode.UNKNOWN
+    if any(row.verdict in ("pass", "fail") for row in missed):
+        return ExitCode.ANOMALY
+    # An early end has a reason, which says more than that the verdict is unknown.
+    return next((ExitCode(row.exit_code) for row in missed if row.error), ExitCode.UNKNOWN)
+
+
+def verdict(bench: Bench, code: ExitCode) -> Verdict:
+    """The bench in one word, for programs: how its exit code came about."""
+    if code == ExitCode.PASS:
+        return "pass"
+    if code == ExitCode.ANOMALY:
+        return "fail"
+    missed = [row for row in bench.rows if not row.met]
+    only_inconclusive = bench.ended == "completed" and all(row.verdict == "inconclusive" for row in missed)
+    return "inconclusive" if code == ExitCode.UNKNOWN and only_inconclusive else "unknown"
+
+
+def _execute_one(
+    options: RunOptions, folder: Path, on_progress: Callable[[Progress], None]
+) -> tuple[BenchRow, bool]:
+    began = time.monotonic()
+    run_dir = RunDir.create(folder / options.scenario.name)
+    error: HarnessError | None = None
+    interrupted = False
+    try:
+        error = execute(options, run_dir, on_progress)
+        control = followups.control_run(options, run_dir) if error is None else None
+        if control is not None:
+            followups.execute_beside(control, run_dir, on_progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    derived = evaluate.conclude(run_dir)
+    evaluate.render(run_dir, derived)
+    return _row(options, derived, error, time.monotonic() - began), interrupted
+
+
+def _row(
+    options: RunOptions, derived: evaluate.Derived, error: HarnessError | None, duration_s: float
+) -> BenchRow:
+    scenario, checks, analysis = options.scenario, derived.checks, derived.analysis
+    anomalies = {check.name: check.anomalies_total for check in checks.checks if check.anomalies_total}
+    # Several checks can find one kind of anomaly.
+    kinds = {*anomalies, *(anomaly.kind for check in checks.checks for anomaly in check.anomalies)}
+    expected = scenario.expect or Expectation()
+    slowest = _slowest(analysis)
+    latency = analysis.latency_ms[slowest] if slowest else None
+    memory = analysis.memory.bytes_per_open_session
+    return BenchRow(
+        scenario=scenario.name,
+        title=scenario.title,
+        description=scenario.description,
+        patterns=scenario.patterns,
+        run=scenario.name,
+        verdict=checks.verdict,
+        expected=str(expected),
+        met=error is None and expected.met_by(checks.verdict, kinds),
+        error=error.message if error else None,
+        exit_code=int(run_exit_code(checks.verdict, error)),
+        reason=checks.reason,
+        checks={check.name: check.verdict for check in checks.checks},
+        does_not_apply=not_applying(checks.checks),
+        anomalies=anomalies,
+        promises=checks.promises,
+        operations=analysis.operations.total,
+        sessions=analysis.sessions,
+        live_bytes_per_session=_interval(memory.live),
+        uss_bytes_per_session=_interval(memory.uss),
+        slowest_action=slowest,
+        p50_ms=latency.p50 if latency else None,
+        p95_ms=latency.p95 if latency else None,
+        latency_doubtful=latency is not None and analysis.generator.bottleneck is not False,
+        throughput_per_s=analysis.throughput_per_s,
+        server_rss_high_water_bytes=analysis.server.rss_high_water_bytes,
+        duration_s=duration_s,
+        warnings=analysis.warnings,
+    )
+
+
+def _slowest(analysis: Analysis) -> str | None:
+    actions = {name: figure for name, figure in analysis.latency_ms.items() if name not in TAB_ACTIONS}
+    return max(actions, key=lambda name: actions[name].slow) if actions else None
+
+
+def _interval(line: Line | None) -> Interval | None:
+    return None if line is None else Interval(estimate=line.estimate, low=line.low, high=line.high)
+
+
+def _write(bench: Bench, folder: Path) -> None:
+    from harness.report.bench_page import render_bench
+
+    write_atomically(folder / BENCH, msgspec.json.format(msgspec.json.encode(bench), indent=2) + b"\n")
+    write_atomically(folder / INDEX, render_bench(bench).encode())

@@ -1,0 +1,339 @@
+"""The files of the proposed scenario, as text. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from harness.scaffold.gestures import PICTURE_HEX, Fill, Gesture, Page, code_of, literal
+from harness.scaffold.model_guess import EffectName, Findings, Variable
+
+_WIDTH = 88
+_MODELS = {"list": "append_only_list", "register": "register", "answer": "answer", "counter": "counter"}
+_EFFECTS: dict[EffectName, str] = {
+    "append": "append(token)",
+    "write": "write(token)",
+    "ask": "ask(token)",
+    "increment": "increment()",
+    "clear": "clear()",
+}
+# How a model's value is read from the component of this name.
+_READERS = {
+    "list": "tokens.all_in(self.page.value({name}))",
+    "answer": "tokens.all_in(self.page.value({name}))",
+    "register": "self.last_token_in({name})",
+    "counter": "self.number_in({name})",
+}
+_HELPERS = {
+    "last_token_in": '''\
+    def last_token_in(self, name):
+        """The token that a component shows; None if it shows none, and all of them if there are several."""
+        found = tokens.all_in(self.page.value(name))
+        return found[0] if len(found) == 1 else found or None
+''',
+    "number_in": '''\
+    def number_in(self, name):
+        """The whole number that a component shows; whatever else it shows is no count."""
+        shown = self.page.value(name)
+        digits = re.findall(r"-?\\d+", shown) if isinstance(shown, str) else [shown]
+        return int(digits[0]) if len(digits) == 1 and digits[0] is not None else shown
+''',
+}
+
+
+def workload(app: str, page: Page, findings: Findings, left_out: Sequence[str]) -> str:
+    """`workload.py`.
+
+    Args:
+        app: the app's file name, for the first line.
+        page: what can be done.
+        findings: what the trial says.
+        left_out: what is not proposed, one sentence each.
+    """
+    gestures = [g for g in page.gestures if g.slug not in findings.failed]
+    body = [_class(gestures, findings)]
+    if gestures:
+        body.append(_arrive(gestures, findings))
+        body += [_operation(gesture, findings, page) for gesture in gestures]
+        body += _helpers(findings)
+    else:
+        body.append(_nothing_to_do())
+    notes = _notes(findings, [*page.left_out, *left_out])
+    text = "\n\n".join(
+        part for part in (_docstring(app), _imports(findings), notes, _constants(gestures)) if part
+    )
+    return f"{text}\n\n\n" + "\n".join(body)
+
+
+def settings(title: str, app: str, params: Mapping[str, str]) -> str:
+    """`scenario.toml`.
+
+    Args:
+        title: for people.
+        app: path of the app, relative to the folder.
+        params: what the app was told in its environment.
+    """
+    lines = [
+        "# What gradsoak should know of this scenario. Every key is described in docs/file-formats.md.",
+        f"title = {_toml(title)}",
+        'description = ""',
+        "",
+        "# The app, seen from this folder: it stays where it is, beside the files that it needs.",
+        f"app = {_toml(app)}",
+        "",
+        "# Told to the app in its environment, and to the workload as self.params. To change one: --param NAME=VALUE.",
+        *(
+            ["[params]", *(f"{name} = {_toml(value)}" for name, value in params.items())]
+            if params
+            else ["# [params]", '# NAME = "value"']
+        ),
+        "",
+        '# What a run must find. Once you have planted a fault to see whether it is caught: "fail", with its kind.',
+        "[expect]",
+        'verdict = "pass"',
+        "",
+        "# Why a promise has no meaning for this app, if you know better than gradsoak: see docs/scenarios.md.",
+        "# [promises]",
+        '# reset-on-reload = "What is written belongs to the user, not to the page."',
+        "",
+        "# More load, or less, than the profiles have by themselves.",
+        "# [profile.quick]",
+        "# users = 10",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# --- parts of the workload ---
+
+
+def _docstring(app: str) -> str:
+    return (
+        f'"""What people do in {_plain(app)}, and what must be true of it.\n\n'
+        "Proposed by gradsoak init from the app's page and from a short trial. Nobody but you knows what the app means:\n"
+        'read the comments, and adjust what is not so.\n"""'
+    )
+
+
+def _imports(findings: Findings) -> str:
+    variables = findings.variables
+    names = {"Workload", "action"}
+    for variable in variables:
+        names.add(_MODELS[variable.model])
+        names |= {_EFFECTS[effect].partition("(")[0] for effect in variable.effects.values()}
+    lines = ["import re", ""] if "number_in" in _helper_names(findings) else []
+    if any(variable.model != "counter" and variable.readers for variable in variables):
+        lines.append("from harness import tokens")
+    imported = f"from harness.workload import {', '.join(sorted(names))}"
+    if len(imported) > _WIDTH:
+        listed = "".join(f"    {name},\n" for name in sorted(names))
+        imported = f"from harness.workload import (\n{listed})"
+    return "\n".join([*lines, imported])
+
+
+def _notes(findings: Findings, left_out: Sequence[str]) -> str:
+    lines: list[str] = []
+    if findings.alarms:
+        lines += [
+            "ATTENTION: the trial saw one session's values in another one.",
+            *(f"- {alarm}" for alarm in findings.alarms),
+            "A run of this scenario will say so, too. If it is not meant, it is a fault of the app. If it is, since these are data "
+            'for everybody, declare that in `state`, as in append_only_list(scope="everyone").',
+        ]
+    if findings.unmodelled:
+        lines += [
+            "",
+            "Not checked, but for other sessions' tokens:",
+            *(f"- {text}" for text in findings.unmodelled),
+        ]
+    failed = [f"- {slug}: it failed in the trial with: {error}" for slug, error in findings.failed.items()]
+    others = [f"- {text}" for text in left_out]
+    if failed or others:
+        lines += ["", "Left out:", *failed, *others]
+    return "\n".join(_comment(line) for line in ([] if not lines else lines[1:] if not lines[0] else lines))
+
+
+def _constants(gestures: Sequence[Gesture]) -> str:
+    if not any(fill.kind == "picture" for g in gestures for fill in g.fills):
+        return ""
+    half = len(PICTURE_HEX) // 2
+    return (
+        "# The smallest PNG: one grey pixel.\n"
+        f'PICTURE = bytes.fromhex(\n    "{PICTURE_HEX[:half]}"\n    "{PICTURE_HEX[half:]}"\n)'
+    )
+
+
+def _class(gestures: Sequence[Gesture], findings: Findings) -> str:
+    lines = ["class Visitor(Workload):"]
+    if findings.variables:
+        lines.append("    state = {")
+        for variable in findings.variables:
+            lines += [_comment(text, 8) for text in _said_of(variable)]
+            lines.append(f'        "{variable.name}": {_model(variable)},')
+        lines.append("    }")
+    elif gestures:
+        without = (
+            "until then a run finds other sessions' tokens where a response holds them, and its verdict says nothing of "
+            "whatever else crosses or is lost."
+            if any(gesture.has_text for gesture in gestures)
+            else "until then a run can only tell how fast the app is, and its verdict is unknown."
+        )
+        lines += [
+            _comment(
+                "The trial found nothing that a session keeps: no token came back as any model says, and nothing counted. "
+                f"Name here what the app keeps, and put what the page shows into `seen` below; {without}",
+                4,
+            ),
+            "    state = {}",
+        ]
+    else:
+        why = (
+            "Whatever a person could set off failed in the trial; see above."
+            if findings.failed
+            else "The app has no events: there is nothing that a person could set off."
+        )
+        lines += [f'    """{why}"""', "", "    state = {}"]
+    return "\n".join(lines) + "\n"
+
+
+def _said_of(variable: Variable) -> list[str]:
+    said = [variable.seen]
+    if variable.model == "list":
+        said.append(
+            "If the app keeps only the last few, this model will call the others lost: read an answer() instead."
+        )
+    if variable.model == "counter":
+        said.append(
+            "If it stops or begins anew somewhere, as the number of a page does, this model will call that lost or reset: leave it out."
+        )
+    if variable.sharing == "user":
+        said.append(
+            "It was still there after a reload: so it is the user's, not the page's. If that is not meant, the "
+            'app does not begin anew after a reload: leave out scope="user", and a run will say so.'
+        )
+    if variable.sharing == "everyone":
+        said.append("ATTENTION: another session's values were seen in it; see above.")
+    return said
+
+
+def _model(variable: Variable) -> str:
+    arguments = []
+    if variable.model == "counter" and variable.initial:
+        arguments.append(str(variable.initial))
+    if variable.sharing == "user":
+        arguments.append('scope="user"')
+    return f"{_MODELS[variable.model]}({', '.join(arguments)})"
+
+
+def _arrive(gestures: Sequence[Gesture], findings: Findings) -> str:
+    writes = {
+        slug for v in findings.variables for slug, effect in v.effects.items() if effect not in ("clear",)
+    }
+    first = next((g for g in gestures if g.slug in writes), gestures[0])
+    return (
+        "    def arrive(self):\n"
+        + _comment("What everybody does first; what it leaves behind is what memory per session measures.", 8)
+        + f"\n        self.{first.slug}()\n"
+    )
+
+
+def _operation(gesture: Gesture, findings: Findings, page: Page) -> str:
+    effects = [
+        f"{v.name}={_EFFECTS[v.effects[gesture.slug]]}"
+        for v in findings.variables
+        if gesture.slug in v.effects
+    ]
+    read = [v for v in findings.variables if gesture.slug in v.readers]
+    head = ", ".join([f'"{gesture.slug}"', *effects])
+    opening = f"        with self.operation({head}){' as seen' if read else ''}:"
+    if len(opening) > _WIDTH:
+        arguments = "".join(f"            {argument},\n" for argument in [f'"{gesture.slug}"', *effects])
+        opening = f"        with self.operation(\n{arguments}        ){' as seen' if read else ''}:"
+    lines = ["    @action", f"    def {gesture.slug}(self):", f'        """{_described(gesture)}"""']
+    if not read and gesture.has_text:
+        lines.append(_comment("The trial did not see the token again in any way that could be modelled.", 8))
+    elif not read and not effects:
+        lines.append(_comment("The trial saw nothing come back that could be checked.", 8))
+    if gesture.has_text:
+        lines.append("        token = self.token()")
+    lines.append(opening)
+    lines += [f"            {statement}" for statement in _statements(gesture)]
+    lines += [
+        f'            seen["{v.name}"] = {_READERS[v.model].format(name=literal(v.read_as))}' for v in read
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _statements(gesture: Gesture) -> list[str]:
+    found: list[str] = []
+    for fill in gesture.fills:
+        if gesture.kind == "submit" and fill.component == gesture.component:
+            return [*found, f"self.page.submit({literal(gesture.name)}, {code_of(fill)})"]
+        found.append(_filled(fill))
+    if gesture.kind == "click":
+        found.append(f"self.page.click({literal(gesture.name)})")
+    elif gesture.kind == "submit":
+        found.append(f"self.page.submit({literal(gesture.name)})")
+    return found or [f"self.page.value({literal(gesture.name)})"]
+
+
+def _filled(fill: Fill) -> str:
+    verb = {"file": "upload", "picture": "upload", "choice": "select"}.get(fill.kind, "fill")
+    return f"self.page.{verb}({literal(fill.name)}, {code_of(fill)})"
+
+
+def _described(gesture: Gesture) -> str:
+    name = _plain(str(gesture.name))
+    verb = {"click": "Click", "submit": "Press Enter in", "enter": "Change", "upload": "Choose a file in"}[
+        gesture.kind
+    ]
+    return f"{verb} {name}."
+
+
+def _plain(text: str) -> str:
+    """Text that may stand in a docstring."""
+    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+
+
+def _nothing_to_do() -> str:
+    comment = _comment(
+        "That is all that is left to do. Has the app events that gr.render adds, or JavaScript of its "
+        "own? Then write here what a person does, with self.page.fill, self.page.click and self.page.value: "
+        "docs/write-a-scenario.md shows how. Until then the verdict of a run is unknown.",
+        8,
+    )
+    return (
+        "    @action\n    def look(self):\n"
+        '        """Look at the page."""\n'
+        f'{comment}\n        with self.operation("look"):\n            pass\n'
+    )
+
+
+def _helper_names(findings: Findings) -> list[str]:
+    used = [_READERS[v.model] for v in findings.variables if v.readers]
+    return [name for name in _HELPERS if any(name in reader for reader in used)]
+
+
+def _helpers(findings: Findings) -> list[str]:
+    return [_HELPERS[name] for name in _helper_names(findings)]
+
+
+def _comment(text: str, indent: int = 0) -> str:
+    space = " " * indent
+    return (
+        "\n".join(
+            textwrap.wrap(
+                text,
+                width=_WIDTH,
+                initial_indent=f"{space}# ",
+                subsequent_indent=f"{space}#   " if text.startswith("- ") else f"{space}# ",
+                break_long_words=False,
+            )
+        )
+        or f"{space}#"
+    )
+
+
+def _toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped)
+    return f'"{escaped}"'

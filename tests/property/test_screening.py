@@ -1,0 +1,252 @@
+"""One pass over a history says the same as looking at everybody closely, and so does the record of it, with differences and all."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from harness.checkers import check
+from harness.checkers.screening import Scan
+from harness.history import Fleet, History, Remembered, Shards, WorkerFacts
+from harness.history.list_delta import Shortener
+from harness.records import Checks, HistoryRecord, Ok, Sighting, StateVariable
+from harness.workload import answer, assigned, blob, chain
+from tests.builders import COMPLETED, HistoryBuilder
+from tests.property.simulator import Server, Step, models, steps
+
+SCOPES = st.sampled_from(["session", "session", "user", "everyone"])
+PROMISES = st.sampled_from(["atomic", "last-wins"])
+MORE = {"picture": blob(), "reply": answer(), "steps": chain(), "given": assigned()}
+# What may befall the reads of one operation: (which operation, what).
+FAULTS = st.lists(
+    st.tuples(
+        st.integers(0, 30),
+        st.sampled_from(
+            ["another's", "nothing", "nobody's", "twice", "shorter", "reversed", "higher", "sighting", "none"]
+        ),
+    ),
+    max_size=3,
+)
+
+
+def dressed(history: History, faults: list[tuple[int, str]], *, one_account: bool) -> History:
+    """A history in which everything also stores, asks, begins and reads a value of its own, and some reads are spoilt."""
+    operations = []
+    for number, operation in enumerate(history.operations):
+        reads = copy.deepcopy(operation.reads)
+        if reads:
+            reads |= {
+                "picture": f"v{number}",
+                "reply": f"v{number}",
+                "steps": [f"v{number}"] * 2,
+                "given": f"for {operation.session}",
+            }
+        effects = dict(operation.effects)
+        if operation.action != "open":
+            effects["picture"] = msgspec.convert({"op": "store", "value": [f"v{number}", []]}, type(_EFFECT))
+            effects["reply"] = msgspec.convert({"op": "ask", "value": f"v{number}"}, type(_EFFECT))
+            effects["steps"] = msgspec.convert({"op": "begin", "value": f"v{number}"}, type(_EFFECT))
+        account = int(one_account and operation.action == "open")
+        operations.append(msgspec.structs.replace(operation, reads=reads, effects=effects, account=account))
+    for at, fault in faults:
+        with_reads = [n for n, o in enumerate(operations) if o.reads]
+        if with_reads:
+            n = with_reads[at % len(with_reads)]
+            other = operations[with_reads[(at * 7 + 3) % len(with_reads)]]
+            operations[n] = spoilt(operations[n], other, fault)
+    return msgspec.structs.replace(history, operations=operations)
+
+
+_EFFECT = HistoryBuilder().append("a", "x").build().operations[0].effects["log"]
+
+
+def spoilt(operation: Any, other: Any, fault: str) -> Any:
+    reads = dict(operation.reads)
+    if fault == "sighting":
+        seen = Sighting(kind="foreign-token", value="t-ab12-0-1-1-8f8c", where="somewhere")
+        return msgspec.structs.replace(operation, sightings=[seen], looked=3)
+    for name, value in reads.items():
+        if fault == "another's":
+            reads[name] = other.reads.get(name, value)
+        elif fault == "nothing":
+            reads[name] = [] if isinstance(value, list) else {} if isinstance(value, dict) else None
+        elif fault == "nobody's":
+            reads[name] = [*value, "x"] if isinstance(value, list) else "x"
+        elif fault == "twice" and isinstance(value, list):
+            reads[name] = [*value, *value]
+        elif fault == "shorter" and isinstance(value, list):
+            reads[name] = value[1:]
+        elif fault == "reversed" and isinstance(value, list):
+            reads[name] = value[::-1]
+        elif fault == "higher" and isinstance(value, int):
+            reads[name] = value + 1
+    return msgspec.structs.replace(operation, reads=reads)
+
+
+def recorded(history: History, *, min_kept: int) -> Shards:
+    """The history as its files would hold it."""
+    with mock.patch("harness.history.list_delta.MIN_KEPT", min_kept):
+        lines: dict[str, bytes] = {}
+        for worker, pairs in Remembered(history).pairs([]):
+            moments: list[tuple[float, int, HistoryRecord]] = []
+            shorteners: dict[str, Shortener] = {}
+            for invoke, done in pairs:
+                moments.append((invoke.time_ns, 0, invoke))
+                if isinstance(done, Ok):
+                    shortener = shorteners.setdefault(invoke.session, Shortener())
+                    whole, deltas = shortener.shorten(invoke.id, done.reads)
+                    done = msgspec.structs.replace(done, reads=whole, deltas=deltas)
+                if done is not None:
+                    moments.append((done.time_ns, 1, done))
+            moments.sort(key=lambda moment: moment[:2])
+            lines[worker] = b"".join(msgspec.json.encode(record) + b"\n" for *_, record in moments)
+    decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
+    return Shards(
+        {w: lambda _, text=text: decoder.decode_lines(text) for w, text in lines.items()}, history.fleet
+    )
+
+
+def agree(history: History, state: dict[str, StateVariable]) -> Checks:
+    short = check(Remembered(history), state, COMPLETED)
+    with (
+        mock.patch("harness.checkers.index.follows", return_value=False),
+        mock.patch("harness.checkers.index.grows", return_value=False),
+    ):
+        same(check(Remembered(history), state, COMPLETED, closely=True), short)
+    assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]
+    # With so few sessions, half of them are hardly ever left out.
+    with mock.patch("harness.checkers.screening._MOST", 2.0):
+        same(check(recorded(history, min_kept=1), state, COMPLETED), short)
+    return short
+
+
+def same(one: Checks, other: Checks) -> None:
+    for mine, theirs in zip(one.checks, other.checks, strict=True):
+        assert (mine.name, mine.evidence) == (theirs.name, theirs.evidence)
+        assert mine == theirs
+    assert one == other
+
+
+def examine(
+    played: list[Step],
+    scope: str,
+    promise: str,
+    faults: list[tuple[int, str]],
+    *,
+    one_account: bool = False,
+) -> None:
+    state = models(scope, promise) | MORE
+    history = dressed(Server(scope, promise).play(played).build(), faults, one_account=one_account)
+    checks = agree(history, state)
+    event(f"{scope}: {checks.verdict}")
+    looked_at = Scan(Remembered(history), state).closer().operations
+    event(
+        "all looked at"
+        if len(looked_at) == len(history.operations)
+        else "some looked at"
+        if looked_at
+        else "none"
+    )
+
+
+@given(steps(overlap=0, max_size=24), SCOPES, PROMISES, FAULTS)
+def test_one_pass_says_the_same_of_sessions_that_do_one_thing_after_another(
+    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]
+) -> None:
+    examine(played, scope, promise, faults)
+
+
+@given(steps(overlap=2), SCOPES, PROMISES, FAULTS, st.booleans())
+def test_one_pass_says_the_same_of_operations_that_overlap(
+    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]], one_account: bool
+) -> None:
+    examine(played, scope, promise, faults, one_account=one_account)
+
+
+@pytest.mark.slow
+@settings(max_examples=5_000)
+@given(steps(overlap=1, max_size=30), SCOPES, PROMISES, FAULTS)
+def test_one_pass_says_the_same_of_many_more_histories(
+    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]
+) -> None:
+    examine(played, scope, promise, faults)
+
+
+def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_is() -> None:
+    built = HistoryBuilder()
+    for name in "abcdefgh":
+        built.open(name, f"person {name}")
+    for turn in range(3):
+        for name in "abcdefgh":
+            built.append(name, f"{name}{turn}", [f"{name}{n}" for n in range(turn + 1)])
+    state = {"log": models()["log"]}
+    assert Scan(Remembered(built.build()), state).closer().operations == []
+    built.read("c", ["c0", "c1", "c2", "f1"])
+    looked_at = Scan(Remembered(built.build()), state).closer()
+    assert {operation.session for operation in looked_at.operations} == {"c", "f"}
+    assert looked_at.started_ns == built.build().started_ns
+    checks = agree(built.build(), state)
+    assert {c.name for c in checks.checks if c.verdict == "fail"} == {"cross-session-read"}
+
+
+def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> None:
+    built = HistoryBuilder()
+    for turn in range(1, 4):
+        for name in "abcdefgh":
+            built.click(name, turn)
+    built.read("c", 5, "n").click("c", 6)
+    state = {"n": models()["n"]}
+    looked_at = Scan(Remembered(built.build()), state)
+    assert {operation.session for operation in looked_at.closer().operations} == {"c"}
+    assert looked_at.counted_apart == {"n"}
+    checks = agree(built.build(), state)
+    (failed,) = [c for c in checks.checks if c.verdict == "fail"]
+    assert failed.name == "cross-session-read"
+    assert failed.anomalies[0].sessions == ["h", "c"]
+    assert failed.anomalies[0].witness[0].reads == {"n": 3}
+
+
+@given(
+    steps(overlap=3, max_size=24, whats=("append", "append", "read", "click")),
+    st.sampled_from(["session", "user", "everyone"]),
+    FAULTS,
+)
+def test_lists_that_only_grow_are_judged_at_a_glance_as_they_would_be_at_length(
+    played: list[Step], scope: str, faults: list[tuple[int, str]]
+) -> None:
+    examine(played, scope, "atomic", faults[:1])
+
+
+def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
+    built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
+    lost = Fleet(workers={"0": WorkerFacts(name="0", lost="was killed")})
+    state = {"log": models()["log"]}
+    assert len(Scan(Remembered(built.build(fleet=lost)), state).closer().operations) == 2
+
+
+def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted() -> None:
+    built = (
+        HistoryBuilder()
+        .add("s0-1", action="open")
+        .append("s0-1", "a", ["a"])
+        .add("s0-2", action="reload")
+        .append("s0-2", "b", ["b"])
+        .add("s0-3", action="reload")
+        .append("s0-3", "c")
+    )
+    checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
+    evidence = next(c.evidence for c in checks.checks if c.name == "resurrected-state")
+    assert evidence["reloaded_sessions"] == 1
+
+
+def test_a_phase_without_a_name_is_one_like_any_other() -> None:
+    built = HistoryBuilder().append("a", "x", ["x"], phase="").append("b", "y", ["y"], phase="")
+    checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
+    assert checks.verdict == "unknown"  # nothing was seen under load
+    assert checks.checks[0].evidence["ok"] == 2

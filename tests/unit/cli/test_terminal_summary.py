@@ -1,0 +1,146 @@
+"""What the end of a run says on the console and to programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.analysis import RunData, analyse
+from harness.checkers import combine
+from harness.cli.terminal_summary import as_json, print_summary
+from harness.evaluate import Derived
+from harness.records import Check, not_applying
+from harness.units import byte_size
+from tests.unit.report import memories
+from tests.unit.report.builders import anomaly, failing
+from tests.unit.report.conftest import full
+
+__all__ = ["full"]
+
+
+@pytest.fixture
+def derived(full: RunData) -> Derived:
+    checks = [
+        Check(name="completeness", verdict="pass", reason="All there.", evidence={"operations": 3}),
+        Check(
+            name="reset",
+            verdict="pass",
+            reason="Does not apply: nothing was read twice.",
+            evidence={},
+            applies=False,
+        ),
+    ]
+    return Derived(data=full, checks=combine(checks), analysis=analyse(full))
+
+
+def test_a_check_that_does_not_apply_is_not_shown_as_passed(
+    derived: Derived, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_summary(Path("run"), derived)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("reset")]
+    assert " ".join(line.split()) == "reset – does not apply Nothing was read twice."
+
+
+def test_programs_are_told_what_does_not_apply(derived: Derived) -> None:
+    told = json.loads(as_json(Path("run"), derived, None))
+    assert told["checks"] == {"completeness": "pass", "reset": "pass"}
+    assert told["does_not_apply"] == {"reset": "Nothing was read twice."}
+
+
+def test_a_check_that_found_something_or_knows_nothing_always_applies() -> None:
+    unsure = Check(name="canary", verdict="unknown", reason="Lost.", evidence={}, applies=False)
+    assert not_applying([unsure]) == {}
+
+
+def test_check_explains_the_first_of_each_kind_and_counts_the_others(
+    full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    crossed = failing([anomaly(number) for number in range(5)], total=900).checks[0]
+    mixed = [
+        anomaly(number, kind=("cross-session-read", "resurrected-state")[number % 2]) for number in range(4)
+    ]
+    canary = msgspec.structs.replace(failing(mixed).checks[0], name="canary")
+    leak = failing([anomaly(1, kind="leak-per-request", sessions=[], variable="app.LOG")]).checks[0]
+    checks = combine([crossed, canary, msgspec.structs.replace(leak, name="leak-per-request")])
+    derived = Derived(data=full, checks=checks, analysis=analyse(full))
+    print_summary(Path("run"), derived, explained=3)
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("and ")] == ["and 897 more, see the report."]
+    assert out.count("Let A = session s0-0") == 2
+    assert "s0-2 → s0-3 in clicks, 3 occurrences\n  Let A = session s0-2 appended token-2." in out
+    assert "token-4" not in out
+    assert "\ncanary: cross-session-read\n" in out
+    assert "\ncanary: resurrected-state\n" in out
+    assert "\napp.LOG, 3 occurrences\n" in out
+    assert "for example" not in out
+    # Without being asked for, a single example.
+    print_summary(Path("run"), derived)
+    out = capsys.readouterr().out
+    assert "for example  Let A = session s0-0" in out
+    assert out.count("Let A") == 1
+
+
+def test_programs_are_told_every_anomaly_that_is_kept_and_how_many_there_were(full: RunData) -> None:
+    checks = failing([anomaly(number) for number in range(5)], total=900)
+    derived = Derived(data=full, checks=checks, analysis=analyse(full))
+    told = json.loads(as_json(Path("run"), derived, None, anomalies=True))
+    assert told["anomalies_total"] == {"cross-session-read": 900}
+    assert told["anomalies"] == {"cross-session-read": msgspec.to_builtins(checks.checks[0].anomalies)}
+    assert "anomalies" not in json.loads(as_json(Path("run"), derived, None))
+
+
+def test_memory_is_told_in_a_few_lines(
+    derived: Derived, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    data, analysis = memories.rich(full)
+    told = Derived(data=data, checks=derived.checks, analysis=analysis)
+    print_summary(Path("run"), told)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert (
+        "memory leak per request live heap: 183 KB (181–186) per open session, 24.4 KB (23.9–25.0) per closed session, "
+        "8.30 KB (8.20–8.41) per request"
+    ) in lines
+    (grows,) = [line for line in lines if line.startswith("grows")]
+    assert grows.startswith(
+        "grows gradio.Queue.event_ids_to_events +1.00 per request, held by gradio.Queue: gradio.queueing.Queue → .event_ids_to_events"
+    )
+    assert grows.endswith(
+        f"['app']: gradio.routes.App, allocated at {analysis.growth[0].allocated_at[0]}; and 1 more"
+    )
+    (own,) = [line for line in lines if line.startswith("Gradio's own")]
+    floor = analysis.memory.floor_per_open_session.live
+    assert floor is not None
+    assert own.startswith(f"Gradio's own a state-free app takes {byte_size(floor.estimate)} per open session")
+    assert [line for line in lines if line.startswith("advice")] == [f"advice {memories.ADVICE[0].text}"]
+    unsure = memories.figures(verdict="inconclusive", next_step="Run it for longer.")
+    told = msgspec.structs.replace(told, analysis=msgspec.structs.replace(analysis, memory=unsure, growth=[]))
+    print_summary(Path("run"), told)
+    out = capsys.readouterr().out
+    assert "to decide          Run it for longer." in out
+    assert "grows" not in out
+    # Nobody who was not asked is quoted.
+    print_summary(Path("run"), derived)
+    out = capsys.readouterr().out
+    assert "grows" not in out
+    assert "Gradio's own" not in out
+    assert "advice" not in out
+
+
+def test_programs_are_told_everything_about_memory(derived: Derived, full: RunData) -> None:
+    data, analysis = memories.rich(full)
+    figures = json.loads(
+        as_json(Path("run"), Derived(data=data, checks=derived.checks, analysis=analysis), None)
+    )["figures"]
+    assert figures["memory"]["verdict"] == "leak-per-request"
+    assert {
+        entry["item"]: entry["bytes"] for entry in figures["memory"]["ledger"] if entry["moment"] == "held"
+    } == (memories.HELD)
+    assert figures["memory"]["bytes_per_request"]["live"]["estimate"] == 8_300.0
+    assert figures["growth"][0]["retainer_path"] == memories.CHAIN
+    assert figures["attribution"]["sites"][0]["held_by"][0] == "gradio.Queue.event_ids_to_events"
+    assert figures["advice"][0]["gain"]["folder"] == "what-if/time_to_live=60"
