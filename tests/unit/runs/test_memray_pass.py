@@ -134,7 +134,7 @@ def test_a_capture_is_recorded_or_the_reason_is_told(run: RunDir) -> None:
     found = attribution_of(run)
     assert found is not None
     site = next(s for s in found.sites if s.held_by)
-    assert site.where.startswith(f"test_attribution.py:{here} in ")
+    assert site.where.startswith(f"test_memray_pass.py:{here} in ")
     assert (site.held_by, site.held_entries, len(kept)) == (["app.KEPT"], 50, 50)
     assert site.bytes >= 50 * 1033
     assert found.flame_graph is not None
