@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
-from harness.analysis.data import Beside
+from harness.analysis.data import FollowUp
 from harness.analysis.memory.allocation_sites import Attribution, join
 from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.guarantees import facts, judge
-from harness.history import Fleet, Shards, aligned, fleet, pair, phases
+from harness.history import Shards, Workers, aligned, pair, phases, workers_of
 from harness.records import NOT_TRACED, TRACED, Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
 from harness.run_dir import (
     ANALYSIS,
@@ -49,14 +49,14 @@ def check_run(run_dir: RunDir) -> Checks:
     manifest, events = run_dir.manifest(), run_dir.events()
     files = _look_at_files(run_dir, manifest, events)
     # Where several workers made the load, what cannot be read of a shard concerns the sessions of its worker alone, and the
-    # fleet knows of it already.
+    # workers knows of it already.
     shards = {
-        worker: partial(_read_in_silence, read) if worker in files.fleet.workers else read
+        worker: partial(_read_in_silence, read) if worker in files.workers.facts else read
         for worker, read in run_dir.shards().items()
     }
     with _without_collector():
         return check(
-            Shards(shards, files.fleet, files.damaged),
+            Shards(shards, files.workers, files.damaged),
             manifest.state,
             run_dir.sealed(),
             files.problems,
@@ -77,8 +77,8 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
     shared = [name for name, variable in manifest.state.items() if variable.scope != "session"]
     with _without_collector():
         shards = {worker: read([]) for worker, read in run_dir.shards().items()}
-        history = pair(shards, workers=files.fleet, damaged=files.damaged, only=shared)
-        witnesses = Shards(run_dir.shards(), files.fleet).history(
+        history = pair(shards, workers=files.workers, damaged=files.damaged, only=shared)
+        witnesses = Shards(run_dir.shards(), files.workers).history(
             sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[]
         )
     return RunData(
@@ -92,7 +92,7 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
         loadgen=run_dir.loadgen_samples(),
         plateaus=run_dir.plateaus(),
         census=run_dir.censuses(),
-        generator=aligned(run_dir.generator_samples(), files.fleet),
+        generator=aligned(run_dir.generator_samples(), files.workers),
         retainers=run_dir.retainers(),
         control=_beside(run_dir, CONTROL),
         attribution=attribution_of(run_dir),
@@ -104,16 +104,16 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
     )
 
 
-def _beside(run_dir: RunDir, name: str) -> Beside | None:
+def _beside(run_dir: RunDir, name: str) -> FollowUp | None:
     """A run that was made to explain this one, as far as it can be read."""
-    folder = run_dir.beside(name)
+    folder = run_dir.follow_up(name)
     if folder is None:
         return None
     try:
         manifest = folder.manifest()
     except UsageError:
         return None
-    return Beside(
+    return FollowUp(
         folder=name,
         manifest=manifest,
         seal=folder.sealed(),
@@ -134,7 +134,7 @@ def _checks_of(folder: RunDir) -> Checks | None:
 
 def attribution_of(run_dir: RunDir) -> Attribution | None:
     """What the memray pass of a run found, from what it recorded; None if there was none."""
-    folder = run_dir.beside(ATTRIBUTION)
+    folder = run_dir.follow_up(ATTRIBUTION)
     if folder is None:
         return None
     try:
@@ -190,12 +190,12 @@ class _Files(NamedTuple):
     """What is known of a run's files before its history is read.
 
     Attributes:
-        fleet: the processes that made the load, if there were several.
+        workers: the processes that made the load, if there were several.
         problems: what is wrong with files that are none of theirs, one sentence each.
         damaged: workers whose shards are not what they were.
     """
 
-    fleet: Fleet
+    workers: Workers
     problems: list[str]
     damaged: list[str]
 
@@ -210,11 +210,11 @@ def _look_at_files(run_dir: RunDir, manifest: RunManifest, events: Sequence[RunE
         for shard in wrong
         if (worker := run_dir.worker_of(shard.file)) is not None
     }
-    workers = fleet(events, manifest.run_tag, run_dir.history_sha256() if several else {}, by_worker)
+    workers = workers_of(events, manifest.run_tag, run_dir.history_sha256() if several else {}, by_worker)
     problems = [
         f"{shard.file} {shard.problem}."
         for shard in wrong
-        if run_dir.worker_of(shard.file) not in workers.workers
+        if run_dir.worker_of(shard.file) not in workers.facts
     ]
     # What is missing is neither to be read nor what was sealed.
     return _Files(workers, list(dict.fromkeys(problems)), list(by_worker))
@@ -254,8 +254,8 @@ def derive(run_dir: RunDir) -> Derived:
         ],
         checks.workers,
     )
-    promises = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
-    checks = msgspec.structs.replace(checks, promises=promises)
+    guarantees = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
+    checks = msgspec.structs.replace(checks, guarantees=guarantees)
     return Derived(data=data, checks=checks, analysis=analysis)
 
 

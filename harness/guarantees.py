@@ -1,4 +1,4 @@
-"""From the verdicts and facts of a run to its promises: each kept, broken, unknown, or without meaning for this app. Pure.
+"""From the verdicts and facts of a run to its guarantees: each kept, broken, unknown, or without meaning for this app. Pure.
 
 Nothing is kept for want of evidence. Whatever a scenario says does not apply is taken at its word only as long as no
 check found the opposite.
@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from harness.records import (
-    PROMISES,
+    GUARANTEES,
     Check,
+    Guarantee,
+    GuaranteeName,
     Plateau,
-    Promise,
-    PromiseName,
     RunEvent,
     RunManifest,
     StateVariable,
@@ -30,20 +30,20 @@ _KEPT = (*_WRITTEN, "assigned")
 _OWNED = (*_KEPT, "custom")
 # Of these, the order in which writes took effect can be seen.
 _ORDERED = ("list",)
-# How the reason of a check begins that had nothing to look at, which of a promise is no more than not known.
+# How the reason of a check begins that had nothing to look at, which of a guarantee is no more than not known.
 _NOT_APPLYING = "Does not apply: "
 # Python types that JSON has as well; a State that holds nothing else says nothing about any other object.
 _JSON_TYPES = ("int", "float", "str", "bool", "NoneType", "list", "dict")
-# What else than these would a value be if the promise about any Python object did not hold: lost, or somebody else's.
+# What else than these would a value be if the guarantee about any Python object did not hold: lost, or somebody else's.
 _CONTRADICTIONS = ("cross-session-read", "garbage-read", "lost-update", "reset")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a promise is judged by.
+    """What a guarantee is judged by.
 
     Attributes:
         state: the workload's variables, with their models.
-        declared: promise → why it does not apply, as the scenario says.
+        declared: guarantee → why it does not apply, as the scenario says.
         checks: by name.
         states: how many gr.State the app's page has, None if nobody looked.
         state_types: type of the values that State held → the most of them seen at one plateau; None without a probe.
@@ -64,11 +64,11 @@ def facts(
     events: Sequence[RunEvent],
     plateaus: Sequence[Plateau],
 ) -> Facts:
-    """Collect what the promises of a run are judged by."""
+    """Collect what the guarantees of a run are judged by."""
     ready: dict[str, Any] = next((event.detail for event in events if event.kind == "target_ready"), {})
     return Facts(
         state=manifest.state,
-        declared=manifest.promises,
+        declared=manifest.guarantees,
         checks={check.name: check for check in checks},
         states=ready.get("states"),
         state_types=_most(plateaus),
@@ -85,32 +85,32 @@ def _most(plateaus: Sequence[Plateau]) -> dict[str, int] | None:
     return most if seen else None
 
 
-def judge(found: Facts) -> list[Promise]:
-    """What became of each promise, in the order of `harness.records.PROMISES`."""
-    return [_judge(name, found) for name in PROMISES]
+def judge(found: Facts) -> list[Guarantee]:
+    """What became of each guarantee, in the order of `harness.records.GUARANTEES`."""
+    return [_judge(name, found) for name in GUARANTEES]
 
 
-def _judge(name: PromiseName, found: Facts) -> Promise:
+def _judge(name: GuaranteeName, found: Facts) -> Guarantee:
     judged = _JUDGES[name](found)
     declared = found.declared.get(name)
     if declared is None:
         return judged
-    if judged.standing == "broken":
+    if judged.status == "broken":
         reason = f"{judged.reason} The scenario says that this does not apply: {_sentence(declared)}"
         return msgspec.structs.replace(judged, reason=reason)
-    return Promise(name=name, standing="does-not-apply", reason=_sentence(declared))
+    return Guarantee(name=name, status="does-not-apply", reason=_sentence(declared))
 
 
 # --- what the checks say ---
 
 
 class _Decider(msgspec.Struct, frozen=True, kw_only=True):
-    """A check that decides a promise.
+    """A check that decides a guarantee.
 
     Attributes:
         models: those of the variables that it is about; empty for any.
-        kind: of its anomalies, those that break this promise; empty for all. A check with anomalies of several kinds can
-            only break a promise: that it found none does not say which of them could have been there.
+        kind: of its anomalies, those that break this guarantee; empty for all. A check with anomalies of several kinds can
+            only break a guarantee: that it found none does not say which of them could have been there.
     """
 
     check: str
@@ -118,7 +118,7 @@ class _Decider(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
 
     def breaks(self, check: Check) -> bool:
-        """Whether the check found what breaks the promise."""
+        """Whether the check found what breaks the guarantee."""
         if not self.kind:
             return check.anomalies_total > 0
         return any(anomaly.kind == self.kind for anomaly in check.anomalies)
@@ -129,21 +129,21 @@ def _deciders(checks: Mapping[str, tuple[str, ...]]) -> list[_Decider]:
 
 
 def _decide(
-    name: PromiseName, found: Facts, deciders: Sequence[_Decider], *, all_needed: bool = False
-) -> Promise:
+    name: GuaranteeName, found: Facts, deciders: Sequence[_Decider], *, all_needed: bool = False
+) -> Guarantee:
     """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at.
 
     Args:
-        name: the promise.
+        name: the guarantee.
         found: what it is judged by.
         deciders: its checks.
         all_needed: each of them must have had something to look at, not one of them.
     """
     broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.breaks(c)]
     if broken:
-        return Promise(
+        return Guarantee(
             name=name,
-            standing="broken",
+            status="broken",
             reason=" ".join(_first(check.reason) for check in broken),
             broken_by=[check.name for check in broken],
             evidence=_evidence(broken),
@@ -169,12 +169,12 @@ def _decide(
     if all_needed or not passed:
         doubts += [_capital(_first(check.reason).removeprefix(_NOT_APPLYING)) for check in idle]
     if doubts:
-        return Promise(name=name, standing="unknown", reason=" ".join(dict.fromkeys(doubts)))
+        return Guarantee(name=name, status="unknown", reason=" ".join(dict.fromkeys(doubts)))
     if not passed:
-        return Promise(name=name, standing="unknown", reason="Nothing was there to look at.")
-    return Promise(
+        return Guarantee(name=name, status="unknown", reason="Nothing was there to look at.")
+    return Guarantee(
         name=name,
-        standing="kept",
+        status="kept",
         reason=" ".join(_first(check.reason) for check in passed),
         evidence=_evidence(passed),
     )
@@ -203,19 +203,19 @@ def _sentence(text: str) -> str:
     return stripped if stripped.endswith((".", "!", "?")) else f"{stripped}."
 
 
-def _not_applicable(name: PromiseName, reason: str) -> Promise:
-    return Promise(name=name, standing="does-not-apply", reason=reason)
+def _not_applicable(name: GuaranteeName, reason: str) -> Guarantee:
+    return Guarantee(name=name, status="does-not-apply", reason=reason)
 
 
 def _of_a_session(found: Facts, models: Sequence[str]) -> list[str]:
     return [n for n, v in found.state.items() if v.scope == "session" and v.model in models]
 
 
-# --- the promises ---
+# --- the guarantees ---
 
 
-def _session_specific(found: Facts) -> Promise:
-    name: PromiseName = "session-specific"
+def _session_specific(found: Facts) -> Guarantee:
+    name: GuaranteeName = "session-specific"
     decided = _decide(
         name,
         found,
@@ -227,11 +227,11 @@ def _session_specific(found: Facts) -> Promise:
         ],
     )
     canary = found.checks.get("canary")
-    if not found.state and decided.standing == "unknown" and canary is not None:
+    if not found.state and decided.status == "unknown" and canary is not None:
         # Without a model, what the pages sent is all that can be told apart.
         if canary.verdict == "pass" and canary.applies:
-            return Promise(
-                name=name, standing="kept", reason=_first(canary.reason), evidence=_evidence([canary])
+            return Guarantee(
+                name=name, status="kept", reason=_first(canary.reason), evidence=_evidence([canary])
             )
         return msgspec.structs.replace(
             decided, reason=_capital(_first(canary.reason).removeprefix(_NOT_APPLYING))
@@ -241,8 +241,8 @@ def _session_specific(found: Facts) -> Promise:
     return decided
 
 
-def _reset_on_reload(found: Facts) -> Promise:
-    name: PromiseName = "reset-on-reload"
+def _reset_on_reload(found: Facts) -> Guarantee:
+    name: GuaranteeName = "reset-on-reload"
     decided = _decide(
         name,
         found,
@@ -250,39 +250,39 @@ def _reset_on_reload(found: Facts) -> Promise:
     )
     if not _of_a_session(found, _OWNED):
         return _unless_broken(decided, "The workload reads nothing that is a session's own.")
-    if decided.standing == "kept" and not found.reloaded:
-        return Promise(
+    if decided.status == "kept" and not found.reloaded:
+        return Guarantee(
             name=name,
-            standing="unknown",
+            status="unknown",
             reason="No session that began with a reload of the page read any state.",
         )
-    if decided.standing == "kept":
+    if decided.status == "kept":
         reason = f"{decided.reason} Sessions that began with a reload of the page and read state: {found.reloaded:,}."
         return msgspec.structs.replace(decided, reason=reason)
     return decided
 
 
-def _invisible(found: Facts) -> Promise:
-    name: PromiseName = "invisible"
+def _invisible(found: Facts) -> Guarantee:
+    name: GuaranteeName = "invisible"
     decided = _decide(name, found, _deciders({"visible-state": ()}))
     if found.states == 0 and not found.state_types:
         return _unless_broken(decided, "The app has no gr.State.")
     return decided
 
 
-def _any_python_object(found: Facts) -> Promise:
-    name: PromiseName = "any-python-object"
+def _any_python_object(found: Facts) -> Guarantee:
+    name: GuaranteeName = "any-python-object"
     if found.states == 0 and not found.state_types:
         return _not_applicable(name, "The app has no gr.State.")
     if found.state_types is None:
-        return Promise(
+        return Guarantee(
             name=name,
-            standing="unknown",
+            status="unknown",
             reason="Nobody could look at the values of State: there is no probe in the app.",
         )
     if not found.state_types:
-        return Promise(
-            name=name, standing="unknown", reason="No value of State was there when it was looked at."
+        return Guarantee(
+            name=name, status="unknown", reason="No value of State was there when it was looked at."
         )
     others = [kind for kind in found.state_types if kind not in _JSON_TYPES]
     if not others:
@@ -290,23 +290,23 @@ def _any_python_object(found: Facts) -> Promise:
     held = f"State held {_and(sorted(others))}"
     against = [n for n in _CONTRADICTIONS if n in found.checks and found.checks[n].anomalies_total]
     if against:
-        return Promise(
+        return Guarantee(
             name=name,
-            standing="unknown",
+            status="unknown",
             reason=f"{held}, but there were anomalies ({', '.join(against)}), and nobody can say whether for that reason.",
         )
-    return Promise(
+    return Guarantee(
         name=name,
-        standing="kept",
+        status="kept",
         reason=f"{held}, and nothing of it was lost or anybody else's.",
         evidence={kind: found.state_types[kind] for kind in others},
     )
 
 
-def _guarantee(name: PromiseName, models: Sequence[str], *others: str) -> Callable[[Facts], Promise]:
+def _guarantee(name: GuaranteeName, models: Sequence[str], *others: str) -> Callable[[Facts], Guarantee]:
     """A session guarantee, which the check of its name decides, and any others, for variables of these models."""
 
-    def judged(found: Facts) -> Promise:
+    def judged(found: Facts) -> Guarantee:
         decided = _decide(name, found, _deciders(dict.fromkeys((name, *others), ())))
         if found.state and not any(v.model in models for v in found.state.values()):
             return _unless_broken(decided, "The workload reads nothing to which this could happen.")
@@ -315,8 +315,8 @@ def _guarantee(name: PromiseName, models: Sequence[str], *others: str) -> Callab
     return judged
 
 
-def _no_lost_update(found: Facts) -> Promise:
-    name: PromiseName = "no-lost-update"
+def _no_lost_update(found: Facts) -> Guarantee:
+    name: GuaranteeName = "no-lost-update"
     decided = _decide(
         name,
         found,
@@ -330,7 +330,7 @@ def _no_lost_update(found: Facts) -> Promise:
                     "non-atomic-chain": ("chain",),
                 }
             ),
-            # What no order explains contradicts the promise; that some order does says nothing that the others do not.
+            # What no order explains contradicts the guarantee; that some order does says nothing that the others do not.
             _Decider(check="non-linearizable", kind="non-linearizable"),
         ],
     )
@@ -342,13 +342,13 @@ def _no_lost_update(found: Facts) -> Promise:
     return decided
 
 
-def _memory_returns(found: Facts) -> Promise:
+def _memory_returns(found: Facts) -> Guarantee:
     deciders = _deciders({"leak-per-request": (), "leak-per-session": ()})
     return _decide("memory-returns", found, deciders, all_needed=True)
 
 
-def _unless_broken(decided: Promise, reason: str) -> Promise:
-    return decided if decided.standing == "broken" else _not_applicable(decided.name, reason)
+def _unless_broken(decided: Guarantee, reason: str) -> Guarantee:
+    return decided if decided.status == "broken" else _not_applicable(decided.name, reason)
 
 
 def _and(words: Sequence[str]) -> str:
@@ -356,7 +356,7 @@ def _and(words: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-_JUDGES: dict[PromiseName, Callable[[Facts], Promise]] = {
+_JUDGES: dict[GuaranteeName, Callable[[Facts], Guarantee]] = {
     "session-specific": _session_specific,
     "reset-on-reload": _reset_on_reload,
     "invisible": _invisible,

@@ -420,7 +420,7 @@ class RunDir:
         """Of a memray pass: which lines allocated the new entries of containers that grew."""
         return self._records(HELD_ENTRIES, HeldEntries)
 
-    def beside(self, name: str) -> RunDir | None:
+    def follow_up(self, name: str) -> RunDir | None:
         """A run that was made to explain this one; None if there is none of that name, as `control` or `what-if/time_to_live=60`."""
         folder = self.path / name
         return RunDir(folder) if (folder / MANIFEST).is_file() else None

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.profiles import BASES
-from harness.records import PROMISES
+from harness.records import GUARANTEES
 
 APP = "app.py"
 WORKLOAD = "workload.py"
@@ -48,7 +48,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     patterns: list[int] = []
     core: bool = False
     restart: bool = False
-    promises: dict[str, str] = {}
+    guarantees: dict[str, str] = {}
     profile: dict[str, dict[str, Any]] = {}
 
 
@@ -65,7 +65,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         patterns: numbers of the ways to keep state that it shows; see docs/scenarios.md. Empty for a planted fault.
         core: part of the quick suite that `gradsoak bench` runs unless all are asked for.
         restart: the app is stopped and started again in the middle of the run, and its users come back.
-        promises: promise → why it does not apply to this app; see `harness.guarantees`.
+        guarantees: guarantee → why it does not apply to this app; see `harness.guarantees`.
         profiles: the scenario's own settings, by profile name.
     """
 
@@ -80,7 +80,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     patterns: list[int] = []
     core: bool = False
     restart: bool = False
-    promises: dict[str, str] = {}
+    guarantees: dict[str, str] = {}
     profiles: dict[str, dict[str, Any]]
 
 
@@ -165,11 +165,11 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
             f"{folder / SETTINGS} has settings for the profile {strange[0]!r}, which does not exist.",
             f"Profiles: {', '.join(BASES)}.",
         )
-    unheard = sorted(set(settings.promises) - set(PROMISES))
+    unheard = sorted(set(settings.guarantees) - set(GUARANTEES))
     if unheard:
         raise UsageError(
-            f"{folder / SETTINGS} says why the promise {unheard[0]!r} does not apply; there is none of that name.",
-            f"Promises: {', '.join(PROMISES)}.",
+            f"{folder / SETTINGS} says why the guarantee {unheard[0]!r} does not apply; there is none of that name.",
+            f"Guarantees: {', '.join(GUARANTEES)}.",
         )
     return Scenario(
         name=folder.name,
@@ -183,7 +183,7 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
         patterns=settings.patterns,
         core=settings.core,
         restart=settings.restart,
-        promises=settings.promises,
+        guarantees=settings.guarantees,
         profiles=settings.profile,
     )
 

@@ -90,7 +90,7 @@ def counter(
     Args:
         initial: where it starts.
         scope: who owns it: the `session`, one `user` over all page loads, or `everyone`.
-        concurrent_updates: what the app promises for updates that overlap in time: `atomic` (none is lost), or
+        concurrent_updates: what the app guarantees for updates that overlap in time: `atomic` (none is lost), or
             `last-wins` (each may overwrite those that it overlaps).
     """
     return StateVariable(model="counter", initial=initial, scope=scope, concurrent_updates=concurrent_updates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.history import Fleet, History
+from harness.history import History, Workers
 from harness.records import Effect, Error, Operation, Seal
 
 COMPLETED = Seal(ended="completed", reason="", wall_ns=0, shards={})
@@ -98,7 +98,7 @@ class HistoryBuilder:
         """A chain, with what each step showed."""
         return self.add(session, effects={"steps": ("begin", value)}, reads={"steps": steps}, **more)
 
-    def build(self, problems: list[str] | None = None, fleet: Fleet | None = None) -> History:
+    def build(self, problems: list[str] | None = None, workers: Workers | None = None) -> History:
         """The history."""
         operations = sorted(self._operations, key=lambda o: (o.invoke_ns, o.worker, o.id))
-        return History(operations=operations, problems=problems or [], fleet=fleet or Fleet())
+        return History(operations=operations, problems=problems or [], workers=workers or Workers())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.history import Fleet
+from harness.history import Workers
 from harness.records import RunEvent, StateVariable
 from harness.report.raw_records import records_of
 from harness.run_dir import EVENTS, MANIFEST, RunDir
@@ -36,7 +36,7 @@ def store(path: Path, builder: HistoryBuilder, *, sealed: bool = True, **state: 
     for worker in {operation.worker for operation in operations}:
         shard = run.writer(f"history/{worker}.jsonl")
         for record in sorted(
-            (r for o in operations if o.worker == worker for r in records_of(o, Fleet())),
+            (r for o in operations if o.worker == worker for r in records_of(o, Workers())),
             key=lambda record: record.time_ns,
         ):
             shard.append(record)

@@ -295,7 +295,7 @@ def _warnings(
     if arrivals is not None and arrivals.dropped:
         found.append(
             f"{arrivals.dropped} of {arrivals.total} arrivals were dropped, since all {arrivals.max_in_flight} sessions that "
-            f"may be in use{' (each worker has its share of them)' if data.history.fleet.workers else ''} were: response times "
+            f"may be in use{' (each worker has its share of them)' if data.history.workers.facts else ''} were: response times "
             "tell nothing of those who were turned away. If the app was slow, use a lower --rate; if it was not, more "
             "--max-in-flight."
         )
@@ -330,7 +330,7 @@ def _warnings(
             f"{unanswered.count} of {unanswered.total} operations that began in the timed window were never seen to end, after "
             f"waits of up to {unanswered.longest_wait_ms / 1000:.1f} s: they are in no percentile, and the true ones are longer."
         )
-    workers = data.history.fleet.workers
+    workers = data.history.workers.facts
     processes = max(1, len(workers))
     each = f"The load generator's {processes} workers" if workers else "The load generator"
     if (
@@ -375,7 +375,7 @@ def _not_explained(data: RunData, memory: MemoryFigures) -> list[str]:
 
 def _about_workers(data: RunData) -> list[str]:
     found = []
-    workers = data.history.fleet.workers
+    workers = data.history.workers.facts
     load = data.phase("load")
     for event in data.events:
         if event.kind != "worker_lost":

@@ -20,7 +20,7 @@ from harness.records import (
 )
 
 
-class Beside(msgspec.Struct, frozen=True, kw_only=True):
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was made to explain another, as far as that one's figures need it.
 
     Attributes:
@@ -68,9 +68,9 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     census: list[Census] = []
     witnesses: History | None = None
     retainers: list[Retainer] = []
-    control: Beside | None = None
+    control: FollowUp | None = None
     attribution: Attribution | None = None
-    what_if: dict[str, Beside] = {}
+    what_if: dict[str, FollowUp] = {}
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, None if the run never came to it."""

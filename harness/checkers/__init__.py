@@ -15,7 +15,7 @@ from harness.checkers.index import Index
 from harness.checkers.models import OwnModel, Unavailable
 from harness.checkers.response_leaks import SIGHTINGS
 from harness.checkers.screening import Scan
-from harness.history import Fleet, History, Recorded, Remembered
+from harness.history import History, Recorded, Remembered, Workers
 from harness.records import (
     SCHEMA_VERSION,
     Check,
@@ -84,11 +84,11 @@ def check(
     found = _run_all(checkers, scan, state, own)
     # Last, since a closer look may find that what was read cannot be restored.
     judge = partial(check_completeness, scan, state=state, seal=seal, problems=problems, restarted=restarted)
-    checks = [judge(fleet=recorded.fleet), *found]
+    checks = [judge(workers=recorded.workers), *found]
     workers: list[WorkerVerdict] = []
-    if recorded.fleet.workers:
+    if recorded.workers.facts:
         # What holds for all workers alike, aside from those of which too little is known.
-        workers = _by_worker(scan, [judge(fleet=Fleet()), *checks[1:]])
+        workers = _by_worker(scan, [judge(workers=Workers()), *checks[1:]])
     return combine(checks, workers)
 
 
@@ -158,7 +158,7 @@ def _failed(checker: Checker) -> Check:
 def _by_worker(scan: Scan, checks: Sequence[Check]) -> list[WorkerVerdict]:
     recorded = sessions_by_worker(scan)
     verdicts = []
-    for facts in scan.recorded.fleet.workers.values():
+    for facts in scan.recorded.workers.facts.values():
         sessions = sessions_of(facts, recorded)
         suffered = {
             check.name: check.suffered[facts.name] for check in checks if facts.name in check.suffered

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.checkers.screening import Scan
-from harness.history import Fleet, WorkerFacts
+from harness.history import WorkerFacts, Workers
 from harness.records import (
     DRAIN_PHASE,
     LOAD_PHASE,
@@ -30,7 +30,7 @@ CUT_OFF_SESSIONS = 2
 
 def check_completeness(
     scan: Scan,
-    fleet: Fleet,
+    workers: Workers,
     state: Mapping[str, StateVariable],
     seal: Seal | None,
     problems: Sequence[str],
@@ -41,7 +41,7 @@ def check_completeness(
 
     Args:
         scan: of the history.
-        fleet: the processes that made it; empty for what holds for all of them alike.
+        workers: the processes that made it; empty for what holds for all of them alike.
         state: what the workload declared.
         seal: None if the run was never sealed.
         problems: files that could not be read, or changed after the seal.
@@ -60,7 +60,7 @@ def check_completeness(
         outcomes[outcome] += count
         reading += count * read
     ended_early = bool(found)  # the reason for that is the reason for the rest
-    found = [*incomplete_workers(scan, fleet), *found]
+    found = [*incomplete_workers(scan, workers), *found]
     if not state and not watched(scan) and not ended_early:
         found.append("The workload declares no state, so there is nothing to check.")
     elif not ended_early:
@@ -93,9 +93,9 @@ def watched(scan: Scan) -> bool:
     return sum(session.sent for session in scan.sessions.values()) > 1 and scan.echoed > 0
 
 
-def incomplete_workers(scan: Scan, fleet: Fleet) -> list[str]:
+def incomplete_workers(scan: Scan, workers: Workers) -> list[str]:
     """What is not known because workers were lost, or their shards are missing: one sentence for all of them."""
-    unknown = fleet.unknown
+    unknown = workers.unknown
     if not unknown:
         return []
     names = {facts.name for facts in unknown}

@@ -427,7 +427,7 @@ class _Counter:
 
 
 class Floor:
-    """The least that a counter can stand at, where the app promises no more than that the last of overlapping updates wins.
+    """The least that a counter can stand at, where the app guarantees no more than that the last of overlapping updates wins.
 
     An update reads the counter after it was invoked, adds its amount, and writes the sum. What is there at a time was
     written by an update that began before, and that no other, begun after it had ended, had surely overwritten by then. So

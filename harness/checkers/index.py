@@ -111,7 +111,7 @@ class Ledger:
         self._overlapped = _overlapping(self.writes) if self.model.concurrent_updates == "last-wins" else None
         self._clear_begins = [c.invoke_ns for c in self.clears]
         self._clear_ends = list(accumulate((self.over(c) for c in self.clears), max))
-        # Another update may bring back what a clear that it overlaps had removed, where the app promises no more.
+        # Another update may bring back what a clear that it overlaps had removed, where the app guarantees no more.
         sure = sorted((end_of(c), c.invoke_ns) for c in self.clears if c.outcome == "ok" and self.settled(c))
         self._sure_clear_ends = [end for end, _ in sure]
         self._sure_clear_begins = list(accumulate((begin for _, begin in sure), max))
@@ -417,7 +417,7 @@ class Index:
         """Workers whose records are not known to be all there."""
         return self.once(
             "incomplete",
-            lambda: {facts.name for facts in self.history.fleet.unknown} | self.history.damaged,
+            lambda: {facts.name for facts in self.history.workers.unknown} | self.history.damaged,
         )
 
     @property
@@ -426,7 +426,7 @@ class Index:
         return self.once(
             "missing",
             lambda: (
-                {f.name for f in self.history.fleet.unknown if f.missing is not None} | self.history.damaged
+                {f.name for f in self.history.workers.unknown if f.missing is not None} | self.history.damaged
             ),
         )
 

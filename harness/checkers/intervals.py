@@ -48,8 +48,8 @@ class Clocks:
     """
 
     def __init__(self, history: History) -> None:
-        self._fleet = history.fleet
-        self.several = history.fleet.several_clocks
+        self._workers = history.workers
+        self.several = history.workers.several_clocks
         # line → for each phase, when it or a later one began there
         self._begins: dict[Line, list[float]] = {}
         if not self.several:
@@ -67,8 +67,8 @@ class Clocks:
         """The line in which an operation stands."""
         if not self.several:
             return ("", True)
-        placed = not self._fleet.lost(operation.worker) and operation.phase in PHASES
-        return (self._fleet.clock(operation.worker), placed)
+        placed = not self._workers.lost(operation.worker) and operation.phase in PHASES
+        return (self._workers.clock(operation.worker), placed)
 
     def on(self, line: Line, operation: Operation) -> Span:
         """An operation, as seen from a line."""

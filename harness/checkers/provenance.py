@@ -273,7 +273,7 @@ def _may_be_lost(index: Index, ledger: Ledger, read: Operation, value: Any) -> b
 
     So it is with every blob, of which a read shows the digest alone, and with values that were not made from tokens.
     """
-    if f"t-{index.history.fleet.run_tag}-" in _as_text(value):
+    if f"t-{index.history.workers.run_tag}-" in _as_text(value):
         return False
     return bool(index.incomplete) and (
         ledger.model.scope == "everyone"
@@ -337,7 +337,7 @@ def sessions_named(index: Index, value: Any) -> list[tuple[str, str]]:
     named: dict[tuple[str, str], None] = {}
     for name in tokens.find(text):
         token = tokens.parse(name)
-        if token is not None and token.run == index.history.fleet.run_tag:
+        if token is not None and token.run == index.history.workers.run_tag:
             named[token.session_id, str(token.worker)] = None
     return list(named)
 

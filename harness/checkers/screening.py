@@ -269,7 +269,7 @@ class Scan:
         self.damaged = set(recorded.damaged)
         # Records that are missing, and clocks that cannot be compared, make everything uncertain.
         self._closely = (
-            closely or bool(self.damaged or recorded.fleet.unknown) or recorded.fleet.several_clocks
+            closely or bool(self.damaged or recorded.workers.unknown) or recorded.workers.several_clocks
         )
         self._everybody = self._closely
         self._closer: set[str] = set()

@@ -169,7 +169,7 @@ def run(
 
 def _explain(
     run_options: RunOptions,
-    what_ifs: Sequence[followups.BesideRun],
+    what_ifs: Sequence[followups.FollowUpRun],
     run_dir: RunDir,
     display: ProgressDisplay,
     *,

@@ -16,7 +16,7 @@ from harness import units
 from harness.analysis import Analysis
 from harness.errors import HarnessError
 from harness.evaluate import Derived
-from harness.records import Check, Promise, not_applying
+from harness.records import Check, Guarantee, not_applying
 from harness.report.memory_section import finding, in_one_line, news
 from harness.run_dir import REPORT
 
@@ -38,7 +38,7 @@ def as_json(run_dir: Path, derived: Derived, error: HarnessError | None, *, anom
         "checks": {check.name: check.verdict for check in derived.checks.checks},
         "does_not_apply": not_applying(derived.checks.checks),
         "workers": msgspec.to_builtins(derived.checks.workers),
-        "promises": {promise.name: promise.standing for promise in derived.checks.promises},
+        "promises": {guarantee.name: guarantee.status for guarantee in derived.checks.guarantees},
         "figures": msgspec.to_builtins(derived.analysis),
     }
     if anomalies:
@@ -100,8 +100,8 @@ def print_summary(
                 f"  {worker.sessions} sessions" if worker.verdict == "pass" else f"  {worker.reason}",
             ),
         )
-    if checks.promises:
-        table.add_row("promises", promises_in_words(checks.promises))
+    if checks.guarantees:
+        table.add_row("guarantees", guarantees_in_words(checks.guarantees))
     memory = analysis.memory.bytes_per_open_session
     if manifest.external is None:
         table.add_row(
@@ -243,11 +243,11 @@ def check_in_words(check: Check) -> Text:
     return Text.assemble((check.verdict, STYLES[check.verdict]), found)
 
 
-def promises_in_words(promises: Sequence[Promise]) -> Text:
+def guarantees_in_words(guarantees: Sequence[Guarantee]) -> Text:
     """How many were kept, and which of the others are broken or unknown; all the rest is in the report."""
     of = {
-        standing: [p.name for p in promises if p.standing == standing]
-        for standing in ("kept", "broken", "unknown", "does-not-apply")
+        status: [p.name for p in guarantees if p.status == status]
+        for status in ("kept", "broken", "unknown", "does-not-apply")
     }
     parts = [Text(f"{len(of['kept'])} kept", style=STYLES["pass"] if of["kept"] else "")]
     if of["broken"]:

@@ -70,41 +70,41 @@ class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.missing
 
 
-class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
     """The processes that made the load, if there were several.
 
     Attributes:
         run_tag: the part of every token that names the run.
-        workers: name → what is known of it. Empty for a single process.
+        facts: name → what is known of it. Empty for a single process.
     """
 
     run_tag: str = ""
-    workers: dict[str, WorkerFacts] = {}
+    facts: dict[str, WorkerFacts] = {}
 
     def clock(self, worker: str) -> str:
         """Identity of a worker's clock. Only times of one clock may be compared."""
-        facts = self.workers.get(worker)
-        return facts.clock if facts is not None else ""
+        found = self.facts.get(worker)
+        return found.clock if found is not None else ""
 
     @property
     def several_clocks(self) -> bool:
         """Whether some of the workers have clocks that cannot be compared."""
-        return len({facts.clock for facts in self.workers.values()}) > 1
+        return len({facts.clock for facts in self.facts.values()}) > 1
 
     def lost(self, worker: str) -> bool:
         """Whether a worker was lost."""
-        facts = self.workers.get(worker)
-        return facts is not None and facts.lost is not None
+        found = self.facts.get(worker)
+        return found is not None and found.lost is not None
 
     @property
     def unknown(self) -> list[WorkerFacts]:
         """Those whose sessions are not known in full."""
-        return [facts for facts in self.workers.values() if facts.unknown is not None]
+        return [facts for facts in self.facts.values() if facts.unknown is not None]
 
 
-def fleet(
+def workers_of(
     events: Sequence[RunEvent], run_tag: str, shards: Mapping[str, str], torn: Mapping[str, str]
-) -> Fleet:
+) -> Workers:
     """Gather what a run's events say of its workers.
 
     Args:
@@ -149,7 +149,7 @@ def fleet(
         workers[name] = msgspec.structs.replace(
             facts, offset_ns=offset, uncertainty_ns=uncertainty, missing=missing, lost=lost
         )
-    return Fleet(run_tag=run_tag, workers=dict(sorted(workers.items(), key=lambda item: _order(item[0]))))
+    return Workers(run_tag=run_tag, facts=dict(sorted(workers.items(), key=lambda item: _order(item[0]))))
 
 
 def _order(worker: str) -> tuple[int, str]:
@@ -163,14 +163,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         operations: ordered by invoke time. Where the workers have clocks of their own, the order between operations of
             different clocks is an estimate.
         problems: why the history cannot be trusted as a whole, one sentence each; empty if it can.
-        fleet: the processes that made the load.
+        workers: the processes that made the load.
         began_ns: the first invoke of the run, where these are not all of its operations.
         damaged: workers whose records do not fit together or could not all be read, so that what is not there may have been.
     """
 
     operations: list[Operation]
     problems: list[str]
-    fleet: Fleet = Fleet()
+    workers: Workers = Workers()
     began_ns: int | None = None
     damaged: frozenset[str] = frozenset()
 
@@ -192,7 +192,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 def pair(
     shards: Mapping[str, Iterable[HistoryRecord]],
     problems: Sequence[str] = (),
-    workers: Fleet = Fleet(),  # noqa: B008 (immutable)
+    workers: Workers = Workers(),  # noqa: B008 (immutable)
     damaged: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> History:
@@ -223,16 +223,16 @@ def pair(
 def _history(
     operations: list[Operation],
     problems: list[str],
-    workers: Fleet,
+    workers: Workers,
     damaged: frozenset[str],
     began_ns: int | None = None,
 ) -> History:
-    shifts = {name: facts.offset_ns for name, facts in workers.workers.items() if facts.offset_ns}
+    shifts = {name: facts.offset_ns for name, facts in workers.facts.items() if facts.offset_ns}
     if shifts:
         operations = [_shift(o, shifts[o.worker]) if o.worker in shifts else o for o in operations]
     operations.sort(key=lambda operation: (operation.invoke_ns, operation.worker, operation.id))
     return History(
-        operations=operations, problems=problems, fleet=workers, damaged=damaged, began_ns=began_ns
+        operations=operations, problems=problems, workers=workers, damaged=damaged, began_ns=began_ns
     )
 
 
@@ -245,7 +245,7 @@ class Recorded(Protocol):
     """A history that can be gone through again and again, and need not be held in memory as a whole."""
 
     @property
-    def fleet(self) -> Fleet:
+    def workers(self) -> Workers:
         """The processes that made the load."""
 
     @property
@@ -279,24 +279,24 @@ class Shards:
     Args:
         shards: worker → a function that reads its records from the beginning, and adds what cannot be read to a list of
             problems.
-        fleet: the processes that made the load.
+        workers: the processes that made the load.
         damaged: workers whose shards are known not to be whole.
     """
 
     def __init__(
         self,
         shards: Mapping[str, Callable[[list[str]], Iterable[HistoryRecord]]],
-        fleet: Fleet,
+        workers: Workers,
         damaged: Collection[str] = (),
     ) -> None:
         self._shards = in_order(shards)
-        self.fleet = fleet
+        self.workers = workers
         self.damaged = damaged
 
     def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
         """See `Recorded`."""
         for worker, read in self._shards:
-            yield worker, pairs(worker, read(problems), problems, self.fleet.run_tag)
+            yield worker, pairs(worker, read(problems), problems, self.workers.run_tag)
 
     def history(
         self,
@@ -314,7 +314,7 @@ class Shards:
                     found if sessions is None else (pair for pair in found if pair[0].session in sessions)
                 )
                 operations += join(worker, wanted, problems)
-        return _history(operations, [], self.fleet, damaged, None if sessions is None else began_ns)
+        return _history(operations, [], self.workers, damaged, None if sessions is None else began_ns)
 
 
 class Remembered:
@@ -326,7 +326,7 @@ class Remembered:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self.fleet = history.fleet
+        self.workers = history.workers
         self.damaged = history.damaged
 
     def pairs(self, problems: list[str]) -> Iterator[tuple[str, Iterable[tuple[Invoke, Completion | None]]]]:
@@ -561,13 +561,13 @@ def _part(operation: Operation) -> tuple[Invoke, Completion | None]:
 
 
 def aligned(
-    samples: Mapping[str, Sequence[GeneratorSample]], workers: Fleet
+    samples: Mapping[str, Sequence[GeneratorSample]], workers: Workers
 ) -> dict[str, list[GeneratorSample]]:
     """What workers wrote about themselves, by the master's clock, as `pair` does it with operations."""
     return {
         worker: [
             msgspec.structs.replace(s, time_ns=s.time_ns - facts.offset_ns, due_ns=s.due_ns - facts.offset_ns)
-            if (facts := workers.workers.get(worker)) is not None
+            if (facts := workers.facts.get(worker)) is not None
             else s
             for s in found
         ]

@@ -42,7 +42,6 @@ from harness.records.operation import (
     Operation,
     Sighting,
 )
-from harness.records.promises import PROMISES, Promise, PromiseName, Standing
 from harness.records.samples import (
     Census,
     CgroupSample,
@@ -57,10 +56,14 @@ from harness.records.samples import (
     StateSizes,
 )
 from harness.records.verdicts import (
+    GUARANTEES,
     Anomaly,
     Check,
     Checks,
     Crossings,
+    Guarantee,
+    GuaranteeName,
+    GuaranteeStatus,
     SessionGroup,
     Verdict,
     WitnessOperation,
@@ -72,11 +75,11 @@ from harness.records.verdicts import (
 __all__ = [
     "DRAIN_PHASE",
     "EXPLAIN_PHASE",
+    "GUARANTEES",
     "IDLE_PHASE",
     "LOAD_PHASE",
     "NOT_TRACED",
     "PHASES",
-    "PROMISES",
     "REQUESTS_PHASE",
     "RESTART_PHASE",
     "RETURN_PHASE",
@@ -105,6 +108,9 @@ __all__ = [
     "Frame",
     "GeneratorSample",
     "GradioLimits",
+    "Guarantee",
+    "GuaranteeName",
+    "GuaranteeStatus",
     "HeldEntries",
     "HistoryRecord",
     "Holder",
@@ -122,8 +128,6 @@ __all__ = [
     "ProbeSample",
     "ProcessSample",
     "Profile",
-    "Promise",
-    "PromiseName",
     "Purpose",
     "Retainer",
     "RunEvent",
@@ -133,7 +137,6 @@ __all__ = [
     "SessionGroup",
     "ShardSeal",
     "Sighting",
-    "Standing",
     "StateSizes",
     "StateVariable",
     "Suite",

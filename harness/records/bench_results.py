@@ -6,8 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.records.promises import Promise
-from harness.records.verdicts import Verdict
+from harness.records.verdicts import Guarantee, Verdict
 
 Suite = Literal["core", "all", "named"]
 
@@ -34,7 +33,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         checks: name → verdict; of those that do not apply, it is `pass`.
         does_not_apply: of these, name → why.
         anomalies: kind → how many.
-        promises: as in `checks.json`.
+        guarantees: (`promises` in the file) as in `checks.json`.
         live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
         slowest_action: the action with the highest p95, tab actions aside.
         p50_ms, p95_ms: its latency; None where there were too few operations.
@@ -56,7 +55,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     checks: dict[str, Verdict]
     does_not_apply: dict[str, str] = {}
     anomalies: dict[str, int]
-    promises: list[Promise] = []
+    guarantees: list[Guarantee] = msgspec.field(name="promises", default_factory=list)
     operations: int
     sessions: int
     live_bytes_per_session: Interval | None

@@ -104,7 +104,7 @@ class StateVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         initial: value that a new owner starts from.
         scope: who owns it. `session`: every page load has its own. `user`: one person's, over reloads and restarts of the
             app. `everyone`: shared by all, on purpose.
-        concurrent_updates: what the app promises for updates of one owner that overlap in time: `atomic` (none is lost), or
+        concurrent_updates: what the app guarantees for updates of one owner that overlap in time: `atomic` (none is lost), or
             `last-wins` (each may overwrite those that it overlaps; updates one after another are never lost).
         within_s: a write must be visible to reads that begin so many seconds after its completion; 0 is at once.
         above: of a list: an element is only accepted if the number offered with it is greater; None accepts all.
@@ -177,7 +177,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
         params: the app's adjustable values, passed as environment variables.
         driver: `page`, or `stock` for an unmodified gradio_client.
         expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
-        promises: promise → why it does not apply, as the scenario says.
+        guarantees: (`promises` in the file) guarantee → why it does not apply, as the scenario says.
         state: the variables that the workload reads and writes, with their models.
         packages: distribution → version, for the target's interpreter and for the harness.
         target_python, target_python_version: None for an app that gradsoak did not start.
@@ -200,7 +200,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     driver: Driver = "page"
     expect: dict[str, str] | None
-    promises: dict[str, str] = {}
+    guarantees: dict[str, str] = msgspec.field(name="promises", default_factory=dict)
     state: dict[str, StateVariable]
     checks: list[str]
     git_sha: str | None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from harness.records.promises import Promise
-
-# `inconclusive`: nothing contradicts the promise, but the run cannot stand for what it was made for, since the
+# `inconclusive`: nothing contradicts the guarantee, but the run cannot stand for what it was made for, since the
 # generator and not the app was what it measured.
 Verdict = Literal["pass", "fail", "unknown", "inconclusive"]
 
@@ -48,7 +46,7 @@ class WitnessOperation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """A contradiction between what happened and what isolation promises.
+    """A contradiction between what happened and what isolation guarantees.
 
     Attributes:
         kind: standard name of the anomaly, for example `cross-session-read`.
@@ -150,12 +148,46 @@ class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+GuaranteeName = Literal[
+    "session-specific",
+    "reset-on-reload",
+    "invisible",
+    "any-python-object",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "no-lost-update",
+    "memory-returns",
+]
+GUARANTEES: tuple[GuaranteeName, ...] = get_args(GuaranteeName)
+
+GuaranteeStatus = Literal["kept", "broken", "unknown", "does-not-apply"]
+
+
+class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one guarantee.
+
+    Attributes:
+        status: (`standing` in the file) `kept` (looked at, and nothing contradicts it), `broken` (with a witness), `unknown` (there was too little
+            to look at), or `does-not-apply` (the app has nothing that it could be about).
+        reason: why, in a sentence or two.
+        broken_by: names of the checks that found anomalies.
+        evidence: counts that it rests on.
+    """
+
+    name: GuaranteeName
+    status: GuaranteeStatus = msgspec.field(name="standing")
+    reason: str
+    broken_by: list[str] = []
+    evidence: dict[str, int] = {}
+
+
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
     """`derived/checks.json`.
 
     Attributes:
         workers: one for each worker, where several made the load; otherwise empty.
-        promises: what became of each, in the order of `harness.records.PROMISES`; empty before they were judged.
+        guarantees: (`promises` in the file) what became of each, in the order of `harness.records.GUARANTEES`; empty before they were judged.
     """
 
     schema_version: int
@@ -163,4 +195,4 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     checks: list[Check]
     workers: list[WorkerVerdict] = []
-    promises: list[Promise] = []
+    guarantees: list[Guarantee] = msgspec.field(name="promises", default_factory=list)

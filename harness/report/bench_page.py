@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from harness import units
-from harness.records import PROMISES, Bench, BenchRow
+from harness.records import GUARANTEES, Bench, BenchRow
 from harness.report.guarantee_matrix import matrix
 from harness.report.page_templates import render
 
@@ -26,7 +26,7 @@ def render_bench(bench: Bench) -> str:
         answer=_answer(bench, met),
         rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _trouble(row)) for row in bench.rows],
         matrix=matrix(bench.rows, REPORT),
-        promises=PROMISES,
+        guarantees=GUARANTEES,
         doubtful=any(row.latency_doubtful for row in bench.rows),
         warned=[row for row in bench.rows if row.warnings],
     )

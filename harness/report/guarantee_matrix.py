@@ -1,4 +1,4 @@
-"""Promises as pages show them: a table for one run, and the matrix of a bench. Pure."""
+"""Guarantees as pages show them: a table for one run, and the matrix of a bench. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from urllib.parse import quote
 import msgspec
 
 from harness import units
-from harness.records import PROMISES, BenchRow, Promise, Standing
+from harness.records import GUARANTEES, BenchRow, Guarantee, GuaranteeStatus
 from harness.report.page_templates import MARKS
 
-# Where in the report of a run its promises stand.
-ANCHOR = "promises"
-_WORDS: dict[Standing, str] = {
+# Where in the report of a run its guarantees stand.
+ANCHOR = "guarantees"
+_WORDS: dict[GuaranteeStatus, str] = {
     "kept": "kept",
     "broken": "broken",
     "unknown": "unknown",
     "does-not-apply": "does not apply",
 }
 # A shape for each, so that nothing depends on colour; and the class that colours it.
-_MARKS: dict[Standing, str] = {
+_MARKS: dict[GuaranteeStatus, str] = {
     "kept": MARKS["pass"],
     "broken": MARKS["fail"],
     "unknown": MARKS["unknown"],
@@ -30,7 +30,7 @@ _MAX_REASON = 600
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One promise of one run, in the words of the page.
+    """One guarantee of one run, in the words of the page.
 
     Attributes:
         style: its CSS classes.
@@ -48,7 +48,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the matrix; its cells are in the order of `harness.records.PROMISES`."""
+    """A row of the matrix; its cells are in the order of `harness.records.GUARANTEES`."""
 
     row: BenchRow
     link: str
@@ -62,24 +62,24 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[Line]
 
 
-def cells(promises: Sequence[Promise], planted: bool = False) -> list[Cell]:
-    """The promises of a run.
+def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[Cell]:
+    """The guarantees of a run.
 
     Args:
-        promises: in the order of `harness.records.PROMISES`.
+        guarantees: in the order of `harness.records.GUARANTEES`.
         planted: the scenario declares a fault, and the run gave what it declares.
     """
-    return [_cell(promise, planted and promise.standing == "broken") for promise in promises]
+    return [_cell(guarantee, planted and guarantee.status == "broken") for guarantee in guarantees]
 
 
 def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
-    """Scenario × promise; empty if no run got so far that its promises were judged.
+    """Scenario × guarantee; empty if no run got so far that its guarantees were judged.
 
     Args:
         rows: the rows of a bench.
         report: path of a report inside its run folder.
     """
-    judged = [row for row in rows if [p.name for p in row.promises] == list(PROMISES)]
+    judged = [row for row in rows if [p.name for p in row.guarantees] == list(GUARANTEES)]
     groups = (
         Group(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
         Group(title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]),
@@ -91,17 +91,17 @@ def _line(row: BenchRow, report: str) -> Line:
     return Line(
         row=row,
         link=quote(f"{row.run}/{report}") + f"#{ANCHOR}",
-        cells=cells(row.promises, planted=row.met and row.verdict == "fail"),
+        cells=cells(row.guarantees, planted=row.met and row.verdict == "fail"),
     )
 
 
-def _cell(promise: Promise, planted: bool) -> Cell:
+def _cell(guarantee: Guarantee, planted: bool) -> Cell:
     return Cell(
-        name=promise.name,
-        style=f"{promise.standing}{' planted' if planted else ''}",
-        mark=_MARKS[promise.standing],
-        word=f"{_WORDS[promise.standing]}{' (a fault is declared)' if planted else ''}",
-        reason=units.clip(promise.reason, _MAX_REASON),
-        broken=promise.standing == "broken",
+        name=guarantee.name,
+        style=f"{guarantee.status}{' planted' if planted else ''}",
+        mark=_MARKS[guarantee.status],
+        word=f"{_WORDS[guarantee.status]}{' (a fault is declared)' if planted else ''}",
+        reason=units.clip(guarantee.reason, _MAX_REASON),
+        broken=guarantee.status == "broken",
         planted=planted,
     )

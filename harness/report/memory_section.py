@@ -11,7 +11,7 @@ import msgspec
 
 from harness import units
 from harness.analysis import Analysis, RunData
-from harness.analysis.data import Beside
+from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.allocation_sites import Attribution
 from harness.analysis.memory.breakdown import Moment
@@ -437,7 +437,7 @@ def _advised(advice: Advice) -> Advised:
     )
 
 
-def _report_of(beside: Beside) -> str:
+def _report_of(beside: FollowUp) -> str:
     return _link(posixpath.join(beside.folder, _REPORT))
 
 

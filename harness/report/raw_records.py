@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import markupsafe
 import msgspec
 
-from harness.history import Fleet
+from harness.history import Workers
 from harness.records import Fail, HistoryRecord, Info, Invoke, Ok, Operation
 from harness.report.witness_values import holds
 
@@ -32,15 +32,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool
 
 
-def records_of(operation: Operation, fleet: Fleet) -> list[HistoryRecord]:
+def records_of(operation: Operation, workers: Workers) -> list[HistoryRecord]:
     """The invoke of an operation and its completion, if it has one, as they were recorded.
 
     Args:
         operation: from a history.
-        fleet: the workers; times of a clock other than the master's were shifted when the history was loaded, and are
+        workers: the workers; times of a clock other than the master's were shifted when the history was loaded, and are
             shifted back.
     """
-    facts = fleet.workers.get(operation.worker)
+    facts = workers.facts.get(operation.worker)
     shift_ns = facts.offset_ns if facts is not None else 0
 
     def own(time_ns: int | None) -> int | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from harness import units
 from harness.analysis import Analysis, RunData
-from harness.history import Fleet, History
+from harness.history import History, Workers
 from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Operation, Seal, WitnessOperation
 from harness.report import session_matrix_plot
 from harness.report.guarantee_matrix import ANCHOR, cells
@@ -81,13 +81,13 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         answer=_answer(checks, analysis),
         because=_because(checks),
         expected=expected,
-        promises=cells(
-            checks.promises, planted=expected is not None and expected.met and checks.verdict == "fail"
+        guarantees=cells(
+            checks.guarantees, planted=expected is not None and expected.met and checks.verdict == "fail"
         ),
-        promises_anchor=ANCHOR,
+        guarantees_anchor=ANCHOR,
         ended_early=_ended_early(data.seal),
         checked=[
-            _checked(check, recorded, data.history.fleet, f"a{number}")
+            _checked(check, recorded, data.history.workers, f"a{number}")
             for number, check in enumerate(checks.checks)
         ],
         memory=section(data, analysis),
@@ -204,7 +204,7 @@ def _broken(checks: Checks) -> str:
         if check.verdict == "fail":
             # One check can find anomalies of several kinds, and then its name is none of them.
             kinds |= {anomaly.kind for anomaly in check.anomalies} or {check.name}
-    return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a promise.")
+    return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a guarantee.")
 
 
 def _deciding(checks: Checks) -> set[str]:
@@ -258,7 +258,7 @@ def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
     return found
 
 
-def _checked(check: Check, recorded: Mapping[str, Operation], fleet: Fleet, name: str) -> _Checked:
+def _checked(check: Check, recorded: Mapping[str, Operation], workers: Workers, name: str) -> _Checked:
     reason, _, trace = check.reason.partition("\n")
     anomalies = check.anomalies[:MAX_SHOWN]
     why_not = check.why_not()
@@ -268,14 +268,14 @@ def _checked(check: Check, recorded: Mapping[str, Operation], fleet: Fleet, name
         reason=why_not or reason,
         trace=trace.strip("\n"),
         evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
-        kinds=_kinds(anomalies, recorded, fleet, name),
+        kinds=_kinds(anomalies, recorded, workers, name),
         matrix=session_matrix_plot.name_of(check),
         left_out=max(check.anomalies_total, len(check.anomalies)) - len(anomalies),
     )
 
 
 def _kinds(
-    anomalies: Sequence[Anomaly], recorded: Mapping[str, Operation], fleet: Fleet, name: str
+    anomalies: Sequence[Anomaly], recorded: Mapping[str, Operation], workers: Workers, name: str
 ) -> list[_Kind]:
     """Group by kind, then by the sessions between which it is; in each, the first that was seen comes first."""
     numbers = itertools.count()
@@ -289,7 +289,7 @@ def _kinds(
             _Pair(
                 sessions=sessions,
                 summary=", ".join(f"{a.variable} {units.count(a.occurrences)}×" for a in found),
-                anomalies=[_shown(a, recorded, fleet, f"{name}-{next(numbers)}") for a in found],
+                anomalies=[_shown(a, recorded, workers, f"{name}-{next(numbers)}") for a in found],
             )
             for sessions, found in pairs.items()
         ]
@@ -301,7 +301,7 @@ def _between(anomaly: Anomaly) -> str:
     return " → ".join(anomaly.sessions)
 
 
-def _shown(anomaly: Anomaly, recorded: Mapping[str, Operation], fleet: Fleet, name: str) -> _Shown:
+def _shown(anomaly: Anomaly, recorded: Mapping[str, Operation], workers: Workers, name: str) -> _Shown:
     relevant = [value for w in anomaly.witness for value in names_in(effects_of(w, recorded))]
     return _Shown(
         sessions=_between(anomaly),
@@ -309,19 +309,19 @@ def _shown(anomaly: Anomaly, recorded: Mapping[str, Operation], fleet: Fleet, na
         occurrences=units.plural(anomaly.occurrences, "occurrence"),
         explanation=units.clip(anomaly.explanation, _MAX_EXPLANATION),
         picture=timeline(anomaly, recorded, name),
-        acts=[_recorded(w, recorded.get(w.operation), relevant, fleet) for w in anomaly.witness],
+        acts=[_recorded(w, recorded.get(w.operation), relevant, workers) for w in anomaly.witness],
     )
 
 
 def _recorded(
-    w: WitnessOperation, operation: Operation | None, relevant: Sequence[object], fleet: Fleet
+    w: WitnessOperation, operation: Operation | None, relevant: Sequence[object], workers: Workers
 ) -> _Act:
     worker, _, number = w.operation.rpartition(":")
     ended = "never completed" if w.complete_s is None else f"to {w.complete_s:.6f} s"
     return _Act(
         name=w.name,
         heading=f"session {w.session}, {w.action}, phase {w.phase}, {w.outcome}, {w.invoke_s:.6f} {ended}",
-        lines=[] if operation is None else [line(r, relevant) for r in records_of(operation, fleet)],
+        lines=[] if operation is None else [line(r, relevant) for r in records_of(operation, workers)],
         shard=f"history/{worker}.jsonl",
         id=number,
     )

@@ -148,7 +148,7 @@ def _scale(bars: Sequence[_Bar], width_pt: float) -> _Scale:
     """So that every bar and the figure beside it fit; broken if the ground, the same in all, would leave no room for the rest."""
     turns = [turn for bar in bars for turn in (bar.begin, bar.end) if turn > 0]
     bottom, top = min(turns, default=0.0), max(turns, default=1.0)
-    # Beside a bar of next to nothing there is still its figure.
+    # FollowUp a bar of next to nothing there is still its figure.
     span = max(top - bottom, 0.02 * top)
     low = left = 0.0
     if span < _CROWDED * top:

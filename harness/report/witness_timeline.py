@@ -396,7 +396,7 @@ def _arrows(links: Sequence[_Link], rows: Mapping[str, _Row]) -> list[str]:
     landed: dict[str, int] = {}
     for link in links:
         source, target = rows[link.source], rows[link.target]
-        # Beside those that have landed there before.
+        # FollowUp those that have landed there before.
         aside = 9.0 * landed.get(link.target, 0)
         landed[link.target] = landed.get(link.target, 0) + 1
         if source.right <= target.left:

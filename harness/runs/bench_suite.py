@@ -231,7 +231,7 @@ def _row(
         checks={check.name: check.verdict for check in checks.checks},
         does_not_apply=not_applying(checks.checks),
         anomalies=anomalies,
-        promises=checks.promises,
+        guarantees=checks.guarantees,
         operations=analysis.operations.total,
         sessions=analysis.sessions,
         live_bytes_per_session=_interval(memory.live),

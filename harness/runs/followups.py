@@ -32,7 +32,7 @@ _TRACED_SETTLE_S = 4.0
 _CONTROL_SCENARIO = Path(__file__).resolve().parent.parent / "baseline_app"
 
 
-class BesideRun(msgspec.Struct, frozen=True, kw_only=True):
+class FollowUpRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be made beside another.
 
     Attributes:
@@ -45,7 +45,7 @@ class BesideRun(msgspec.Struct, frozen=True, kw_only=True):
     options: RunOptions
 
 
-def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
+def control_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
     """The control of a run that was made: a state-free app with the same components and as many functions, under the same staircase.
 
     None if the profile asks for none, or if the app was not started by gradsoak: nobody knows what interpreter it runs in.
@@ -66,7 +66,7 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
         control=False,
         staircase=msgspec.structs.replace(options.profile.staircase, idle_s=0.0),
     )
-    return BesideRun(
+    return FollowUpRun(
         folder=CONTROL,
         label="control",
         options=msgspec.structs.replace(
@@ -83,7 +83,7 @@ def control_run(options: RunOptions, run_dir: RunDir) -> BesideRun | None:
     )
 
 
-def attribution_run(options: RunOptions) -> BesideRun | None:
+def attribution_run(options: RunOptions) -> FollowUpRun | None:
     """A pass of the same app under memray, with few sessions and requests: it names lines of code, and measures neither time nor memory.
 
     None if the app was not started by gradsoak: nobody can put a tracker into it.
@@ -111,7 +111,7 @@ def attribution_run(options: RunOptions) -> BesideRun | None:
             idle_s=0.0,
         ),
     )
-    return BesideRun(
+    return FollowUpRun(
         folder=ATTRIBUTION,
         label="memray",
         options=msgspec.structs.replace(
@@ -126,7 +126,7 @@ def attribution_run(options: RunOptions) -> BesideRun | None:
 
 
 def execute_beside(
-    run: BesideRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
+    run: FollowUpRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
 ) -> HarnessError | None:
     """Make one of them.
 
@@ -149,7 +149,7 @@ def execute_beside(
         return HarnessError(f"{type(error).__name__}: {error}")
 
 
-def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[BesideRun]]:
+def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[FollowUpRun]]:
     """The runs that try another setting, and the run itself as they need it.
 
     Args:
@@ -186,8 +186,8 @@ def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOpti
     return options, [_what_if_run(options, tried) for tried in what_ifs]
 
 
-def _what_if_run(options: RunOptions, tried: WhatIf) -> BesideRun:
-    return BesideRun(
+def _what_if_run(options: RunOptions, tried: WhatIf) -> FollowUpRun:
+    return FollowUpRun(
         folder=f"{WHAT_IF}/{tried.slug}",
         label=f"what-if {tried.label}",
         options=msgspec.structs.replace(
@@ -201,13 +201,13 @@ def _what_if_run(options: RunOptions, tried: WhatIf) -> BesideRun:
     )
 
 
-def conclude_beside(run: BesideRun, run_dir: RunDir) -> HarnessError | None:
+def conclude_beside(run: FollowUpRun, run_dir: RunDir) -> HarnessError | None:
     """Conclude from one of them that was made, and draw its own report.
 
     Returns:
         Why that could not be done, None if it was.
     """
-    folder = run_dir.beside(run.folder)
+    folder = run_dir.follow_up(run.folder)
     if folder is None:
         return None
     try:

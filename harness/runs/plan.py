@@ -102,7 +102,7 @@ def build_manifest(options: RunOptions, run_id: str) -> RunManifest:
         params=options.params,
         driver=options.driver,
         expect=expect,
-        promises=scenario.promises,
+        guarantees=scenario.guarantees,
         state={},
         checks=[checker.name for checker in CHECKERS],
         git_sha=_git_sha(scenario.folder),

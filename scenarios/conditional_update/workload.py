@@ -3,7 +3,7 @@
 from harness import tokens
 from harness.workload import Workload, action, answer, append_only_list, ask, offer
 
-# What the app promises; were its own threshold another one, the model would be broken.
+# What the app guarantees; were its own threshold another one, the model would be broken.
 THRESHOLD = 10
 
 

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from harness.records import PROMISES, Promise, Standing
+from harness.records import GUARANTEES, Guarantee, GuaranteeStatus
 from harness.report.bench_page import render_bench
 from tests.browser.test_report import Visit
 from tests.unit.report.builders import bench, bench_row
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("bench")]
-STANDINGS: tuple[Standing, ...] = ("kept", "broken", "unknown", "does-not-apply", "kept", "kept", "kept")
+STATUSES: tuple[GuaranteeStatus, ...] = (
+    "kept",
+    "broken",
+    "unknown",
+    "does-not-apply",
+    "kept",
+    "kept",
+    "kept",
+)
 
 
 @pytest.fixture
@@ -23,13 +31,13 @@ def index(tmp_path: Path) -> Path:
     rows = []
     for n in range(45):
         name = f"{'fault_reply_through_shared_queue' if n > 25 else 'persistence_by_user'}_{n}"
-        promises = [
-            Promise(name=p, standing=STANDINGS[(n + k) % len(STANDINGS)], reason=f"Why {p} of {name}.")
-            for k, p in enumerate(PROMISES)
+        guarantees = [
+            Guarantee(name=p, status=STATUSES[(n + k) % len(STATUSES)], reason=f"Why {p} of {name}.")
+            for k, p in enumerate(GUARANTEES)
         ]
         verdict = "fail" if n > 25 else "pass"
         rows.append(
-            bench_row(scenario=name, run=name, patterns=[] if n > 25 else [n % 22 + 1], promises=promises, verdict=verdict, met=n != 30)
+            bench_row(scenario=name, run=name, patterns=[] if n > 25 else [n % 22 + 1], guarantees=guarantees, verdict=verdict, met=n != 30)
         )  # fmt: skip
     path = tmp_path / "index.html"
     path.write_text(render_bench(bench(*rows)))
@@ -44,7 +52,7 @@ def test_the_header_stays_in_sight_and_can_be_read(browser: Any, index: Path, sc
         "[...document.querySelectorAll('.matrix thead th > span')].map(s => { const b = s.getBoundingClientRect();"
         " return [b.top, b.bottom, b.left, b.right]; })"
     )
-    assert len(heads) == len(PROMISES) + 1
+    assert len(heads) == len(GUARANTEES) + 1
     for top, bottom, left, right in heads:
         assert 0 <= top < bottom < 250  # still at the top, though the page was scrolled
         assert right - left > 10
@@ -63,7 +71,7 @@ def test_every_cross_leads_to_the_report_and_declared_ones_look_different(browse
     visit = Visit(browser, index, viewport={"width": 1280, "height": 900})
     crosses = visit.page.locator(".matrix td a.mark.broken")
     hrefs = {crosses.nth(n).get_attribute("href") for n in range(crosses.count())}
-    assert all(href.endswith("/derived/report.html#promises") for href in hrefs)
+    assert all(href.endswith("/derived/report.html#guarantees") for href in hrefs)
     borders = visit.page.evaluate(
         "['.planted', ':not(.planted)'].map(s => getComputedStyle(document.querySelector('td a.mark.broken' + s)).borderTopStyle)"
     )

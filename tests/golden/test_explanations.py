@@ -15,7 +15,7 @@ import pytest
 
 from harness import tokens
 from harness.checkers import CHECKERS, check_history
-from harness.history import Fleet
+from harness.history import Workers
 from harness.records import Anomaly, Sighting, StateVariable
 from harness.workload import (
     answer,
@@ -144,7 +144,7 @@ MODELS: dict[str, dict[str, StateVariable]] = {
 def anomalies(name: str) -> Iterator[tuple[str, Anomaly]]:
     """What the checkers say of a story: each anomaly, with the check that reports it."""
     built = STORIES.get(name) or new().append(A, ONE, [ONE]).append(B, OTHER, [OTHER])
-    history = built.build(fleet=Fleet(run_tag="7f3a"))
+    history = built.build(workers=Workers(run_tag="7f3a"))
     if name in SIGHTINGS:
         *others, last = history.operations
         seen = msgspec.structs.replace(last, sightings=[SIGHTINGS[name]], looked=1)

@@ -105,13 +105,13 @@ def test_state_is_gained_by_a_time_to_live_by_a_parameter_and_by_nothing_that_fa
         ("KEPT=1000", "KEPT=1000"),
         ("FAIL=1", "FAIL=1"),
     ):
-        beside = whole.beside(f"what-if/{name}")
-        assert beside is not None
-        manifest = beside.manifest()
+        follow_up = whole.follow_up(f"what-if/{name}")
+        assert follow_up is not None
+        manifest = follow_up.manifest()
         assert (manifest.what_if, manifest.purpose, manifest.seed) == (setting, "what-if", 5)
         assert manifest.profile == whole.manifest().profile
-        assert (beside.path / "derived" / "report.html").is_file()
-    ttl_run = whole.beside("what-if/time_to_live=2")
+        assert (follow_up.path / "derived" / "report.html").is_file()
+    ttl_run = whole.follow_up("what-if/time_to_live=2")
     assert ttl_run is not None
     assert ttl_run.manifest().environment == {"GRADSOAK_SETTINGS": '{"time_to_live": 2}'}
     ready = next(event for event in ttl_run.events() if event.kind == "target_ready")
@@ -140,7 +140,7 @@ def test_closed_sessions_are_gained_by_a_capacity(make_scenario: Callable[..., P
     gain = advice_of(done)["state_session_capacity=15"]["gain"]
     assert gain["clear"], gain
     assert gain["after_bytes"] < gain["before_bytes"]
-    tried = RunDir(run).beside("what-if/state_session_capacity=15")
+    tried = RunDir(run).follow_up("what-if/state_session_capacity=15")
     assert tried is not None
     limits = next(event for event in tried.events() if event.kind == "limits")
     assert limits.detail["state_session_capacity"] == 15
@@ -164,7 +164,7 @@ def test_under_jemalloc_live_bytes_are_those_of_the_objects(
     gain = advice_of(done)["jemalloc"]["gain"]
     assert gain["figure"].startswith("resident memory")
     assert f'"LD_PRELOAD": "{library}"' in (scenario / "seen").read_text().splitlines()[-1]
-    tried = RunDir(run).beside("what-if/jemalloc")
+    tried = RunDir(run).follow_up("what-if/jemalloc")
     assert tried is not None
     stairs = [p for p in tried.plateaus() if p.label == "staircase"]
     live = [p.probe.live_bytes for p in stairs]

@@ -51,7 +51,7 @@ def _round(path: Path, seed: int) -> dict[str, Any]:
         raise NotMeasured(f"the run was not over after {_TIMEOUT_S:g} s") from None
     ended = time.monotonic()
     run_dir = RunDir(path)
-    control = run_dir.beside(CONTROL)
+    control = run_dir.follow_up(CONTROL)
     if run_dir.sealed() is None or control is None or control.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
     main, beside = _phases(run_dir), _phases(control)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from harness import tokens
-from harness.history import Fleet, History
+from harness.history import History, Workers
 from harness.records import Effect, Operation, Sighting, StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
 
@@ -166,7 +166,7 @@ class App:
             for o in self.operations
             if o.invoke_ns <= now
         ]
-        return History(operations=known, problems=[], fleet=Fleet(run_tag=RUN_TAG))
+        return History(operations=known, problems=[], workers=Workers(run_tag=RUN_TAG))
 
     def others(self, session: Session) -> list[Session]:
         """Sessions of other people that are open and have done something."""

@@ -18,7 +18,7 @@ def test_a_clean_app_is_not_called_a_leak(name: str, seed: int, tmp_path: Path) 
     assert not found.alarm, found
 
 
-def test_there_are_as_many_runs_as_promised_each_with_a_seed_of_its_own() -> None:
+def test_there_are_as_many_runs_as_guaranteed_each_with_a_seed_of_its_own() -> None:
     assert len(RUNS) == len({seed for _, seed in RUNS}) == 20
     assert {name for name, _ in RUNS} <= set(clean())
     assert len({name for name, _ in RUNS}) >= 16

@@ -28,7 +28,7 @@ def test_what_a_scenario_declares_does_not_depend_on_the_seed(
     assert trial.met, trial
 
 
-def test_every_scenario_is_tried_with_as_many_seeds_as_promised() -> None:
+def test_every_scenario_is_tried_with_as_many_seeds_as_guaranteed() -> None:
     assert len(clean()) >= 20
     assert {len(seeds_of(name)) for name in clean()} == {20}
     assert {len(seeds_of(name)) for name in faulty()} == {3}

@@ -1,7 +1,7 @@
 """What an isolated, linearizable variable can show: every order of a small history, tried one by one. Obviously correct, and slow.
 
 Shares nothing with the checkers: neither their models, nor their bounds, nor their search. An operation of an atomic variable is
-one moment, at which it changes the state and shows it. Where the app promises no more than that the last of overlapping updates wins,
+one moment, at which it changes the state and shows it. Where the app guarantees no more than that the last of overlapping updates wins,
 an update that depends on the state is two moments, one at which it takes note of the state and one at which it replaces it, and
 its answer is a third. What was not acknowledged happens at any time from its beginning on, or not at all.
 """

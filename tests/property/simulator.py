@@ -1,6 +1,6 @@
 """A small Gradio server, simulated: operations that overlap, of which some are never acknowledged, and switchable faults.
 
-An operation takes effect at one moment between its invoke and its completion (or, where the app promises no more than that the
+An operation takes effect at one moment between its invoke and its completion (or, where the app guarantees no more than that the
 last of overlapping updates wins, reads the state at one moment and writes it at a later one). One that times out takes
 effect at some moment after its invoke, or never.
 

@@ -13,14 +13,14 @@ from harness.checkers import check_history
 from harness.checkers.counter_reads import Floor
 from harness.checkers.index import Index
 from harness.checkers.screening import Scan
-from harness.history import Fleet, Remembered, WorkerFacts
+from harness.history import Remembered, WorkerFacts, Workers
 from harness.records import StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.simulator import Server, Step, models, steps
 
 SCOPES = st.sampled_from(["session", "user", "everyone"])
-PROMISES = st.sampled_from(["atomic", "last-wins"])
+GUARANTEES = st.sampled_from(["atomic", "last-wins"])
 
 
 def found_in(built: HistoryBuilder, state: dict[str, StateVariable]) -> set[str]:
@@ -32,21 +32,21 @@ def found_in(built: HistoryBuilder, state: dict[str, StateVariable]) -> set[str]
 # --- without a fault ---
 
 
-@given(steps(overlap=3), SCOPES, PROMISES)
-def test_a_server_that_keeps_its_promise_is_never_accused(
-    played: list[Step], scope: str, promise: str
+@given(steps(overlap=3), SCOPES, GUARANTEES)
+def test_a_server_that_keeps_its_guarantee_is_never_accused(
+    played: list[Step], scope: str, guarantee: str
 ) -> None:
     """Whoever owns the state, with operations of one session at a time or several, timeouts, failures and clears."""
-    assert found_in(Server(scope, promise).play(played), models(scope, promise)) == set()
+    assert found_in(Server(scope, guarantee).play(played), models(scope, guarantee)) == set()
 
 
 @pytest.mark.slow
 @settings(max_examples=10_000)
-@given(steps(overlap=4, max_size=20), SCOPES, PROMISES)
-def test_a_server_that_keeps_its_promise_is_never_accused_in_many_more_histories(
-    played: list[Step], scope: str, promise: str
+@given(steps(overlap=4, max_size=20), SCOPES, GUARANTEES)
+def test_a_server_that_keeps_its_guarantee_is_never_accused_in_many_more_histories(
+    played: list[Step], scope: str, guarantee: str
 ) -> None:
-    assert found_in(Server(scope, promise).play(played), models(scope, promise)) == set()
+    assert found_in(Server(scope, guarantee).play(played), models(scope, guarantee)) == set()
 
 
 @given(steps(overlap=1, whats=("append", "click", "read", "read", "read")), SCOPES)
@@ -55,16 +55,16 @@ def test_a_server_that_takes_its_time_as_it_may_is_never_accused(played: list[St
     assert found_in(built, models(scope, within=300)) == set()
 
 
-@given(steps(overlap=2), SCOPES, PROMISES, st.integers(-9000, 9000), st.integers(0, 14))
+@given(steps(overlap=2), SCOPES, GUARANTEES, st.integers(-9000, 9000), st.integers(0, 14))
 def test_clocks_that_disagree_and_a_new_phase_accuse_nobody(
-    played: list[Step], scope: str, promise: str, ahead: int, split: int
+    played: list[Step], scope: str, guarantee: str, ahead: int, split: int
 ) -> None:
     """Two machines, and what each person did in two phases; no operation of the first ends in the second."""
     workers = {"a": ("1", 0), "a2": ("1", 0), "b": ("2", ahead)}
-    built = Server(scope, promise, workers=workers, split=split).play(played)
+    built = Server(scope, guarantee, workers=workers, split=split).play(played)
     facts = {name: WorkerFacts(name=name, clock=f"clock of {name}") for name in ("1", "2")}
-    history = built.build(fleet=Fleet(run_tag="7f3a", workers=facts))
-    checks = check_history(history, models(scope, promise), COMPLETED)
+    history = built.build(workers=Workers(run_tag="7f3a", facts=facts))
+    checks = check_history(history, models(scope, guarantee), COMPLETED)
     assert {c.name: c.reason for c in checks.checks if c.anomalies_total or "Traceback" in c.reason} == {}
 
 

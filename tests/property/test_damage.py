@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import check_history
-from harness.history import Fleet, pair
+from harness.history import Workers, pair
 from harness.records import HistoryRecord, Invoke, Ok
 from tests.builders import COMPLETED
 from tests.power.simulation import MODELS, RUN_TAG, VARIABLE, App
@@ -65,7 +65,7 @@ def test_damaged_records_accuse_nobody(model: str, seed: int, damages: list[tupl
     history = pair(
         {"0": records},
         ["Line 7 cannot be read."] if torn else [],
-        Fleet(run_tag=RUN_TAG),
+        Workers(run_tag=RUN_TAG),
         damaged=["0"] if torn else [],
     )
     checks = check_history(history, {VARIABLE: MODELS[model].variable}, COMPLETED)

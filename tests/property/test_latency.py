@@ -1,4 +1,4 @@
-"""Percentiles against order statistics, and schedules of arrivals against the distributions that they promise."""
+"""Percentiles against order statistics, and schedules of arrivals against the distributions that they guarantee."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.checkers import check
 from harness.checkers.screening import Scan
-from harness.history import Fleet, History, Remembered, Shards, WorkerFacts
+from harness.history import History, Remembered, Shards, WorkerFacts, Workers
 from harness.history.list_delta import Shortener
 from harness.records import Checks, HistoryRecord, Ok, Sighting, StateVariable
 from harness.workload import answer, assigned, blob, chain
@@ -21,7 +21,7 @@ from tests.builders import COMPLETED, HistoryBuilder
 from tests.property.simulator import Server, Step, models, steps
 
 SCOPES = st.sampled_from(["session", "session", "user", "everyone"])
-PROMISES = st.sampled_from(["atomic", "last-wins"])
+GUARANTEES = st.sampled_from(["atomic", "last-wins"])
 MORE = {"picture": blob(), "reply": answer(), "steps": chain(), "given": assigned()}
 # What may befall the reads of one operation: (which operation, what).
 FAULTS = st.lists(
@@ -108,7 +108,7 @@ def recorded(history: History, *, min_kept: int) -> Shards:
             lines[worker] = b"".join(msgspec.json.encode(record) + b"\n" for *_, record in moments)
     decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
     return Shards(
-        {w: lambda _, text=text: decoder.decode_lines(text) for w, text in lines.items()}, history.fleet
+        {w: lambda _, text=text: decoder.decode_lines(text) for w, text in lines.items()}, history.workers
     )
 
 
@@ -136,13 +136,13 @@ def same(one: Checks, other: Checks) -> None:
 def examine(
     played: list[Step],
     scope: str,
-    promise: str,
+    guarantee: str,
     faults: list[tuple[int, str]],
     *,
     one_account: bool = False,
 ) -> None:
-    state = models(scope, promise) | MORE
-    history = dressed(Server(scope, promise).play(played).build(), faults, one_account=one_account)
+    state = models(scope, guarantee) | MORE
+    history = dressed(Server(scope, guarantee).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
     looked_at = Scan(Remembered(history), state).closer().operations
@@ -155,27 +155,27 @@ def examine(
     )
 
 
-@given(steps(overlap=0, max_size=24), SCOPES, PROMISES, FAULTS)
+@given(steps(overlap=0, max_size=24), SCOPES, GUARANTEES, FAULTS)
 def test_one_pass_says_the_same_of_sessions_that_do_one_thing_after_another(
-    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]
+    played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]]
 ) -> None:
-    examine(played, scope, promise, faults)
+    examine(played, scope, guarantee, faults)
 
 
-@given(steps(overlap=2), SCOPES, PROMISES, FAULTS, st.booleans())
+@given(steps(overlap=2), SCOPES, GUARANTEES, FAULTS, st.booleans())
 def test_one_pass_says_the_same_of_operations_that_overlap(
-    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]], one_account: bool
+    played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]], one_account: bool
 ) -> None:
-    examine(played, scope, promise, faults, one_account=one_account)
+    examine(played, scope, guarantee, faults, one_account=one_account)
 
 
 @pytest.mark.slow
 @settings(max_examples=5_000)
-@given(steps(overlap=1, max_size=30), SCOPES, PROMISES, FAULTS)
+@given(steps(overlap=1, max_size=30), SCOPES, GUARANTEES, FAULTS)
 def test_one_pass_says_the_same_of_many_more_histories(
-    played: list[Step], scope: str, promise: str, faults: list[tuple[int, str]]
+    played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]]
 ) -> None:
-    examine(played, scope, promise, faults)
+    examine(played, scope, guarantee, faults)
 
 
 def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_is() -> None:
@@ -225,9 +225,9 @@ def test_lists_that_only_grow_are_judged_at_a_glance_as_they_would_be_at_length(
 
 def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
     built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
-    lost = Fleet(workers={"0": WorkerFacts(name="0", lost="was killed")})
+    lost = Workers(facts={"0": WorkerFacts(name="0", lost="was killed")})
     state = {"log": models()["log"]}
-    assert len(Scan(Remembered(built.build(fleet=lost)), state).closer().operations) == 2
+    assert len(Scan(Remembered(built.build(workers=lost)), state).closer().operations) == 2
 
 
 def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness import tokens
 from harness.checkers import check_history
-from harness.history import Fleet, History, WorkerFacts
+from harness.history import History, WorkerFacts, Workers
 from harness.records import Checks, Effect, Operation
 from harness.workload import append_only_list, counter, register
 from tests.builders import COMPLETED
@@ -79,7 +79,7 @@ def check(operations: list[Operation], **facts: dict[str, str]) -> Checks:
         for name in ("1", "2", "3")
     }
     ordered = sorted(operations, key=lambda o: (o.invoke_ns, o.worker, o.id))
-    history = History(operations=ordered, problems=[], fleet=Fleet(run_tag=RUN, workers=workers))
+    history = History(operations=ordered, problems=[], workers=Workers(run_tag=RUN, facts=workers))
     return check_history(history, STATE, COMPLETED)
 
 

@@ -124,7 +124,7 @@ def test_every_field_of_every_file_is_documented(kind: object) -> None:
     assert fields(kind) - documented == set()
 
 
-def test_the_promised_names_are_there() -> None:
+def test_the_guaranteed_names_are_there() -> None:
     promised = {"latency_ms", "throughput_per_s", "memory", "bytes_per_open_session", "live", "uss", "estimate", "low", "high", "loadgen",
                 "cpu_ms_per_operation", "rss_bytes_per_session", "cpu_utilisation", "samples", "gaps", "p50", "p95", "p99", "count",
                 "model", "stages_ms", "queue_wait", "service", "first_output", "generator_delay", "arrivals", "dropped", "bottleneck"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Promises from made-up verdicts and facts."""
+"""Guarantees from made-up verdicts and facts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from harness.guarantees import Facts, facts, judge
 from harness.records import (
-    PROMISES,
+    GUARANTEES,
     Anomaly,
     Check,
+    Guarantee,
     ProbeSample,
-    Promise,
     RunEvent,
     StateVariable,
     Verdict,
@@ -61,8 +61,8 @@ def found(**changes: Any) -> Facts:
     return msgspec.structs.replace(made, **changes)
 
 
-def of(name: str, made: Facts) -> Promise:
-    return next(promise for promise in judge(made) if promise.name == name)
+def of(name: str, made: Facts) -> Guarantee:
+    return next(guarantee for guarantee in judge(made) if guarantee.name == name)
 
 
 def anomaly(kind: str) -> Anomaly:
@@ -75,39 +75,39 @@ def with_checks(made: Facts, *checks: Check) -> Facts:
 
 def test_all_are_kept_where_every_check_looked_and_found_nothing() -> None:
     judged = judge(found())
-    assert [p.name for p in judged] == list(PROMISES)
-    assert {p.standing for p in judged} == {"kept"}
+    assert [p.name for p in judged] == list(GUARANTEES)
+    assert {p.status for p in judged} == {"kept"}
     assert all(p.reason and p.evidence and not p.broken_by for p in judged)
     assert "Traceback" not in " ".join(p.reason for p in judged)
 
 
 @pytest.mark.parametrize(("name", "checks"), DECIDING.items())
-def test_each_deciding_check_breaks_its_promise_and_no_other(name: str, checks: list[str]) -> None:
+def test_each_deciding_check_breaks_its_guarantee_and_no_other(name: str, checks: list[str]) -> None:
     for kind in checks:
         judged = judge(with_checks(found(), check(kind, "fail")))
-        broken = {p.name: p.broken_by for p in judged if p.standing == "broken"}
+        broken = {p.name: p.broken_by for p in judged if p.status == "broken"}
         assert broken == {name: [kind]}
 
 
 @pytest.mark.parametrize(("name", "checks"), DECIDING.items())
-def test_a_check_that_does_not_know_or_was_not_made_leaves_its_promise_unknown(
+def test_a_check_that_does_not_know_or_was_not_made_leaves_its_guarantee_unknown(
     name: str, checks: list[str]
 ) -> None:
     for kind in checks:
-        assert of(name, with_checks(found(), check(kind, "unknown"))).standing == "unknown"
+        assert of(name, with_checks(found(), check(kind, "unknown"))).status == "unknown"
         without = found(checks={n: c for n, c in found().checks.items() if n != kind})
         missing = of(name, without)
-        assert (missing.standing, missing.reason) == ("unknown", f"The check {kind} was not made.")
+        assert (missing.status, missing.reason) == ("unknown", f"The check {kind} was not made.")
 
 
 @pytest.mark.parametrize("name", DECIDING)
 def test_without_evidence_nothing_is_kept(name: str) -> None:
     nothing = found(checks={kind: check(kind, seen=0) for kind in ALL_CHECKS})
-    assert of(name, nothing).standing == "unknown"
+    assert of(name, nothing).status == "unknown"
 
 
 @pytest.mark.parametrize("name", DECIDING)
-def test_a_check_that_had_nothing_to_look_at_keeps_no_promise(name: str) -> None:
+def test_a_check_that_had_nothing_to_look_at_keeps_no_guarantee(name: str) -> None:
     idle = {
         kind: Check(
             name=kind,
@@ -119,22 +119,22 @@ def test_a_check_that_had_nothing_to_look_at_keeps_no_promise(name: str) -> None
         for kind in ALL_CHECKS
     }
     judged = of(name, found(checks=idle))
-    assert judged.standing == "unknown"
+    assert judged.status == "unknown"
     assert judged.reason == "Nobody came back."
 
 
 def test_without_a_model_canaries_alone_say_whether_anything_crossed() -> None:
     idle = {kind: check(kind, seen=0) for kind in ALL_CHECKS}
     searched = found(state={}, checks={**idle, "canary": check("canary")})
-    assert of("session-specific", searched).standing == "kept"
+    assert of("session-specific", searched).status == "kept"
     assert of("session-specific", searched).reason == "What canary says."
     blind = msgspec.structs.replace(
         check("canary"), applies=False, reason="Does not apply: no token was sent."
     )
     judged = of("session-specific", found(state={}, checks={**idle, "canary": blind}))
-    assert (judged.standing, judged.reason) == ("unknown", "No token was sent.")
+    assert (judged.status, judged.reason) == ("unknown", "No token was sent.")
     leaked = msgspec.structs.replace(check("canary", "fail"), anomalies=[anomaly("cross-session-read")])
-    assert of("session-specific", found(state={}, checks={**idle, "canary": leaked})).standing == "broken"
+    assert of("session-specific", found(state={}, checks={**idle, "canary": leaked})).status == "broken"
 
 
 def test_what_one_of_several_checks_saw_is_enough_but_not_for_memory() -> None:
@@ -142,41 +142,41 @@ def test_what_one_of_several_checks_saw_is_enough_but_not_for_memory() -> None:
         name="", verdict="pass", reason="Does not apply: it was not asked.", evidence={}, applies=False
     )
     lost = with_checks(found(), msgspec.structs.replace(idle, name="reset"))
-    assert of("no-lost-update", lost).standing == "kept"
+    assert of("no-lost-update", lost).status == "kept"
     leak = of("memory-returns", with_checks(found(), msgspec.structs.replace(idle, name="leak-per-request")))
-    assert (leak.standing, leak.reason) == ("unknown", "It was not asked.")
+    assert (leak.status, leak.reason) == ("unknown", "It was not asked.")
 
 
 def test_the_order_of_writes_can_only_be_seen_in_lists() -> None:
-    assert of("monotonic-writes", found(state={"n": counter()})).standing == "does-not-apply"
+    assert of("monotonic-writes", found(state={"n": counter()})).status == "does-not-apply"
 
 
 def test_a_check_of_models_that_the_workload_does_not_have_decides_nothing() -> None:
     absent = {
         n: c for n, c in found().checks.items() if n not in ("misdelivered-response", "non-atomic-chain")
     }
-    assert {p.standing for p in judge(found(checks=absent))} == {"kept"}
+    assert {p.status for p in judge(found(checks=absent))} == {"kept"}
     asking = found(checks=absent, state={"log": append_only_list(), "reply": answer(), "steps": chain()})
-    assert of("session-specific", asking).standing == "unknown"
-    assert of("no-lost-update", asking).standing == "unknown"
+    assert of("session-specific", asking).status == "unknown"
+    assert of("no-lost-update", asking).status == "unknown"
 
 
 @pytest.mark.parametrize(
-    ("kind", "promise"),
+    ("kind", "guarantee"),
     [("cross-session-read", "session-specific"), ("resurrected-state", "reset-on-reload")],
 )
-def test_a_token_in_a_foreign_response_breaks_the_promise_of_its_kind(kind: str, promise: str) -> None:
+def test_a_token_in_a_foreign_response_breaks_the_guarantee_of_its_kind(kind: str, guarantee: str) -> None:
     canary = msgspec.structs.replace(check("canary", "fail"), anomalies=[anomaly(kind)])
     judged = judge(with_checks(found(), canary))
-    assert {p.name for p in judged if p.standing == "broken"} == {promise}
-    assert {p.standing for p in judged if p.name != promise} == {"kept"}
+    assert {p.name for p in judged if p.status == "broken"} == {guarantee}
+    assert {p.status for p in judged if p.name != guarantee} == {"kept"}
 
 
 # --- reset on reload ---
 
 
 def test_without_a_reload_nobody_knows_whether_it_resets() -> None:
-    assert of("reset-on-reload", found(reloaded=0)).standing == "unknown"
+    assert of("reset-on-reload", found(reloaded=0)).status == "unknown"
 
 
 def test_a_reload_that_was_seen_to_reset_is_evidence() -> None:
@@ -186,8 +186,8 @@ def test_a_reload_that_was_seen_to_reset_is_evidence() -> None:
 @pytest.mark.parametrize("scope", ["user", "everyone"])
 def test_what_belongs_to_a_user_or_to_all_need_not_be_reset(scope: Any) -> None:
     made = found(state={"rows": counter(scope=scope)})
-    assert of("reset-on-reload", made).standing == "does-not-apply"
-    assert of("reset-on-reload", with_checks(made, check("resurrected-state", "fail"))).standing == "broken"
+    assert of("reset-on-reload", made).status == "does-not-apply"
+    assert of("reset-on-reload", with_checks(made, check("resurrected-state", "fail"))).status == "broken"
 
 
 # --- other things that do not apply ---
@@ -195,19 +195,19 @@ def test_what_belongs_to_a_user_or_to_all_need_not_be_reset(scope: Any) -> None:
 
 def test_what_is_shared_on_purpose_is_nobodys_own() -> None:
     made = found(state={"total": counter(scope="everyone")})
-    assert of("session-specific", made).standing == "does-not-apply"
-    assert of("session-specific", found(state={"rows": counter(scope="user")})).standing == "kept"
+    assert of("session-specific", made).status == "does-not-apply"
+    assert of("session-specific", found(state={"rows": counter(scope="user")})).status == "kept"
 
 
 def test_an_app_without_state_has_nothing_to_hide_and_no_objects() -> None:
     made = found(states=0, state_types={})
-    assert of("invisible", made).standing == of("any-python-object", made).standing == "does-not-apply"
+    assert of("invisible", made).status == of("any-python-object", made).status == "does-not-apply"
     seen = with_checks(made, check("visible-state", "fail"))
-    assert of("invisible", seen).standing == "broken"
+    assert of("invisible", seen).status == "broken"
 
 
 def test_state_that_only_rendered_components_have_is_state_all_the_same() -> None:
-    assert of("invisible", found(states=0)).standing == "kept"
+    assert of("invisible", found(states=0)).status == "kept"
 
 
 def test_answers_alone_say_nothing_about_state() -> None:
@@ -219,22 +219,22 @@ def test_answers_alone_say_nothing_about_state() -> None:
         "monotonic-writes",
         "no-lost-update",
     ):
-        assert of(name, made).standing == "does-not-apply", name
-    assert of("session-specific", made).standing == "kept"
+        assert of(name, made).status == "does-not-apply", name
+    assert of("session-specific", made).status == "kept"
 
 
 def test_a_value_that_the_app_assigned_must_not_change_but_nobody_wrote_it() -> None:
     made = found(state={"began": assigned()})
-    assert of("monotonic-reads", made).standing == "kept"
-    assert of("read-your-writes", made).standing == of("monotonic-writes", made).standing == "does-not-apply"
+    assert of("monotonic-reads", made).status == "kept"
+    assert of("read-your-writes", made).status == of("monotonic-writes", made).status == "does-not-apply"
 
 
-def test_a_workload_without_state_promises_nothing() -> None:
-    standings = {
-        p.name: p.standing
+def test_a_workload_without_state_guarantees_nothing() -> None:
+    statuses = {
+        p.name: p.status
         for p in judge(found(state={}, checks={kind: check(kind, "unknown") for kind in ALL_CHECKS}))
     }
-    assert "kept" not in {s for name, s in standings.items() if name != "any-python-object"}
+    assert "kept" not in {s for name, s in statuses.items() if name != "any-python-object"}
 
 
 # --- any Python object ---
@@ -242,32 +242,32 @@ def test_a_workload_without_state_promises_nothing() -> None:
 
 def test_numbers_and_lists_say_nothing_about_other_objects() -> None:
     plain = of("any-python-object", found(state_types={"list": 3, "int": 3}))
-    assert (plain.standing, plain.reason) == ("does-not-apply", "State held only int and list.")
+    assert (plain.status, plain.reason) == ("does-not-apply", "State held only int and list.")
 
 
 @pytest.mark.parametrize("kind", ["Turn", "list of Turn", "set", "tuple", "bytes"])
 def test_an_object_that_json_does_not_have_was_kept(kind: str) -> None:
     kept = of("any-python-object", found(state_types={kind: 3, "int": 3}))
-    assert (kept.standing, kept.evidence) == ("kept", {kind: 3})
+    assert (kept.status, kept.evidence) == ("kept", {kind: 3})
 
 
 @pytest.mark.parametrize("kind", ["cross-session-read", "lost-update", "garbage-read", "reset"])
 def test_an_object_of_a_session_that_lost_something_is_not_known_to_be_kept(kind: str) -> None:
-    assert of("any-python-object", with_checks(found(), check(kind, "fail"))).standing == "unknown"
+    assert of("any-python-object", with_checks(found(), check(kind, "fail"))).status == "unknown"
 
 
 @pytest.mark.parametrize("types", [None, {}])
 def test_values_that_nobody_saw_are_unknown(types: Any) -> None:
-    assert of("any-python-object", found(state_types=types)).standing == "unknown"
+    assert of("any-python-object", found(state_types=types)).status == "unknown"
 
 
 # --- declared ---
 
 
-@pytest.mark.parametrize("name", PROMISES)
-def test_a_scenario_may_say_why_a_promise_does_not_apply(name: str) -> None:
+@pytest.mark.parametrize("name", GUARANTEES)
+def test_a_scenario_may_say_why_a_guarantee_does_not_apply(name: str) -> None:
     declared = of(name, found(declared={name: "rows belong to users"}))
-    assert (declared.standing, declared.reason) == ("does-not-apply", "rows belong to users.")
+    assert (declared.status, declared.reason) == ("does-not-apply", "rows belong to users.")
 
 
 def test_what_was_found_counts_more_than_what_is_declared() -> None:
@@ -275,7 +275,7 @@ def test_what_was_found_counts_more_than_what_is_declared() -> None:
         found(declared={"invisible": "It is shown on purpose."}), check("visible-state", "fail")
     )
     broken = of("invisible", made)
-    assert broken.standing == "broken"
+    assert broken.status == "broken"
     assert broken.reason.endswith("does not apply: It is shown on purpose.")
 
 
@@ -292,7 +292,7 @@ def test_facts_are_read_from_the_records() -> None:
         for n, step in enumerate(steps)
     ]
     made = facts(
-        manifest(state={"log": StateVariable(model="list", initial=[])}, promises={"invisible": "because"}),
+        manifest(state={"log": StateVariable(model="list", initial=[])}, guarantees={"invisible": "because"}),
         [check("lost-update"), seen],
         [RunEvent(time_ns=0, wall_ns=0, kind="target_ready", detail={"states": 2})],
         steps,

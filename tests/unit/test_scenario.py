@@ -74,8 +74,8 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
         "[expect]\nverdikt = 'pass'",
         "params = 3",
         "[profile.quikc]\nusers = 3",
-        "[promises]\ninvisble = 'x'",
-        "[promises]\ninvisible = 3",
+        "[guarantees]\ninvisble = 'x'",
+        "[guarantees]\ninvisible = 3",
     ],
 )
 def test_settings_that_are_not_valid_are_refused_with_their_place(tmp_path: Path, text: str) -> None:
@@ -110,20 +110,20 @@ def test_an_expected_fault_must_be_of_the_right_kind(verdict: str, kinds: set[st
     assert scenario.Expectation(verdict="fail", kind="cross-session-read").met_by(verdict, kinds) is met
 
 
-def test_a_promise_that_nobody_made_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
+def test_a_guarantee_that_nobody_made_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
     for name in ("app.py", "workload.py"):
         (tmp_path / name).touch()
-    (tmp_path / "scenario.toml").write_text("[promises]\ninvisble = 'x'\n")
+    (tmp_path / "scenario.toml").write_text("[guarantees]\ninvisble = 'x'\n")
     with pytest.raises(UsageError, match="'invisble'") as refused:
         scenario.find(str(tmp_path))
     assert "invisible, any-python-object" in refused.value.hint
 
 
-def test_why_a_promise_does_not_apply_is_read(tmp_path: Path) -> None:
+def test_why_a_guarantee_does_not_apply_is_read(tmp_path: Path) -> None:
     for name in ("app.py", "workload.py"):
         (tmp_path / name).touch()
-    (tmp_path / "scenario.toml").write_text("[promises]\nreset-on-reload = 'rows belong to users'\n")
-    assert scenario.find(str(tmp_path)).promises == {"reset-on-reload": "rows belong to users"}
+    (tmp_path / "scenario.toml").write_text("[guarantees]\nreset-on-reload = 'rows belong to users'\n")
+    assert scenario.find(str(tmp_path)).guarantees == {"reset-on-reload": "rows belong to users"}
 
 
 def test_an_app_may_stand_elsewhere(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def generator_watch(
         text for worker, figures in workers.items() for text in _complaints(worker, figures, response_p50_ms)
     ]
     # What one of them did wrong is proven; that all did well is not, as long as one of them is silent.
-    silent = [name for name in data.history.fleet.workers if _is_silent(workers.get(name))]
+    silent = [name for name in data.history.workers.facts if _is_silent(workers.get(name))]
     if silent and not found:
         one = len(silent) == 1
         return GeneratorWatch(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from harness.analysis.data import Beside, RunData
+from harness.analysis.data import FollowUp, RunData
 from harness.analysis.memory.container_growth import TEMPORARY_FILES, Growth
 from harness.analysis.memory.session_cost import (
     MemoryFigures,
@@ -126,7 +126,7 @@ def failed_what_ifs(data: RunData) -> list[str]:
     ]
 
 
-def _failure(beside: Beside) -> str | None:
+def _failure(beside: FollowUp) -> str | None:
     if beside.seal is None:
         return "was never sealed"
     if beside.seal.ended == "completed":
@@ -301,7 +301,7 @@ def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | No
 # --- what became of it ---
 
 
-def _tried(data: RunData, memory: MemoryFigures, advice: Advice, label: str, beside: Beside) -> Advice:
+def _tried(data: RunData, memory: MemoryFigures, advice: Advice, label: str, beside: FollowUp) -> Advice:
     notes = [advice.evidence, *_notes(label, beside)]
     return msgspec.structs.replace(
         advice,
@@ -312,7 +312,7 @@ def _tried(data: RunData, memory: MemoryFigures, advice: Advice, label: str, bes
     )
 
 
-def _notes(label: str, beside: Beside) -> list[str]:
+def _notes(label: str, beside: FollowUp) -> list[str]:
     found = []
     ready = next((event.detail for event in beside.events if event.kind == "target_ready"), {})
     reached = ready.get("settings", {}).get(_name(label))
@@ -334,7 +334,7 @@ def _notes(label: str, beside: Beside) -> list[str]:
     return found
 
 
-def _gain(data: RunData, memory: MemoryFigures, label: str, beside: Beside) -> Gain | None:
+def _gain(data: RunData, memory: MemoryFigures, label: str, beside: FollowUp) -> Gain | None:
     name = _name(label)
     before, after = data.plateaus, beside.plateaus
     other = memory_figures(after)
@@ -361,7 +361,7 @@ def _gain(data: RunData, memory: MemoryFigures, label: str, beside: Beside) -> G
     return next((gain for gain in known if gain.clear), known[0] if known else None)
 
 
-def _of_lines(per: str, before: PerSession, after: PerSession, beside: Beside) -> Gain | None:
+def _of_lines(per: str, before: PerSession, after: PerSession, beside: FollowUp) -> Gain | None:
     """Two slopes: clear if their intervals do not overlap."""
     for what, old, new in (("live heap", before.live, after.live), ("USS", before.uss, after.uss)):
         if old is not None and new is not None:
@@ -376,7 +376,7 @@ def _of_lines(per: str, before: PerSession, after: PerSession, beside: Beside) -
 
 
 def _resident_when_closed(
-    name: str, before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside
+    name: str, before: Sequence[Plateau], after: Sequence[Plateau], beside: FollowUp
 ) -> Gain | None:
     """What was resident when all sessions of the timed phase had closed, and would have stayed so."""
     closed = _last(before, "after-close"), _last(after, "after-close")
@@ -395,7 +395,7 @@ def _resident_when_closed(
 
 
 def _above_start(
-    figure: str, labels: Sequence[str], before: Sequence[Plateau], after: Sequence[Plateau], beside: Beside
+    figure: str, labels: Sequence[str], before: Sequence[Plateau], after: Sequence[Plateau], beside: FollowUp
 ) -> Gain | None:
     """What there is at the last plateau of these labels that was not there at plateau 0; for each session that is held, if any is."""
     for what, measure in (("live heap", _live), ("USS", uss_bytes)):
@@ -420,7 +420,7 @@ def _above_start(
     return None
 
 
-def _files(data: RunData, beside: Beside) -> Gain | None:
+def _files(data: RunData, beside: FollowUp) -> Gain | None:
     """Gradio's list of temporary files at the end, over the sessions that came: what is done in a timed phase differs a little."""
     sizes = []
     for plateaus, censuses in ((data.plateaus, data.census), (beside.plateaus, beside.census)):

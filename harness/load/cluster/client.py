@@ -138,7 +138,7 @@ class DistributedGenerator(LoadGenerator):
         history = Path(config.history)
         self._history = history.parent
         if self._distribution.local and self._distribution.shard == "return":
-            # Beside the place where they will arrive, so that not even a killed harness loses them.
+            # FollowUp the place where they will arrive, so that not even a killed harness loses them.
             self._unreturned.mkdir(exist_ok=True)
         for node in self._nodes:
             node.tell(

@@ -8,7 +8,7 @@ import pytest
 from harness import tokens
 from harness.checkers import check_history
 from harness.checkers.index import key
-from harness.history import Fleet, WorkerFacts
+from harness.history import WorkerFacts, Workers
 from harness.records import Anomaly, Check, Checks, StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, record, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -257,7 +257,7 @@ def test_what_was_cleared_is_gone_and_what_came_since_is_there() -> None:
     assert kinds(meanwhile.append("a", "y", ["x", "y"], begin=11, end=19).read("a", [])) == set()
 
 
-# --- weaker promises ---
+# --- weaker guarantees ---
 
 
 def test_overlapping_updates_may_overwrite_each_other_where_the_app_says_so() -> None:
@@ -469,15 +469,15 @@ def test_sessions_of_a_lost_worker_may_have_overwritten_what_everyone_shares(
     seen: HistoryBuilder, variable: str, model: StateVariable
 ) -> None:
     assert kinds(seen, **{variable: model})
-    lost = Fleet(
-        workers={
+    lost = Workers(
+        facts={
             "0": WorkerFacts(name="0", clock="c"),
             "2": WorkerFacts(
                 name="2", clock="c", lost="was killed by SIGKILL", missing="Its shard is missing."
             ),
         }
     )
-    checks = check_history(seen.build(fleet=lost), {variable: model}, COMPLETED)
+    checks = check_history(seen.build(workers=lost), {variable: model}, COMPLETED)
     assert [check.name for check in checks.checks if check.verdict == "fail"] == []
     open_ones = [check for check in checks.checks if "no record" in check.reason]
     assert open_ones
@@ -489,8 +489,8 @@ def test_where_records_are_missing_a_clear_may_be_among_them() -> None:
     log = history().append("a", "x", ["x"]).clear("a", "log", []).append("a", "y", ["y"]).read("a", ["y"])
     log.read("a", [])
     assert kinds(log) == {"reset"}
-    broken = Fleet(workers={"0": WorkerFacts(name="0", missing="Line 9 cannot be read.")})
-    checks = check_history(log.build(fleet=broken), {"log": STATE["log"]}, COMPLETED)
+    broken = Workers(facts={"0": WorkerFacts(name="0", missing="Line 9 cannot be read.")})
+    checks = check_history(log.build(workers=broken), {"log": STATE["log"]}, COMPLETED)
     assert checks.verdict == "unknown"
     assert [check.name for check in checks.checks if check.verdict == "fail"] == []
 
@@ -503,7 +503,7 @@ def test_where_lines_of_a_shard_are_lost_a_value_may_have_been_written_there() -
         .append("s0-1", "x", ["x"])
         .append("s0-1", "y", ["x", value, "y"])
         .click("s0-1", 4)
-        .build(fleet=Fleet(run_tag="7f3a"))
+        .build(workers=Workers(run_tag="7f3a"))
     )
     state = {"log": STATE["log"], "n": STATE["n"]}
     whole = check_history(log, state, COMPLETED)

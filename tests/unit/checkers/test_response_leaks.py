@@ -4,7 +4,7 @@ from typing import Any
 
 from harness import tokens
 from harness.checkers import check_history
-from harness.history import Fleet, History, WorkerFacts
+from harness.history import History, WorkerFacts, Workers
 from harness.records import Check, Checks, Effect, Operation, Sighting, StateVariable
 from tests.builders import COMPLETED
 
@@ -52,12 +52,14 @@ class Story:
         return self
 
     def checks(self, state: dict[str, StateVariable]) -> Checks:
-        history = History(operations=self._operations, problems=[], fleet=Fleet(run_tag=TAG))
+        history = History(operations=self._operations, problems=[], workers=Workers(run_tag=TAG))
         return check_history(history, state, COMPLETED)
 
     def check(self, name: str, lost: str = "") -> Check:
         workers = {lost: WorkerFacts(name=lost, lost="was killed by SIGKILL")} if lost else {}
-        history = History(operations=self._operations, problems=[], fleet=Fleet(run_tag=TAG, workers=workers))
+        history = History(
+            operations=self._operations, problems=[], workers=Workers(run_tag=TAG, facts=workers)
+        )
         checks = check_history(history, STATE, COMPLETED)
         return next(check for check in checks.checks if check.name == name)
 

@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 
 from harness.checkers import check_history, writes_follow_reads
-from harness.history import Fleet, WorkerFacts
+from harness.history import WorkerFacts, Workers
 from harness.records import StateVariable
 from harness.workload import append_only_list, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -117,7 +117,7 @@ def test_what_a_lost_worker_may_have_cleared_is_unknown() -> None:
     def verdict(*seen: str) -> str:
         built = HistoryBuilder().append("a", "x", worker="1").read("b", ["x"], worker="1")
         built.append("b", "y", worker="1").read("c", [*seen], worker="1").append("d", "z", worker="2")
-        history = built.build(fleet=Fleet(run_tag="7f3a", workers=facts))
+        history = built.build(workers=Workers(run_tag="7f3a", facts=facts))
         return named(check_history(history, {"log": IN_A_WHILE}, COMPLETED), WFR).verdict
 
     assert verdict("y") == "unknown"

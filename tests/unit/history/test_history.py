@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.history import Fleet, pair, phases, type_counts
+from harness.history import Workers, pair, phases, type_counts
 from harness.records import Census, Effect, Error, Fail, Info, Invoke, ListDelta, Ok, RunEvent
 
 
@@ -142,15 +142,15 @@ def begun(number: int, session: str, user: str = "") -> Invoke:
 
 def test_sessions_that_a_shard_cannot_have_recorded_are_left_out_and_reported() -> None:
     mine, theirs = begun(1, "s0-1", "u-7f3a-0-1"), begun(2, "s1-1", "u-7f3a-1-1")
-    history = pair({"0": [mine, theirs]}, workers=Fleet(run_tag="7f3a"))
+    history = pair({"0": [mine, theirs]}, workers=Workers(run_tag="7f3a"))
     assert [o.session for o in history.operations] == ["s0-1"]
     assert history.problems == ["history/0.jsonl holds sessions of worker 1."]
     assert history.damaged == {"0"}
     older = [begun(1, "s0-1", "u-beef-0-1"), begun(2, "s0-2", "u-beef-0-2")]
-    history = pair({"0": older}, workers=Fleet(run_tag="7f3a"))
+    history = pair({"0": older}, workers=Workers(run_tag="7f3a"))
     assert history.operations == []
     assert history.problems == ["history/0.jsonl holds sessions of another run."]
-    whole = pair({"0": [mine], "1": [theirs]}, workers=Fleet(run_tag="7f3a"))
+    whole = pair({"0": [mine], "1": [theirs]}, workers=Workers(run_tag="7f3a"))
     assert (whole.problems, whole.damaged) == ([], frozenset())
 
 

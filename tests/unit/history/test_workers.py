@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.history import Fleet, WorkerFacts, aligned, fleet, pair
+from harness.history import WorkerFacts, Workers, aligned, pair, workers_of
 from harness.records import GeneratorSample, Invoke, Ok, RunEvent
 
 
@@ -20,8 +20,8 @@ FLEET = event("fleet", workers=2, clock="here")
 BOTH = {"1": "aaa", "2": "bbb"}
 
 
-def test_a_run_of_one_process_has_no_fleet() -> None:
-    assert fleet([event("phase", name="load")], "7f3a", {"0": "aaa"}, {}) == Fleet(run_tag="7f3a")
+def test_a_run_of_one_process_has_no_workers() -> None:
+    assert workers_of([event("phase", name="load")], "7f3a", {"0": "aaa"}, {}) == Workers(run_tag="7f3a")
 
 
 def test_an_offset_counts_only_for_a_clock_of_its_own() -> None:
@@ -33,9 +33,9 @@ def test_an_offset_counts_only_for_a_clock_of_its_own() -> None:
         event("worker_clock", worker="10", offset_ns=5000, uncertainty_ns=20),
         FLEET,
     ]
-    found = fleet(events, "7f3a", {"1": "a", "2": "b", "10": "c"}, {})
-    assert list(found.workers) == ["1", "2", "10"]
-    assert {n: (f.clock, f.offset_ns, f.uncertainty_ns) for n, f in found.workers.items()} == {
+    found = workers_of(events, "7f3a", {"1": "a", "2": "b", "10": "c"}, {})
+    assert list(found.facts) == ["1", "2", "10"]
+    assert {n: (f.clock, f.offset_ns, f.uncertainty_ns) for n, f in found.facts.items()} == {
         "1": ("here", 0, 0), "2": ("here", 0, 0), "10": ("there", 5000, 20),
     }  # fmt: skip
     assert found.unknown == []
@@ -51,8 +51,8 @@ def test_a_lost_worker_and_a_missing_shard_are_said_with_their_reasons() -> None
             "worker_shard", worker="1", returned=False, sha256="aaa", reason="It could not be returned: why."
         ),
     ]
-    found = fleet(events, "7f3a", {}, {})
-    one, two = found.workers["1"], found.workers["2"]
+    found = workers_of(events, "7f3a", {}, {})
+    one, two = found.facts["1"], found.facts["2"]
     assert one.unknown == "The shard of worker 1 is missing. It could not be returned: why."
     assert two.unknown == "Worker 2 was lost: it left. The shard of worker 2 is missing."
     assert two.sessions == 14
@@ -64,18 +64,18 @@ def test_a_shard_that_is_handed_in_later_makes_the_history_whole_only_if_it_is_t
     announced = event("worker_shard", worker="2", returned=False, sha256="bbb", reason="")
     lost = event("worker_lost", worker="2", reason="was killed", sessions=3, open_sessions=0)
     start = [joined("1"), joined("2"), FLEET]
-    assert fleet([*start, announced], "7f3a", BOTH, {}).unknown == []
+    assert workers_of([*start, announced], "7f3a", BOTH, {}).unknown == []
     # It had finished and announced its shard, and was lost after that.
-    assert fleet([*start, lost, announced], "7f3a", BOTH, {}).unknown == []
-    (facts,) = fleet([*start, announced], "7f3a", {"1": "aaa", "2": "xxx"}, {}).unknown
+    assert workers_of([*start, lost, announced], "7f3a", BOTH, {}).unknown == []
+    (facts,) = workers_of([*start, announced], "7f3a", {"1": "aaa", "2": "xxx"}, {}).unknown
     assert facts.missing == "The shard of worker 2 is not what the worker recorded."
     # It was lost in the middle: nobody knows what it did after its last line.
     never = event("worker_shard", worker="2", returned=False, sha256=None, reason="")
-    assert [f.name for f in fleet([*start, lost, never], "7f3a", BOTH, {}).unknown] == ["2"]
+    assert [f.name for f in workers_of([*start, lost, never], "7f3a", BOTH, {}).unknown] == ["2"]
 
 
 def test_a_torn_shard_concerns_its_worker() -> None:
-    found = fleet(
+    found = workers_of(
         [joined("1"), joined("2"), FLEET], "7f3a", BOTH, {"2": "history/2.jsonl line 3 cannot be read."}
     )
     assert [f.unknown for f in found.unknown] == ["history/2.jsonl line 3 cannot be read."]
@@ -88,8 +88,8 @@ def test_shards_are_merged_by_worker_and_number_and_shifted_to_one_clock() -> No
             Ok(id=number, time_ns=at + 5, accepted_ns=at + 1, started_ns=at + 2),
         ]
 
-    workers = Fleet(
-        workers={
+    workers = Workers(
+        facts={
             "1": WorkerFacts(name="1", clock="here"),
             "2": WorkerFacts(name="2", clock="there", offset_ns=1000),
         }
@@ -110,6 +110,6 @@ def test_shards_are_merged_by_worker_and_number_and_shifted_to_one_clock() -> No
 
 def test_all_times_of_a_sample_are_put_on_the_masters_clock() -> None:
     sample = GeneratorSample(time_ns=1500, wall_ns=0, cpu_s=0, due_ns=1400, tick_ns=50, lag_ns=[1])
-    workers = Fleet(workers={"1": WorkerFacts(name="1", offset_ns=1000), "2": WorkerFacts(name="2")})
+    workers = Workers(facts={"1": WorkerFacts(name="1", offset_ns=1000), "2": WorkerFacts(name="2")})
     found = aligned({"1": [sample], "2": [sample]}, workers)
     assert [(s.time_ns, s.due_ns) for s in (*found["1"], *found["2"])] == [(500, 400), (1500, 1400)]

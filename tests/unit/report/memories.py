@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.data import Beside
+from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice, Gain
 from harness.analysis.memory.allocation_sites import Attribution, Site
 from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
@@ -246,8 +246,8 @@ def plateaus() -> list[Plateau]:
     return made
 
 
-def beside(folder: str) -> Beside:
-    return Beside(folder=folder, manifest=manifest(), seal=None, events=[], plateaus=[])
+def follow_up(folder: str) -> FollowUp:
+    return FollowUp(folder=folder, manifest=manifest(), seal=None, events=[], plateaus=[])
 
 
 def rich(full: RunData) -> tuple[RunData, Analysis]:
@@ -257,7 +257,7 @@ def rich(full: RunData) -> tuple[RunData, Analysis]:
         full,
         plateaus=plateaus(),
         retainers=RETAINERS,
-        what_if={setting: beside(f"what-if/{setting}") for setting in tried},
+        what_if={setting: follow_up(f"what-if/{setting}") for setting in tried},
     )
     grown = [
         growth(),

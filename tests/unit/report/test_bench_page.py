@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from harness.records import PROMISES, Promise, Standing
+from harness.records import GUARANTEES, Guarantee, GuaranteeStatus
 from harness.report.bench_page import render_bench
 from tests.unit.report.builders import bench, bench_row
 from tests.unit.report.test_run_page import EVIL, Page, flat
@@ -113,11 +113,11 @@ def test_a_bench_of_the_core_says_how_to_run_the_others() -> None:
     assert "--all" not in render_bench(bench(bench_row(), suite="all"))
 
 
-def promised(standing: Standing = "kept", **others: Standing) -> list[Promise]:
+def guaranteed(status: GuaranteeStatus = "kept", **others: GuaranteeStatus) -> list[Guarantee]:
     changed = {name.replace("_", "-"): value for name, value in others.items()}
     return [
-        Promise(name=name, standing=changed.get(name, standing), reason=f"Why {name}, {EVIL}.")
-        for name in PROMISES
+        Guarantee(name=name, status=changed.get(name, status), reason=f"Why {name}, {EVIL}.")
+        for name in GUARANTEES
     ]
 
 
@@ -125,27 +125,29 @@ def marks(html: Page) -> list[str]:
     return [value for _, name, value in html.attributes if name == "class" and value.startswith("mark ")]
 
 
-def test_the_matrix_has_a_mark_for_every_promise_and_broken_ones_lead_to_the_report() -> None:
-    clean = bench_row(patterns=[1], promises=promised(invisible="does-not-apply", memory_returns="unknown"))
+def test_the_matrix_has_a_mark_for_every_guarantee_and_broken_ones_lead_to_the_report() -> None:
+    clean = bench_row(
+        patterns=[1], guarantees=guaranteed(invisible="does-not-apply", memory_returns="unknown")
+    )
     fault = bench_row(
         scenario="fault",
         run="a fault",
         verdict="fail",
         expected="fail (lost-update)",
-        promises=promised(no_lost_update="broken"),
+        guarantees=guaranteed(no_lost_update="broken"),
     )
     missed = bench_row(
-        scenario="missed", run="missed", met=False, verdict="fail", promises=promised(invisible="broken")
+        scenario="missed", run="missed", met=False, verdict="fail", guarantees=guaranteed(invisible="broken")
     )
     html = Page(render_bench(bench(clean, fault, missed)))
     in_matrix = marks(html)[5:]  # after the legend
     assert in_matrix.count("mark kept") == 9 * 3 - 4 + 2
     assert in_matrix.count("mark does-not-apply") == in_matrix.count("mark unknown") == 1
     assert in_matrix.count("mark broken planted") == 1
-    assert in_matrix.count("mark broken") == 2  # the promise, and that the row is not as declared
+    assert in_matrix.count("mark broken") == 2  # the guarantee, and that the row is not as declared
     leads = [value for tag, name, value in html.attributes if tag == "a" and name == "href" and "#" in value]
-    assert leads.count("a%20fault/derived/report.html#promises") == 2
-    assert leads.count("missed/derived/report.html#promises") == 3
+    assert leads.count("a%20fault/derived/report.html#guarantees") == 2
+    assert leads.count("missed/derived/report.html#guarantees") == 3
     text = flat(html.text)
     assert (
         text.index("Patterns counters")
@@ -155,16 +157,16 @@ def test_the_matrix_has_a_mark_for_every_promise_and_broken_ones_lead_to_the_rep
 
 
 def test_the_reasons_of_the_matrix_can_be_read_without_a_mouse() -> None:
-    html = Page(render_bench(bench(bench_row(promises=promised(invisible="broken")))))
+    html = Page(render_bench(bench(bench_row(guarantees=guaranteed(invisible="broken")))))
     text = flat(html.text)
-    for name in PROMISES:
+    for name in GUARANTEES:
         assert f"Why {name}, {EVIL}." in text
     assert "details" in html.tags
     assert "script" not in html.tags
 
 
-def test_a_bench_without_promises_has_no_matrix() -> None:
-    assert "Promises" not in render_bench(bench(bench_row()))
+def test_a_bench_without_guarantees_has_no_matrix() -> None:
+    assert "Guarantees" not in render_bench(bench(bench_row()))
 
 
 def test_what_does_not_apply_is_told_with_its_reason() -> None:

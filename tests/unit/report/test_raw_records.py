@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from harness.history import Fleet, WorkerFacts, pair
+from harness.history import WorkerFacts, Workers, pair
 from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, Ok, Sighting
 from harness.report.raw_records import MAX_CHARACTERS, MAX_ELEMENTS, Line, line, records_of
 
@@ -54,15 +54,15 @@ def read_back(shown: Line) -> object:
 def test_what_was_paired_comes_apart_into_the_same_records() -> None:
     for records in ENDS:
         (operation,) = pair({"0": records}).operations
-        assert records_of(operation, Fleet()) == records
+        assert records_of(operation, Workers()) == records
 
 
 def test_times_of_another_machine_are_those_that_stand_in_its_file() -> None:
-    fleet = Fleet(workers={"0": WorkerFacts(name="0", clock="there", offset_ns=12_345)})
+    workers = Workers(facts={"0": WorkerFacts(name="0", clock="there", offset_ns=12_345)})
     for records in ENDS:
-        (operation,) = pair({"0": records}, workers=fleet).operations
+        (operation,) = pair({"0": records}, workers=workers).operations
         assert operation.invoke_ns != records[0].time_ns
-        assert records_of(operation, fleet) == records
+        assert records_of(operation, workers) == records
 
 
 def test_a_short_record_is_whole() -> None:

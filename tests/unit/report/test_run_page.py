@@ -15,7 +15,7 @@ from harness.records import (
     Check,
     Checks,
     ExternalApp,
-    Promise,
+    Guarantee,
     RunEvent,
     Seal,
     ShardSeal,
@@ -259,7 +259,7 @@ def test_the_records_of_a_witness_stand_there_as_they_were_written(full: RunData
     builder = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"])
     data, checks = recorded_run(full, builder, log=append_only_list())
     html = page(data, checks)
-    for record in (r for o in data.history.operations for r in records_of(o, data.history.fleet)):
+    for record in (r for o in data.history.operations for r in records_of(o, data.history.workers)):
         # The page writes a space after commas and colons, where a long line may break.
         written = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
         assert written in html.text
@@ -428,12 +428,12 @@ def test_an_app_that_nobody_can_look_into_gets_one_sentence_and_no_plots(
     assert figures.bytes_per_open_session.live is None is figures.bytes_per_open_session.uss
 
 
-def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full: RunData) -> None:
-    promises = [
-        Promise(name="invisible", standing="does-not-apply", reason=f"No State, {EVIL}."),
-        Promise(name="no-lost-update", standing="broken", reason="It is gone.", broken_by=["lost-update"]),
+def test_the_report_lists_the_guarantees_and_says_which_faults_were_declared(full: RunData) -> None:
+    guarantees = [
+        Guarantee(name="invisible", status="does-not-apply", reason=f"No State, {EVIL}."),
+        Guarantee(name="no-lost-update", status="broken", reason="It is gone.", broken_by=["lost-update"]),
     ]
-    found = msgspec.structs.replace(failing([anomaly(0)]), promises=promises)
+    found = msgspec.structs.replace(failing([anomaly(0)]), guarantees=guarantees)
     for expect, word in (
         ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken (a fault is declared) It is gone."),
         ({"verdict": "pass"}, "no-lost-update ✗\ufe0e broken It is gone."),
@@ -442,7 +442,7 @@ def test_the_report_lists_the_promises_and_says_which_faults_were_declared(full:
         html = Page(render_run(data, found, analyse(data), []))
         assert word in flat(html.text)
         assert f"invisible – does not apply No State, {EVIL}." in flat(html.text)
-        assert ("section", "aria-labelledby", "promises") in html.attributes
+        assert ("section", "aria-labelledby", "guarantees") in html.attributes
 
 
 def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis import RunData, analyse, check_generator
 from harness.checkers import combine
-from harness.history import Fleet, History, WorkerFacts, phases
+from harness.history import History, WorkerFacts, Workers, phases
 from harness.records import Check, Error, GeneratorSample, Operation, worst
 from tests.unit.analysis.test_figures import SECOND, events, run_data
 
@@ -244,11 +244,11 @@ def test_a_generator_that_nobody_watched_is_unknown() -> None:
 def test_one_worker_that_left_no_account_is_enough_for_doubt(
     silent: dict[str, list[GeneratorSample]],
 ) -> None:
-    fleet = Fleet(workers={name: WorkerFacts(name=name) for name in ("1", "2")})
+    workers = Workers(facts={name: WorkerFacts(name=name) for name in ("1", "2")})
 
     def of_two(generator: dict[str, list[GeneratorSample]]) -> Check:
         data = run(HUNDRED, generator=generator)
-        history = msgspec.structs.replace(data.history, fleet=fleet)
+        history = msgspec.structs.replace(data.history, workers=workers)
         return verdict(msgspec.structs.replace(data, history=history))
 
     assert of_two({"1": samples(), "2": samples()}).verdict == "pass"

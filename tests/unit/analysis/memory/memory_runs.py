@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from harness.analysis import RunData
-from harness.analysis.data import Beside
+from harness.analysis.data import FollowUp
 from harness.profiles import BASES
 from harness.records import (
     Census,
@@ -157,13 +157,13 @@ def memory_run(
         census=censuses,
         history=(history or HistoryBuilder()).build(),
         events=list(events),
-        control=None if control is None else beside(control),
+        control=None if control is None else follow_up(control),
     )
 
 
-def beside(data: RunData, folder: str = "control") -> Beside:
+def follow_up(data: RunData, folder: str = "control") -> FollowUp:
     """A made-up run as one that was made to explain another."""
-    return Beside(
+    return FollowUp(
         folder=folder,
         manifest=data.manifest,
         seal=data.seal,

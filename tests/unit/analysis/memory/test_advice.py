@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.data import Beside
+from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice, advise, failed_what_ifs
 from harness.analysis.memory.breakdown import LedgerEntry
 from harness.analysis.memory.container_growth import Growth
@@ -108,9 +108,9 @@ def climb(
     return found
 
 
-def tried(label: str, plateaus: Sequence[Plateau] = (), **changes: object) -> dict[str, Beside]:
+def tried(label: str, plateaus: Sequence[Plateau] = (), **changes: object) -> dict[str, FollowUp]:
     manifest = msgspec.structs.replace(run().manifest, what_if=label, purpose="what-if")
-    beside = Beside(
+    beside = FollowUp(
         folder=f"what-if/{label}",
         manifest=manifest,
         seal=Seal(ended="completed", reason="", wall_ns=0, shards={}),

@@ -13,7 +13,7 @@ from harness.checkers.linearizability.search import Entry, search
 from harness.checkers.linearizability.states import states_of
 from harness.checkers.models import Unavailable
 from harness.checkers.screening import Scan
-from harness.history import Fleet, Remembered
+from harness.history import Remembered, Workers
 from harness.records import Check, StateVariable
 from harness.workload import Model, append_only_list, counter, record, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -22,7 +22,7 @@ NAME = "non-linearizable"
 
 
 def judged(built: HistoryBuilder, own: Any = None, **state: StateVariable) -> dict[str, Check]:
-    checks = check_history(built.build(fleet=Fleet(run_tag="7f3a")), state, COMPLETED, own=own)
+    checks = check_history(built.build(workers=Workers(run_tag="7f3a")), state, COMPLETED, own=own)
     return {check.name: check for check in checks.checks}
 
 
@@ -103,7 +103,7 @@ def test_what_everyone_shares_has_one_order_for_all() -> None:
     assert kinds(built, log=append_only_list(scope="everyone")) == {NAME}
 
 
-# --- weaker promises ---
+# --- weaker guarantees ---
 
 
 def test_where_the_last_update_wins_an_answer_may_show_what_came_after_it() -> None:
