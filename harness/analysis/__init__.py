@@ -27,7 +27,7 @@ from harness.analysis.latency.figures import (
 )
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch, check_generator, generator_watch
 from harness.analysis.memory.advice import Advice, advise, failed_what_ifs
-from harness.analysis.memory.allocation_sites import Attribution, lines_for, unheld_lines
+from harness.analysis.memory.allocation_sites import lines_for, unheld_lines
 from harness.analysis.memory.breakdown import Prices, ledger
 from harness.analysis.memory.container_growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.leak_checks import check_growth
@@ -45,7 +45,7 @@ from harness.analysis.memory.verdict import memory_verdict
 from harness.analysis.theil_sen import Line
 from harness.history import limits_of
 from harness.profiles import QUEUE_SESSIONS
-from harness.records import SCHEMA_VERSION
+from harness.records import SCHEMA_VERSION, Attribution
 
 __all__ = ["Analysis", "RunData", "analyse", "check_generator", "check_growth"]
 

@@ -13,7 +13,6 @@ from harness import units
 from harness.analysis import Analysis, RunData
 from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice
-from harness.analysis.memory.allocation_sites import Attribution
 from harness.analysis.memory.breakdown import Moment
 from harness.analysis.memory.container_growth import (
     LIVE_HEAP,
@@ -23,7 +22,7 @@ from harness.analysis.memory.container_growth import (
     Growth,
 )
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
-from harness.records import Plateau, Retainer
+from harness.records import Attribution, Plateau, Retainer
 from harness.report import breakdown_table
 
 # Ways in which memory can end as it should, and as it must not.

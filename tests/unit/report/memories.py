@@ -9,11 +9,10 @@ import msgspec
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice, Gain
-from harness.analysis.memory.allocation_sites import Attribution, Site
 from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
 from harness.analysis.memory.container_growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
-from harness.records import CgroupSample, Holder, Plateau, Retainer
+from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
 from tests.unit.report.builders import line, manifest, plateau
 
 MB = 1_000_000
