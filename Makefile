@@ -75,6 +75,6 @@ wheel: install ## Build dist/*.whl, with the bundled scenarios inside
 	@$(BIN)/python -m build --wheel --outdir dist . > /dev/null && ls dist
 
 .PHONY: clean
-clean: ## Remove .venv, caches and builds; runs and baselines stay
+clean: ## Remove .venv, caches and builds; recorded runs in reports/ stay
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -69,6 +69,6 @@ def _as_json(error: HarnessError) -> None:
         empty: dict[str, Any] = {"bench_dir": None, "verdict": "unknown", "rows": [], "error": explained}
     else:
         empty = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}, "error": explained}
-        if "check" in sys.argv[1:2]:
+        if "report" in sys.argv[1:2] and "--explain" in sys.argv[2:]:
             empty |= {"anomalies": {}, "anomalies_total": {}}
     print_json(msgspec.json.encode(empty).decode())

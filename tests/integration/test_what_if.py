@@ -124,7 +124,7 @@ def test_state_is_gained_by_a_time_to_live_by_a_parameter_and_by_nothing_that_fa
     assert all('"GRADSOAK_SETTINGS": null' in line for line in seen)
     assert "MALLOC_ARENA_MAX=2" in advice
     # Concluded again, from the files alone, it is the same.
-    again = gradsoak("check", run, "--json", cwd=tmp_path)
+    again = gradsoak("report", run, "--json", cwd=tmp_path)
     assert advice_of(again) == advice
 
 

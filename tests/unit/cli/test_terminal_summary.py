@@ -55,7 +55,7 @@ def test_a_check_that_found_something_or_knows_nothing_always_applies() -> None:
     assert not_applying([unsure]) == {}
 
 
-def test_check_explains_the_first_of_each_kind_and_counts_the_others(
+def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
