@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -188,22 +189,20 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
     )
 
 
-def override_params(scenario: Scenario, assignments: list[str]) -> dict[str, str]:
-    """The scenario's params with `NAME=VALUE` from the command line applied.
+def override_params(scenario: Scenario, given: Mapping[str, str]) -> dict[str, str]:
+    """The scenario's parameters, with those that the command line gives.
 
     Raises:
-        UsageError: an assignment is malformed, or names a parameter that the scenario does not have.
+        UsageError: the scenario has no parameter of a name that is given.
     """
-    params = dict(scenario.params)
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"{assignment!r} is not NAME=VALUE.", "For example: --param LIST_ITEMS=50000.")
-        if name not in params:
-            known = ", ".join(sorted(params)) or "none"
-            raise UsageError(f"The scenario {scenario.name} has no parameter {name!r}.", f"It has: {known}.")
-        params[name] = value
-    return params
+    for name in given:
+        if name not in scenario.params:
+            known = ", ".join(sorted(scenario.params)) or "none"
+            raise UsageError(
+                f"--param {name}: the scenario {scenario.name} has no parameter of that name.",
+                f"It has: {known}.",
+            )
+    return {**scenario.params, **given}
 
 
 def _read_settings(path: Path) -> _Settings:

@@ -296,7 +296,7 @@ def _warnings(
         found.append(
             f"{arrivals.dropped} of {arrivals.total} arrivals were dropped, since all {arrivals.max_in_flight} sessions that "
             f"may be in use{' (each worker has its share of them)' if data.history.workers.facts else ''} were: response times "
-            "tell nothing of those who were turned away. If the app was slow, use a lower --rate; if it was not, more "
+            "tell nothing of those who were turned away. If the app was slow, use a lower --arrival-rate; if it was not, more "
             "--max-in-flight."
         )
     if arrivals is not None and data.seal is not None and data.seal.ended == "completed":

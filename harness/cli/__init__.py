@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 
 from harness.cli.terminal_summary import json_was_printed, print_error, print_interrupted, print_json
-from harness.cli.verbs import app
+from harness.cli.verbs import app, no_result
 from harness.errors import ExitCode, HarnessError, UsageError
 
 __all__ = ["main"]
@@ -65,10 +65,4 @@ def _as_json(error: HarnessError) -> None:
     if "--json" not in sys.argv[1:] or json_was_printed():
         return
     explained = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
-    if "bench" in sys.argv[1:2]:
-        empty: dict[str, Any] = {"bench_dir": None, "verdict": "unknown", "rows": [], "error": explained}
-    else:
-        empty = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}, "error": explained}
-        if "report" in sys.argv[1:2] and "--explain" in sys.argv[2:]:
-            empty |= {"anomalies": {}, "anomalies_total": {}}
-    print_json(msgspec.json.encode(empty).decode())
+    print_json(msgspec.json.encode({**no_result(sys.argv[1:]), "error": explained}).decode())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -11,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import profiles, units
+from harness import units
 from harness.app_under_test import inspect_interpreter
 from harness.cli import options, terminal_summary
+from harness.cli.option_groups import takes_groups
 from harness.cli.progress_display import ProgressDisplay
 from harness.errors import ExitCode, UsageError
 from harness.records import Bench, BenchRow
@@ -22,7 +24,10 @@ from harness.runs.plan import RunOptions, command_line, random_seed
 from harness.runs.single_run import Progress
 
 
+@takes_groups
 def bench(
+    profile: options.ProfileOptions,
+    launch: options.LaunchOptions,
     targets: Annotated[
         list[str] | None,
         typer.Argument(
@@ -30,23 +35,11 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    profile: options.ProfileName = "quick",
     everything: Annotated[
         bool,
         typer.Option("--all", help="Run all bundled scenarios; --profile full does, too."),
     ] = False,
-    users: options.Users = None,
-    spawn_rate: options.SpawnRate = None,
-    duration: options.Duration = None,
-    think: options.Think = None,
-    rate: options.Rate = None,
-    arrivals: options.Arrivals = None,
-    max_in_flight: options.MaxInFlight = None,
-    levels: options.Levels = None,
-    sessions_per_level: options.SessionsPerLevel = None,
     seed: options.Seed = None,
-    python: options.Python = None,
-    ready_timeout: options.ReadyTimeout = "60s",
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
@@ -54,34 +47,23 @@ def bench(
 
     Exits with 0 when every scenario gave what it declares: the clean ones pass, the faulty ones are caught.
     """
-    overrides = options.profile_overrides(
-        users=users,
-        spawn_rate=spawn_rate,
-        duration=duration,
-        think=think,
-        rate=rate,
-        arrivals=arrivals,
-        max_in_flight=max_in_flight,
-        levels=levels,
-        sessions_per_level=sessions_per_level,
-    )
     if targets and everything:
         raise UsageError(
             "Scenarios were named, and --all means all that are bundled.", "Leave out --all, or the names."
         )
-    selection = benches.select(targets or [], everything=everything or profile == "full")
+    selection = benches.select(targets or [], everything=everything or profile.name == "full")
     if selection.left_out:
         _print_selection(selection)
-    interpreter = inspect_interpreter(python)
+    interpreter = inspect_interpreter(launch.python)
     chosen_seed = random_seed() if seed is None else seed
     plans = [
         RunOptions(
             scenario=s,
-            profile=profiles.resolve(profile, s.profiles, overrides),
+            profile=profile.resolve(s),
             params=s.params,
             seed=chosen_seed,
             interpreter=interpreter,
-            ready_timeout_s=profiles.parse_duration(ready_timeout),
+            ready_timeout_s=launch.ready_timeout_s(),
             argv=command_line(),
         )
         for s in selection.scenarios
@@ -116,6 +98,11 @@ def bench(
     else:
         _print_table(result, folder)
     raise typer.Exit(int(code))
+
+
+def no_result(arguments: Sequence[str]) -> dict[str, Any]:
+    """The `--json` object of a bench of which there is no result."""
+    return {"bench_dir": None, "verdict": "unknown", "rows": []}
 
 
 def _print_selection(selection: benches.Selection) -> None:

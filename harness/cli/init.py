@@ -6,6 +6,7 @@ import os
 import shlex
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,48 +14,43 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness import profiles, scaffold
+from harness import scaffold
 from harness.app_under_test import Target, inspect_interpreter
 from harness.child_process import uninterrupted
 from harness.cli import options
+from harness.cli.option_groups import takes_groups
 from harness.errors import TargetError, UsageError
 
 # So long after its connections broke an app may still be seen to run.
 _LAST_MOMENTS_S = 1.0
 
 
+@takes_groups
 def init(
     folder: Annotated[
         Path, typer.Argument(help="The scenario folder to make; it must not hold anything yet.")
     ],
     app: Annotated[Path, typer.Option("--app", help="The app's file.")],
-    python: options.Python = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            metavar="NAME=VALUE",
-            help="Something that the app is told in its environment. May be repeated.",
-        ),
-    ] = None,
-    auth: options.Auth = None,
-    ready_timeout: options.ReadyTimeout = "60s",
+    launch: options.LaunchOptions,
+    given: options.AppOptions,
 ) -> None:
     """Write a scenario folder for your own app: start it, try what there is to do on its page, and propose a workload.
 
     The trial clicks every button and fills in every field a few times, as a visitor would, in an app that is started for it and
     stopped afterwards.
     """
-    params = _params(param or [])
+    params = given.params()
+    _check_names(params)
     _check(folder, app)
-    interpreter = inspect_interpreter(python)
-    accounts = options.accounts(auth)
+    interpreter = inspect_interpreter(launch.python)
+    accounts = given.accounts()
+    ready_timeout_s = launch.ready_timeout_s()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="gradsoak-init-") as private:
         console.print(f"Starting {app}")
         target = Target(app.resolve(), interpreter, Path(private) / "target.log", params, accounts)
         try:
-            url = target.wait_ready(profiles.parse_duration(ready_timeout))
+            url = target.wait_ready(ready_timeout_s)
             console.print("Trying what there is to do on its page")
             draft = scaffold.draft(
                 url,
@@ -93,21 +89,13 @@ def _end_of(target: Target) -> TargetError | None:
         time.sleep(0.02)
 
 
-def _params(given: list[str]) -> dict[str, str]:
-    params = {}
-    for assignment in given:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(
-                f"{assignment!r} is not NAME=VALUE.", "For example: --param MODEL_PATH=models/small."
-            )
+def _check_names(params: Mapping[str, str]) -> None:
+    for name in params:
         if not name.isidentifier():
             raise UsageError(
-                f"{name!r} is no name of a parameter.",
-                "Use letters, digits and underscores, as for LIST_ITEMS.",
+                f"--param {name} is not possible: the app's environment cannot have a variable of that name.",
+                "Use letters, digits and underscores, as in LIST_ITEMS.",
             )
-        params[name] = value
-    return params
 
 
 def _check(folder: Path, app: Path) -> None:

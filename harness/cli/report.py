@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +38,12 @@ def report(
     if error is not None:
         terminal_summary.print_error(error)
     raise typer.Exit(exit_code(derived, error))
+
+
+def no_result(arguments: Sequence[str]) -> dict[str, Any]:
+    """The `--json` object of a run that cannot be evaluated."""
+    anomalies: dict[str, Any] = {"anomalies": {}, "anomalies_total": {}}
+    return {**terminal_summary.NO_RESULT, **(anomalies if "--explain" in arguments else {})}
 
 
 def evaluate_again(path: Path) -> tuple[Derived, HarnessError | None]:

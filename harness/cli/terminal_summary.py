@@ -20,6 +20,9 @@ from harness.records import Check, Guarantee, not_applying
 from harness.report.memory_section import finding, in_one_line, news
 from harness.run_dir import REPORT
 
+# The `--json` object of a run of which there is no result.
+NO_RESULT: dict[str, Any] = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}}
+
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness import __version__
-from harness.cli import bench, init, report, run, scenarios
+from harness.cli import bench, init, report, run, scenarios, terminal_summary
 from harness.errors import UsageError
 from harness.run_dir import MANIFEST
 
@@ -76,8 +77,23 @@ def options(
     """Options that stand before the verb."""
 
 
-app.command("run", epilog=EXIT_CODES)(run.run)
-app.command("bench", epilog=EXIT_CODES)(bench.bench)
-app.command("report", epilog=EXIT_CODES)(report.report)
-app.command("init", epilog=EXIT_CODES)(init.init)
-app.command("scenarios")(scenarios.scenarios)
+# Each verb is the function of that name in its module.
+_MODULES = {"run": run, "bench": bench, "report": report, "init": init, "scenarios": scenarios}
+
+for _verb, _module in _MODULES.items():
+    app.command(_verb, epilog=EXIT_CODES)(getattr(_module, _verb))
+
+
+def no_result(arguments: Sequence[str]) -> dict[str, Any]:
+    """What `--json` prints beside an error, when there is no result.
+
+    A verb whose object differs from that of `gradsoak run` has a function `no_result` in its module.
+
+    Args:
+        arguments: the command line, without the program's name.
+    """
+    module = _MODULES.get(arguments[0]) if arguments else None
+    own: Callable[[Sequence[str]], dict[str, Any]] | None = getattr(module, "no_result", None)
+    if own is not None:
+        return own(arguments)
+    return dict(terminal_summary.NO_RESULT)

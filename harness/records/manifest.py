@@ -15,79 +15,115 @@ Purpose = Literal["run", "control", "attribution", "what-if"]
 Driver = Literal["page", "stock"]
 
 
-class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The memory experiment: steps of new sessions, batches of requests in the held sessions, rounds of sessions that come and go."""
+# What a setting is about, besides the load; it decides the panel of `--help` in which its option stands.
+_MEMORY = {"about": "memory"}
+_DAY_S = 24 * 3600.0
 
-    levels: Annotated[int, Meta(description="Steps of the memory staircase.")]
+
+class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory experiment: steps of new sessions, batches of requests in the held sessions, rounds of sessions that come and go.
+
+    The limits hold for every run. `asked` has those of a run that a user asks for: a follow-up run may be smaller, since its
+    figures are read together with those of the run it explains.
+    """
+
+    levels: Annotated[
+        int, Meta(ge=1, description="Steps of the memory staircase.", extra={"asked": Meta(ge=4)})
+    ]
     sessions_per_level: Annotated[
-        int, Meta(description="Sessions opened at each step of the memory staircase, and in each round.")
+        int,
+        Meta(ge=1, description="Sessions opened at each step of the memory staircase, and in each round."),
     ]
     settle_timeout_s: Annotated[
-        float, Meta(description="Longest wait for memory to settle at one plateau, seconds.")
+        float, Meta(gt=0, description="Longest wait for memory to settle at one plateau, seconds.")
     ]
     request_batches: Annotated[
         int,
         Meta(
-            description="Batches of requests in the held sessions after the last step, with a plateau after each; 0 for none."
+            ge=0,
+            description="Batches of requests in the held sessions after the last step, each followed by a plateau; 0 for none.",
+            extra={"asked": Meta(ge=5), "or": 0},
         ),
     ] = 0
-    requests_per_batch: Annotated[int, Meta(description="Actions of the held sessions in each batch.")] = 0
+    requests_per_batch: Annotated[
+        int, Meta(ge=0, description="Actions of the held sessions in each batch.")
+    ] = 0
     batch_timeout_s: Annotated[
         float,
         Meta(
-            description="Time after which no action of a batch is started, seconds; that batch then has fewer requests."
+            gt=0,
+            description="Time for starting the actions of a batch, seconds; actions left over are not made.",
         ),
     ] = 2.0
     rounds: Annotated[
         int,
         Meta(
-            description="Rounds in which new sessions open and close after all others have closed, with a plateau after each; 0 for none."
+            ge=0,
+            description="Rounds in which new sessions open and close after all others, each followed by a plateau; 0 for none.",
+            extra={"asked": Meta(ge=3), "or": 0},
         ),
     ] = 0
     requests_per_level: Annotated[
-        int, Meta(description="Actions of the held sessions at each step, before its plateau.")
+        int, Meta(ge=0, description="Actions of the held sessions at each step, before its plateau.")
     ] = 0
     idle_s: Annotated[
         float,
         Meta(
-            description="Time for which the held sessions are left alone after the last batch, before one more plateau, seconds; 0 for none."
+            ge=0,
+            le=_DAY_S,
+            description="Time without actions in the held sessions after the last batch, before one more plateau, seconds; 0 for none.",
         ),
     ] = 0.0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """How much load, for how long."""
+    """How much load, for how long. Each field is an option of `gradsoak run` and `bench`, but for its name and its unit.
+
+    `asked` has limits of a run that a user asks for; see `PlateauPlan`.
+    """
 
     name: Annotated[str, Meta(description="Name of the profile.")]
-    users: Annotated[int, Meta(description="Active users in the timed phase (closed model).")]
-    spawn_rate: Annotated[float, Meta(description="Users started per second (closed model).")]
-    duration_s: Annotated[float, Meta(description="Length of the timed phase, ramp included, seconds.")]
+    users: Annotated[int, Meta(ge=1, le=5000, description="Active users in the timed phase (closed model).")]
+    spawn_rate: Annotated[float, Meta(gt=0, description="Users started per second (closed model).")]
+    duration_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_DAY_S,
+            description="Length of the timed phase, ramp included, seconds.",
+            extra={"asked": Meta(gt=0)},
+        ),
+    ]
     think_s: Annotated[
         float,
         Meta(
-            description="Mean pause between two actions of a user, seconds (closed model); each is 0.5 to 1.5 times as long."
+            ge=0,
+            le=_DAY_S,
+            description="Mean pause between two actions of a user, seconds (closed model); each is 0.5 to 1.5 times as long.",
         ),
     ]
     actions_per_session: Annotated[
-        float, Meta(description="Mean number of actions before a user closes or reloads the page.")
+        float, Meta(ge=1, description="Mean number of actions before a user closes or reloads the page.")
     ]
     reload_share: Annotated[
         float,
-        Meta(description="Share of session ends at which the same user reloads the page, 0 to 1."),
+        Meta(ge=0, le=1, description="Share of session ends at which the same user reloads the page."),
     ]
-    warmup_s: Annotated[float, Meta(description="Length of the warm-up phase, seconds.")]
+    warmup_s: Annotated[float, Meta(ge=0, le=_DAY_S, description="Length of the warm-up phase, seconds.")]
     operation_timeout_s: Annotated[
-        float, Meta(description="Time after which the outcome of an operation is unknown (`info`), seconds.")
+        float, Meta(gt=0, description="Time after which the outcome of an operation is unknown, seconds.")
     ]
     sample_interval_s: Annotated[
-        float, Meta(description="Time between two samples of the process trees, seconds.")
+        float, Meta(ge=0.05, description="Time between two samples of the process trees, seconds.")
     ]
-    staircase: Annotated[PlateauPlan, Meta(description="The memory experiment.")]
+    staircase: Annotated[PlateauPlan, Meta(description="The memory experiment.", extra=_MEMORY)]
     arrival_rate: (
         Annotated[
             float,
             Meta(
-                description="Arrivals per second, however fast the app answers (open model), instead of users who wait and think."
+                gt=0,
+                le=10_000,
+                description="Arrivals per second, however fast the app answers (open model); without it, users wait and think.",
             ),
         ]
         | None
@@ -95,28 +131,34 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     arrivals: Annotated[
         Literal["poisson", "uniform"],
         Meta(
-            description="Distances between arrivals: `poisson` (random, as strangers arrive) or `uniform` (equal)."
+            description="Distances between arrivals (open model): poisson (random, as strangers arrive) or uniform (equal)."
         ),
     ] = "poisson"
     max_in_flight: Annotated[
         int,
         Meta(
-            description="Most sessions that arrivals may have in use at once; an arrival beyond is dropped, and counted."
+            ge=1,
+            le=5000,
+            description="Most sessions in use at once (open model); an arrival beyond is dropped, and counted.",
         ),
     ] = 200
     warm_until_flat: Annotated[
         bool,
-        Meta(description="Whether the warm-up is repeated, a few times at most, until memory has settled."),
+        Meta(description="Repeat the warm-up, a few times at most, until memory has settled.", extra=_MEMORY),
     ] = False
     compress_ttl: Annotated[
         bool,
         Meta(
-            description="Whether Gradio frees the State of closed sessions within seconds, instead of after its hour."
+            description="Let Gradio free the State of closed sessions within seconds, instead of its hour.",
+            extra=_MEMORY,
         ),
     ] = False
     control: Annotated[
         bool,
-        Meta(description="Whether a baseline run with a stateless app measures what Gradio itself costs."),
+        Meta(
+            description="Measure a stateless app in a baseline run, for what Gradio itself costs.",
+            extra=_MEMORY,
+        ),
     ] = False
 
     @property

@@ -389,10 +389,10 @@ class _Run:
 
     def _make_generator(self) -> LoadGenerator:
         scenario, log = self._options.scenario, self._dir.path / LOADGEN_LOG
-        if self._options.distribution is None:
+        if self._options.cluster is None:
             return LoadGenerator(log=log, cwd=scenario.folder)
         return DistributedGenerator(
-            self._options.distribution,
+            self._options.cluster,
             scenario.workload,
             log=log,
             cwd=scenario.folder,

@@ -133,7 +133,7 @@ def test_closed_sessions_are_gained_by_a_capacity(make_scenario: Callable[..., P
     scenario = make_scenario(APP, settings=PARAMS, growth=True)
     run = tmp_path / "run"
     done = gradsoak(
-        "run", scenario, "--real-ttl", "--what-if", "state_session_capacity=15", "--out", run, "--json",
+        "run", scenario, "--no-compress-ttl", "--what-if", "state_session_capacity=15", "--out", run, "--json",
         cwd=tmp_path, timeout_s=300,
     )  # fmt: skip
     assert done.code == 0, done.err

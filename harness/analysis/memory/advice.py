@@ -208,7 +208,7 @@ def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advic
         "recently, and it must be more than there are tabs open at once.",
         evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {_size(kept)} for an hour after its tab has closed: "
         f"{_size(capacity * kept)} in all, where there are {_size(memory_bytes)}. {fits:,} fit into half of that.",
-        command=_command(data, f"state_session_capacity={reached}", real_ttl=True),
+        command=_command(data, f"state_session_capacity={reached}", no_compress_ttl=True),
     )
 
 
@@ -279,7 +279,7 @@ def _state_bytes(memory: MemoryFigures) -> float | None:
     return min(counted, cost.high - (floor.low if floor is not None else 0.0))
 
 
-def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | None:
+def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> str | None:
     """The command that tries a setting: that of the run, with it."""
     manifest = data.manifest
     if manifest.external is not None:
@@ -293,8 +293,8 @@ def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | No
                 skip = not skip and not equals and name != "--json"
                 continue
             words.append(word)
-    if real_ttl and manifest.profile.compress_ttl:
-        words.append("--real-ttl")
+    if no_compress_ttl and manifest.profile.compress_ttl:
+        words.append("--no-compress-ttl")
     return shlex.join([*words, "--what-if", setting])
 
 
