@@ -60,7 +60,16 @@ DEVIATIONS = 3.0
 
 
 class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Operations of the whole run, by outcome, and the errors by kind."""
+    """Operations of the whole run, by outcome.
+
+    Attributes:
+        total: number of operations.
+        ok: operations that succeeded.
+        fail: operations that the server answered with an error.
+        info: operations whose outcome is unknown.
+        pending: operations without a recorded completion.
+        errors: kind of error → number of operations that ended with it.
+    """
 
     total: int
     ok: int
@@ -86,6 +95,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """`derived/analysis.json`; its names are promised in docs/file-formats.md.
 
     Attributes:
+        schema_version: version of this format.
         model: `open` (arrivals at a rate) or `closed` (users who wait and think). Under the open one, response times count
             from when an operation should have begun, under the closed one from when it did.
         latency_ms: action → response times, over the timed window.
@@ -93,7 +103,12 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         arrivals: what became of the arrivals, None under the closed model.
         throughput_per_s: completed actions per second in it, None if the run never came to it.
         timed_window_s: its length.
+        memory: what sessions and requests cost the app, and what becomes of it.
+        loadgen: what the load generator used.
         generator: whether the load generator kept up.
+        server: what the app used.
+        operations: operations of the whole run, by outcome.
+        samples: how well the run was sampled.
         growth: what grew, the worst first.
         growth_basis: what that rests on.
         attribution: what a memray pass found, None if there was none.

@@ -35,6 +35,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """A slope with its 95 % interval, in units of y per unit of x.
 
     Attributes:
+        estimate: the slope.
+        low, high: ends of its 95 % interval.
         intercept: y at x = 0, for drawing.
         points: how many points it rests on.
     """

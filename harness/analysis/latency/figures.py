@@ -24,7 +24,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """How times of one kind are distributed, milliseconds. See `distribution`.
 
     Attributes:
-        p50: the median; p90, p95, p99, p999 likewise. None where there are too few operations to tell.
+        p50: the median.
+        p90, p95, p99, p999: percentiles (p999: 99.9 %); None with too few operations to estimate them.
         max: the longest.
         count: operations that all of this rests on.
     """
@@ -48,7 +49,8 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         count: operations that went through Gradio's queue, and told all of their stages.
-        page_wait, generator_delay: 0 under the closed model, where response time begins with the actual start.
+        accept, queue_wait, service: mean of the stage of this name.
+        page_wait, generator_delay: mean of the stage of this name; 0 under the closed model, where response time begins with the actual start.
     """
 
     count: int
@@ -88,6 +90,9 @@ class ArrivalFigures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rate: arrivals per second that were asked for.
         max_in_flight: sessions that they might have in use at once.
+        total: number of arrivals.
+        started: arrivals for which a session acted.
+        dropped: arrivals that found `max_in_flight` sessions in use.
     """
 
     rate: float

@@ -83,6 +83,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         measuring: what measuring cost the app; None without a probe.
         after_close_live_bytes: live bytes at the end, all tabs closed, above plateau 0. Gradio keeps a closed
             session's state for an hour by default, so most of it is expected to be there still.
+        after_close_uss_bytes: unique set size at the same plateau, above plateau 0.
     """
 
     verdict: MemoryVerdict = "inconclusive"
