@@ -66,6 +66,10 @@ format: install ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: install ## Write docs/file-formats.md anew from the record types
+	@$(BIN)/python -m tests.docs
+
 .PHONY: check
 check: lint test ## Lint and test, as CI does
 
