@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import msgspec
@@ -73,12 +72,3 @@ def test_every_file_of_the_run_folder_is_on_the_page() -> None:
     }
     assert len(files) > 15
     assert [file for file in sorted(files) if f"`{file}" not in page] == []
-
-
-def test_every_link_within_the_page_leads_to_a_heading() -> None:
-    page = PAGE.read_text()
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", heading.replace("&lt;", "").replace("&gt;", "").lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", page)) - headings == set()
