@@ -146,6 +146,18 @@ def test_every_room_is_on_the_map() -> None:
     assert named <= rooms
 
 
+def test_no_module_name_occurs_twice_in_harness() -> None:
+    """A file is found by its name. `check` and `search` may recur, since the folder that holds them says of what."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((REPO / "harness").rglob("*.py")):
+        of_a_scenario = (path.parent / "scenario.toml").is_file()
+        of_its_folder = path.stem in {"check", "search"} and path.parent.parent != REPO / "harness"
+        if path.stem not in {"__init__", "__main__"} and not of_a_scenario and not of_its_folder:
+            found.setdefault(path.stem, []).append(path.relative_to(REPO).as_posix())
+    assert len(found) > 100
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
 def test_the_exit_codes_are_the_same_everywhere() -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "harness", "run", "--help"], capture_output=True, text=True, check=True
