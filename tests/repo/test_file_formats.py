@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, get_args
 
 import msgspec
 import pytest
@@ -61,6 +62,18 @@ def test_a_line_has_the_name_in_the_file_and_the_type_that_a_reader_sees() -> No
         "- `low` (number, default 0.5): Ends of the interval.",
         "- `high` (number, default 1.5): Ends of the interval.",
     ]
+
+
+def test_every_record_of_the_run_folder_is_on_the_page() -> None:
+    headings = set(re.findall(r"^### (\w+)$", PAGE.read_text(), re.MULTILINE))
+    kinds = [
+        kind for kind in vars(run_dir).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    ]
+    names = {
+        kind.__name__ for kind in [*kinds, *get_args(run_dir.HistoryRecord)] if kind is not run_dir.TornShard
+    }
+    assert {"RunManifest", "Invoke", "Plateau", "Seal", "Checks"} <= names
+    assert names | {"Analysis", "Bench"} <= headings
 
 
 def test_every_file_of_the_run_folder_is_on_the_page() -> None:
