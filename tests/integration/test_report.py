@@ -1,4 +1,4 @@
-"""`gradsoak report`: what it prints, its exit codes, and that nothing is ever lost."""
+"""`gradsoak report`: its output, its exit codes, and that no file is lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_clean_run_has_nothing_to_explain(tmp_path: Path) -> None:
     assert "Let A" not in done.out
 
 
-def test_what_is_no_run_is_one_error(tmp_path: Path) -> None:
+def test_a_path_without_a_run_is_one_error(tmp_path: Path) -> None:
     done = gradsoak("report", "nowhere", cwd=tmp_path)
     assert done.code == 2
     assert done.err.count("Error:") == 1
