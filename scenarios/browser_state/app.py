@@ -21,7 +21,7 @@ with gr.Blocks(title="Drafts") as demo:
     button = gr.Button("Keep")
     shown = gr.JSON(label="Drafts")
 
-    # What the browser kept is an input like any other, from the moment that the page is loaded.
+    # The value stored in the browser is an input like any other, as soon as the page is loaded.
     demo.load(show, drafts, shown)
     button.click(keep, [text, drafts], [drafts, shown], api_name="keep")
 
