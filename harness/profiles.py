@@ -1,4 +1,4 @@
-"""Profiles: how much load for how long. Pure: a base, the scenario's own settings, then the command line's."""
+"""Profiles: how much load, for how long. A built-in profile, changed by the scenario and then by the command line. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.errors import UsageError
 from harness.profile_settings import SETTINGS
 from harness.records import PlateauPlan, Profile
 
-# Gradio keeps pending messages of so many sessions, and its queue's worker ends with a KeyError at one more. Source: an
-# LRUCache(2000) in gradio/queueing.py, 6.31; seen when 2,100 sessions asked at once.
+# Gradio keeps the pending messages of at most this many sessions; with one more its queue's worker ends with a KeyError. Source:
+# an LRUCache(2000) in gradio/queueing.py, 6.31; observed with 2,100 sessions that asked at once.
 QUEUE_SESSIONS = 2000
 
 BASES: dict[str, Profile] = {
@@ -58,7 +58,7 @@ BASES: dict[str, Profile] = {
             rounds=4,
         ),
     ),
-    # What memory is asked for, and little else: more plateaus, of fewer sessions, and a state-free app beside it.
+    # For memory: more plateaus of fewer sessions, a short timed phase, and a baseline run with a stateless app.
     "staircase": Profile(
         name="staircase",
         users=8,
@@ -83,7 +83,7 @@ BASES: dict[str, Profile] = {
         compress_ttl=True,
         control=True,
     ),
-    # The same for slow leaks and caches that take their time to fill.
+    # For memory over a longer time: slow leaks, and caches that fill slowly.
     "soak": Profile(
         name="soak",
         users=20,
@@ -228,8 +228,8 @@ def _unknown(key: str, source: str, table: str) -> UsageError:
     )
 
 
-def doubts(profile: Profile) -> list[str]:
-    """What a profile asks for that Gradio is known not to bear; sentences without a full stop."""
+def config_warnings(profile: Profile) -> list[str]:
+    """Warnings about a profile that exceeds a known limit of Gradio, as sentences without a full stop."""
     number, what = (
         (profile.users, "users")
         if profile.arrival_rate is None
@@ -238,6 +238,6 @@ def doubts(profile: Profile) -> list[str]:
     if number <= QUEUE_SESSIONS:
         return []
     return [
-        f"{number:,} {what} may all have messages pending at once, and Gradio's queue breaks for good when more than "
-        f"{QUEUE_SESSIONS:,} sessions do: from then on the app answers everybody with 'Queue is stopped'"
+        f"{number:,} {what} may have messages pending at the same time; if more than {QUEUE_SESSIONS:,} sessions do, Gradio's "
+        "queue stops for good, and the app answers each request with 'Queue is stopped'"
     ]

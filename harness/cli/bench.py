@@ -1,4 +1,4 @@
-"""`gradsoak bench`: all bundled scenarios in one go."""
+"""`gradsoak bench`: many scenarios, one after the other."""
 
 from __future__ import annotations
 
@@ -31,25 +31,26 @@ def bench(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Scenarios to run, by name or path. Default: the core of those that are bundled.",
+            help="Scenarios to run, by name or path. Default: the core suite of the bundled ones.",
             show_default=False,
         ),
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Run all bundled scenarios; --profile full does, too."),
+        typer.Option("--all", help="Run all bundled scenarios. --profile full does so, too."),
     ] = False,
     seed: options.Seed = None,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Run many scenarios, those with a planted fault included, and make one page about them.
+    """Run many scenarios, including those with a planted fault, and write one page about all of them.
 
-    Exits with 0 when every scenario gave what it declares: the clean ones pass, the faulty ones are caught.
+    The exit code is 0 if each scenario gave the outcome it declares: clean ones pass, planted faults are found.
     """
     if targets and everything:
         raise UsageError(
-            "Scenarios were named, and --all means all that are bundled.", "Leave out --all, or the names."
+            "--all means all bundled scenarios, and the command line also names some.",
+            "Leave out --all, or the names.",
         )
     selection = benches.select(targets or [], everything=everything or profile.name == "full")
     if selection.left_out:
@@ -101,7 +102,7 @@ def bench(
 
 
 def no_result(arguments: Sequence[str]) -> dict[str, Any]:
-    """The `--json` object of a bench of which there is no result."""
+    """The `--json` object of a bench without a result."""
     return {"bench_dir": None, "verdict": "unknown", "rows": []}
 
 
@@ -109,7 +110,7 @@ def _print_selection(selection: benches.Selection) -> None:
     chosen = len(selection.scenarios)
     Console(stderr=True, highlight=False).print(
         f"The core suite: {chosen} of {chosen + selection.left_out} scenarios. "
-        "All of them: gradsoak bench --all, or --profile full for long runs.",
+        "To run all of them: gradsoak bench --all, or --profile full for long runs.",
         soft_wrap=True,
     )
 
@@ -149,7 +150,7 @@ def _print_table(bench: Bench, folder: Path) -> None:
         )
     console = Console(highlight=False)
     if any(row.latency_doubtful for row in bench.rows):
-        table.caption = "? doubtful: the load generator was, or may have been, the bottleneck"
+        table.caption = "? doubtful: the load generator was or may have been the bottleneck"
         table.caption_justify = "left"
     met = sum(row.met for row in bench.rows)
     console.print()

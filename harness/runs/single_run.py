@@ -288,7 +288,7 @@ class _Run:
     def _doubts(self, target: AppUnderTest) -> list[str]:
         """What was asked for, and is not or may not be what happens."""
         options = self._options
-        found = profiles.doubts(options.profile)
+        found = profiles.config_warnings(options.profile)
         if options.auth and not target.asks_login:
             found.append(
                 "A login was given (--auth or GRADSOAK_AUTH), but the app asks for none: no session logged in"

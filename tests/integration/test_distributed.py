@@ -341,7 +341,7 @@ def test_a_port_that_is_in_use_is_named(scenarios: Path, tmp_path: Path) -> None
         (["--master", "--worker"], "either the master or a worker"),
         (["--master", "--master-bind-host", "0.0.0.0"], "--allow-remote"),
         (["--worker", "--master-host", "192.0.2.7"], "--allow-remote"),
-        (["--worker", "--master-host", "no-such-host.invalid"], "cannot be looked up"),
+        (["--worker", "--master-host", "no-such-host.invalid"], "cannot be resolved"),
         (["--worker", "--master-port", "70000"], "not a port"),
         (["--worker", "--shared-dir", "nowhere"], "not a folder"),
         (["--master-host", "127.0.0.1"], "is for workers"),

@@ -1,4 +1,4 @@
-"""`gradsoak report`: what it prints, its exit codes, and that nothing is ever lost."""
+"""`gradsoak report`: its output, its exit codes, and that no file is lost."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_a_faulty_run_is_explained_kind_by_kind(tmp_path: Path) -> None:
 def test_with_json_there_is_one_object_with_every_anomaly(tmp_path: Path) -> None:
     store(tmp_path / "run", leaking(), **LOG)
     done = gradsoak("report", "run", "--explain", "--json", cwd=tmp_path)
-    told = done.json()
-    assert (done.code, told["verdict"]) == (1, "fail")
-    assert told["anomalies_total"] == {"cross-session-read": 30}
-    assert len(told["anomalies"]["cross-session-read"]) == 30
-    assert told["anomalies"]["cross-session-read"][0]["explanation"].startswith("Let A = session s0-1")
+    result = done.json()
+    assert (done.code, result["verdict"]) == (1, "fail")
+    assert result["anomalies_total"] == {"cross-session-read": 30}
+    assert len(result["anomalies"]["cross-session-read"]) == 30
+    assert result["anomalies"]["cross-session-read"][0]["explanation"].startswith("Let A = session s0-1")
     short = gradsoak("report", "run", "--json", cwd=tmp_path).json()
-    assert told.keys() - short.keys() == {"anomalies", "anomalies_total"}
+    assert result.keys() - short.keys() == {"anomalies", "anomalies_total"}
 
 
 def test_a_clean_run_has_nothing_to_explain(tmp_path: Path) -> None:
@@ -48,15 +48,15 @@ def test_a_clean_run_has_nothing_to_explain(tmp_path: Path) -> None:
     assert "Let A" not in done.out
 
 
-def test_what_is_no_run_is_one_error(tmp_path: Path) -> None:
+def test_a_path_without_a_run_is_one_error(tmp_path: Path) -> None:
     done = gradsoak("report", "nowhere", cwd=tmp_path)
     assert done.code == 2
     assert done.err.count("Error:") == 1
     assert "nowhere does not exist" in done.err
     assert "Traceback" not in done.err
-    told = gradsoak("report", "nowhere", "--explain", "--json", cwd=tmp_path).json()
-    assert told["error"]["exit_code"] == 2
-    assert (told["verdict"], told["anomalies"], told["anomalies_total"]) == ("unknown", {}, {})
+    result = gradsoak("report", "nowhere", "--explain", "--json", cwd=tmp_path).json()
+    assert result["error"]["exit_code"] == 2
+    assert (result["verdict"], result["anomalies"], result["anomalies_total"]) == ("unknown", {}, {})
 
 
 def test_a_full_disk_leaves_what_stood_there_and_does_not_hide_the_proof(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_run_folder_after_a_word_that_is_no_verb_gets_the_command_that_evaluat
     assert "no verb 'check'" in done.err
     assert "gradsoak report run" in done.err
     assert not (tmp_path / "run/derived").exists()
-    told = gradsoak("check", "run", "--json", cwd=tmp_path).json()
-    assert told["error"]["exit_code"] == 2
+    result = gradsoak("check", "run", "--json", cwd=tmp_path).json()
+    assert result["error"]["exit_code"] == 2
 
 
 def test_a_word_that_is_no_verb_names_the_verbs(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import ExitCode, UsageError
 from harness.profile_settings import SETTINGS
-from harness.profiles import BASES, doubts, parse_duration, resolve
+from harness.profiles import BASES, config_warnings, parse_duration, resolve
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "fast", "2x", "-3", "1m-2s", "m"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_a_text_that_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a duration"):
         parse_duration(text)
 
@@ -152,7 +152,7 @@ def test_settings_that_no_profile_has_are_refused(own: dict[str, dict[str, objec
         resolve("quick", own, {})
 
 
-def test_a_setting_of_the_staircase_in_the_wrong_place_is_told_where_it_belongs() -> None:
+def test_a_staircase_setting_in_the_wrong_place_gets_a_hint() -> None:
     with pytest.raises(UsageError) as caught:
         resolve("staircase", {"staircase": {"levels": 4}}, {})
     assert "staircase = { levels = … }" in caught.value.hint
@@ -177,8 +177,8 @@ def test_an_unknown_profile_names_the_known_ones() -> None:
         ({"users": 2001, "arrival_rate": 9.0, "max_in_flight": 2000}, None),
     ],
 )
-def test_more_sessions_than_gradios_queue_bears_are_doubted(
+def test_more_sessions_than_gradios_queue_supports_give_a_warning(
     changes: dict[str, Any], says: str | None
 ) -> None:
-    found = doubts(msgspec.structs.replace(BASES["quick"], **changes))
+    found = config_warnings(msgspec.structs.replace(BASES["quick"], **changes))
     assert [says in text for text in found] == ([] if says is None else [True])

@@ -1,4 +1,4 @@
-"""What `gradsoak init` refuses before it starts anything."""
+"""`gradsoak init`: input that it refuses before it starts the app, and what it prints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.scaffold.model_guess import Findings
     [
         ("new", "nothing.py", "does not exist"),
         ("new", ".", "is a folder"),
-        ("new", "notes.txt", "no Python file"),
+        ("new", "notes.txt", "not a Python file"),
         ("full", "app.py", "is not empty"),
         ("app.py", "app.py", "is a file"),
         (".", "app.py", "is not empty"),
@@ -62,20 +62,20 @@ def test_the_command_that_comes_next_can_be_typed(folder: str, typed: str) -> No
     assert init._as_path(Path(folder)) == typed
 
 
-@pytest.mark.parametrize(("logins", "told"), [(None, False), (1, True), (2, False)])
-def test_with_one_login_what_belongs_to_the_account_is_not_taken_for_a_leak(
-    logins: int | None, told: bool, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("logins", "warned"), [(None, False), (1, True), (2, False)])
+def test_with_one_login_the_proposal_warns_that_data_of_an_account_look_like_a_leak(
+    logins: int | None, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = Findings(variables=[], unmodelled=[], alarms=["It showed a token."], failed={})
     init._report(
         Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), logins
     )
     out = capsys.readouterr().out
-    assert ("what belongs to an account" in out) == told
+    assert ("data of an account" in out) == warned
     assert ("--auth USER:PASSWORD" in out) == (logins is not None)
 
 
-def test_of_an_app_of_which_everything_failed_it_is_not_said_that_it_has_no_events(
+def test_an_app_whose_actions_all_failed_is_not_reported_as_one_without_actions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen = Findings(variables=[], unmodelled=[], alarms=[], failed={"boom": "no way"})
@@ -83,5 +83,5 @@ def test_of_an_app_of_which_everything_failed_it_is_not_said_that_it_has_no_even
         Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), None
     )
     out = capsys.readouterr().out
-    assert "no events" not in out
-    assert "Whatever a person could set off failed" in out
+    assert "no actions" not in out
+    assert "Every action of the page failed" in out

@@ -34,13 +34,13 @@ def test_a_file_holds_one_on_each_line(tmp_path: Path) -> None:
     assert accounts([f"@{tmp_path / 'logins'}", "c:3"]) == [("a", "1"), ("b", "2"), ("c", "3")]
 
 
-def test_the_environment_counts_if_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_auth_the_environment_has_the_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADSOAK_AUTH", "a:1\nb:2\n")
     assert accounts(None) == [("a", "1"), ("b", "2")]
     assert accounts(["c:3"]) == [("c", "3")]
 
 
-def test_what_is_no_login_is_refused_without_repeating_it(tmp_path: Path) -> None:
+def test_an_invalid_login_is_refused_without_repeating_it(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     for given, says in (
         ("geheim", "not USER:PASSWORD"),

@@ -1,4 +1,4 @@
-"""Everything once more, from the files of a run: whatever is wrong with them is one error or verdict, and nothing is lost."""
+"""Evaluating a run again: damage to its files gives one error or one verdict, and no file is lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def content(path: Path) -> dict[str, bytes]:
         (lambda path: path.mkdir(), "holds no run: there is no manifest.json"),
     ],
 )
-def test_what_is_no_run_folder_is_refused_in_words(make: Any, says: str, tmp_path: Path) -> None:
+def test_a_path_without_a_run_is_refused_with_the_reason(make: Any, says: str, tmp_path: Path) -> None:
     make(tmp_path / "run")
     before = content(tmp_path)
     with pytest.raises(UsageError, match=says) as caught:
@@ -96,7 +96,7 @@ def test_an_incomplete_run_is_unknown_with_the_reason_and_its_report_is_drawn(
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     run = store(tmp_path / "run", clean(), **LOG)
-    # Whoever may read everything is stopped by a folder of that name, all the same.
+    # A folder of that name stops even a superuser, whom file permissions do not stop.
     run.history_path("1").mkdir()
     with pytest.raises(UsageError, match=r"Cannot read .*history/1\.jsonl"):
         evaluate_again(run.path)
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("builder", "verdict", "code"),
     [(leaking(), "fail", ExitCode.ANOMALY), (clean(), "pass", ExitCode.UNKNOWN)],
 )
-def test_what_cannot_be_written_is_concluded_all_the_same(
+def test_a_run_is_evaluated_even_if_the_results_cannot_be_written(
     builder: Any, verdict: str, code: ExitCode, tmp_path: Path
 ) -> None:
     run = store(tmp_path / "run", builder, **LOG)
