@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
+from harness.cli.verbs import app
 from tests.conftest import REPO
+
+VERBS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 PAGES = [REPO / "README.md", REPO / "CHANGELOG.md", *sorted((REPO / "docs").rglob("*.md"))]
 
@@ -37,6 +42,40 @@ def anchors(text: str) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     seen = [re.sub(r"&[lg]t;", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings]
     return {re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-") for heading in seen}
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The `gradsoak` commands of a page, in code spans and in lines of code, as words."""
+    spans = r"`gradsoak ([a-z][^`]+)`"
+    lines = r"^(?:    |\$ )(?:\.venv/bin/)?gradsoak ([a-z].+)$"
+    for command in re.findall(f"{spans}|{lines}", text, re.MULTILINE):
+        yield "".join(command).split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_gradsoak_command_on_a_page_exists(page: Path) -> None:
+    for verb, *words in commands(page.read_text()):
+        assert verb in VERBS, f"gradsoak {verb}"
+        known = {
+            option
+            for parameter in VERBS[verb].params
+            for option in [*parameter.opts, *parameter.secondary_opts]
+        }
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used - known - {"--help"} == set(), f"gradsoak {verb}"
+
+
+def test_every_option_of_the_readme_and_the_changelog_exists() -> None:
+    known = {
+        option
+        for verb in VERBS.values()
+        for parameter in verb.params
+        for option in [*parameter.opts, *parameter.secondary_opts]
+    }
+    for page in ("README.md", "CHANGELOG.md"):
+        used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (REPO / page).read_text()))
+        assert len(used) > 10
+        assert used - known - {"--help"} == set()
 
 
 def test_the_readme_is_short() -> None:
