@@ -25,10 +25,10 @@ from harness.analysis.latency.figures import (
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch, generator_watch
 from harness.analysis.memory.advice import Advice, advise
 from harness.analysis.memory.allocation_sites import Attribution, lines_for, unheld_lines
-from harness.analysis.memory.container_growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.session_cost import MemoryFigures, loadgen_rss_bytes, per_session
 from harness.analysis.memory.summary import memory_summary
-from harness.analysis.memory.type_growth import everything_grown
 from harness.analysis.warnings import warnings_of
 from harness.records import SCHEMA_VERSION
 
@@ -108,7 +108,7 @@ def analyse(data: RunData) -> Analysis:
     arrivals = arrival_figures(data)
     rss_line = per_session(data.plateaus, loadgen_rss_bytes)
     loadgen = loadgen_figures(data, rss_line.estimate if rss_line else None)
-    growth, growth_basis = everything_grown(data)
+    growth, growth_basis = growth_figures(data)
     memory = memory_summary(data, growth, growth_basis)
     gaps = sum(1 for event in data.events if event.kind == "sampler_gap")
     outcomes = {

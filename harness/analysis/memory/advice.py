@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from harness.analysis.data import FollowUp, RunData
-from harness.analysis.memory.container_growth import TEMPORARY_FILES, Growth
+from harness.analysis.memory.gradio_containers import TEMPORARY_FILES
+from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.session_cost import (
     MemoryFigures,
     PerSession,

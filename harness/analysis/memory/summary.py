@@ -8,9 +8,10 @@ import msgspec
 
 from harness.analysis.data import RunData
 from harness.analysis.memory.breakdown import Prices, ledger
-from harness.analysis.memory.container_growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.rules import judge_memory
 from harness.analysis.memory.session_cost import MemoryFigures, live_bytes, memory_figures, per_request
-from harness.analysis.memory.verdict import memory_verdict
+from harness.analysis.memory.verdict_evidence import VerdictEvidence
 from harness.analysis.theil_sen import Line
 from harness.history import limits_of
 
@@ -45,11 +46,18 @@ def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) 
     figures = msgspec.structs.replace(
         figures, ledger=ledger(data.plateaus, _prices(data, figures, growth, kept))
     )
-    outcome = memory_verdict(
-        figures, growth, basis, data.plateaus, limits_of(data.events), data.manifest.scenario
+    found = judge_memory(
+        VerdictEvidence(
+            memory=figures,
+            growth=[g for g in growth if g.within is None],
+            basis=basis,
+            plateaus=data.plateaus,
+            limits=limits_of(data.events),
+            scenario=data.manifest.scenario,
+        )
     )
     return msgspec.structs.replace(
-        figures, verdict=outcome.verdict, reason=outcome.reason, next_step=outcome.next_step
+        figures, verdict=found.verdict, reason=found.reason, next_step=found.next_step
     )
 
 

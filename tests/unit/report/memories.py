@@ -11,7 +11,7 @@ from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice, Gain
 from harness.analysis.memory.allocation_sites import Attribution, Site
 from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
-from harness.analysis.memory.container_growth import Growth, GrowthBasis
+from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
 from harness.records import CgroupSample, Holder, Plateau, Retainer
 from tests.unit.report.builders import line, manifest, plateau

@@ -11,7 +11,7 @@ from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice, advise, failed_what_ifs
 from harness.analysis.memory.breakdown import LedgerEntry
-from harness.analysis.memory.container_growth import Growth
+from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
 from harness.analysis.theil_sen import Line
 from harness.profiles import BASES
