@@ -16,7 +16,7 @@ _ROUNDS_UP = 0.9995
 
 
 class Estimated(Protocol):
-    """Anything with an estimate and its interval: `analysis.fit.Line`, `records.Interval`."""
+    """Anything with an estimate and its interval: `analysis.theil_sen.Slope`, `records.Interval`."""
 
     @property
     def estimate(self) -> float:

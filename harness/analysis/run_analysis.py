@@ -12,7 +12,7 @@ from harness.analysis.latency.figures import (
     Latency,
     LoadgenFigures,
     ServerFigures,
-    Stages,
+    StageLatencies,
     arrival_figures,
     in_window,
     latencies,
@@ -79,7 +79,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int
     model: Literal["open", "closed"]
     latency_ms: dict[str, Latency]
-    stages_ms: dict[str, Stages]
+    stages_ms: dict[str, StageLatencies]
     arrivals: ArrivalFigures | None
     throughput_per_s: float | None
     timed_window_s: float | None

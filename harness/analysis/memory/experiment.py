@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 
 from harness.analysis.data import RunData
-from harness.analysis.theil_sen import Line, theil_sen
+from harness.analysis.theil_sen import Slope, theil_sen
 from harness.history import type_counts
 from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
@@ -150,7 +150,7 @@ def _declare(
 
 def live_line(
     measurements: Sequence[Measurement], measure: Callable[[Measurement], int | None]
-) -> Line | None:
+) -> Slope | None:
     """Slope of a measure over requests; None if one of the measurements lacks it."""
     values = [value for m in measurements if (value := measure(m)) is not None]
     if len(values) != len(measurements):

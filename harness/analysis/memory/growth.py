@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 
 PER_REQUEST: Literal["leak-per-request"] = "leak-per-request"
 PER_SESSION: Literal["leak-per-session"] = "leak-per-session"
@@ -100,8 +100,8 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     sessions: int = 0
     paths: int = 0
-    live_bytes_per_request: Line | None = None
-    unnamed_bytes_per_request: Line | None = None
+    live_bytes_per_request: Slope | None = None
+    unnamed_bytes_per_request: Slope | None = None
     not_judged: dict[str, str] = {}
     not_applicable: list[str] = []
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.analysis.data import RunData
-from harness.analysis.memory.breakdown import Prices, ledger
+from harness.analysis.memory.breakdown import UnitCosts, breakdown
 from harness.analysis.memory.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.rules import judge_memory
 from harness.analysis.memory.session_cost import MemoryFigures, live_bytes, memory_figures, per_request
 from harness.analysis.memory.verdict_evidence import VerdictEvidence
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.history import limits_of
 
 
@@ -44,7 +44,7 @@ def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) 
         kept_per_request=kept,
     )
     figures = msgspec.structs.replace(
-        figures, ledger=ledger(data.plateaus, _prices(data, figures, growth, kept))
+        figures, ledger=breakdown(data.plateaus, _unit_costs(data, figures, growth, kept))
     )
     found = judge_memory(
         VerdictEvidence(
@@ -61,8 +61,8 @@ def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) 
     )
 
 
-def _prices(data: RunData, figures: MemoryFigures, growth: Sequence[Growth], kept: float) -> Prices:
-    return Prices(
+def _unit_costs(data: RunData, figures: MemoryFigures, growth: Sequence[Growth], kept: float) -> UnitCosts:
+    return UnitCosts(
         session=_estimate(figures.bytes_per_open_session.live),
         closed=_estimate(figures.bytes_per_closed_session.live),
         request=_estimate(figures.bytes_per_request.live),
@@ -107,7 +107,7 @@ def _kept_by_gradio(growth: Sequence[Growth]) -> float:
     )
 
 
-def _estimate(line: Line | None) -> float | None:
+def _estimate(line: Slope | None) -> float | None:
     return line.estimate if line is not None else None
 
 

@@ -8,15 +8,15 @@ from harness.analysis.memory.experiment import Experiment, goes_on, live_line, s
 from harness.analysis.memory.growth import LIVE_HEAP, Growth
 from harness.analysis.memory.growth_evidence import CAME, UNNAMED_BYTES_PER_REQUEST, GrowthEvidence
 from harness.analysis.memory.rules import judge_growth
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 
 
-def live_slope(experiment: Experiment) -> Line | None:
+def live_slope(experiment: Experiment) -> Slope | None:
     """Return live bytes per request over the batches; None where they are not known."""
     return live_line(experiment.batches, lambda m: m.plateau.probe.live_bytes)
 
 
-def unnamed_slope(experiment: Experiment) -> Line | None:
+def unnamed_slope(experiment: Experiment) -> Slope | None:
     """Return live bytes per request over the batches without those of containers; None where they are not known."""
     return live_line(experiment.batches, lambda m: m.unnamed_bytes)
 
@@ -54,7 +54,7 @@ def unnamed_growth(experiment: Experiment) -> Growth | None:
     )
 
 
-def _is_steady(experiment: Experiment, line: Line) -> bool:
+def _is_steady(experiment: Experiment, line: Slope) -> bool:
     """Whether they grew in every batch, not less and less, and on under load."""
     batches, after, live = experiment.batches, experiment.after, live_slope(experiment)
     if live is None or after is None:

@@ -11,7 +11,7 @@ from harness.analysis.memory.gradio_containers import SESSION_DATA
 from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.growth_evidence import CAME, UNNAMED_BYTES_PER_REQUEST
 from harness.analysis.memory.session_cost import MemoryFigures, batches, live_bytes, uss_bytes
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.records import GradioLimits, Plateau
 
 # State is waited for during the run if it outlives its session by no more than this.
@@ -105,7 +105,7 @@ def _in_accounts(growth: Sequence[Growth]) -> float:
     )
 
 
-def _beyond(line: Line, floor: Line) -> float:
+def _beyond(line: Slope, floor: Slope) -> float:
     """By how much one slope lies above another; 0 if their intervals overlap."""
     return line.estimate - floor.estimate if line.low > floor.high else 0.0
 
