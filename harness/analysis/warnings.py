@@ -7,8 +7,8 @@ import math
 from harness.analysis.data import RunData
 from harness.analysis.latency.figures import ArrivalFigures, LoadgenFigures, censored
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch
-from harness.analysis.memory.advice import failed_what_ifs
 from harness.analysis.memory.session_cost import MemoryFigures, staircase
+from harness.analysis.memory.what_if_gain import failed_what_ifs
 from harness.profiles import QUEUE_SESSIONS
 
 # Above this share of one core the load generator is close to being the bottleneck (`generator_bottleneck.BUSY`).

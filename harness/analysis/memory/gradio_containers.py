@@ -10,6 +10,8 @@ from harness.analysis.memory.growth import GrowthVerdict, inside
 SESSION_DATA = "gradio.StateHolder.session_data"
 # Where Gradio notes which temporary files are its own. Source: gradio/blocks.py, 6.31.
 TEMPORARY_FILES = ("gradio.Blocks.temp_file_sets", "gradio.Blocks.upload_file_set")
+# With the lists of names within them.
+TEMPORARY_FILE_LISTS = (*TEMPORARY_FILES, f"{TEMPORARY_FILES[0]}[*]")
 
 
 class GradioContainer(NamedTuple):
