@@ -16,7 +16,7 @@ _ROUNDS_UP = 0.9995
 
 
 class Estimated(Protocol):
-    """An estimate with its interval: `harness.analysis.theil_sen.Line`, `harness.records.Interval`."""
+    """An estimate with its interval: `harness.analysis.theil_sen.Slope`, `harness.records.Interval`."""
 
     @property
     def estimate(self) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from harness import profiles
 from harness.analysis.memory.allocation_sites import MAX_FRAMES
-from harness.analysis.memory.suspects import suspicious
+from harness.analysis.memory.type_growth import suspicious
 from harness.app_under_test import AppUnderTest, ExternalTarget, Target
 from harness.child_process import uninterrupted
 from harness.errors import HarnessError, StorageError, TargetError, UsageError

@@ -61,7 +61,7 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
     service: float
 
 
-class Stages(msgspec.Struct, frozen=True, kw_only=True):
+class StageLatencies(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time of one action went, milliseconds; None where no operation told.
 
     Attributes:
@@ -245,7 +245,7 @@ def ready_times(history: History) -> dict[tuple[str, int], int]:
 
 def stages(
     operations: Sequence[Operation], ready: Mapping[tuple[str, int], int], model: Model
-) -> dict[str, Stages]:
+) -> dict[str, StageLatencies]:
     """Where the time went, per action; actions that tell nothing of it are left out.
 
     Args:
@@ -268,7 +268,7 @@ def stages(
                 splits.append(split)
         figures = {name: distribution(values) for name, values in parts.items()}
         if any(figures.values()):
-            found[action] = Stages(mean=_mean(splits, model), **figures)
+            found[action] = StageLatencies(mean=_mean(splits, model), **figures)
     return found
 
 
