@@ -8,13 +8,24 @@ from typing import Literal, get_args
 import msgspec
 import pytest
 
-from harness import run_dir
+from harness import records, run_dir
+from harness.analysis import Analysis
 from tests.docs import file_formats
 from tests.docs.file_formats import PAGE
 
 
 def test_the_page_is_what_make_docs_writes() -> None:
     assert PAGE.read_text() == file_formats.page(), "run `make docs` and commit docs/file-formats.md"
+
+
+RECORDS = [kind for name in records.__all__ if isinstance(kind := getattr(records, name), type)]
+FIGURES = [Analysis, *dict.fromkeys(file_formats.nested_records(Analysis))]
+
+
+@pytest.mark.parametrize("kind", [*RECORDS, *FIGURES], ids=lambda kind: kind.__name__)
+def test_descriptions_are_of_fields_and_every_field_has_one(kind: type) -> None:
+    fields = {field.name for field in file_formats.struct(kind).fields}
+    assert set(file_formats.descriptions(kind)) == fields
 
 
 def test_a_field_without_a_description_is_named() -> None:
