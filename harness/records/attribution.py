@@ -1,4 +1,4 @@
-"""What a pass under a memory tracker recorded: which code allocated what stayed, and which containers hold it."""
+"""Records of a memray pass: which lines of code allocated what stayed, and which containers hold it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of code on the way to an allocation.
+    """One line of code in an allocation's call stack.
 
     Attributes:
-        file: as people know it: seen from the app's folder, from where packages are installed, or from the standard library.
-        line: its number in that file.
-        function: in which it stands; empty if nobody told.
-        owner: whose file it is.
+        file: path, relative to the app's folder, to the folder of installed packages, or to the standard library.
+        line: line number in that file.
+        function: name of the function that holds the line; empty if it is unknown.
+        owner: whose code it is: `app`, `gradio` or `other`.
     """
 
     file: str
@@ -24,13 +24,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one line of code allocated while the tracker was on, and was not given back until it was stopped.
+    """Memory that one line of code allocated while memray recorded, and that was not freed before memray stopped.
 
     Attributes:
-        site: the line: the innermost that is the app's, or else Gradio's, or else anybody's.
-        stack: the way to where most of it was allocated, the innermost frame first.
-        bytes: in all, whatever the way.
-        allocations: how many they were.
+        site: the allocating line: the innermost frame of the app; without one, the innermost of Gradio; without that, of all.
+        stack: the call stack that allocated most of these bytes, innermost frame first.
+        bytes: bytes allocated, over all call stacks.
+        allocations: number of allocations, over all call stacks.
     """
 
     site: Frame
@@ -40,13 +40,13 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldEntries(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries of a container that were allocated while the tracker was on, by the line that allocated them.
+    """Entries of one container that one line of code allocated while memray recorded.
 
     Attributes:
         path: the container's access path in the census.
-        site: the line, chosen as in `Allocation`.
-        entries: how many.
-        bytes: what these entries themselves occupy, without what they refer to.
+        site: the allocating line, chosen as in `Allocation`.
+        entries: number of these entries.
+        bytes: bytes of the entries themselves, without the objects they refer to.
     """
 
     path: str
