@@ -49,7 +49,13 @@ def is_kind(thing: object, kind: type) -> bool:
     return issubclass(type(thing), kind)
 
 
-class _Kind:
+def module_of(kind: object) -> str:
+    """The module that defines a type; empty if it is not a text."""
+    name = getattr(kind, "__module__", None)
+    return name if isinstance(name, str) else ""
+
+
+class _TypeLayout:
     """What is known of the objects of one type.
 
     Attributes:
@@ -78,7 +84,7 @@ class Attributes:
     """Attributes of objects, one type after another: what it learns of a type serves for the next object of it."""
 
     def __init__(self) -> None:
-        self._kinds: dict[type, _Kind] = {}
+        self._kinds: dict[type, _TypeLayout] = {}
 
     def of(self, thing: object) -> list[tuple[str, object]]:
         """Names and values, those in slots included."""
@@ -87,7 +93,7 @@ class Attributes:
             return []
         known = self._kinds.get(kind)
         if known is None:
-            known = self._kinds[kind] = _Kind(kind)
+            known = self._kinds[kind] = _TypeLayout(kind)
         slots = list(_slot_values(thing, known.slots))
         members = [*slots, *_slot_values(thing, known.inherited)] if known.inherited else slots
         if not known.has_dict:
@@ -106,7 +112,7 @@ class Attributes:
         return (_items(thing) if has_items else []) + members
 
     def _managed(
-        self, thing: object, known: _Kind, own: list[object], slots: list[tuple[str, object]]
+        self, thing: object, known: _TypeLayout, own: list[object], slots: list[tuple[str, object]]
     ) -> list[tuple[str, object]]:
         if len(own) == len(slots):
             return []

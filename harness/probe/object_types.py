@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_OURS = "_gradsoak_probe"
+from . import PACKAGE
+
 _count_elements: Any = getattr(collections, "_count_elements", None)
 _module = type.__dict__["__module__"].__get__
 qualname: Any = type.__dict__["__qualname__"].__get__
@@ -41,7 +42,7 @@ def count() -> tuple[dict[str, int], float] | None:
         number = numbers.get(id(kind))
         if number is not None:
             name = type_name(kind)
-            if not name.startswith(_OURS):
+            if not name.startswith(PACKAGE):
                 counts[name] = counts.get(name, 0) + number
     return counts, pause_ms
 

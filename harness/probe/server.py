@@ -19,7 +19,7 @@ import time
 from . import census, gradio_state, heap, interpreter_stats, retainers, timers, tracing
 from .bootstrap import LaunchHook
 
-_census = census.Census()
+_census = census.CensusTaker()
 _tracing = tracing.Tracing(_census)
 
 

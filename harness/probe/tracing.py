@@ -65,7 +65,7 @@ class Tracing:
         taker: takes the censuses whose access paths `entries` is asked for.
     """
 
-    def __init__(self, taker: census.Census) -> None:
+    def __init__(self, taker: census.CensusTaker) -> None:
         self._taker = taker
         self._tracker: Any = None
         self._ours = False
