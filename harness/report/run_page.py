@@ -17,9 +17,9 @@ from harness.report import session_matrix_plot
 from harness.report.guarantee_matrix import ANCHOR, cells
 from harness.report.memory_section import section
 from harness.report.page_templates import render
-from harness.report.plot_style import PALETTE
-from harness.report.plots import Plot, doubt, ranked
+from harness.report.plot_style import PALETTE, Plot
 from harness.report.raw_records import Line, line, records_of
+from harness.report.response_times import doubt, ranked
 from harness.report.svg import inline
 from harness.report.witness_timeline import timeline
 from harness.report.witness_values import effects_of, names_in
@@ -67,7 +67,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         data: what was recorded.
         checks: what was concluded from it.
         analysis: its figures.
-        plots: what `draw_all` returned; the page takes those it knows, by name.
+        plots: what `draw_all` returned; the page shows each in its section.
     """
     manifest = data.manifest
     recorded = witnesses(data.witnesses or data.history, checks)
@@ -99,7 +99,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         ],
         doubt=doubt(analysis).strip(),
         generators=sorted(analysis.generator.workers.items()),
-        plots={plot.name: _figure(plot) for plot in plots},
+        plots=_figures(plots),
         limits=_limits(data),
         length_s=_length_s(data),
         command=shlex.join(manifest.argv),
@@ -172,6 +172,14 @@ class _Checked(msgspec.Struct, frozen=True, kw_only=True):
     kinds: list[_Kind]
     matrix: str
     left_out: int
+
+
+def _figures(plots: Sequence[Plot]) -> dict[str, list[_Figure]]:
+    """Section of the page → its plots."""
+    found: dict[str, list[_Figure]] = {}
+    for plot in plots:
+        found.setdefault(plot.section, []).append(_figure(plot))
+    return found
 
 
 def _figure(plot: Plot) -> _Figure:
@@ -269,7 +277,7 @@ def _checked(check: Check, recorded: Mapping[str, Operation], workers: Workers, 
         trace=trace.strip("\n"),
         evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
         kinds=_kinds(anomalies, recorded, workers, name),
-        matrix=session_matrix_plot.name_of(check),
+        matrix=session_matrix_plot.section_of(check.name),
         left_out=max(check.anomalies_total, len(check.anomalies)) - len(anomalies),
     )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from harness import units
-from harness.records import Check, Crossings
-from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, Plot, blank, finish, panel, plain
+from harness.records import Crossings
+from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
+from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, blank, panel, plain
 
 # Checks whose anomalies say that something of one session was there for another.
 CROSSING = (
@@ -34,22 +36,20 @@ _LINE_PT = 13.0
 _MAX_NAME = 12
 
 
-def name_of(check: Check) -> str:
-    """Name of the plot of a check, under which its files stand in `derived/plots/`."""
-    return f"sessions-{check.name}"
+def section_of(check: str) -> str:
+    """The place on the page where the plot of a check stands."""
+    return f"check:{check}"
 
 
-def draw(checks: Sequence[Check]) -> list[Plot]:
-    """A picture for each check in which something crossed between at least two pairs of sessions."""
-    return [
-        _draw(check, check.crossings)
-        for check in checks
-        if check.name in CROSSING and check.crossings is not None and check.crossings.pairs >= _MIN_PAIRS
-    ]
+def _crossings(source: PlotSource, name: str) -> Crossings | None:
+    """What crossed between sessions, as a check of that name found it; None without at least two pairs of sessions."""
+    found = [check.crossings for check in source.checks if check.name == name]
+    return next((c for c in found if c is not None and c.pairs >= _MIN_PAIRS), None)
 
 
-def _draw(check: Check, crossings: Crossings) -> Plot:
-    title = f"{check.name}: whose state was seen by whom"
+def _matrix(check: str, title: str, source: PlotSource) -> Drawing:
+    crossings = _crossings(source, check)
+    assert crossings is not None
     names = [units.clip(plain(group.first), _MAX_NAME) for group in crossings.groups]
     count = len(names)
     left_in = 0.45 + 0.095 * max(len(name) for name in names)
@@ -90,13 +90,7 @@ def _draw(check: Check, crossings: Crossings) -> Plot:
     axes.set_ylabel("whose state")
     axes.set_xlabel("seen by")
     _keys(figure, steps)
-    return finish(
-        figure,
-        name=name_of(check),
-        title=title,
-        caption=_caption(check, crossings),
-        alt=_told(title, crossings),
-    )
+    return Drawing(figure=figure, alt=_in_words(title, crossings))
 
 
 def _steps(most: int) -> list[tuple[int, int]]:
@@ -165,7 +159,9 @@ def _keys(figure: Any, steps: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def _caption(check: Check, crossings: Crossings) -> str:
+def _caption(check: str, source: PlotSource) -> str:
+    crossings = _crossings(source, check)
+    assert crossings is not None
     largest = max(group.sessions for group in crossings.groups)
     possible = crossings.sessions * (crossings.sessions - 1)
     caption = (
@@ -173,7 +169,7 @@ def _caption(check: Check, crossings: Crossings) -> str:
         "could make, also those that are not listed one by one. Sessions stand in the order in which they began"
     )
     caption += f", up to {largest} of them in a row and a column." if largest > 1 else "."
-    if check.name == "canary":
+    if check == "canary":
         caption += (
             " Of each operation only the first few foreign tokens are on record, so pairs may be missing."
         )
@@ -183,7 +179,7 @@ def _caption(check: Check, crossings: Crossings) -> str:
     )
 
 
-def _told(title: str, crossings: Crossings) -> str:
+def _in_words(title: str, crossings: Crossings) -> str:
     rows = [sum(line) for line in crossings.seen]
     columns = [sum(line) for line in zip(*crossings.seen, strict=True)]
 
@@ -196,3 +192,17 @@ def _told(title: str, crossings: Crossings) -> str:
         f"{title}. {units.plural(crossings.occurrences, 'occurrence')} between {units.plural(crossings.pairs, 'pair')} of "
         f"{units.count(crossings.sessions)} sessions. Most was seen of {most(rows)}; most was seen by {most(columns)}."
     )
+
+
+def _declaration(check: str) -> PlotDeclaration:
+    return PlotDeclaration(
+        name=f"sessions-{check}",
+        title=f"{check}: whose state was seen by whom",
+        section=section_of(check),
+        caption=partial(_caption, check),
+        draw=partial(_matrix, check),
+        applies=lambda source: _crossings(source, check) is not None,
+    )
+
+
+PLOTS = tuple(_declaration(check) for check in CROSSING)

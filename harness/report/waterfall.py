@@ -10,8 +10,9 @@ import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
-from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.analysis.memory.breakdown import Item, Moment
 from harness.report.breakdown_table import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
+from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
 from harness.report.plot_style import (
     FIRST,
     INK,
@@ -21,14 +22,10 @@ from harness.report.plot_style import (
     SMALL_PT,
     SURFACE,
     THIRD,
-    Plot,
     blank,
-    finish,
     panel,
-    style,
 )
 
-NAME = "memory-ledger"
 _MB = 1e6
 # What is in use, what should have gone, and what allocators keep; the rest is the ground that these stand on.
 _COLOURS: dict[Item, str] = {
@@ -55,15 +52,7 @@ _GAP_PT = 5.0
 _CHARACTER = 0.72
 
 
-def draw(ledger: Sequence[LedgerEntry]) -> Plot | None:
-    """The waterfall, one panel for each moment, all on the same scale; None without a ledger."""
-    if not ledger:
-        return None
-    with style():
-        return _draw(ledger)
-
-
-class _Scale(msgspec.Struct, frozen=True, kw_only=True):
+class _BrokenAxis(msgspec.Struct, frozen=True, kw_only=True):
     """The horizontal axis, MB. What lies below `low` is drawn from `left` on, shortened; without a break all three are 0."""
 
     left: float
@@ -75,12 +64,13 @@ class _Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.low > 0
 
 
-def _draw(ledger: Sequence[LedgerEntry]) -> Plot:
+def _waterfall(title: str, source: PlotSource) -> Drawing:
+    """One panel for each moment, all on the same scale."""
+    ledger = source.analysis.memory.ledger
     shown, there = rows(ledger), moments(ledger)
     bars = {moment: _bars(shown, moment) for moment in there}
     high_in = (len(shown) + 1) * _ROW_IN
     height_in = _TOP_IN + len(there) * (_HEADING_IN + high_in) + _AXIS_IN - 0.1
-    title = "From nothing to resident memory (MB)"
     figure = blank(title, height_in)
     width_pt = (figure.get_size_inches()[0] - _LEFT_IN - 0.16) * 72
     scale = _scale([bar for of_moment in bars.values() for bar in of_moment], width_pt)
@@ -99,11 +89,6 @@ def _draw(ledger: Sequence[LedgerEntry]) -> Plot:
         top_in = _TOP_IN + number * (_HEADING_IN + high_in) + _HEADING_IN
         axes = panel(figure, left_in=_LEFT_IN, top_in=top_in, bottom_in=height_in - top_in - high_in)
         _panel(axes, shown, bars[moment], scale, heading=MOMENTS[moment], last=number == len(there) - 1)
-    caption = (
-        "Each bar begins where the one above it ended, and the last is their sum: the resident memory of the app’s processes. "
-        "Grey is what was there before the first session; blue is in use by sessions, orange was left behind, purple is "
-        "what allocators keep; an outline is what none of these accounts for."
-    )
     alt = " ".join(
         f"{MOMENTS[moment].capitalize()}: "
         + ", ".join(
@@ -114,7 +99,7 @@ def _draw(ledger: Sequence[LedgerEntry]) -> Plot:
         + f"; RSS {megabytes(total)} MB."
         for moment, total in totals(ledger).items()
     )
-    return finish(figure, name=NAME, title=title, caption=caption, alt=alt)
+    return Drawing(figure=figure, alt=alt)
 
 
 class _Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +129,7 @@ def _bars(shown: Sequence[Row], moment: Moment) -> list[_Bar]:
     return [*bars, _Bar(begin=0, end=reached[-1] / _MB, text=megabytes(reached[-1]), colour=INK)]
 
 
-def _scale(bars: Sequence[_Bar], width_pt: float) -> _Scale:
+def _scale(bars: Sequence[_Bar], width_pt: float) -> _BrokenAxis:
     """So that every bar and the figure beside it fit; broken if the ground, the same in all, would leave no room for the rest."""
     turns = [turn for bar in bars for turn in (bar.begin, bar.end) if turn > 0]
     bottom, top = min(turns, default=0.0), max(turns, default=1.0)
@@ -160,7 +145,7 @@ def _scale(bars: Sequence[_Bar], width_pt: float) -> _Scale:
         / max(0.2, 1 - (len(bar.text) * SMALL_PT * _CHARACTER + _GAP_PT) / width_pt)
         for bar in bars
     ]
-    return _Scale(left=left, low=low, right=left + max(needed, default=1.0))
+    return _BrokenAxis(left=left, low=low, right=left + max(needed, default=1.0))
 
 
 def _round_down(value: float, span: float) -> float:
@@ -169,7 +154,7 @@ def _round_down(value: float, span: float) -> float:
 
 
 def _panel(
-    axes: Any, shown: Sequence[Row], bars: Sequence[_Bar], scale: _Scale, *, heading: str, last: bool
+    axes: Any, shown: Sequence[Row], bars: Sequence[_Bar], scale: _BrokenAxis, *, heading: str, last: bool
 ) -> None:
     count = len(bars)
     axes.set_xlim(scale.left, scale.right)
@@ -227,7 +212,7 @@ def _panel(
         _break(axes, -0.72, -0.28, scale)
 
 
-def _ticks(axes: Any, scale: _Scale) -> None:
+def _ticks(axes: Any, scale: _BrokenAxis) -> None:
     between = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(scale.low, scale.right)
     apart = (scale.right - scale.left) * 0.1
     first = scale.left + apart if scale.broken else 0
@@ -238,7 +223,7 @@ def _ticks(axes: Any, scale: _Scale) -> None:
     )
 
 
-def _break(axes: Any, bottom: float, top: float, scale: _Scale) -> None:
+def _break(axes: Any, bottom: float, top: float, scale: _BrokenAxis) -> None:
     """Two strokes across what is shortened, with the ground between them."""
     middle = scale.left + (scale.low - scale.left) / 2
     width = (scale.right - scale.left) * 0.012
@@ -261,3 +246,23 @@ def _break(axes: Any, bottom: float, top: float, scale: _Scale) -> None:
             scaley=False,
             zorder=6,
         )
+
+
+def _caption(source: PlotSource) -> str:
+    return (
+        "Each bar begins where the one above it ended, and the last is their sum: the resident memory of the app’s processes. "
+        "Grey is what was there before the first session; blue is in use by sessions, orange was left behind, purple is "
+        "what allocators keep; an outline is what none of these accounts for."
+    )
+
+
+PLOTS = (
+    PlotDeclaration(
+        name="memory-ledger",
+        title="From nothing to resident memory (MB)",
+        section="memory-breakdown",
+        caption=_caption,
+        draw=_waterfall,
+        applies=lambda source: bool(source.analysis.memory.ledger),
+    ),
+)

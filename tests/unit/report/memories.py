@@ -14,7 +14,11 @@ from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
 from harness.analysis.memory.container_growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
 from harness.records import CgroupSample, Holder, Plateau, Retainer
-from tests.unit.report.builders import line, manifest, plateau
+from harness.report import waterfall
+from harness.report.plot_declaration import PlotSource
+from harness.report.plot_style import Plot
+from harness.report.plots import drawn
+from tests.unit.report.builders import empty_run, line, manifest, plateau
 
 MB = 1_000_000
 HELD: dict[Item, int] = {
@@ -85,6 +89,13 @@ def ledger(held: dict[Item, int] | None = None, closed: dict[Item, int] | None =
                 )
             )
     return entries
+
+
+def waterfall_of(entries: list[LedgerEntry]) -> Plot | None:
+    data = empty_run()
+    analysis = msgspec.structs.replace(analyse(data), memory=figures(ledger=entries))
+    plots = drawn(waterfall.PLOTS, PlotSource(data=data, analysis=analysis))
+    return plots[0] if plots else None
 
 
 def growth(path: str = "gradio.Queue.event_ids_to_events", **changes: Any) -> Growth:
