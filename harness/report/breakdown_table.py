@@ -24,14 +24,14 @@ TOTAL = "RSS"
 _MB = 1e6
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
+class BreakdownCell(msgspec.Struct, frozen=True, kw_only=True):
     """An item at one moment: `product` is what it was multiplied from, as `71.5 KB × 40 sessions`; empty for what was not."""
 
     bytes: int
     product: str
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     """An item at both moments.
 
     Attributes:
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    cells: dict[Moment, Cell | None]
+    cells: dict[Moment, BreakdownCell | None]
     basis: list[tuple[str, str]]
 
 
@@ -51,7 +51,7 @@ def moments(ledger: Sequence[LedgerEntry]) -> list[Moment]:
     return [moment for moment in MOMENTS if moment in told]
 
 
-def rows(ledger: Sequence[LedgerEntry]) -> list[Row]:
+def rows(ledger: Sequence[LedgerEntry]) -> list[BreakdownRow]:
     """The items that occur, in the order in which they are shown. Their cells add up to `totals`."""
     found = []
     for item, name in ITEMS.items():
@@ -60,7 +60,7 @@ def rows(ledger: Sequence[LedgerEntry]) -> list[Row]:
         }
         if any(entries.values()):
             found.append(
-                Row(
+                BreakdownRow(
                     name=name,
                     cells={moment: _cell(here) for moment, here in entries.items()},
                     basis=_basis(entries),
@@ -82,7 +82,7 @@ def megabytes(value: float, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def _cell(entries: Sequence[LedgerEntry]) -> Cell | None:
+def _cell(entries: Sequence[LedgerEntry]) -> BreakdownCell | None:
     if not entries:
         return None
     products = [
@@ -90,7 +90,7 @@ def _cell(entries: Sequence[LedgerEntry]) -> Cell | None:
         for e in entries
         if e.each_bytes is not None and e.count is not None
     ]
-    return Cell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
+    return BreakdownCell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
 
 
 def _basis(entries: dict[Moment, list[LedgerEntry]]) -> list[tuple[str, str]]:

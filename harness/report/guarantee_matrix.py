@@ -29,7 +29,7 @@ _MARKS: dict[GuaranteeStatus, str] = {
 _MAX_REASON = 600
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
+class GuaranteeCell(msgspec.Struct, frozen=True, kw_only=True):
     """One guarantee of one run, in the words of the page.
 
     Attributes:
@@ -47,22 +47,22 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     planted: bool
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class GuaranteeRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the matrix; its cells are in the order of `harness.records.GUARANTEES`."""
 
     row: BenchRow
     link: str
-    cells: list[Cell]
+    cells: list[GuaranteeCell]
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of the matrix that belong together."""
 
     title: str
-    lines: list[Line]
+    lines: list[GuaranteeRow]
 
 
-def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[Cell]:
+def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[GuaranteeCell]:
     """The guarantees of a run.
 
     Args:
@@ -72,7 +72,7 @@ def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[Cell]:
     return [_cell(guarantee, planted and guarantee.status == "broken") for guarantee in guarantees]
 
 
-def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
+def matrix(rows: Sequence[BenchRow], report: str) -> list[RowGroup]:
     """Scenario × guarantee; empty if no run got so far that its guarantees were judged.
 
     Args:
@@ -81,22 +81,24 @@ def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
     """
     judged = [row for row in rows if [p.name for p in row.guarantees] == list(GUARANTEES)]
     groups = (
-        Group(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
-        Group(title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]),
+        RowGroup(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
+        RowGroup(
+            title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]
+        ),
     )
     return [group for group in groups if group.lines]
 
 
-def _line(row: BenchRow, report: str) -> Line:
-    return Line(
+def _line(row: BenchRow, report: str) -> GuaranteeRow:
+    return GuaranteeRow(
         row=row,
         link=quote(f"{row.run}/{report}") + f"#{ANCHOR}",
         cells=cells(row.guarantees, planted=row.met and row.verdict == "fail"),
     )
 
 
-def _cell(guarantee: Guarantee, planted: bool) -> Cell:
-    return Cell(
+def _cell(guarantee: Guarantee, planted: bool) -> GuaranteeCell:
+    return GuaranteeCell(
         name=guarantee.name,
         style=f"{guarantee.status}{' planted' if planted else ''}",
         mark=_MARKS[guarantee.status],

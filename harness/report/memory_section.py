@@ -23,8 +23,9 @@ from harness.analysis.memory.container_growth import (
     Growth,
 )
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
-from harness.records import Plateau, Retainer
+from harness.records import Retainer
 from harness.report import breakdown_table
+from harness.report.plateau_table import PlateauTable, plateau_table
 
 # Ways in which memory can end as it should, and as it must not.
 _WELL: tuple[MemoryVerdict, ...] = ("flat", "bounded", "retained-until-ttl")
@@ -59,12 +60,12 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         tried: runs that tried a setting and that no advice leads to: `(setting, link)`.
     """
 
-    finding: Finding | None
+    finding: MemoryFinding | None
     costs: list[Cost]
     floored: bool
     absent: list[str]
     kept: str
-    entries: list[breakdown_table.Row]
+    entries: list[breakdown_table.BreakdownRow]
     moments: dict[Moment, str]
     totals: dict[Moment, int]
     grown: list[Grown]
@@ -75,7 +76,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     plateaus: PlateauTable
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict on memory: its word, the class of its colour, and the one sentence."""
 
     word: str
@@ -164,25 +165,6 @@ class Advised(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None
 
 
-class PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau: figures stand in the order of the columns of its table."""
-
-    label: str
-    counts: list[int | None]
-    sizes: list[int | None]
-    settle_s: float
-    quiet: bool
-
-
-class PlateauTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All plateaus, with the columns that any of them has something in."""
-
-    counts: list[str]
-    sizes: list[str]
-    rows: list[PlateauRow]
-    notes: str
-
-
 def section(data: RunData, analysis: Analysis) -> Section:
     """Make it ready.
 
@@ -212,19 +194,19 @@ def section(data: RunData, analysis: Analysis) -> Section:
         attribution=_allocated(analysis.attribution),
         advice=advice,
         tried=[(setting, link) for setting, link in tried if link not in linked],
-        plateaus=_plateaus(data.plateaus),
+        plateaus=plateau_table(data.plateaus),
     )
 
 
 # --- the verdict and the figures ---
 
 
-def finding(memory: MemoryFigures) -> Finding | None:
+def finding(memory: MemoryFigures) -> MemoryFinding | None:
     """The verdict on memory in words; None where nobody judged."""
     if not memory.reason:
         return None
     style = "pass" if memory.verdict in _WELL else "fail" if memory.verdict in _LEAKS else "inconclusive"
-    return Finding(
+    return MemoryFinding(
         word=memory.verdict.replace("-", " ").replace("ttl", "TTL"),
         style=style,
         reason=memory.reason,
@@ -444,50 +426,3 @@ def _report_of(beside: FollowUp) -> str:
 def _link(path: str) -> str:
     """From the page of a run to a file in its folder."""
     return quote(posixpath.join(_UP, path), safe="/=+,@~")
-
-
-# --- plateaus ---
-
-# What the columns mean that do not say it themselves.
-_COLUMNS = {
-    "open": "Open: sessions that were held.",
-    "sessions": "Sessions, requests: begun so far in the whole run.",
-    "PSS": "PSS: what is shared between processes, divided among them.",
-    "cgroup": (
-        "cgroup: what the kernel charges to the control group of the app, with its page cache and everybody else in it."
-    ),
-    "given back": "Given back: resident memory that the allocator returned at that plateau when it was asked to.",
-}
-
-
-def _plateaus(plateaus: Sequence[Plateau]) -> PlateauTable:
-    counts: dict[str, list[int | None]] = {
-        "open": [p.open_sessions for p in plateaus],
-        "sessions": [p.sessions for p in plateaus],
-        "requests": [p.requests for p in plateaus],
-    }
-    sizes: dict[str, list[int | None]] = {
-        "live heap": [p.probe.live_bytes for p in plateaus],
-        "USS": [p.process.uss_bytes for p in plateaus],
-        "PSS": [p.process.pss_bytes for p in plateaus],
-        "RSS": [p.process.rss_bytes for p in plateaus],
-        "cgroup": [p.cgroup.current_bytes if p.cgroup is not None else None for p in plateaus],
-        "given back": [p.returned_bytes for p in plateaus],
-    }
-    told = {name: column for name, column in counts.items() if any(value is not None for value in column)}
-    sized = {name: column for name, column in sizes.items() if any(value is not None for value in column)}
-    return PlateauTable(
-        counts=list(told),
-        sizes=list(sized),
-        rows=[
-            PlateauRow(
-                label=p.label,
-                counts=[column[i] for column in told.values()],
-                sizes=[column[i] for column in sized.values()],
-                settle_s=p.settle_s,
-                quiet=p.quiet,
-            )
-            for i, p in enumerate(plateaus)
-        ],
-        notes=" ".join(note for name, note in _COLUMNS.items() if name in told or name in sized),
-    )

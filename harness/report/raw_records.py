@@ -20,7 +20,7 @@ _END_ELEMENTS = 2
 _END_CHARACTERS = 120
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class RecordLine(msgspec.Struct, frozen=True, kw_only=True):
     """One record.
 
     Attributes:
@@ -78,7 +78,7 @@ def records_of(operation: Operation, workers: Workers) -> list[HistoryRecord]:
     return [invoke, kind(error=operation.error, **common)]
 
 
-def line(record: HistoryRecord, relevant: Sequence[Any]) -> Line:
+def line(record: HistoryRecord, relevant: Sequence[Any]) -> RecordLine:
     """Write a record as JSON for the page.
 
     Args:
@@ -87,7 +87,7 @@ def line(record: HistoryRecord, relevant: Sequence[Any]) -> Line:
     """
     writer = _Writer(relevant)
     text = writer.json(msgspec.to_builtins(record))
-    return Line(json=text, cut=writer.cut)
+    return RecordLine(json=text, cut=writer.cut)
 
 
 class _Writer:

@@ -11,7 +11,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
 from harness.analysis.memory.breakdown import Item, Moment
-from harness.report.breakdown_table import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
+from harness.report.breakdown_table import (
+    ITEMS,
+    MOMENTS,
+    TOTAL,
+    BreakdownRow,
+    megabytes,
+    moments,
+    rows,
+    totals,
+)
 from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
 from harness.report.plot_style import (
     FIRST,
@@ -111,7 +120,7 @@ class _Bar(msgspec.Struct, frozen=True, kw_only=True):
     colour: str
 
 
-def _bars(shown: Sequence[Row], moment: Moment) -> list[_Bar]:
+def _bars(shown: Sequence[BreakdownRow], moment: Moment) -> list[_Bar]:
     """One for each row, and the total."""
     cells = [row.cells[moment] for row in shown]
     sizes = [cell.bytes if cell is not None else 0 for cell in cells]
@@ -154,7 +163,13 @@ def _round_down(value: float, span: float) -> float:
 
 
 def _panel(
-    axes: Any, shown: Sequence[Row], bars: Sequence[_Bar], scale: _BrokenAxis, *, heading: str, last: bool
+    axes: Any,
+    shown: Sequence[BreakdownRow],
+    bars: Sequence[_Bar],
+    scale: _BrokenAxis,
+    *,
+    heading: str,
+    last: bool,
 ) -> None:
     count = len(bars)
     axes.set_xlim(scale.left, scale.right)

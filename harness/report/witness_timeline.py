@@ -12,24 +12,29 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 from xml.sax.saxutils import escape
 
 import markupsafe
 import msgspec
 
-from harness.records import Anomaly, Operation, WitnessOperation
+from harness.records import Anomaly, Operation
 from harness.report.plot_style import plain
-from harness.report.witness_values import cells, clip, effects_of, holds, names_in, short
+from harness.report.witness_operations import (
+    LINE_CELLS,
+    Arrow,
+    DrawnOperation,
+    arrows_between,
+    drawn_operation,
+)
+from harness.report.witness_values import cells, clip
 
-# User units. A phone shows the picture about as wide as this in px, a desktop up to 1.5 times as wide.
+# User units, for `LINE_CELLS` characters side by side. A phone shows the picture about as wide as this in px, a desktop up to 1.5 times as wide.
 WIDTH = 320.0
 FONT = 10.0
 # Width of a character of a monospaced face over its size: 0.55 (Consolas) to 0.605 (DejaVu Sans Mono).
 CELL = 0.61 * FONT
 _MARGIN = 6.0
 _LEFT, _RIGHT = _MARGIN, WIDTH - _MARGIN
-_ROOM_CELLS = int((_RIGHT - _LEFT) / CELL)
 _BAR = 14.0
 _LINE = 12.5
 # Between two rows of a lane, so that an arrow can be seen.
@@ -42,17 +47,6 @@ _MIN_APART = 5.0
 _OPEN_END = 26.0
 # The axis is marked as broken where a stretch of it stands for so many times more time per unit than another.
 _BROKEN = 20.0
-
-# Kinds whose proof is that a value is not where it had to be.
-_LOSSES = {
-    "lost-update",
-    "read-your-writes",
-    "monotonic-reads",
-    "monotonic-writes",
-    "writes-follow-reads",
-    "reset",
-}
-_VERBS = {"append": "appended", "write": "wrote", "ask": "asked", "begin": "began"}
 
 
 def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> markupsafe.Markup:
@@ -69,8 +63,8 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
     """
     if not anomaly.witness:
         return markupsafe.Markup("")
-    acts = [_act(w, anomaly, recorded) for w in anomaly.witness]
-    links = _links(acts, anomaly)
+    acts = [drawn_operation(w, anomaly, recorded) for w in anomaly.witness]
+    links = arrows_between(acts, anomaly)
     scale = _scale(acts)
     lanes = _lanes(acts)
     rows = _rows(acts, lanes, scale, links)
@@ -93,47 +87,6 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
     )
 
 
-class _Act(msgspec.Struct, kw_only=True):
-    """An operation of the witness.
-
-    Attributes:
-        end_s: when it was over; its invoke if nobody knows.
-        open_ended: it may have taken effect at any time after its invoke.
-        written: values that only it wrote.
-        seen: values that it showed.
-        counted: it changed or showed a count, which carries no name.
-        lines: what it did, each short enough for a line.
-        last: it is the one that the proof ends with.
-        told: all of it as a sentence.
-    """
-
-    letter: str
-    session: str
-    begin_s: float
-    end_s: float
-    open_ended: bool
-    written: list[Any]
-    seen: list[Any]
-    counted: bool
-    lines: list[str]
-    last: bool
-    told: str
-
-
-class _Link(msgspec.Struct, frozen=True, kw_only=True):
-    """From a write to the operation that shows its value, or had to."""
-
-    source: str
-    target: str
-    missing: bool
-
-    @property
-    def told(self) -> str:
-        if self.missing:
-            return f"What {self.source} wrote is missing in {self.target}."
-        return f"What {self.source} wrote is seen in {self.target}."
-
-
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """Where an operation stands: `bar` is the top of its bar, `above` and `below` how many lines of text there are."""
 
@@ -146,118 +99,12 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Lane(msgspec.Struct, kw_only=True):
     session: str
-    acts: list[_Act]
+    acts: list[DrawnOperation]
     top: float = 0.0
     bottom: float = 0.0
 
 
-def _act(w: WitnessOperation, anomaly: Anomaly, recorded: Mapping[str, Operation]) -> _Act:
-    known = recorded.get(w.operation)
-    others = [
-        value
-        for other in anomaly.witness
-        if other is not w
-        for value in names_in(effects_of(other, recorded))
-    ]
-    own = names_in(effects_of(w, recorded))
-    reads = known.reads if known is not None else {}
-    seen = [reads.get(name, value) for name, value in w.reads.items()]
-    sightings = known.sightings if known is not None else []
-    effects = [effect for effect in w.effects.values() if isinstance(effect, dict)]
-    lines = [_did(effect, others + own) for effect in effects]
-    last = w is anomaly.witness[-1]
-    # That a write shows itself goes without saying.
-    shown = [v for v in seen if last or not own or holds(v, others) or not holds(v, own)]
-    lines += [f"read {short(value, others + own, _ROOM_CELLS - 5)}" for value in shown]
-    told_of = [
-        s
-        for s in sightings
-        if not any(holds(value, [s.value]) for value in seen)
-        and (not lines or any(holds(value, [s.value]) for value in others))
-    ]
-    if told_of:
-        lines += [f"got {short(told_of[0].value, others, _ROOM_CELLS - 4)}", f"in {told_of[0].where}"]
-    if not lines:
-        lines = [_did(effect, own) for effect in effects_of(w, recorded)] or [w.action]
-    if w.outcome != "ok":
-        lines[0] = f"{clip(lines[0], _ROOM_CELLS - len(w.outcome) - 3)} ({w.outcome})"
-    end_s = w.invoke_s if w.complete_s is None else max(w.complete_s, w.invoke_s)
-    until = "never completed" if w.complete_s is None else f"to {w.complete_s:.6g} s"
-    return _Act(
-        letter=w.name,
-        session=w.session,
-        begin_s=w.invoke_s,
-        end_s=end_s,
-        open_ended=_open_ended(w, known),
-        written=own,
-        seen=[*seen, *(s.value for s in told_of)],
-        counted=any(effect.get("op") == "increment" for effect in effects),
-        lines=[clip(plain(line), _ROOM_CELLS) for line in lines],
-        last=last,
-        told=f"{w.name}: session {w.session}, {w.invoke_s:.6g} s {until}, {'; '.join(lines)}.",
-    )
-
-
-def _open_ended(w: WitnessOperation, known: Operation | None) -> bool:
-    """Whether it may have taken effect after it was over, as far as anybody knows; see docs/methods/isolation.md."""
-    if w.outcome == "fail":
-        return known is not None and known.may_have_happened
-    return w.outcome != "ok"
-
-
-def _did(effect: dict[str, Any], relevant: Sequence[Any]) -> str:
-    op, value = effect.get("op"), effect.get("value")
-    if op == "clear":
-        return "cleared"
-    if op == "increment":
-        return f"counted {value:+}" if isinstance(value, (int, float)) else f"counted {value}"
-    if op == "put" and isinstance(value, dict):
-        return f"put {', '.join(f'{k} = {short(v, relevant, 30)}' for k, v in value.items())}"
-    if op == "offer" and isinstance(value, list) and value:
-        return f"offered {short(value[-1], relevant, _ROOM_CELLS - 20)} with {short(value[0], [], 10)}"
-    verb = _VERBS.get(str(op), str(op))
-    return f"{verb} {short(value, relevant, _ROOM_CELLS - len(verb) - 1)}"
-
-
-def _links(acts: Sequence[_Act], anomaly: Anomaly) -> list[_Link]:
-    """Where each written value was seen afterwards; and, if the proof is that it was not, where it is missing."""
-    links = []
-    for number, source in enumerate(acts):
-        readers = [act for act in acts[number + 1 :] if act.seen]
-        if source.counted:
-            links += _links_of_a_count(source, readers, anomaly)
-        # What the app itself gave to one session, and then to another, was written by neither.
-        given = source.seen if number == 0 and source.session != acts[-1].session else []
-        values = source.written or given
-        if not values:
-            continue
-        shows = {act.letter: any(holds(seen, values) for seen in act.seen) for act in readers}
-        links += [
-            _Link(source=source.letter, target=letter, missing=False)
-            for letter, shown in shows.items()
-            if shown
-        ]
-        lacking = [letter for letter, shown in shows.items() if not shown]
-        if lacking and source.written and anomaly.kind in _LOSSES:
-            links.append(_Link(source=source.letter, target=lacking[-1], missing=True))
-    return links
-
-
-def _links_of_a_count(source: _Act, readers: Sequence[_Act], anomaly: Anomaly) -> list[_Link]:
-    """A count says how many there were, not whose: the read that the proof is about is the lowest, or the last one."""
-    if not readers:
-        return []
-    if anomaly.kind not in _LOSSES:
-        return [_Link(source=source.letter, target=readers[-1].letter, missing=False)]
-
-    def shown(act: _Act) -> float:
-        value = act.seen[0]
-        return value if isinstance(value, (int, float)) else math.inf
-
-    return [_Link(source=source.letter, target=min(readers, key=shown).letter, missing=True)]
-
-
-class _Scale(msgspec.Struct, frozen=True, kw_only=True):
+class _StretchedAxis(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds → units; true to scale, or stretched where that would hide what happened.
 
     Attributes:
@@ -276,13 +123,13 @@ class _Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.places[self.times.index(time_s)]
 
 
-def _scale(acts: Sequence[_Act]) -> _Scale:
+def _scale(acts: Sequence[DrawnOperation]) -> _StretchedAxis:
     times = sorted({t for act in acts for t in (act.begin_s, act.end_s)})
     right = _RIGHT - (_OPEN_END if any(act.open_ended for act in acts) else 0.0)
     right -= _MIN_BAR  # for one that begins at the very end
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     if not steps:
-        return _Scale(times=times, places=[_LEFT], broken=[], true=True)
+        return _StretchedAxis(times=times, places=[_LEFT], broken=[], true=True)
     room = right - _LEFT
     span = times[-1] - times[0]
     true = min(steps) / span * room >= _MIN_APART and all(
@@ -298,10 +145,10 @@ def _scale(acts: Sequence[_Act]) -> _Scale:
         for middle, per_unit in zip(middles, dense, strict=True)
         if not true and per_unit > _BROKEN * min(dense)
     ]
-    return _Scale(times=times, places=places, broken=broken, true=true)
+    return _StretchedAxis(times=times, places=places, broken=broken, true=true)
 
 
-def _lanes(acts: Sequence[_Act]) -> list[_Lane]:
+def _lanes(acts: Sequence[DrawnOperation]) -> list[_Lane]:
     """One for each session, the one that suffered at the bottom: so every arrow points down."""
     order = dict.fromkeys(act.session for act in acts)
     del order[acts[-1].session]
@@ -312,7 +159,7 @@ def _lanes(acts: Sequence[_Act]) -> list[_Lane]:
 
 
 def _rows(
-    acts: Sequence[_Act], lanes: Sequence[_Lane], scale: _Scale, links: Sequence[_Link]
+    acts: Sequence[DrawnOperation], lanes: Sequence[_Lane], scale: _StretchedAxis, links: Sequence[Arrow]
 ) -> dict[str, _Row]:
     """Give each operation a row of its own. Its text stands above the bar, and below it where no arrow leaves."""
     rows: dict[str, _Row] = {}
@@ -344,12 +191,12 @@ def _lane_marks(lanes: Sequence[_Lane], rows: Mapping[str, _Row]) -> list[str]:
         parts.append(
             f'<rect class="lane" x="0" y="{_n(lane.top)}" width="{WIDTH:g}" height="{_n(lane.bottom - lane.top)}" rx="3"/>'
         )
-        parts.append(_text(_LEFT, lane.top + _LINE, clip(plain(lane.session), _ROOM_CELLS), "session"))
+        parts.append(_text(_LEFT, lane.top + _LINE, clip(plain(lane.session), LINE_CELLS), "session"))
     return parts
 
 
 def _axis(
-    acts: Sequence[_Act], rows: Mapping[str, _Row], scale: _Scale, bottom: float
+    acts: Sequence[DrawnOperation], rows: Mapping[str, _Row], scale: _StretchedAxis, bottom: float
 ) -> tuple[list[str], float]:
     """The moments themselves are the ticks: as many as find room, the beginnings first."""
     shortest = min((later - earlier for earlier, later in itertools.pairwise(scale.times)), default=1.0)
@@ -380,7 +227,7 @@ def _axis(
     return parts, bottom + 3 + 2 * _LINE + 5
 
 
-def _bar(act: _Act, row: _Row) -> str:
+def _bar(act: DrawnOperation, row: _Row) -> str:
     style = "bar last" if act.last else "bar"
     solid = f'<rect class="{style}" x="{_n(row.left)}" y="{_n(row.bar)}" width="{_n(row.right - row.left)}" height="{_BAR:g}" rx="2"/>'
     letter = _text((row.left + row.right) / 2, row.bar + _BAR - 3.6, act.letter, "letter")
@@ -391,7 +238,7 @@ def _bar(act: _Act, row: _Row) -> str:
     return f'<path class="open {style}" d="{tip}"/>' + solid + letter
 
 
-def _arrows(links: Sequence[_Link], rows: Mapping[str, _Row]) -> list[str]:
+def _arrows(links: Sequence[Arrow], rows: Mapping[str, _Row]) -> list[str]:
     parts = []
     landed: dict[str, int] = {}
     for link in links:
@@ -420,7 +267,7 @@ def _arrows(links: Sequence[_Link], rows: Mapping[str, _Row]) -> list[str]:
     return parts
 
 
-def _texts(act: _Act, row: _Row) -> list[str]:
+def _texts(act: DrawnOperation, row: _Row) -> list[str]:
     top = row.bar - 2 - row.above * _LINE if row.above else row.bar + _BAR + 1
     left = min(row.left, *(_RIGHT - cells(line) * CELL for line in act.lines))
     return [

@@ -21,9 +21,10 @@ from harness.records import (
     ShardSeal,
     StateVariable,
 )
+from harness.report.check_section import MAX_OPEN, MAX_SHOWN
 from harness.report.plots import draw_all
 from harness.report.raw_records import records_of
-from harness.report.run_page import BROKEN, MAX_OPEN, MAX_SHOWN, render_run
+from harness.report.run_page import BROKEN, render_run
 from harness.workload import append_only_list
 from tests.builders import COMPLETED, HistoryBuilder
 from tests.unit.analysis.memory.memory_runs import memory_run
