@@ -22,7 +22,7 @@ from tests.unit.report.builders import (
     process_sample,
 )
 from tests.unit.report.memories import rich
-from tests.unit.report.plotted import BREAKDOWN, NAMES, draw, words
+from tests.unit.report.plotted import draw, words
 
 
 def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RunData) -> None:
@@ -84,7 +84,7 @@ def test_inlined_plots_share_no_id_and_name_themselves(full: RunData) -> None:
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
     roots = re.findall(r"<svg [^>]*>", page)
-    assert len(roots) == len([*NAMES, BREAKDOWN])
+    assert len(roots) == len(draw(full))
     assert all('role="img"' in root and "aria-label=" in root and "viewBox=" in root for root in roots)
     assert not any(re.search(r'\s(width|height)="', root) for root in roots)
 
