@@ -1,4 +1,4 @@
-"""The ledger of memory in rows and words. Pure."""
+"""The memory breakdown as rows of a table. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MB = 1e6
 
 
 class BreakdownCell(msgspec.Struct, frozen=True, kw_only=True):
-    """An item at one moment: `product` is what it was multiplied from, as `71.5 KB × 40 sessions`; empty for what was not."""
+    """An item at one moment. `product` is how it was calculated, such as `71.5 KB × 40 sessions`; empty if it is no product."""
 
     bytes: int
     product: str
@@ -35,9 +35,9 @@ class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     """An item at both moments.
 
     Attributes:
-        name: for people.
-        cells: moment → figure; None where the ledger of that moment has no such item.
-        basis: how it is known: `(moment in words, sentence)`; the moment is empty where the sentence holds of all.
+        name: as shown.
+        cells: moment → figure; None if the breakdown at that moment lacks the item.
+        basis: how the figure was obtained: `(moment in words, sentence)`. The moment is empty if the sentence applies to both.
     """
 
     name: str
@@ -45,18 +45,19 @@ class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     basis: list[tuple[str, str]]
 
 
-def moments(ledger: Sequence[LedgerEntry]) -> list[Moment]:
-    """Those that the ledger tells of, in order."""
-    told = {entry.moment for entry in ledger}
-    return [moment for moment in MOMENTS if moment in told]
+def moments(breakdown: Sequence[LedgerEntry]) -> list[Moment]:
+    """The moments that the breakdown has entries for, in order."""
+    known = {entry.moment for entry in breakdown}
+    return [moment for moment in MOMENTS if moment in known]
 
 
-def rows(ledger: Sequence[LedgerEntry]) -> list[BreakdownRow]:
-    """The items that occur, in the order in which they are shown. Their cells add up to `totals`."""
+def rows(breakdown: Sequence[LedgerEntry]) -> list[BreakdownRow]:
+    """One row for each item that occurs, in the order of the page. Their cells add up to `totals`."""
     found = []
     for item, name in ITEMS.items():
         entries = {
-            moment: [e for e in ledger if e.item == item and e.moment == moment] for moment in moments(ledger)
+            moment: [e for e in breakdown if e.item == item and e.moment == moment]
+            for moment in moments(breakdown)
         }
         if any(entries.values()):
             found.append(
@@ -69,13 +70,13 @@ def rows(ledger: Sequence[LedgerEntry]) -> list[BreakdownRow]:
     return found
 
 
-def totals(ledger: Sequence[LedgerEntry]) -> dict[Moment, int]:
-    """Moment → the sum of its entries: resident memory."""
-    return {moment: sum(e.bytes for e in ledger if e.moment == moment) for moment in moments(ledger)}
+def totals(breakdown: Sequence[LedgerEntry]) -> dict[Moment, int]:
+    """Moment → sum of its entries: resident memory in bytes."""
+    return {moment: sum(e.bytes for e in breakdown if e.moment == moment) for moment in moments(breakdown)}
 
 
 def megabytes(value: float, *, signed: bool = False) -> str:
-    """An amount that is added to others, so all with two decimals: `191.50`, `+3.12`, `−0.40`; exactly nothing is `0`."""
+    """MB with two decimals, so that amounts can be added: `191.50`, `+3.12`, `−0.40`. Exactly zero is `0`."""
     text = f"{value / _MB:{'+' if signed else ''},.2f}"
     if text.lstrip("+-") == "0.00":
         text = "0.00" if value else "0"

@@ -1,4 +1,4 @@
-"""What the page says about each check: its verdict, and its anomalies, grouped, each with its picture and its records. Pure."""
+"""Each check on the page: its verdict, and its anomalies in groups, with timeline and records. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MAX_EXPLANATION = 1500
 
 
 class WitnessRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation of a witness, exactly as recorded.
+    """The records of an operation of a witness.
 
     Attributes:
-        heading: what it was.
-        lines: its records; empty if it is not on record.
-        shard: file that holds them, within the run folder.
+        heading: session, action, phase, outcome and times.
+        lines: the records; empty if the operation is not on record.
+        shard: file of the records, relative to the run folder.
         id: number of the operation in that file.
     """
 
@@ -40,12 +40,12 @@ class WitnessRecords(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cut(self) -> bool:
-        """Whether something was left out of any of its records."""
+        """Whether a part of any record is left out."""
         return any(line.cut for line in self.lines)
 
 
 class ShownAnomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """An anomaly as the page shows it."""
+    """An anomaly, ready to be shown."""
 
     sessions: str
     variable: str
@@ -64,7 +64,7 @@ class SessionPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnomalyGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The anomalies of one kind that a check found: the first pairs to be seen at once, the others to be opened."""
+    """The anomalies of one kind that a check found: `first` is shown at once, `more` is folded."""
 
     name: str
     pairs: int
@@ -73,7 +73,7 @@ class AnomalyGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A check as the page shows it: `trace` is what follows the first line of its reason; `idle`, that it does not apply."""
+    """A check, ready to be shown. `trace` is the reason without its first line; `idle`: the check does not apply."""
 
     check: Check
     idle: bool
@@ -86,7 +86,7 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
-    """`worker:id` → operation, for those that witness an anomaly."""
+    """`worker:id` → operation, for the operations that witness an anomaly."""
     wanted = {w.operation for check in checks.checks for a in check.anomalies for w in a.witness}
     if not wanted:
         return {}
@@ -99,13 +99,13 @@ def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
 
 
 def check_row(check: Check, recorded: Mapping[str, Operation], workers: Workers, name: str) -> CheckRow:
-    """Make a check ready to be shown.
+    """A check, ready to be shown.
 
     Args:
         check: with its anomalies.
         recorded: `worker:id` → operation, for those that witness an anomaly.
-        workers: the processes that made the load.
-        name: prefix of the ids within its pictures, unique in the page.
+        workers: the processes that generated the load.
+        name: prefix of the ids in its pictures, unique on the page.
     """
     reason, _, trace = check.reason.partition("\n")
     anomalies = check.anomalies[:MAX_SHOWN]
@@ -125,7 +125,7 @@ def check_row(check: Check, recorded: Mapping[str, Operation], workers: Workers,
 def _groups(
     anomalies: Sequence[Anomaly], recorded: Mapping[str, Operation], workers: Workers, name: str
 ) -> list[AnomalyGroup]:
-    """Group by kind, then by the sessions between which it is; in each, the first that was seen comes first."""
+    """Anomalies grouped by kind, then by sessions, each in the order of discovery."""
     numbers = itertools.count()
     by_kind: dict[str, dict[str, list[Anomaly]]] = {}
     for anomaly in anomalies:

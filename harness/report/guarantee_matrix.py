@@ -1,4 +1,4 @@
-"""Guarantees as pages show them: a table for one run, and the matrix of a bench. Pure."""
+"""Guarantees on the pages: the table of a run, and the matrix of a bench. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import units
 from harness.records import GUARANTEES, BenchRow, Guarantee, GuaranteeStatus
 from harness.report.page_templates import MARKS
 
-# Where in the report of a run its guarantees stand.
+# Anchor of the guarantees in the report of a run.
 ANCHOR = "guarantees"
 _WORDS: dict[GuaranteeStatus, str] = {
     "kept": "kept",
@@ -19,7 +19,7 @@ _WORDS: dict[GuaranteeStatus, str] = {
     "unknown": "unknown",
     "does-not-apply": "does not apply",
 }
-# A shape for each, so that nothing depends on colour; and the class that colours it.
+# A shape for each status, so that nothing depends on colour.
 _MARKS: dict[GuaranteeStatus, str] = {
     "kept": MARKS["pass"],
     "broken": MARKS["fail"],
@@ -30,12 +30,12 @@ _MAX_REASON = 600
 
 
 class GuaranteeCell(msgspec.Struct, frozen=True, kw_only=True):
-    """One guarantee of one run, in the words of the page.
+    """One guarantee of one run, as the page shows it.
 
     Attributes:
         style: its CSS classes.
-        mark, word: the same, as a shape and as text.
-        planted: it is broken, and the scenario declared that a fault would be found, as it was.
+        mark, word: the status as a shape and as text.
+        planted: the guarantee is broken, the scenario declares a fault, and the run found that fault.
     """
 
     name: str
@@ -56,7 +56,7 @@ class GuaranteeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of the matrix that belong together."""
+    """Rows of the matrix below one heading."""
 
     title: str
     lines: list[GuaranteeRow]
@@ -67,13 +67,13 @@ def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[Guaran
 
     Args:
         guarantees: in the order of `harness.records.GUARANTEES`.
-        planted: the scenario declares a fault, and the run gave what it declares.
+        planted: the scenario declares a fault, and the run gave the declared result.
     """
     return [_cell(guarantee, planted and guarantee.status == "broken") for guarantee in guarantees]
 
 
 def matrix(rows: Sequence[BenchRow], report: str) -> list[RowGroup]:
-    """Scenario × guarantee; empty if no run got so far that its guarantees were judged.
+    """Scenario × guarantee. Empty if the guarantees of no run were judged.
 
     Args:
         rows: the rows of a bench.
@@ -83,7 +83,8 @@ def matrix(rows: Sequence[BenchRow], report: str) -> list[RowGroup]:
     groups = (
         RowGroup(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
         RowGroup(
-            title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]
+            title="Planted faults and other scenarios",
+            lines=[_line(r, report) for r in judged if not r.patterns],
         ),
     )
     return [group for group in groups if group.lines]

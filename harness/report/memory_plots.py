@@ -42,7 +42,7 @@ def _memory_over_time(title: str, source: PlotSource) -> Drawing | NoData:
             times, values = thin([t for t, _ in known], [v for _, v in known])
             if restart is not None:
                 times, values = interrupt(times, values, clock.seconds(restart.end_ns))
-            # A lone sample makes no line.
+            # A single sample makes no line.
             dot = "o" if len(known) == 1 else None
             axes.plot(times, values, color=colour, linestyle=dashes, marker=dot, label=name)
             lows += _after_start([t for t, _ in known], [v for _, v in known], data, clock)
@@ -70,7 +70,7 @@ def _memory_over_time(title: str, source: PlotSource) -> Drawing | NoData:
 
 
 def _heap_at_rest(data: RunData) -> list[tuple[int, int]]:
-    """Time and live bytes of each plateau at which the probe told them."""
+    """Time and live bytes of each plateau for which the probe reported live bytes."""
     return [(p.probe.time_ns, p.probe.live_bytes) for p in data.plateaus if p.probe.live_bytes is not None]
 
 
@@ -89,31 +89,27 @@ def _over_time_in_words(clock: Clock, samples: Sequence[ProcessSample], heap: Se
 
 
 def _over_time_caption(source: PlotSource) -> str:
-    caption = (
-        "RSS is the resident memory of the app's processes, USS the part of it that no other process shares"
-    )
+    caption = "RSS: resident memory of the app's processes. USS: the part that no other process shares."
     caption += (
-        "; diamonds are the bytes in use by objects, measured when memory had come to rest."
+        " Diamonds: bytes in use by objects, measured with memory at rest."
         if _heap_at_rest(source.data)
-        else "."
+        else ""
     )
     caption += " The vertical axis begins near the lowest value after the start."
     if len(source.data.target_at_work()) < len(source.data.target):
-        caption += (
-            " The phase explain is left out: gradsoak looks through the app's heap then, which takes memory."
-        )
+        caption += " The phase explain is left out: the search of the app's heap takes memory itself."
     return caption
 
 
 def _after_start(times: Sequence[float], values: Sequence[float], data: RunData, clock: Clock) -> list[float]:
-    """Values from when the app was up; while it imports its modules, memory climbs from nothing and says nothing."""
+    """Values from when the app was ready. Before that, memory climbs from zero while the app imports its modules."""
     start = data.phase("start")
     begin_s = clock.seconds(start.end_ns) if start is not None else 0.0
     return [v for t, v in zip(times, values, strict=True) if t >= begin_s] or list(values)
 
 
 class _Measure(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in which memory was measured: its points are open sessions and MB above the first plateau."""
+    """One measure of memory: its points are open sessions and MB above the first measured plateau."""
 
     name: str
     points: list[tuple[int, float]]
@@ -142,7 +138,7 @@ def _memory_per_session(title: str, source: PlotSource) -> Drawing | NoData:
             marker="s",
         ),
     ]
-    # What was measured in one way only, has the width of both.
+    # A single measure takes the width of both panels.
     measures = [measure for measure in measures if measure.points]
     if not measures:
         why = "No plateau was reached." if not steps else "Memory could not be measured at any plateau."
@@ -165,7 +161,7 @@ def _memory_per_session(title: str, source: PlotSource) -> Drawing | NoData:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS))
         axes.set_xlabel("open sessions")
     for axes in panels[1:]:
-        axes.tick_params(labelleft=False)  # both have the same scale; once is enough to read it
+        axes.tick_params(labelleft=False)  # both panels have the same scale
     return Drawing(figure=figure, alt=" ".join(map(_slope_in_words, measures)))
 
 
@@ -195,18 +191,18 @@ def _slope_in_words(measure: _Measure) -> str:
 
 def _per_session_caption(source: PlotSource) -> str:
     caption = (
-        "Each point is a plateau: that many pages held open, memory at rest. The line is the Theil–Sen slope, "
-        "the shaded fan its 95% interval."
+        "Each point is a plateau: that many pages held open, memory at rest. The line is the Theil–Sen slope; "
+        "the shaded fan is its 95% interval."
     )
     if source.analysis.memory.leaked_bytes_per_request:
-        caption += " What requests leak is taken away, and told apart."
+        caption += " Memory leaked by requests is subtracted; it is reported separately."
     return caption
 
 
 def _growth(
     steps: Sequence[Plateau], measure: Callable[[Plateau], int | None], leaked: float
 ) -> list[tuple[int, float]]:
-    """Open sessions → MB above the first plateau that was measured, without what requests had leaked."""
+    """Open sessions → MB above the first measured plateau, without the bytes leaked by requests."""
     known = [
         (p.open_sessions, value - leaked * (p.requests or 0))
         for p in steps
@@ -216,14 +212,14 @@ def _growth(
 
 
 def _slope(axes: Any, measure: _Measure) -> list[float]:
-    """Draw one measure; returns the heights that the axis must hold."""
+    """Draw one measure. Returns the values that the vertical axis must include, MB."""
     line, colour = measure.slope, measure.colour
     x = np.array([p[0] for p in measure.points], dtype=float)
     y = np.array([p[1] for p in measure.points])
     reached = [float(value) for value in y]
     if line is not None:
         reach = np.array([x.min(), x.max()])
-        # Theil–Sen lines pass through the point of medians; so do those of the interval's two ends.
+        # The Theil–Sen line and the lines of both interval ends pass through the point of medians.
         middle_x, middle_y = float(np.median(x)), float(np.median(y))
         low, best, high = (
             middle_y + s / _MB * (reach - middle_x) for s in (line.low, line.estimate, line.high)
@@ -245,7 +241,7 @@ def _slope(axes: Any, measure: _Measure) -> list[float]:
 
 
 def _has_processes(source: PlotSource) -> bool:
-    """Memory that nobody could look at has no plots: the page says why in words."""
+    """False for an app whose processes could not be sampled: the page says why in words."""
     external = source.data.manifest.external
     return external is None or external.pid is not None
 

@@ -8,20 +8,20 @@ import msgspec
 
 from harness.records import Plateau
 
-# What the columns mean that do not say it themselves.
+# Columns that need an explanation.
 _COLUMNS = {
-    "open": "Open: sessions that were held.",
-    "sessions": "Sessions, requests: begun so far in the whole run.",
-    "PSS": "PSS: what is shared between processes, divided among them.",
+    "open": "Open: held sessions.",
+    "sessions": "Sessions, requests: number begun since the start of the run.",
+    "PSS": "PSS: like RSS, but shared memory is divided among the processes that share it.",
     "cgroup": (
-        "cgroup: what the kernel charges to the control group of the app, with its page cache and everybody else in it."
+        "cgroup: memory charged to the app’s control group, including page cache and other processes in the group."
     ),
-    "given back": "Given back: resident memory that the allocator returned at that plateau when it was asked to.",
+    "given back": "Given back: resident memory that the allocator returned on request at that plateau.",
 }
 
 
 class PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau: figures stand in the order of the columns of its table."""
+    """A plateau. Its figures are in the order of the columns."""
 
     label: str
     counts: list[int | None]
@@ -31,7 +31,7 @@ class PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlateauTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All plateaus, with the columns that any of them has something in."""
+    """All plateaus, with the columns that have at least one figure."""
 
     counts: list[str]
     sizes: list[str]
@@ -40,7 +40,7 @@ class PlateauTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plateau_table(plateaus: Sequence[Plateau]) -> PlateauTable:
-    """Make the table; it has no rows for a run without plateaus."""
+    """The table; without plateaus it has no rows."""
     counts: dict[str, list[int | None]] = {
         "open": [p.open_sessions for p in plateaus],
         "sessions": [p.sessions for p in plateaus],
@@ -54,20 +54,20 @@ def plateau_table(plateaus: Sequence[Plateau]) -> PlateauTable:
         "cgroup": [p.cgroup.current_bytes if p.cgroup is not None else None for p in plateaus],
         "given back": [p.returned_bytes for p in plateaus],
     }
-    told = {name: column for name, column in counts.items() if any(value is not None for value in column)}
+    counted = {name: column for name, column in counts.items() if any(value is not None for value in column)}
     sized = {name: column for name, column in sizes.items() if any(value is not None for value in column)}
     return PlateauTable(
-        counts=list(told),
+        counts=list(counted),
         sizes=list(sized),
         rows=[
             PlateauRow(
                 label=p.label,
-                counts=[column[i] for column in told.values()],
+                counts=[column[i] for column in counted.values()],
                 sizes=[column[i] for column in sized.values()],
                 settle_s=p.settle_s,
                 quiet=p.quiet,
             )
             for i, p in enumerate(plateaus)
         ],
-        notes=" ".join(note for name, note in _COLUMNS.items() if name in told or name in sized),
+        notes=" ".join(note for name, note in _COLUMNS.items() if name in counted or name in sized),
     )

@@ -1,4 +1,4 @@
-"""What stands in the list of plots (`harness.report.plots.PLOTS`), one declaration for each. Pure."""
+"""The record that declares one plot in the list `harness.report.plots.PLOTS`. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.records import Check
 
 
 class PlotSource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plot of a run may draw.
+    """What a plot may use.
 
     Attributes:
         data: the records of the run.
         analysis: the figures made from them.
-        checks: what was concluded from its history.
+        checks: the checks of its history.
     """
 
     data: RunData
@@ -26,14 +26,14 @@ class PlotSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of matplotlib, and `alt`, its finding in words and figures for readers who do not see it."""
+    """A figure of matplotlib. `alt` is its result in words and figures, for screen readers."""
 
     figure: Any
     alt: str
 
 
 class NoData(msgspec.Struct, frozen=True, kw_only=True):
-    """The frame of a plot without data: `reason` stands in the middle, `height_in` is its height in inches."""
+    """Returned instead of a drawing if there is no data: `reason` is shown in an empty frame, `height_in` inches high."""
 
     reason: str
     height_in: float
@@ -44,11 +44,11 @@ class PlotDeclaration(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: file name without suffix, and prefix of the ids within the SVG.
-        title: stands above the plot.
-        section: the place on the page. The templates show all plots of a section, in the order of the list.
+        title: shown above the plot.
+        section: section of the page. The templates show all plots of a section, in the order of the list.
         caption: how to read the plot, in sentences.
         draw: draws the plot, given its title.
-        applies: False for a run that has nothing of the kind; its page has no such plot then.
+        applies: False if the plot makes no sense for a run. The page then leaves it out.
     """
 
     name: str

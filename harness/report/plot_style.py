@@ -1,7 +1,7 @@
-"""What the plots have in common: palette, type, and how a figure becomes bytes.
+"""Shared by all plots: palette, type, panels, and writing a figure as SVG and PNG.
 
-The palette's light values double as sentinels. Every colour drawn is one of them, and each occurs for one purpose only, so
-`harness.report.svg` can replace them by the page's CSS variables while the standalone files keep them as they are.
+The light values of the palette are also placeholders: every drawn colour is one of them, and each has one purpose. So
+`harness.report.svg` can replace them by the page's CSS variables. The standalone files keep the light values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MUTED = "#59626d"
 RULE = "#dadee3"
 BAND = "#eff2f5"
 SURFACE = "#fefefe"
-# Blue, vermilion, purple: apart for every common kind of colour blindness, and each has a marker or dash of its own.
+# Blue, vermilion, purple: distinct with any common colour blindness. Each also has its own marker or dash.
 FIRST = "#0a61a6"
 SECOND = "#bd5207"
 THIRD = "#7a3d9c"
@@ -44,7 +44,7 @@ PALETTE = {
 
 WIDTH_IN = 5.0
 HEIGHT_IN = 3.5
-# Of an axis: the steps between two of its figures, and most of them.
+# Allowed steps between two figures of an axis, times a power of ten.
 STEPS = [1, 2, 2.5, 5, 10]
 # A phone shows a plot about 328 px wide, which makes a point of type about 0.9 px.
 FONT_PT = 10.5
@@ -75,7 +75,7 @@ _STYLE: dict[str, Any] = {
     "legend.labelcolor": INK,
     "lines.linewidth": 1.6,
     "text.color": INK,
-    # Names of actions come from scenarios; a dollar sign in one is not mathematics.
+    # A dollar sign in the name of an action must not start a formula.
     "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -84,7 +84,7 @@ _STYLE: dict[str, Any] = {
     "xtick.major.size": 3.0,
     "ytick.major.size": 3.0,
     "path.simplify": True,
-    # Text stays text: it can be searched and read aloud, and takes the page's typeface.
+    # Text stays text: it can be searched and read aloud, and uses the page's typeface.
     "svg.fonttype": "none",
 }
 
@@ -94,11 +94,11 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: file name without suffix, and prefix of the ids within the SVG.
-        section: the place on the page where it stands.
-        caption: how to read it, in sentences; empty where there is nothing to read.
-        alt: its finding in words and figures, for those who do not see it.
+        section: the section of the page that shows it.
+        caption: how to read the plot; empty if it has no data.
+        alt: its result in words and figures, for screen readers.
         svg: standalone file, light colours.
-        png: the same as pixels.
+        png: the same picture as pixels.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw by our own settings only, whatever the user's matplotlibrc says; the settings are put back afterwards."""
+    """Use only gradsoak's plot settings, not the user's matplotlibrc; restore the settings afterwards."""
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         matplotlib.rcdefaults()
@@ -121,7 +121,7 @@ def style() -> Iterator[None]:
 
 
 def blank(title: str, height_in: float) -> Any:
-    """An empty figure with its title; 1 pixel = 1 point, so that text can be measured in points."""
+    """An empty figure with its title. One pixel is one point, so that text can be measured in points."""
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=72)
     FigureCanvasAgg(figure)
     figure.text(
@@ -153,7 +153,7 @@ def panel(
 
 
 def say(axes: Any, text: str, width: int = 40) -> None:
-    """Instead of data: say in the middle why there is none."""
+    """Show a text in the middle instead of data."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -164,12 +164,12 @@ def say(axes: Any, text: str, width: int = 40) -> None:
 
 
 def legend(axes: Any, top_in: float, columns: int = 8) -> None:
-    """Keys between the title and the phases, in one row unless there are more than that many.
+    """Draw the keys between the title and the phases.
 
     Args:
-        axes: whose lines to name.
+        axes: the axes whose lines are named.
         top_in: distance of the first row from the figure's upper edge, inches.
-        columns: most keys in a row.
+        columns: maximum number of keys in a row.
     """
     height = axes.figure.get_size_inches()[1]
     handles, labels = axes.get_legend_handles_labels()
@@ -188,12 +188,12 @@ def legend(axes: Any, top_in: float, columns: int = 8) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that an SVG file may hold: no control characters, no line breaks."""
+    """Text that an SVG file may contain: without control characters and line breaks."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
 
 
 def finish(figure: Any, *, name: str, section: str, title: str, caption: str, alt: str) -> Plot:
-    """Write the figure as SVG and PNG, the same bytes whenever the data is the same."""
+    """Write the figure as SVG and PNG. The same data gives the same bytes."""
     matplotlib.rcParams["svg.hashsalt"] = name
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

@@ -1,4 +1,4 @@
-"""The list of plots of a run, and drawing them: records and figures in, SVG and PNG out. Pure."""
+"""The list of all plots of a run, and drawing them as SVG and PNG. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.report.plot_style import Plot, blank, finish, panel, say, style
 
 __all__ = ["PLOTS", "Plot", "draw_all", "drawn"]
 
-# In the order in which the plots of a section stand on the page.
+# Within a section, the page shows plots in this order.
 PLOTS: tuple[PlotDeclaration, ...] = (
     *session_matrix_plot.PLOTS,
     *memory_plots.PLOTS,
@@ -22,13 +22,13 @@ PLOTS: tuple[PlotDeclaration, ...] = (
 
 
 def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) -> list[Plot]:
-    """Draw every plot of the list that applies to a run. One without data says in the middle why it has none."""
+    """Draw every plot of the list that applies to a run. A plot without data shows the reason instead."""
     source = PlotSource(data=data, analysis=analysis, checks=checks)
     return drawn(PLOTS, source)
 
 
 def drawn(plots: Sequence[PlotDeclaration], source: PlotSource) -> list[Plot]:
-    """Draw those of some plots that apply to a run."""
+    """Draw the given plots, as far as they apply to a run."""
     with style():
         return [_drawn(plot, source) for plot in plots if plot.applies(source)]
 

@@ -1,4 +1,4 @@
-"""What the page and the plots both say of response times: the order of actions, and the caution beside every figure. Pure."""
+"""The order of actions in tables and plots, and the caution next to every response time. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from harness.records import TAB_ACTIONS
 
 
 def ranked(latency_ms: dict[str, Latency]) -> list[tuple[str, Latency]]:
-    """Actions of the workload before those of the tab, and the slowest p95 first."""
+    """Actions of the workload first, then those of the tab; within each, the highest p95 first."""
     return sorted(latency_ms.items(), key=lambda item: (item[0] in TAB_ACTIONS, -item[1].slow, item[0]))
 
 
 def doubt(analysis: Analysis) -> str:
-    """What must stand beside every figure of time when the load generator was, or may have been, the bottleneck."""
+    """The caution next to every time, if the load generator was or may have been the bottleneck; else empty."""
     if analysis.generator.bottleneck is False:
         return ""
     if analysis.generator.bottleneck is None:
-        return " Caution: nobody knows whether the load generator kept up."
-    return " Caution: the load generator was the bottleneck; these times are its own rather than the app's."
+        return " Caution: it is unknown whether the load generator kept up."
+    return " Caution: the load generator was the bottleneck; these times are the generator's, not the app's."

@@ -1,4 +1,4 @@
-"""The report of one run: a single HTML file that needs nothing else. Pure."""
+"""The report of one run: a single self-contained HTML file. Pure."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ _ENDED = {
     "target_failed": "The app stopped during the run.",
     "load_failed": "The load generator stopped during the run.",
     "storage_failed": "The records of the run could not be written.",
-    "misused": "The scenario, or the command line, does not fit the app.",
+    "misused": "The scenario or the command line does not fit the app.",
     "internal_error": "gradsoak itself failed during the run.",
 }
 
 
 def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequence[Plot]) -> str:
-    """Write the report.
+    """Render the report as HTML.
 
     Args:
-        data: what was recorded.
-        checks: what was concluded from it.
+        data: the records of the run.
+        checks: the checks of its history.
         analysis: its figures.
         plots: what `draw_all` returned; the page shows each in its section.
     """
@@ -113,45 +113,45 @@ def _figures(plots: Sequence[Plot]) -> dict[str, list[_InlinePlot]]:
 
 
 def _figure(plot: Plot) -> _InlinePlot:
-    # The one place where text goes into the page unescaped: an SVG that this package has just written.
+    # The only unescaped text in the page: an SVG that this package has just written.
     return _InlinePlot(svg=markupsafe.Markup(inline(plot.svg.decode(), PALETTE)), caption=plot.caption)
 
 
 def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "pass":
-        seen = f"{units.plural(analysis.operations.ok, 'successful operation')} of {units.plural(analysis.sessions, 'session')}"
+        seen = f"{units.plural(analysis.operations.ok, 'successful operation')} by {units.plural(analysis.sessions, 'session')}"
         if any(check.name == "cross-session-read" and check.applies for check in checks.checks):
-            return f"No session saw another session’s state, in {seen}."
-        return f"No anomaly was found, in {seen}."
+            return f"No session saw another session’s state in {seen}."
+        return f"No anomaly was found in {seen}."
     if checks.verdict == "inconclusive":
         if _deciding(checks) <= _OF_MEMORY:
-            return "No anomaly was found, but whether the app gives back all the memory that it takes is not decided."
+            return "No anomaly was found, but the run does not show whether the app returns all memory that it takes."
         return (
-            "No anomaly was found, but the load generator was the bottleneck: the times below are its own rather than the app’s, "
-            "and the app may not have been under the load that was meant."
+            "No anomaly was found, but the load generator was the bottleneck. The times below are the generator’s rather than "
+            "the app’s, and the app may not have received the intended load."
         )
     if checks.verdict == "fail":
         return _broken(checks)
-    return "This run does not tell whether the app keeps its sessions apart."
+    return "This run does not show whether the app keeps its sessions apart."
 
 
 def _broken(checks: Checks) -> str:
-    """What is wrong with the app, in one sentence: of several things, the most serious."""
+    """What is wrong with the app, in one sentence. Of several faults, the most serious."""
     kinds: set[str] = set()
     for check in checks.checks:
         if check.verdict == "fail":
-            # One check can find anomalies of several kinds, and then its name is none of them.
+            # One check can find anomalies of several kinds; its name need not be one of them.
             kinds |= {anomaly.kind for anomaly in check.anomalies} or {check.name}
     return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a guarantee.")
 
 
 def _deciding(checks: Checks) -> set[str]:
-    """Names of the checks that the verdict rests on."""
+    """Names of the checks that decide the verdict."""
     return {check.name for check in checks.checks if check.verdict == checks.verdict}
 
 
 def _because(checks: Checks) -> list[str]:
-    """Why it is not a pass: what the deciding checks say, the first line of each, and each only once."""
+    """Why the run did not pass: the first line of each deciding check's reason, without repetition."""
     if checks.verdict == "pass":
         return []
     reasons = [check.reason for check in checks.checks if check.verdict == checks.verdict] or [checks.reason]
@@ -177,24 +177,24 @@ def _expected(expect: dict[str, str] | None, checks: Checks) -> _Expected | None
 
 def _ended_early(seal: Seal | None) -> str | None:
     if seal is None:
-        return "The run was never sealed: the harness ended in the middle of it."
+        return "The run was never sealed: the harness ended during the run."
     if seal.ended == "completed":
         return None
     return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
 
 
 def _limits(data: RunData) -> list[tuple[str, str]]:
-    """What the running app said about how long it keeps state, as far as it could be read."""
+    """How long and for how many sessions the app keeps state, as far as the probe could read it."""
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     shown = []
     if detail.get("state_session_capacity") is not None:
-        shown.append(("sessions that it keeps state for", units.count(detail["state_session_capacity"])))
+        shown.append(("sessions with kept state, at most", units.count(detail["state_session_capacity"])))
     if detail.get("state_ttl_when_closed_s") is not None:
         shown.append(
-            ("state of a closed session is kept for", units.duration(detail["state_ttl_when_closed_s"]))
+            ("state of a closed session kept for", units.duration(detail["state_ttl_when_closed_s"]))
         )
     if detail.get("heartbeat_interval_s") is not None:
-        shown.append(("heartbeat of a page, every", units.duration(detail["heartbeat_interval_s"])))
+        shown.append(("heartbeat interval of a page", units.duration(detail["heartbeat_interval_s"])))
     return shown
 
 
@@ -204,7 +204,7 @@ def _length_s(data: RunData) -> float | None:
 
 
 def _files(seal: Seal | None) -> list[tuple[str, str]]:
-    """Raw files with what they hold; without a seal nobody counted."""
+    """The raw files and their contents. Without a seal, the lines and bytes are unknown."""
     if seal is not None and seal.shards:
         return [
             (path, f"{units.plural(shard.lines, 'line')}, {units.byte_size(shard.bytes)}")

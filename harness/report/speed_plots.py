@@ -28,9 +28,9 @@ from harness.report.plot_style import (
 from harness.report.response_times import doubt, ranked
 from harness.report.time_axis import Clock, clock_of, draw_time_axis
 
-# From here on the quick actions would be squeezed against the axis.
+# From this ratio on, a linear scale would squeeze the fast actions against the axis.
 _LOG_SPAN = 20.0
-# And from here on labels at 2 and 5 of each decade would touch.
+# From this ratio on, labels at 2 and 5 of each decade would touch.
 _DECADES_ONLY = 100.0
 _MAX_BINS = 300
 _MAX_NAME = 18
@@ -45,7 +45,7 @@ def _latency(title: str, source: PlotSource) -> Drawing | NoData:
         why = (
             "No action was completed in the timed window."
             if timed
-            else "The run never came to its timed window."
+            else "The run ended before its timed window."
         )
         return NoData(reason=why, height_in=height_in)
     axes = _row_axes(blank(title, height_in), [(action, f.count) for action, f in rows], top_in=0.78)
@@ -58,16 +58,16 @@ def _latency(title: str, source: PlotSource) -> Drawing | NoData:
         ("p95", SECOND, "s", 7),
         ("p99", THIRD, "D", 6),
     ):
-        told = [
+        known = [
             (value, place)
             for (_, f), place in zip(rows, places, strict=True)
             if (value := getattr(f, percentile)) is not None
         ]
-        if not told:
+        if not known:
             continue
         axes.plot(
-            [value for value, _ in told],
-            [place for _, place in told],
+            [value for value, _ in known],
+            [place for _, place in known],
             color=colour,
             linestyle="none",
             marker=marker,
@@ -111,17 +111,17 @@ def _latency_scale(axes: Any, low: float, high: float) -> None:
 def _latency_caption(source: PlotSource) -> str:
     return (
         (
-            "From when each operation should have begun, over those that were due in the timed window; "
+            "Percentiles over the operations due in the timed window, counted from their intended start. "
             if source.analysis.model == "open"
-            else "Percentiles of the operations that were invoked in the timed window; "
+            else "Percentiles over the operations invoked in the timed window. "
         )
-        + "× is how many they were. A percentile that so few cannot tell is left out."
+        + "×: number of operations. A percentile without enough operations is left out."
         + doubt(source.analysis)
     )
 
 
 def _row_axes(figure: Any, rows: Sequence[tuple[str, int]], top_in: float) -> Any:
-    """Axes with a row for each action, named with how many operations it rests on; the first one at the top."""
+    """Axes with one row for each action and its number of operations, the first action at the top."""
     names = [f"{units.clip(plain(action), _MAX_NAME)}\n{units.count(number)}×" for action, number in rows]
     longest = max(len(part) for text in names for part in text.split("\n"))
     axes = panel(figure, left_in=0.35 + 0.085 * longest, top_in=top_in, right_in=0.24)
@@ -137,11 +137,11 @@ def _places(rows: Sequence[object]) -> Any:
 
 
 def _longest(figures: Latency) -> float:
-    """The highest percentile that is drawn."""
+    """The highest percentile of an action that is drawn, ms."""
     return next(v for v in (figures.p99, figures.p95, figures.p50) if v is not None)
 
 
-# Name of the part → its colour; the order is the order in time.
+# Part of the response time → its name and colour, in the order of time.
 _PARTS = {
     "page_wait": ("page not ready", RULE),
     "generator_delay": ("generator late", THIRD),
@@ -208,8 +208,9 @@ def _stages(title: str, source: PlotSource) -> Drawing | NoData:
 
 def _stages_caption(source: PlotSource) -> str:
     return (
-        "Accept: until the server had taken the event in. Queue wait: until it began to work on it. Service: until the "
-        "result was on the socket. Means, since percentiles of parts do not add up." + doubt(source.analysis)
+        "Accept: until the server accepted the event. Queue wait: until the server began to process it. Service: until the "
+        "result was on the socket. The bars are means, because percentiles of parts do not add up."
+        + doubt(source.analysis)
     )
 
 
@@ -224,12 +225,12 @@ def _throughput(title: str, source: PlotSource) -> Drawing | NoData:
     good: list[float] = []
     bad: list[float] = []
     for operation in data.history.operations:
-        # One that nobody saw end is counted where it began: there is no other time for it.
+        # An operation without a known end is counted at its invoke, the only time it has.
         ended_ns = operation.complete_ns if operation.complete_ns is not None else operation.invoke_ns
         (good if operation.outcome == "ok" else bad).append(clock.seconds(ended_ns))
     heights: list[Any] = []
     for text, times, colour, dashes, width in (
-        ("ok" if bad else "ok (none ended otherwise)", good, FIRST, "-", 1.6),
+        ("ok" if bad else "ok (no other outcome)", good, FIRST, "-", 1.6),
         ("fail, info or pending", bad, SECOND, (0, (3, 1.2)), 1.9),
     ):
         per_s = np.histogram(times, edges)[0] / bin_s
@@ -248,7 +249,7 @@ def _throughput(title: str, source: PlotSource) -> Drawing | NoData:
     alt = (
         f"At most {units.number(float(heights[0][busiest]))} operations per second ended as ok, "
         f"{units.number(edges[busiest])} s into the run; {units.plural(len(good), 'operation')} in all. "
-        + (f"{units.plural(len(bad), 'operation')} did not end as ok." if bad else "None ended otherwise.")
+        + (f"{units.plural(len(bad), 'operation')} did not end as ok." if bad else "All ended as ok.")
     )
     return Drawing(figure=axes.figure, alt=alt)
 
@@ -261,7 +262,7 @@ def _throughput_caption(source: PlotSource) -> str:
     clock = clock_of(source.data)
     length = _length(_bin_s(clock)) if clock is not None else "second"
     return (
-        f"Every operation, opening and closing pages included, in the {length} in which it was completed."
+        f"All operations, including opening and closing pages, by the {length} in which they completed."
         + doubt(source.analysis)
     )
 

@@ -1,4 +1,4 @@
-"""The time axis that plots of a run share: its length, its phases, and lines of very many samples on it. Pure."""
+"""The time axis of plots: its length, its marked phases, and thinning of long series. Pure."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """The run's time axis: monotonic nanoseconds of its two ends."""
+    """The time axis of a run, from `began_ns` to `ended_ns`, monotonic nanoseconds."""
 
     began_ns: int
     ended_ns: int
 
     def seconds(self, time_ns: int) -> float:
-        """Seconds from the beginning of the axis to a point in time."""
+        """Seconds from the start of the axis to a point in time."""
         return (time_ns - self.began_ns) / 1e9
 
     @property
     def length_s(self) -> float:
-        """Seconds from one end to the other."""
+        """Length of the axis in seconds."""
         return self.seconds(self.ended_ns)
 
 
 def clock_of(data: RunData) -> Clock | None:
-    """From the first thing recorded to the last; None if the run ended before anything took time."""
+    """The axis from the first to the last recorded time; None if they are the same, or nothing was recorded."""
     times = [t for span in data.phases for t in (span.begin_ns, span.end_ns)]
     times += [sample.time_ns for sample in (*data.target[:1], *data.target[-1:])]
     times += [operation.invoke_ns for operation in data.history.operations[:1]]
@@ -53,7 +53,7 @@ def clock_of(data: RunData) -> Clock | None:
 
 
 def draw_time_axis(axes: Any, data: RunData, clock: Clock) -> None:
-    """Make the horizontal axis that of the run, its phases marked."""
+    """Set up the horizontal axis as time of the run, with marked phases."""
     axes.set_xlim(0, clock.length_s)
     axes.set_xlabel("seconds since the run began")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
@@ -70,10 +70,10 @@ def draw_time_axis(axes: Any, data: RunData, clock: Clock) -> None:
 
 
 def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
-    """Shade every other phase and name each above the axes.
+    """Shade every other phase, and write the names of phases above the axes.
 
-    The names stand in one row, as near to their phases as they can without touching; one that had to move away from its
-    phase is tied to it by a line. Where there is not room for all, the shortest phases go without a name.
+    The names are in one row, as near to their phases as possible without touching. A line connects a name that had to move
+    to its phase. If there is too little room, the shortest phases have no name.
     """
     figure = axes.figure
     width_pt = axes.get_position().width * figure.get_size_inches()[0] * 72
@@ -91,7 +91,7 @@ def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
             0, 0, plain(span.name), fontsize=SMALL_PT, color=MUTED, ha="center", va="bottom", clip_on=False
         )
         named.append((span, text, text.get_window_extent().width))
-    # The row may use the margin right of the axes, but not reach over the figure's edge.
+    # The row may use the margin right of the axes, but not cross the edge of the figure.
     room = (-12.0, width_pt + 8.0)
     while named and sum(size + _LABEL_GAP_PT for _, _, size in named) > room[1] - room[0]:
         shortest = min(named, key=lambda item: item[0].end_s - item[0].begin_s)
@@ -119,15 +119,15 @@ def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
 def spread(
     wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, float], gap: float
 ) -> list[float]:
-    """Middles of labels on a line: in order, not touching, as near to where they are wanted as that allows.
+    """Middles of labels on a line: in order, not touching, as near as possible to the wanted places.
 
-    Least squares, by pooling adjacent violators (isotonic regression) after the labels' own widths are taken out.
+    Least squares: isotonic regression by pooling adjacent violators, after the widths of the labels are subtracted.
 
     Args:
-        wanted: where each label's middle would best be, ascending.
+        wanted: the best place of each label's middle, ascending.
         sizes: their widths.
-        room: ends of the line; the labels must fit into it together.
-        gap: least distance between two labels.
+        room: ends of the line; all labels together must fit.
+        gap: minimum distance between two labels.
     """
     if not wanted:
         return []
@@ -147,7 +147,7 @@ def spread(
 def thin(
     times: Sequence[float], values: Sequence[float], buckets: int = 400
 ) -> tuple[list[float], list[float]]:
-    """Keep the lowest and highest value of each stretch of time, so that a day's samples draw as fast as a minute's."""
+    """Keep the lowest and highest value of each stretch of time, so that drawing time does not grow with the run."""
     if len(times) <= 2 * buckets:
         return list(times), list(values)
     keep: set[int] = {0, len(times) - 1}
@@ -160,7 +160,7 @@ def thin(
 def interrupt(
     times: Sequence[float], values: Sequence[float], at_s: float
 ) -> tuple[list[float], list[float]]:
-    """Let a line end before a moment and begin anew after it: what lies between belongs to neither side."""
+    """Break a line at a point in time: it ends before `at_s` and continues after it."""
     place = bisect.bisect_left(times, at_s)
     return (
         [*times[:place], math.nan, *times[place:]],

@@ -1,4 +1,4 @@
-"""The ledger of memory as a waterfall: from zero, item by item, to what the machine had to find. Pure."""
+"""The memory breakdown as a waterfall: from zero, item by item, to resident memory. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from harness.report.plot_style import (
 )
 
 _MB = 1e6
-# What is in use, what should have gone, and what allocators keep; the rest is the ground that these stand on.
+# Blue: in use by sessions. Orange: should have been freed. Purple: kept by allocators. Grey: present before the first session.
 _COLOURS: dict[Item, str] = {
     "interpreter": MUTED,
     "framework": FIRST,
@@ -52,9 +52,9 @@ _HEADING_IN = 0.40
 _TOP_IN = 0.62
 _AXIS_IN = 0.56
 _LEFT_IN = 1.82
-# The part of the width in which the ground, up to where the axis goes on, is drawn shortened.
+# Share of the width for the shortened part of a broken axis.
 _STUB = 0.16
-# It is shortened if all else would have less than this share of the width.
+# The axis is broken if the items above the lowest bar end would have less than this share of the width.
 _CROWDED = 0.5
 _GAP_PT = 5.0
 # DejaVu Sans Bold; the page's own typefaces are narrower.
@@ -62,7 +62,7 @@ _CHARACTER = 0.72
 
 
 class _BrokenAxis(msgspec.Struct, frozen=True, kw_only=True):
-    """The horizontal axis, MB. What lies below `low` is drawn from `left` on, shortened; without a break all three are 0."""
+    """The horizontal axis, MB. The part below `low` is drawn shortened, from `left` on. Without a break, `low` and `left` are 0."""
 
     left: float
     low: float
@@ -75,8 +75,8 @@ class _BrokenAxis(msgspec.Struct, frozen=True, kw_only=True):
 
 def _waterfall(title: str, source: PlotSource) -> Drawing:
     """One panel for each moment, all on the same scale."""
-    ledger = source.analysis.memory.ledger
-    shown, there = rows(ledger), moments(ledger)
+    breakdown = source.analysis.memory.ledger
+    shown, there = rows(breakdown), moments(breakdown)
     bars = {moment: _bars(shown, moment) for moment in there}
     high_in = (len(shown) + 1) * _ROW_IN
     height_in = _TOP_IN + len(there) * (_HEADING_IN + high_in) + _AXIS_IN - 0.1
@@ -86,7 +86,7 @@ def _waterfall(title: str, source: PlotSource) -> Drawing:
     figure.text(
         0.12 / figure.get_size_inches()[0],
         1 - 0.38 / height_in,
-        f"The axis is broken at //, and goes on at {megabytes(scale.low * _MB).removesuffix('.00')} MB."
+        f"The axis is broken at //, and continues at {megabytes(scale.low * _MB).removesuffix('.00')} MB."
         if scale.broken
         else "The axis begins at 0.",
         ha="left",
@@ -106,13 +106,13 @@ def _waterfall(title: str, source: PlotSource) -> Drawing:
             if (cell := row.cells[moment]) is not None
         )
         + f"; RSS {megabytes(total)} MB."
-        for moment, total in totals(ledger).items()
+        for moment, total in totals(breakdown).items()
     )
     return Drawing(figure=figure, alt=alt)
 
 
 class _Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """From where to where, MB, and the figure beside it; `colour` is empty where there is nothing to draw."""
+    """A bar from `begin` to `end`, MB, and the figure next to it; `colour` is empty if there is nothing to draw."""
 
     begin: float
     end: float
@@ -121,7 +121,7 @@ class _Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _bars(shown: Sequence[BreakdownRow], moment: Moment) -> list[_Bar]:
-    """One for each row, and the total."""
+    """The bars of all rows, and the total."""
     cells = [row.cells[moment] for row in shown]
     sizes = [cell.bytes if cell is not None else 0 for cell in cells]
     reached = [0, *accumulate(sizes)]
@@ -139,14 +139,14 @@ def _bars(shown: Sequence[BreakdownRow], moment: Moment) -> list[_Bar]:
 
 
 def _scale(bars: Sequence[_Bar], width_pt: float) -> _BrokenAxis:
-    """So that every bar and the figure beside it fit; broken if the ground, the same in all, would leave no room for the rest."""
+    """An axis on which every bar fits with its figure. It is broken if the part below all items would leave too little room."""
     turns = [turn for bar in bars for turn in (bar.begin, bar.end) if turn > 0]
     bottom, top = min(turns, default=0.0), max(turns, default=1.0)
-    # FollowUp a bar of next to nothing there is still its figure.
+    # A figure needs room even next to a bar of almost no length.
     span = max(top - bottom, 0.02 * top)
     low = left = 0.0
     if span < _CROWDED * top:
-        # A round figure can be read off and added; the rest of the ground shows that the bar goes on.
+        # The axis continues at a round figure, which is easy to add to.
         low = _round_down(bottom - 0.08 * span, span)
         left = low - (top - low) * _STUB / (1 - _STUB)
     needed = [
@@ -191,7 +191,7 @@ def _panel(
         va="bottom",
         fontweight="bold",
     )
-    # A total stands apart from what it is the sum of.
+    # A line separates the total from its items.
     axes.axhline(0.5, color=RULE, linewidth=0.7)
     for place, bar in zip(range(count - 1, -1, -1), bars, strict=True):
         begin = scale.left if bar.begin == 0 else bar.begin
@@ -203,7 +203,7 @@ def _panel(
                 left=begin,
                 height=0.62,
                 color=bar.colour,
-                # What is too little to be seen is a line.
+                # With an edge, a bar of almost no length is still a visible line.
                 edgecolor=MUTED if outlined else bar.colour,
                 linewidth=0.9,
                 zorder=3,
@@ -239,7 +239,7 @@ def _ticks(axes: Any, scale: _BrokenAxis) -> None:
 
 
 def _break(axes: Any, bottom: float, top: float, scale: _BrokenAxis) -> None:
-    """Two strokes across what is shortened, with the ground between them."""
+    """Draw two strokes across the shortened part, with the page's surface between them."""
     middle = scale.left + (scale.low - scale.left) / 2
     width = (scale.right - scale.left) * 0.012
     axes.fill(
@@ -265,16 +265,16 @@ def _break(axes: Any, bottom: float, top: float, scale: _BrokenAxis) -> None:
 
 def _caption(source: PlotSource) -> str:
     return (
-        "Each bar begins where the one above it ended, and the last is their sum: the resident memory of the app’s processes. "
-        "Grey is what was there before the first session; blue is in use by sessions, orange was left behind, purple is "
-        "what allocators keep; an outline is what none of these accounts for."
+        "Each bar begins where the bar above it ends. The last bar is the sum: the resident memory of the app’s processes. "
+        "Grey: present before the first session. Blue: in use by sessions. Orange: left behind. Purple: kept by allocators. "
+        "Outline: not explained by the other items."
     )
 
 
 PLOTS = (
     PlotDeclaration(
         name="memory-ledger",
-        title="From nothing to resident memory (MB)",
+        title="Memory breakdown, from zero to RSS (MB)",
         section="memory-breakdown",
         caption=_caption,
         draw=_waterfall,

@@ -1,4 +1,4 @@
-"""What the operations of a witness did, in lines of text, and which of their values was seen by which of them. Pure."""
+"""The operations of a witness as lines of text, and the arrows from writes to the reads that show or miss them. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.records import Anomaly, Operation, WitnessOperation
 from harness.report.plot_style import plain
 from harness.report.witness_values import clip, effects_of, holds, names_in, short
 
-# Most characters in a line of text; the picture is as wide.
+# Maximum width of a line of text, in cells; the picture has the same width.
 LINE_CELLS = 50
 
-# Kinds whose proof is that a value is not where it had to be.
+# Kinds of anomaly that are proved by a missing value.
 _LOSSES = {
     "lost-update",
     "read-your-writes",
@@ -28,17 +28,17 @@ _VERBS = {"append": "appended", "write": "wrote", "ask": "asked", "begin": "bega
 
 
 class DrawnOperation(msgspec.Struct, kw_only=True):
-    """An operation of the witness.
+    """An operation of the witness, as the timeline draws it.
 
     Attributes:
-        end_s: when it was over; its invoke if nobody knows.
+        end_s: when it completed; its invoke if that is unknown.
         open_ended: it may have taken effect at any time after its invoke.
-        written: values that only it wrote.
+        written: values that only this operation wrote.
         seen: values that it showed.
-        counted: it changed or showed a count, which carries no name.
-        lines: what it did, each short enough for a line.
-        last: it is the one that the proof ends with.
-        told: all of it as a sentence.
+        counted: it changed or showed a count, which identifies no writer.
+        lines: what it did, each at most `LINE_CELLS` wide.
+        last: it is the last operation of the proof.
+        sentence: the same, as one sentence.
     """
 
     letter: str
@@ -51,19 +51,19 @@ class DrawnOperation(msgspec.Struct, kw_only=True):
     counted: bool
     lines: list[str]
     last: bool
-    told: str
+    sentence: str
 
 
 class Arrow(msgspec.Struct, frozen=True, kw_only=True):
-    """From a write to the operation that shows its value, or had to."""
+    """From a write to an operation that shows its value, or had to show it."""
 
     source: str
     target: str
     missing: bool
 
     @property
-    def told(self) -> str:
-        """The same as a sentence."""
+    def sentence(self) -> str:
+        """The same, as a sentence."""
         if self.missing:
             return f"What {self.source} wrote is missing in {self.target}."
         return f"What {self.source} wrote is seen in {self.target}."
@@ -72,12 +72,12 @@ class Arrow(msgspec.Struct, frozen=True, kw_only=True):
 def drawn_operation(
     w: WitnessOperation, anomaly: Anomaly, recorded: Mapping[str, Operation]
 ) -> DrawnOperation:
-    """What an operation of a witness did and showed, in lines of text.
+    """An operation of a witness, with lines of text for what it did and showed.
 
     Args:
         w: the operation.
-        anomaly: the anomaly that it witnesses.
-        recorded: `worker:id` → operation, for those of the witness that are on record.
+        anomaly: the anomaly that it proves.
+        recorded: `worker:id` → operation, for the operations of the witness that are on record.
     """
     known = recorded.get(w.operation)
     others = [
@@ -93,17 +93,20 @@ def drawn_operation(
     effects = [effect for effect in w.effects.values() if isinstance(effect, dict)]
     lines = [_did(effect, others + own) for effect in effects]
     last = w is anomaly.witness[-1]
-    # That a write shows itself goes without saying.
+    # A write that shows its own value needs no line.
     shown = [v for v in seen if last or not own or holds(v, others) or not holds(v, own)]
     lines += [f"read {short(value, others + own, LINE_CELLS - 5)}" for value in shown]
-    told_of = [
+    shown_sightings = [
         s
         for s in sightings
         if not any(holds(value, [s.value]) for value in seen)
         and (not lines or any(holds(value, [s.value]) for value in others))
     ]
-    if told_of:
-        lines += [f"got {short(told_of[0].value, others, LINE_CELLS - 4)}", f"in {told_of[0].where}"]
+    if shown_sightings:
+        lines += [
+            f"got {short(shown_sightings[0].value, others, LINE_CELLS - 4)}",
+            f"in {shown_sightings[0].where}",
+        ]
     if not lines:
         lines = [_did(effect, own) for effect in effects_of(w, recorded)] or [w.action]
     if w.outcome != "ok":
@@ -117,16 +120,16 @@ def drawn_operation(
         end_s=end_s,
         open_ended=_open_ended(w, known),
         written=own,
-        seen=[*seen, *(s.value for s in told_of)],
+        seen=[*seen, *(s.value for s in shown_sightings)],
         counted=any(effect.get("op") == "increment" for effect in effects),
         lines=[clip(plain(line), LINE_CELLS) for line in lines],
         last=last,
-        told=f"{w.name}: session {w.session}, {w.invoke_s:.6g} s {until}, {'; '.join(lines)}.",
+        sentence=f"{w.name}: session {w.session}, {w.invoke_s:.6g} s {until}, {'; '.join(lines)}.",
     )
 
 
 def _open_ended(w: WitnessOperation, known: Operation | None) -> bool:
-    """Whether it may have taken effect after it was over, as far as anybody knows; see docs/methods/isolation.md."""
+    """Whether it may have taken effect after its completion; see docs/methods/isolation.md."""
     if w.outcome == "fail":
         return known is not None and known.may_have_happened
     return w.outcome != "ok"
@@ -147,13 +150,13 @@ def _did(effect: dict[str, Any], relevant: Sequence[Any]) -> str:
 
 
 def arrows_between(acts: Sequence[DrawnOperation], anomaly: Anomaly) -> list[Arrow]:
-    """Where each written value was seen afterwards; and, if the proof is that it was not, where it is missing."""
+    """Arrows to the reads that show each written value; for a missing value, to the read that lacks it."""
     links = []
     for number, source in enumerate(acts):
         readers = [act for act in acts[number + 1 :] if act.seen]
         if source.counted:
             links += _arrows_from_a_count(source, readers, anomaly)
-        # What the app itself gave to one session, and then to another, was written by neither.
+        # A value that the app gave to one session and then to another was written by neither.
         given = source.seen if number == 0 and source.session != acts[-1].session else []
         values = source.written or given
         if not values:
@@ -173,7 +176,7 @@ def arrows_between(acts: Sequence[DrawnOperation], anomaly: Anomaly) -> list[Arr
 def _arrows_from_a_count(
     source: DrawnOperation, readers: Sequence[DrawnOperation], anomaly: Anomaly
 ) -> list[Arrow]:
-    """A count says how many there were, not whose: the read that the proof is about is the lowest, or the last one."""
+    """A count identifies no writer. The proof is about the lowest read, or the last one."""
     if not readers:
         return []
     if anomaly.kind not in _LOSSES:

@@ -1,10 +1,10 @@
-"""The witness of an anomaly as a picture: who wrote when, who read when, and what crossed. Pure.
+"""The timeline of a witness: which session wrote when, which session read when, and which value crossed. Pure.
 
 One lane for each session, one bar for each operation from its invoke to its completion, and an arrow from the write to
-the read that shows its value. Small enough to stand beside every anomaly of a report, so it is written as text here and not
-drawn: words stay words, and the page's style sheet (`base.html.j2`) gives the colours.
+the read that shows its value. The picture is small, and every anomaly has one, so it is written as SVG text rather than
+drawn by matplotlib: words stay words, and the style sheet of the page (`base.html.j2`) sets the colours.
 
-All type is monospaced, so that the room that a text takes is known without a font: nothing lies on anything else.
+All text is monospaced, so that its width is known without a font and no text overlaps another.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ from harness.report.witness_values import cells, clip
 # User units, for `LINE_CELLS` characters side by side. A phone shows the picture about as wide as this in px, a desktop up to 1.5 times as wide.
 WIDTH = 320.0
 FONT = 10.0
-# Width of a character of a monospaced face over its size: 0.55 (Consolas) to 0.605 (DejaVu Sans Mono).
+# Width of a monospaced character relative to its size: 0.55 (Consolas) to 0.605 (DejaVu Sans Mono).
 CELL = 0.61 * FONT
 _MARGIN = 6.0
 _LEFT, _RIGHT = _MARGIN, WIDTH - _MARGIN
 _BAR = 14.0
 _LINE = 12.5
-# Between two rows of a lane, so that an arrow can be seen.
+# Between two rows of a lane, so that arrows are visible.
 _BETWEEN = 13.0
-# Less would not hold the letter.
+# The minimum width for the letter in a bar.
 _MIN_BAR = 14.0
-# Two moments that are nearer to each other on a true scale could not be told apart.
+# Two points in time that are closer on a true scale could not be distinguished.
 _MIN_APART = 5.0
-# What an operation without a known end has beyond the last moment that is known.
+# Length of an operation without a known end, beyond the last known time.
 _OPEN_END = 26.0
-# The axis is marked as broken where a stretch of it stands for so many times more time per unit than another.
+# The axis is marked as broken where a unit stands for this many times more time than elsewhere.
 _BROKEN = 20.0
 
 
 def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> markupsafe.Markup:
-    """Draw the witness of an anomaly.
+    """Draw the timeline of an anomaly's witness.
 
     Args:
-        anomaly: its witness is what is drawn.
-        recorded: `worker:id` → operation, for those of the witness that are on record. They tell which outcome leaves the end
-            open, and what was seen beside the values of the variable.
-        name: prefix of the ids, unique in the page.
+        anomaly: the anomaly with its witness.
+        recorded: `worker:id` → operation, for the operations of the witness that are on record. They show which outcome
+            leaves the end open, and which values other than those of the variable were seen.
+        name: prefix of the ids, unique on the page.
 
     Returns:
-        An SVG element for the page, empty if there is no witness.
+        An SVG element for the page; empty without a witness.
     """
     if not anomaly.witness:
         return markupsafe.Markup("")
@@ -73,12 +73,12 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
     parts += _lane_marks(lanes, rows)
     axis, height = _axis(acts, rows, scale, bottom)
     parts += axis
-    # Arrows pass behind bars, and behind text, which has a rim in the lane's colour.
+    # Arrows pass behind bars and behind text, which has an outline in the colour of the lane.
     parts += _arrows(links, rows)
     parts += [_bar(act, rows[act.letter]) for act in acts]
     parts += itertools.chain.from_iterable(_texts(act, rows[act.letter]) for act in acts)
     title = f"{anomaly.kind} in {anomaly.variable}, sessions {' and '.join(dict.fromkeys(anomaly.sessions))}"
-    desc = " ".join([*(act.told for act in acts), *(link.told for link in links)])
+    desc = " ".join([*(act.sentence for act in acts), *(link.sentence for link in links)])
     return markupsafe.Markup(
         f'<svg class="timeline" role="img" viewBox="0 0 {WIDTH:g} {_n(height)}" '
         f'aria-labelledby="{escape(name)}-title {escape(name)}-desc">'
@@ -88,7 +88,7 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an operation stands: `bar` is the top of its bar, `above` and `below` how many lines of text there are."""
+    """Position of an operation. `bar` is the top of its bar; `above` and `below` are the numbers of lines of text."""
 
     left: float
     right: float
@@ -105,13 +105,13 @@ class _Lane(msgspec.Struct, kw_only=True):
 
 
 class _StretchedAxis(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds → units; true to scale, or stretched where that would hide what happened.
+    """Seconds → units. True to scale, or stretched if a true scale would hide operations.
 
     Attributes:
-        times: every moment at which an operation began or ended, ascending.
-        places: where each of them stands.
-        broken: middles of the stretches that stand for much more time than others of their width.
-        true: distances are in proportion to time.
+        times: every time at which an operation began or ended, ascending.
+        places: the place of each of these times.
+        broken: middles of the stretches that stand for much more time than others of the same width.
+        true: distances are proportional to time.
     """
 
     times: list[float]
@@ -126,7 +126,7 @@ class _StretchedAxis(msgspec.Struct, frozen=True, kw_only=True):
 def _scale(acts: Sequence[DrawnOperation]) -> _StretchedAxis:
     times = sorted({t for act in acts for t in (act.begin_s, act.end_s)})
     right = _RIGHT - (_OPEN_END if any(act.open_ended for act in acts) else 0.0)
-    right -= _MIN_BAR  # for one that begins at the very end
+    right -= _MIN_BAR  # room for an operation that begins at the end
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     if not steps:
         return _StretchedAxis(times=times, places=[_LEFT], broken=[], true=True)
@@ -135,7 +135,7 @@ def _scale(acts: Sequence[DrawnOperation]) -> _StretchedAxis:
     true = min(steps) / span * room >= _MIN_APART and all(
         (act.end_s - act.begin_s) / span * room >= _MIN_BAR for act in acts if act.end_s > act.begin_s
     )
-    # The logarithm keeps the longer wait the longer one, and the shortest wide enough to be seen.
+    # With the logarithm, a longer wait stays longer, and the shortest stays visible.
     weights = steps if true else [1 + 0.5 * math.log10(step / min(steps)) for step in steps]
     places = [_LEFT + room * part / sum(weights) for part in itertools.accumulate([0.0, *weights])]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(places)]
@@ -149,7 +149,7 @@ def _scale(acts: Sequence[DrawnOperation]) -> _StretchedAxis:
 
 
 def _lanes(acts: Sequence[DrawnOperation]) -> list[_Lane]:
-    """One for each session, the one that suffered at the bottom: so every arrow points down."""
+    """One lane for each session, that of the last operation at the bottom, so that every arrow points down."""
     order = dict.fromkeys(act.session for act in acts)
     del order[acts[-1].session]
     return [
@@ -161,7 +161,7 @@ def _lanes(acts: Sequence[DrawnOperation]) -> list[_Lane]:
 def _rows(
     acts: Sequence[DrawnOperation], lanes: Sequence[_Lane], scale: _StretchedAxis, links: Sequence[Arrow]
 ) -> dict[str, _Row]:
-    """Give each operation a row of its own. Its text stands above the bar, and below it where no arrow leaves."""
+    """Give each operation its own row. Text is below the bar if no arrow starts there, else above it."""
     rows: dict[str, _Row] = {}
     sources = {link.source for link in links}
     y = 0.0
@@ -198,7 +198,7 @@ def _lane_marks(lanes: Sequence[_Lane], rows: Mapping[str, _Row]) -> list[str]:
 def _axis(
     acts: Sequence[DrawnOperation], rows: Mapping[str, _Row], scale: _StretchedAxis, bottom: float
 ) -> tuple[list[str], float]:
-    """The moments themselves are the ticks: as many as find room, the beginnings first."""
+    """Draw the time axis. Its ticks are the times of the operations, as many as fit, beginnings first."""
     shortest = min((later - earlier for earlier, later in itertools.pairwise(scale.times)), default=1.0)
     decimals = min(6, max(3, math.ceil(-math.log10(shortest))))
     begins = [act.begin_s for act in acts]
@@ -243,7 +243,7 @@ def _arrows(links: Sequence[Arrow], rows: Mapping[str, _Row]) -> list[str]:
     landed: dict[str, int] = {}
     for link in links:
         source, target = rows[link.source], rows[link.target]
-        # FollowUp those that have landed there before.
+        # To the right of earlier arrows to the same operation.
         aside = 9.0 * landed.get(link.target, 0)
         landed[link.target] = landed.get(link.target, 0) + 1
         if source.right <= target.left:

@@ -83,8 +83,8 @@ def flat(text: str) -> str:
 def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> None:
     text = flat(page(full, passed).text)
     assert "✓\ufe0e PASS" in text
-    assert "No session saw another session’s state, in 200 successful operations of 3 sessions." in text
-    assert "As declared. The scenario declares that this must be found: pass. It was." in text
+    assert "No session saw another session’s state in 200 successful operations by 3 sessions." in text
+    assert "As declared. Expected by the scenario: pass. The run gave it." in text
     assert "Warning" not in text
     assert "ended early" not in text
 
@@ -93,17 +93,14 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) ->
     text = flat(page(full, failing([anomaly(1)])).text)
     assert "✗\ufe0e FAIL" in text
     assert "The app does not keep its sessions apart." in text
-    assert (
-        "Not as declared. The scenario declares that this must be found: pass. Found: fail (cross-session-read)."
-        in text
-    )
+    assert "Not as declared. Expected by the scenario: pass. The run gave: fail (cross-session-read)." in text
     for part in (
         "s0-1 → s0-2",
         "Let A = session s0-1",
         "appended token-1",
         "read […, token-1]",
-        "2 operations as they were recorded",
-        'A session s0-1, click, phase load, ok, 1.250000 to 1.500000 s. In history/0.jsonl, the records with "id":1.',
+        "2 recorded operations",
+        'A session s0-1, click, phase load, ok, 1.250000 to 1.500000 s. Records with "id":1 in history/0.jsonl.',
     ):
         assert part in text
 
@@ -134,7 +131,7 @@ def test_a_run_that_recorded_nothing_is_still_reported(empty: RunData) -> None:
     text = flat(page(empty, checks, plots=True).text)
     assert "Nothing was recorded." in text
     assert "never sealed" in text
-    assert "the run never came to one" in text
+    assert "the run reached none" in text
     assert "No throughput" in text
     assert "No response times" in text
 
@@ -201,9 +198,9 @@ def test_arrivals_that_were_dropped_are_not_hidden(full: RunData, passed: Checks
     )
     text = flat(page(data, passed).text)
     assert "Open model" in text
-    assert "100 arrivals in all. 93 of them found a session to act in; 7 were dropped" in text
+    assert "100 arrivals in all; 93 found a free session, and 7 were dropped" in text
     assert "7 of 100 arrivals were dropped" in text  # the warning
-    assert "10 arrivals/s (poisson) for 12.0 s, in at most 3 sessions" in text
+    assert "10 arrivals/s (poisson) for 12.0 s, with at most 3 sessions in use" in text
 
 
 def test_warnings_and_how_it_was_measured(full: RunData, passed: Checks) -> None:
@@ -244,11 +241,11 @@ def test_a_long_list_of_anomalies_is_folded_and_counted(full: RunData) -> None:
     text = flat(html.text)
     assert "cross-session-read: 12,956 anomalies" in text
     assert f"{MAX_SHOWN - MAX_OPEN} more" in text
-    assert "12,906 more are not shown here. The first 200 are kept in derived/checks.json" in text
+    assert "12,906 more anomalies are not shown. derived/checks.json has the first 200" in text
     few = page(full, failing([anomaly(1)]))
     assert "more are not shown" not in few.text
     kept = page(full, failing([anomaly(i) for i in range(60)]))
-    assert "10 more are not shown here. All are in derived/checks.json." in flat(kept.text)
+    assert "10 more anomalies are not shown. derived/checks.json has all of them." in flat(kept.text)
 
 
 def recorded_run(full: RunData, builder: HistoryBuilder, **state: StateVariable) -> tuple[RunData, Checks]:
@@ -305,7 +302,7 @@ def test_a_picture_of_sessions_stands_where_something_crossed_between_several(fu
     ]
     # Each of the two anomalies has a picture of its witness besides.
     assert html.tags.count("svg") == len(plots) + 2
-    assert "All 2 pairs of 6 that 3 sessions could make" in flat(html.text)
+    assert "2 of 6 possible pairs of 3 sessions" in flat(html.text)
 
 
 def test_whatever_comes_from_outside_is_escaped(full: RunData) -> None:
@@ -480,7 +477,7 @@ def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
 def test_where_nothing_grew_the_page_says_so(full: RunData, passed: Checks) -> None:
     made = memory_run({"app.LOG": lambda _: 5})
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
-    assert "None of the 1 that were counted." in Page(render_run(data, passed, analyse(data), [])).text
+    assert "1 container was counted; none is listed." in Page(render_run(data, passed, analyse(data), [])).text
 
 
 @pytest.mark.parametrize(
