@@ -73,7 +73,13 @@ class AnomalyGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A check, ready to be shown. `trace` is the reason without its first line; `idle`: the check does not apply."""
+    """A check, ready to be shown. `trace` is the reason without its first line.
+
+    Attributes:
+        idle: the check does not apply.
+        matrix: section of the page with its session matrix.
+        left_out: number of anomalies that the page does not show.
+    """
 
     check: Check
     idle: bool
@@ -83,6 +89,12 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
     kinds: list[AnomalyGroup]
     matrix: str
     left_out: int
+
+    @property
+    def pictured(self) -> bool:
+        """Whether any of its anomalies has a timeline."""
+        pairs = (pair for kind in self.kinds for pair in (*kind.first, *kind.more))
+        return any(anomaly.picture for pair in pairs for anomaly in pair.anomalies)
 
 
 def witnesses(history: History, checks: Checks) -> dict[str, Operation]:

@@ -216,9 +216,8 @@ def finding(memory: MemoryFigures) -> MemoryFinding | None:
 
 _OPEN = "Bytes that one more open page, with its state, adds to the app’s live objects. Compare this figure between versions."
 _USS = "Cost to the machine: memory that only the app’s processes use, including free memory that allocators keep."
-_CLOSED = "Bytes left behind by a session that opened and closed."
-_REQUEST = "Bytes left behind by one more request in a session that stays open."
-_SAME = "The same as USS."
+_CLOSED = "Left behind by a session that opened and closed."
+_REQUEST = "Left behind by one more request in a session that stays open."
 _STATE = "Size of the values in its gr.State, counted object by object, with everything they refer to."
 
 
@@ -226,8 +225,14 @@ def _costs(memory: MemoryFigures, *, probed: bool) -> list[Cost]:
     found = []
     for unit, figures, floors, live, uss in (
         ("open session", memory.bytes_per_open_session, memory.floor_per_open_session, _OPEN, _USS),
-        ("closed session", memory.bytes_per_closed_session, memory.floor_per_closed_session, _CLOSED, _SAME),
-        ("request", memory.bytes_per_request, memory.floor_per_request, _REQUEST, _SAME),
+        (
+            "closed session",
+            memory.bytes_per_closed_session,
+            memory.floor_per_closed_session,
+            _CLOSED,
+            _CLOSED,
+        ),
+        ("request", memory.bytes_per_request, memory.floor_per_request, _REQUEST, _REQUEST),
     ):
         for measure, line, floor, note in (
             ("Live heap", figures.live, floors.live, live),

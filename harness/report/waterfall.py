@@ -274,7 +274,7 @@ def _caption(source: PlotSource) -> str:
 PLOTS = (
     PlotDeclaration(
         name="memory-ledger",
-        title="Memory breakdown, from zero to RSS (MB)",
+        title="From zero to RSS, item by item (MB)",
         section="memory-breakdown",
         caption=_caption,
         draw=_waterfall,

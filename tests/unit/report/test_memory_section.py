@@ -108,7 +108,7 @@ def test_without_a_control_there_are_no_columns_for_it_and_a_reason(
     text = memory_text(shown(data, analysis, passed, memory=bare))
     assert "No framework floor: the profile asks for no control." in text
     assert "above the floor" not in text
-    assert "Live heap per request 8.30 KB8.20–8.41 KB Bytes left behind by one more request" in text
+    assert "Live heap per request 8.30 KB8.20–8.41 KB Left behind by one more request" in text
 
 
 def test_a_cost_that_is_not_known_is_no_row_but_a_sentence(

@@ -105,6 +105,12 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) ->
         assert part in text
 
 
+def test_the_legend_of_timelines_is_shown_once_and_only_if_there_are_timelines(full: RunData) -> None:
+    legend = "A bar is an operation"
+    assert flat(page(full, failing([anomaly(1), anomaly(2)])).text).count(legend) == 1
+    assert legend not in page(full, failing([anomaly(1, witness=[])])).text
+
+
 def test_an_unknown_run_says_why_once(full: RunData) -> None:
     same = [
         Check(name=n, verdict="unknown", reason="Nothing was read.", evidence={})
@@ -477,7 +483,9 @@ def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
 def test_where_nothing_grew_the_page_says_so(full: RunData, passed: Checks) -> None:
     made = memory_run({"app.LOG": lambda _: 5})
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
-    assert "1 container was counted; none is listed." in Page(render_run(data, passed, analyse(data), [])).text
+    assert (
+        "1 container was counted; none is listed." in Page(render_run(data, passed, analyse(data), [])).text
+    )
 
 
 @pytest.mark.parametrize(
