@@ -4,5 +4,5 @@ The package is loaded from its folder under the private name `_gradsoak_probe`, 
 need not have gradsoak installed.
 """
 
-# Under this name the entry point loads the package in the app.
+# The entry point loads the package under this name in the app.
 PACKAGE = "_gradsoak_probe"

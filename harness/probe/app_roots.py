@@ -1,4 +1,4 @@
-"""Where the app's own objects are found: its modules, what Gradio calls for it, and what Gradio keeps its accounts in."""
+"""The roots of a census: the app's modules, the handlers that Gradio calls, and Gradio's own objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .introspection import Attributes, copy, is_kind, module_of
 
 
 def user_modules() -> dict[str, tuple[str, types.ModuleType]]:
-    """Name → label and module, of the app's own file and of every module that stands in its folder."""
+    """Name → label and module, for the app's file and every module in its folder."""
     main = sys.modules.get("__main__")
     file = vars(main).get("__file__") if main is not None else None
     if main is None or not isinstance(file, str):
@@ -36,11 +36,12 @@ def user_modules() -> dict[str, tuple[str, types.ModuleType]]:
 
 
 def handlers(modules: dict[str, tuple[str, types.ModuleType]]) -> Iterator[tuple[str, object]]:
-    """Label and object, of what Gradio calls for the user and no module names: an app is often built within a function, and what its
-    handlers share is then known to them alone.
+    """Label and object of each handler of the app that no module names.
+
+    An app is often built within a function. Only its handlers then refer to what they share.
 
     Args:
-        modules: the user's, as `user_modules` tells them.
+        modules: the app's modules, as `user_modules` returns them.
     """
     attributes = Attributes()
     named = {id(value) for _, module in modules.values() for _, value in copy(vars(module))}
@@ -63,7 +64,7 @@ def handlers(modules: dict[str, tuple[str, types.ModuleType]]) -> Iterator[tuple
 
 
 def _users_part(thing: Any, labels: dict[str, str], attributes: Attributes) -> tuple[str, object] | None:
-    """What of a handler is the user's, and what it is called; None if nothing is."""
+    """The label and the part of a handler that belong to the app; None if it is not the app's."""
     kind = type(thing)
     if kind is functools.partial:
         found = _users_part(thing.func, labels, attributes)
@@ -79,7 +80,7 @@ def _users_part(thing: Any, labels: dict[str, str], attributes: Attributes) -> t
         owner = thing.__self__
         if is_kind(owner, type) or module_of(type(owner)) in labels:
             return _users_part(owner, labels, attributes)
-        # Gradio's own object that calls the user's function, as that of `gr.render` or `gr.ChatInterface`.
+        # An object of Gradio that calls the app's function, as for `gr.render` or `gr.ChatInterface`.
         function = dict(attributes.of(owner)).get("fn")
         return _users_part(function, labels, attributes) if type(function) is types.FunctionType else None
     named, instance = (thing, "") if issubclass(kind, type) else (kind, "()")
@@ -88,7 +89,7 @@ def _users_part(thing: Any, labels: dict[str, str], attributes: Attributes) -> t
 
 
 def gradio_roots() -> Iterator[tuple[str, object]]:
-    """Label and object, of what Gradio keeps its own accounts in."""
+    """Label and object of each StateHolder, Queue, App and Blocks of Gradio."""
     attributes = Attributes()
     for holder in gradio_state.state_holders():
         yield "gradio.StateHolder", holder

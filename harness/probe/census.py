@@ -1,8 +1,7 @@
-"""What the app holds, by type, and by access path: the length of every container that can be reached from the user's modules and from Gradio.
+"""Takes a census: the app's objects by type, and the length of every container reachable from its modules and from Gradio.
 
-The way goes along references from known roots. Asking the garbage collector for all objects instead (`gc.get_objects()`)
-would break the app now and then: it takes references to tuples that another thread is still building, and CPython then
-refuses to resize them (`SystemError`).
+The walk follows references from known roots. `gc.get_objects()` would sometimes break the app: it takes references to tuples
+that another thread is still building, and CPython then refuses to resize them (`SystemError`).
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from .path_walk import Walk
 
 
 class CensusTaker:
-    """Takes one census after another, all with the same shapes of paths.
+    """Takes one census after another, with access paths that do not change.
 
-    Which keys of a dict belong to the path is decided when the path is first seen, so that paths do not change under way.
+    The first census that sees a dict decides which of its keys belong to the path.
 
-    What it keeps from one to the next are texts and numbers alone, so that the objects that it counts are the app's: the
-    garbage collector knows of none of ours that the first census has not seen already.
+    Between two censuses it keeps only texts and numbers. So all counted objects are the app's: the garbage collector knows no
+    object of the probe that did not exist at the first census.
 
     Attributes:
-        first_types: objects by type at the first census; empty before it, or where they cannot be counted.
+        first_types: objects by type at the first census; empty before it, or if this interpreter cannot count them.
         first_lengths: the entries of every container at the first census, by access path.
     """
 
@@ -35,13 +34,13 @@ class CensusTaker:
         self.first_lengths: dict[str, int] = {}
 
     def rehearse(self) -> None:
-        """Take the memory now that the first census will need for good, so that it is not taken for something that the app needs."""
+        """Allocate now what the first census keeps for good, so that it is not counted as growth of the app."""
         if not self._taken and self._rehearsal is None:
             self._rehearsal = CensusTaker()
             self._rehearsal.take()
 
     def take(self) -> dict[str, object]:
-        """Count the objects by type, then walk from all roots, the user's first: what both reach is the user's."""
+        """Count objects by type, then walk from all roots, the app's first: what both reach is the app's."""
         began = time.perf_counter()
         counted = self._count_types()
         walk = self.walk()
@@ -59,17 +58,17 @@ class CensusTaker:
         }
 
     def walk(self, keep: bool = False) -> Walk:
-        """Everything that can be reached from the user's modules and from Gradio.
+        """Walk over everything reachable from the app's modules and from Gradio.
 
         Args:
-            keep: whether the walk shall remember which objects it has found where. It must be dropped soon.
+            keep: the walk keeps the containers that it finds. The caller must drop it soon.
         """
         modules = user_modules()
         walk = Walk(self._records, set(modules), keep)
         for label, module in modules.values():
             walk.module(label, module)
         walk.run()
-        # Afterwards: what a name leads to is told by that name.
+        # After the modules: a handler that a module names has that name.
         for label, thing in handlers(modules):
             walk.handler(label, thing)
         walk.run()

@@ -1,13 +1,13 @@
-"""A part of the heap as a graph: what can be reached from some roots, from where, and what would be freed if some of it went.
+"""The heap as a graph: which object refers to which, and what would be freed if some objects went.
 
-One walk goes forward along all references that the garbage collector knows of, breadth first, from wide roots, and notes from
-where it came to each object. That gives a short chain to everything, and a bound on what something pins: an object that
-was reached without passing it is held without it. Of the others, the reference counts tell: an object to which more references
-exist than those from among them is held by somebody else, and so is everything that it refers to. This is how CPython's own
-collector finds what is unreachable, asked about a part of the heap.
+One walk follows all references that the garbage collector knows, breadth first from the roots, and records the parent of each
+object. This gives a short chain to every object, and a bound on what an object pins: what the walk reached without passing it is
+held without it. Reference counts decide about the rest. If an object has more references than those from the rest itself,
+something else holds it and everything it refers to. CPython's collector finds unreachable objects in the same way; here
+the question is about a part of the heap.
 
-Nothing of the app's own code runs. What is being built by another thread is not seen, since nothing that is seen refers to it.
-The walk keeps what it has found alive until it ends, a few seconds at most.
+No code of the app runs. Objects that another thread is still building are not visited, because no visited object refers to them.
+The walk keeps all visited objects alive until it ends, a few seconds at most.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .heap_roots import roots as process_roots
 from .introspection import PLAIN, SAMPLE, SAMPLE_ABOVE, is_kind, sampled, size_of
 from .type_rules import SEQUENCES, SETS, is_end
 
-# Objects of which the walk knows from where it came to them.
+# Maximum number of visited objects.
 MAX_OBJECTS = 1_000_000
 LEAVES = frozenset(PLAIN)
 ELEMENTS: tuple[Any, ...] = (*SEQUENCES, *SETS)
@@ -35,12 +35,12 @@ _PLAIN_CONTAINERS = frozenset((dict, list, tuple, set, frozenset, collections.de
 
 
 class Pinned:
-    """What would be freed, as far as it was found.
+    """What would be freed.
 
     Attributes:
-        sizes: id → bytes, of everything that would be.
-        bytes: their sum.
-        exact: whether all was looked at.
+        sizes: id → bytes of each object that would be freed.
+        bytes: sum of the sizes.
+        exact: False if there was no time for all objects; the bytes are then a part.
     """
 
     __slots__ = ("bytes", "exact", "sizes")
@@ -52,16 +52,19 @@ class Pinned:
 
 
 class Heap:
-    """The objects that can be reached from the roots, each with the one from which it was reached. Values without parts are left out.
+    """The objects reachable from the roots, each with its parent in the walk. Values without parts are left out.
 
     Args:
-        wanted: objects that must be among them, also if they have no parts.
+        wanted: objects that are included even if they have no parts.
 
     Attributes:
-        objects: in the order of being found.
+        objects: the objects, in the order of the walk.
         numbers: id → place in `objects`.
-        complete: whether all were visited.
-        deadline: monotonic seconds; what is asked later is answered roughly.
+        parents: place of each object's parent; -1 for a root.
+        roots: place → label of each root.
+        plain_bytes: place of a container with very many plain values → bytes of these values.
+        complete: whether all reachable objects were visited.
+        deadline: monotonic seconds; after it, answers are not exact.
     """
 
     def __init__(self, wanted: Iterable[object] = ()) -> None:
@@ -70,24 +73,23 @@ class Heap:
         self.complete = True
         self.deadline = float("inf")
         self.parents = array.array("l")
-        # Those reached from one object stand one after another.
+        # The children of an object are consecutive: place → first and last.
         self._reached: dict[int, tuple[int, int]] = {}
         self.roots: dict[int, str] = {}
         self._wanted = {id(thing) for thing in wanted}
-        # Of containers with very many plain values: what these occupy.
         self.plain_bytes: dict[int, int] = {}
 
     # --- the walk ---
 
     def walk(self, deadline: float, groups: Iterable[list[tuple[str, object]]] | None = None) -> None:
-        """Visit everything, one group of roots after another: what several reach is told of the first.
+        """Visit everything, one group of roots after another. An object that several groups reach belongs to the first.
 
         Args:
-            deadline: monotonic seconds; then it ends early.
-            groups: the roots, each with what it is called; default: of this process.
+            deadline: monotonic seconds; the walk ends early then.
+            groups: labelled roots; default: those of this process.
         """
         numbered: list[list[int]] = []
-        # No root is reached from another.
+        # Roots are added first, so that none is reached from another.
         for group in process_roots() if groups is None else groups:
             numbered.append([])
             for label, thing in group:
@@ -109,7 +111,7 @@ class Heap:
         return number
 
     def _visit(self, starts: list[int], late: list[int] | None, deadline: float) -> None:
-        """Breadth first from some objects. Those that lead to everything else are put off, if there is a list for them."""
+        """Visit breadth first from some objects. If there is a list `late`, objects that lead to everything else are put off to it."""
         numbers, objects, parents, wanted = self.numbers, self.objects, self.parents, self._wanted
         ends: dict[type, bool] = {}
         pending = collections.deque(starts)
@@ -143,7 +145,7 @@ class Heap:
                 pending.extend(range(first, len(objects)))
 
     def _all_plain(self, number: int, thing: Any) -> bool:
-        """Whether it has very many plain values and nothing else; what these occupy is noted then."""
+        """Whether a container has very many plain values and nothing else; if so, their bytes are recorded."""
         kind = type(thing)
         length = kind.__len__(thing)
         if length <= SAMPLE_ABOVE:
@@ -161,7 +163,7 @@ class Heap:
             return False
         different = {id(part): part for part in parts}
         size = sum(map(size_of, different.values()))
-        # Few objects again and again are so in the rest, too.
+        # If the sample repeats few objects, the rest does, too.
         self.plain_bytes[number] = size if 2 * len(different) < len(parts) else size * length // len(parts)
         return True
 
@@ -176,14 +178,14 @@ class Heap:
     # --- what is pinned ---
 
     def pinned_by(self, targets: list[int]) -> Pinned:
-        """What would be freed if some objects went, themselves included.
+        """What would be freed if the targets went, the targets included.
 
         Args:
             targets: their places in `objects`.
         """
         members = list(dict.fromkeys(targets))
         removed = set(members)
-        for number in members:  # it grows meanwhile
+        for number in members:  # the list grows during the loop
             first, last = self._reached.get(number, (0, 0))
             members += [child for child in range(first, last) if child not in removed]
         inside: dict[int, int] = {}
@@ -198,7 +200,7 @@ class Heap:
         return Pinned(sizes, exact and time.monotonic() <= self.deadline)
 
     def _chunks(self, members: list[int]) -> Iterator[list[Any]]:
-        """What the members refer to, some of them at a time."""
+        """The referents of the members, a few members at a time, until the deadline."""
         objects, plain = self.objects, self.plain_bytes
         for start in range(0, len(members), SAMPLE):
             if time.monotonic() > self.deadline:
@@ -206,18 +208,18 @@ class Heap:
             yield gc.get_referents(*(objects[n] for n in members[start : start + SAMPLE] if n not in plain))
 
     def _count(self, members: list[int], inside: dict[int, int]) -> bool:
-        """Id → how many references come from the members; False if there was no time for all."""
+        """Add up in `inside`: id → references from the members. False if there was no time for all."""
         for parts in self._chunks(members):
             for key in map(id, parts):
                 inside[key] = inside.get(key, 0) + 1
         return time.monotonic() <= self.deadline
 
     def _held_elsewhere(self, members: list[int], removed: set[int], inside: dict[int, int]) -> set[int]:
-        """Members that somebody else holds, and what these refer to."""
+        """Members that something else holds, and the members that these refer to."""
         objects, numbers = self.objects, self.numbers
-        nobodys = [object()]
-        # What a count contains besides: the reference of our list, and that of asking.
-        ours = next(map(sys.getrefcount, map(nobodys.__getitem__, [0])))
+        unshared = [object()]
+        # Every count includes two references more: that of the list `objects`, and that of the call.
+        ours = next(map(sys.getrefcount, map(unshared.__getitem__, [0])))
         counts = map(sys.getrefcount, map(objects.__getitem__, members))
         held = {
             number
@@ -237,7 +239,7 @@ class Heap:
         return held
 
     def _values(self, members: list[int]) -> dict[int, int]:
-        """Id → bytes, of the values without parts that only these objects hold."""
+        """Id → bytes of the values without parts that only these objects hold."""
         found: dict[int, Any] = {}
         inside: dict[int, int] = {}
         for parts in self._chunks(members):

@@ -1,4 +1,4 @@
-"""Where a walk over the heap begins: modules, Gradio's own objects, tasks, and the local variables of running frames."""
+"""The roots of a walk over the heap: modules, Gradio's own objects, tasks, and local variables of running frames."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LOCALS_NAMES = {"locals", "vars", "eval", "exec", "dir"}
 
 
 class Locals(dict):  # type: ignore[type-arg]
-    """What the local variables of a running frame stand for."""
+    """The local variables of a running frame: name → value."""
 
 
 def roots() -> Iterator[list[tuple[str, object]]]:
-    """Where a walk begins, and what that is called: the user's modules, Gradio's own objects, all other modules, threads and tasks."""
+    """Groups of labelled roots: the app's modules, Gradio's own objects, all other modules, threads and tasks."""
     users = user_modules()
     yield [
         *((f"{label}: module", part) for label, module in users.values() for part in (vars(module), module)),
@@ -44,7 +44,7 @@ def roots() -> Iterator[list[tuple[str, object]]]:
 
 
 def own_objects() -> Iterator[object]:
-    """What is there because of the probe: nobody is interested in what it holds."""
+    """Objects of the probe itself. What they hold is not part of the app."""
     yield threading.current_thread()
     for name, module in list(sys.modules.items()):
         if name.startswith(PACKAGE):
@@ -53,7 +53,7 @@ def own_objects() -> Iterator[object]:
 
 
 def tasks() -> Iterator[tuple[str, object]]:
-    """Label and task, of every asyncio task that exists."""
+    """Label and task of every asyncio task that the interpreter shows."""
     for task in interpreter_stats.all_tasks() or ():
         coroutine = dict(task_parts(task)).get("_coro")
         name = getattr(coroutine, "__qualname__", "?") if is_suspended(coroutine) else "?"
@@ -61,7 +61,7 @@ def tasks() -> Iterator[tuple[str, object]]:
 
 
 def task_parts(thing: object) -> Iterator[tuple[str, object]]:
-    """Name and object, of what a task of asyncio holds in C; nothing for anything else."""
+    """Name and object of each part that an asyncio task holds in C; empty for other objects."""
     kind = interpreter_stats.task_kind()
     if kind is not None and is_kind(thing, kind):
         for name in _TASK_PARTS:
@@ -71,7 +71,7 @@ def task_parts(thing: object) -> Iterator[tuple[str, object]]:
 
 
 def frames() -> Iterator[tuple[str, object]]:
-    """The local variables of every frame that runs, ours excepted."""
+    """Label and local variables of every running frame, except those of the probe's thread."""
     names = {thread.ident: _NUMBERS.sub("*", thread.name) for thread in threading.enumerate()}
     us = threading.get_ident()
     for thread, frame in sys._current_frames().items():
@@ -84,11 +84,11 @@ def frames() -> Iterator[tuple[str, object]]:
 
 
 def _locals(frame: types.FrameType) -> Locals:
-    """Local variables of a running frame, which stays as it was.
+    """The local variables of a running frame, which is left unchanged.
 
-    From 3.13 on `f_locals` is a view. Before, it is a dictionary that stays with the frame, the very one that the app may have got
-    from `locals()`, brought up to date: so functions that ask for that are left alone, and the dictionary is emptied again.
-    Until 3.10 the collector finds the variables, without their names.
+    From Python 3.13 on, `f_locals` is a view. Before 3.13 it is a dictionary that stays with the frame, and reading it updates the
+    one that the app may have from `locals()`. So functions that use `locals()` are skipped, and the dictionary is cleared again.
+    Up to 3.10, the garbage collector finds the variables, without their names.
     """
     if sys.version_info >= (3, 13):
         return Locals(copy(frame.f_locals))
@@ -102,13 +102,13 @@ def _locals(frame: types.FrameType) -> Locals:
         return Locals()
     snapshot = frame.f_locals
     found = Locals(snapshot)
-    if sys.getrefcount(snapshot) <= 3:  # the frame's, ours, and that of asking
+    if sys.getrefcount(snapshot) <= 3:  # references of the frame, of this function, and of the call
         snapshot.clear()
     return found
 
 
 def is_suspended(thing: object) -> bool:
-    """Whether it is a coroutine or a generator, whose local variables the garbage collector knows without their names."""
+    """Whether an object is a coroutine or generator: the garbage collector knows its local variables without names."""
     return any(
         is_kind(thing, kind) for kind in (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
     )

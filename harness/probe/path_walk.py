@@ -1,8 +1,7 @@
-"""One walk along references, from names that the app and Gradio have: every container, by access path.
+"""One walk along references, from the names in the app and Gradio to every container, by access path.
 
-What differs between the elements of one container is folded, so that `SESSIONS["a1"]` and `SESSIONS["b2"]` are one path,
-`SESSIONS[*]`. Nothing of the app's own code runs here: lengths, elements and attributes are read with the methods of the
-built-in types.
+All elements of a container share one path: `SESSIONS["a1"]` and `SESSIONS["b2"]` are both `SESSIONS[*]`. No code of the app
+runs: lengths, elements and attributes are read with the methods of the built-in types.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ from .introspection import (
 )
 from .type_rules import LRU, SEQUENCES, SETS, TEXTS, how
 
-# Objects that are looked into, of each owner; a walk costs a few microseconds for each.
+# Maximum number of visited objects for each owner; a visit costs a few microseconds.
 MAX_VISITED = 150_000
 MAX_DEPTH = 10
 MAX_PATHS = 5_000
-# A dict with so few keys that are words, when first seen, is a record: its keys are part of the path.
+# A dict that has at most so many keys when first seen, all of them words, is a record: its keys are part of the path.
 RECORD_KEYS = 8
 WORD = re.compile(r"[A-Za-z_][A-Za-z_]{0,23}\Z")
-# Small objects of these hold nothing that matters.
+# Objects of these modules that refer to nothing are not counted as opaque.
 _KNOWN_MODULES = {"numpy", *sys.builtin_module_names, *getattr(sys, "stdlib_module_names", ())}
 
 
 class Path:
-    """One access path, and what was found there."""
+    """One access path, with the containers found there."""
 
     __slots__ = (
         "bytes",
@@ -70,7 +69,7 @@ class Path:
         self.containers = 0
         self.length = 0
         self.cap: int | None = None
-        # One of the containers has no limit.
+        # True if one of the containers has no limit.
         self.unbounded = False
         self.bytes = 0
 
@@ -79,7 +78,7 @@ class Walk:
     """One walk. See `CensusTaker.walk`.
 
     Attributes:
-        found: access path → the containers there, if they are remembered.
+        found: access path → its containers; None unless they are kept.
     """
 
     def __init__(self, records: dict[str, str], user_names: set[str], keep: bool = False) -> None:
@@ -100,14 +99,14 @@ class Walk:
     # --- roots ---
 
     def module(self, label: str, module: types.ModuleType) -> None:
-        """What a module's names stand for."""
+        """Add the values of a module's names as roots."""
         root = self._path(label, None, "app")
         for attribute, thing in copy(vars(module)):
             if not _dunder(attribute):
                 self._named(root, "." + attribute, thing)
 
     def handler(self, label: str, thing: object) -> None:
-        """A function of the user's that Gradio calls, or an object to which it belongs."""
+        """Add as a root a function of the app that Gradio calls, or the object it belongs to."""
         kind = type(thing)
         if id(thing) in self._seen or kind in PLAIN:
             return
@@ -120,19 +119,19 @@ class Walk:
         self._next.append((path, thing))
 
     def account(self, label: str, thing: object) -> None:
-        """What the attributes of one of Gradio's objects stand for."""
+        """Add the attributes of one of Gradio's objects as roots."""
         root = self._path(label, None, "gradio")
         root.type = type(thing)
         for name, value in self._attributes.of(thing):
             self._named(root, "." + name, value)
 
     def run(self) -> None:
-        """Look into everything that was found, breadth first, as far as the budget goes."""
+        """Visit everything found so far, breadth first, until the budget is used up."""
         self._budget = MAX_VISITED
         while self._next:
             path, thing = self._next.popleft()
             if self._budget <= 0 or len(self._paths) > MAX_PATHS:
-                # Breadth first: whatever is not as deep as this was looked into.
+                # Breadth first: every object above this depth was visited.
                 self._complete[path.owner] = path.depth
                 self._next.clear()
                 return
@@ -143,7 +142,7 @@ class Walk:
     # --- one object ---
 
     def _named(self, parent: Path, step: str, thing: Any) -> None:
-        """Something that a name stands for: here a text or a number array is worth a line of its own."""
+        """Add the value of a name. Here a text counts as a container with its own path."""
         if type(thing) in TEXTS:
             if id(thing) not in self._seen:
                 self._seen.add(id(thing))
@@ -172,7 +171,7 @@ class Walk:
 
     def _of_user(self, function: types.FunctionType) -> bool:
         if str(function.__globals__.get("__name__")).startswith(PACKAGE):
-            return False  # the probe's own wrapper around `launch`
+            return False  # the probe's wrapper around `launch`
         try:
             wrapped = object.__getattribute__(function, "__wrapped__")
         except AttributeError:
@@ -181,7 +180,7 @@ class Walk:
         return inside.__globals__.get("__name__") in self._user_names
 
     def _plain(self, path: Path, thing: object) -> None:
-        """A value without parts belongs to where it was found first."""
+        """Count a value without parts at the path that reached it first."""
         if id(thing) not in self._seen:
             self._seen.add(id(thing))
             path.bytes += size_of(thing)
@@ -219,14 +218,14 @@ class Walk:
                 self._inside(path, thing)
 
     def _instance(self, path: Path, thing: object) -> bool:
-        """What its attributes stand for, those in slots included; False if it has none."""
+        """Add the attributes of an object, slots included; False if it has none."""
         attributes = self._attributes.of(thing)
         for name, value in attributes:
             self._named(path, f".{name}", value)
         return bool(attributes)
 
     def _inside(self, path: Path, thing: object) -> None:
-        """An object of an extension module: what the garbage collector knows of it."""
+        """Add the referents of an object of an extension module, as far as the garbage collector knows them."""
         inside = [part for part in gc.get_referents(thing) if not is_kind(part, type)]
         if not inside and module_of(type(thing)).partition(".")[0] not in _KNOWN_MODULES:
             self._opaque += 1
@@ -258,7 +257,7 @@ class Walk:
                 self._found(path, "[*]", value)
 
     def _record_keys(self, path: Path, items: list[tuple[Any, Any]], length: int) -> frozenset[str]:
-        """Which keys are part of the path: those of a small dict whose keys are words, when it was first seen with any."""
+        """The keys that are part of the path: those of a dict that was small, with words as keys, when first seen with any key."""
         known = self._names.get(path.text)
         if known is not None:
             return known
@@ -287,7 +286,7 @@ class Walk:
             self._found(path, "[*]", element)
 
     def _scaled(self, path: Path, sample: Iterable[object], taken: int, length: int) -> None:
-        """Plain values, of which some stand for all."""
+        """Count a sample of plain values, scaled up to all of them."""
         before = path.bytes
         for value in sample:
             self._plain(path, value)
@@ -301,7 +300,7 @@ class Walk:
             if is_kind(part, types.FunctionType):
                 self._found(path, ".__wrapped__", part)
             elif type(part) is dict:
-                # Its table: what it remembers stands there, or, if it has a limit, in links that the collector sees through.
+                # The table of the cache. Without a limit it holds the cached values; with one, links to them that the collector follows.
                 path.bytes += size_of(part)
                 for key, value in copy(part) if info.maxsize is None else ():
                     self._found(path, ".keys()[*]", key)
@@ -332,7 +331,7 @@ class Walk:
         for name, value in function_attributes(thing):
             self._named(path, f".{name}", value)
 
-    # --- account ---
+    # --- results ---
 
     def _path(self, text: str, parent: Path | None, owner: str = "") -> Path:
         path = self._paths.get(text)
@@ -354,7 +353,7 @@ class Walk:
             path.cap = (path.cap or 0) + cap
 
     def listed(self) -> list[Path]:
-        """The paths of containers, as deep as all containers are known."""
+        """The paths of containers, down to the depth to which the walk is complete."""
         return [
             path
             for path in self._paths.values()
@@ -362,16 +361,16 @@ class Walk:
         ]
 
     def pinned(self) -> dict[str, int]:
-        """The bytes of everything at and below each path."""
+        """Access path → bytes of everything at and below it."""
         pinned = {text: path.bytes for text, path in self._paths.items()}
-        # A path is made after its parent, so the last one has no children that are still to come.
+        # A path is created after its parent, so in reverse order every child comes before its parent.
         for path in reversed(list(self._paths.values())):
             if path.parent is not None:
                 pinned[path.parent.text] += pinned[path.text]
         return pinned
 
     def result(self) -> dict[str, object]:
-        """The account, the bytes of everything below a path added to it."""
+        """The result as in the record `Census`. The bytes of a path include everything below it."""
         pinned = self.pinned()
         return {
             "containers": [
@@ -398,9 +397,9 @@ def _dunder(name: object) -> bool:
 
 
 def _filled(thing: Any) -> int:
-    """Bytes that a buffer holds.
+    """Bytes in use in a buffer.
 
-    What it has allocated grows in leaps of an eighth, each many requests long: a leak would look as if it had stopped.
+    Allocated bytes would grow in steps of an eighth, many requests apart, so that a leak would seem to stop.
     """
     if isinstance(thing, bytearray):
         return bytearray.__len__(thing)

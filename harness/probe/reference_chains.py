@@ -1,4 +1,4 @@
-"""How the objects of a heap graph are held: a chain of references in words, from a root to an object, and on to what weighs most."""
+"""Retainer paths: the chain of references from a root to an object in words, and on to its heaviest part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .introspection import Attributes, copy, function_attributes, is_kind, retri
 from .path_walk import RECORD_KEYS, WORD
 from .type_rules import LRU
 
-# How far a chain goes on from a container to what it holds, how many elements are weighed at each step, and how far into them.
+# From a container on: steps of the chain, elements that are weighed at each step, and objects that are weighed below each.
 _DEEPER = 4
 _WEIGHED = 16
 _WEIGHED_PARTS = 2_000
@@ -22,23 +22,23 @@ _UNKNOWN = ".?"
 
 
 class Chains:
-    """The chains of one walk; objects that are held in the same way have the same one.
+    """The chains of one walk. Objects that are held in the same way share a chain.
 
     Args:
-        heap: what the walk found.
+        heap: the objects of the walk.
     """
 
     def __init__(self, heap: Heap) -> None:
         self._heap = heap
         self._attributes = Attributes()
         self._labels: dict[int, tuple[dict[int, str], str]] = {}
-        # Chains as a tree: (the chain that goes before, text) ↔ number.
+        # All chains as a tree: (number of the parent chain, text) ↔ number.
         self._chains: dict[tuple[int, str], int] = {}
         self._links: list[tuple[int, str]] = []
         self._chain_of: dict[int, int] = {}
 
     def chain_id(self, number: int) -> int:
-        """Number of the chain from a root to an object; objects that are held in the same way have the same."""
+        """Number of the chain from a root to an object. Objects held in the same way have the same number."""
         pending = []
         while number not in self._chain_of:
             pending.append(number)
@@ -51,7 +51,7 @@ class Chains:
         return self._chain_of[pending[0] if pending else number]
 
     def chain(self, way: int) -> list[str]:
-        """The chain of that number, one step each."""
+        """The steps of the chain with that number."""
         found = []
         while way >= 0:
             way, text = self._links[way]
@@ -64,10 +64,10 @@ class Chains:
             return self._intern(-1, self._heap.roots[number])
         before = self._chain_of[parent]
         label = self._label(parent, number)
-        if not label:  # a part of its parent that nobody has written down
+        if not label:  # an internal part of its parent, which is no step of its own
             return before
         text = f"{label}: {object_types.type_name(type(self._heap.objects[number]))}"
-        # One element of a linked list after another is the same step again.
+        # The next element of a linked list is the same step again.
         return before if self._links[before][1] == text else self._intern(before, text)
 
     def _intern(self, before: int, text: str) -> int:
@@ -85,7 +85,7 @@ class Chains:
         return labels.get(id(self._heap.objects[number]), otherwise)
 
     def _labels_of(self, number: int) -> tuple[dict[int, str], str]:
-        """Id of a part → how it is reached from its owner ("" if it is no step of its own); and how all other parts are."""
+        """Id of a part → its label (empty if it is no step of its own); and the label of all other parts."""
         thing, parent = self._heap.objects[number], self._heap.parents[number]
         if parent < 0 and is_kind(thing, types.ModuleType):
             return {}, ""
@@ -144,7 +144,7 @@ class Chains:
         for name, value in itertools.chain(task_parts(thing), attributes):
             labels.setdefault(id(value), f".{name}")
         if attributes:
-            # Its dictionary, if it has got one by now.
+            # The dictionary of its attributes, if it has one by now.
             for part in gc.get_referents(thing):
                 if type(part) is dict and id(part) not in labels and _is_own(thing, part):
                     labels[id(part)] = ""
@@ -155,7 +155,7 @@ class Chains:
     # --- onward ---
 
     def onward(self, number: int, pinned: Pinned) -> list[str]:
-        """From a container to the heaviest of what it pins, a few steps."""
+        """The steps from a container to the heaviest part that it pins."""
         thing, found = self._heap.objects[number], []
         seen = {id(thing)}
         weight = 0
@@ -163,7 +163,7 @@ class Chains:
             parts = [(label, part) for label, part in self._weighable(thing) if id(part) not in seen]
             weights = [self._weight(part, pinned) for _, part in parts]
             heaviest = max(weights, default=0)
-            # Below a quarter of what holds it, it does not explain that.
+            # A part below a quarter of its holder does not explain the holder's weight.
             if not heaviest or 4 * heaviest < weight:
                 break
             label, thing = parts[weights.index(heaviest)]
@@ -175,7 +175,7 @@ class Chains:
         return found
 
     def _weighable(self, thing: Any) -> list[tuple[str, Any]]:
-        """Some parts of an object, and how they are reached."""
+        """Some parts of an object, each with its label."""
         if is_kind(thing, types.FunctionType):
             cells = zip(thing.__code__.co_freevars, thing.__closure__ or ())
             return [(f".<{name}>", part) for name, cell in cells for part in gc.get_referents(cell)]
@@ -194,7 +194,7 @@ class Chains:
         return [(otherwise, part) for part in _spread(gc.get_referents(thing))]
 
     def _weight(self, thing: object, pinned: Pinned) -> int:
-        """Bytes of a thing and what it leads to, as far as they are pinned; of a large one, the part that was looked at."""
+        """Pinned bytes of an object and everything below it; of a large one, of the visited part."""
         total, seen, pending = 0, {id(thing)}, [thing]
         while pending and len(seen) < _WEIGHED_PARTS:
             part = pending.pop()
@@ -220,7 +220,7 @@ def _is_own(thing: object, part: object) -> bool:
 
 
 def _entries(thing: Any) -> dict[int, str]:
-    """How the entries of a small dict are reached: under a key that is a word, by that key. Of a large one, nothing."""
+    """Id → label for keys and values of a small dict; a key that is a word is in the label. Empty for a large dict."""
     if dict.__len__(thing) > RECORD_KEYS:
         return {}
     found = {}
@@ -231,7 +231,7 @@ def _entries(thing: Any) -> dict[int, str]:
 
 
 def _spread(parts: list[Any]) -> list[Any]:
-    """Some of them, the last one included."""
+    """A sample spread evenly over a list, its last element included."""
     if len(parts) <= _WEIGHED:
         return parts
     step = len(parts) / _WEIGHED

@@ -1,4 +1,4 @@
-"""Why what grew is still there: how it is held, and what would be freed if it went."""
+"""Explains growth: what holds the containers and types that grew, and what would be freed without them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .reference_chains import Chains
 
 MAX_TARGETS = 30
 MAX_HOLDERS = 5
-# Seconds for all, and of these for the walk.
+# Maximum seconds in all, and for the walk.
 MAX_S = 5.0
 MAX_WALK_S = 3.0
-# Links of a chain that are shown: the first ones, and the last ones.
+# Steps of a chain that are shown: the first and the last ones.
 _FIRST, _LAST = 8, 6
-# What everything is made of: worth a line only where nothing else grew.
+# Types that are everywhere: listed only if no other type grew.
 _EVERYDAY = {"weakref.ReferenceType", "weakref.KeyedRef", "weakref.CallableProxyType", "weakref.ProxyType"}
 
 
 class GrownContainer:
-    """GrownContainers at one access path that have more entries than at first."""
+    """The containers at one access path, if they have more entries than at the first census."""
 
     __slots__ = ("before", "found", "numbers", "path")
 
@@ -37,10 +37,10 @@ class GrownContainer:
 
 
 def explain(census: CensusTaker) -> dict[str, object]:
-    """What has grown since the first census, and why it is there: `{"retainers": [...], "pause_ms": ...}`.
+    """Explain what has grown since the first census: `{"retainers": [...], "pause_ms": ...}`.
 
     Args:
-        census: the one that has taken the first, and decides on the shape of paths.
+        census: the taker of the first census.
     """
     began = time.perf_counter()
     found: list[dict[str, object]] = []
@@ -52,7 +52,7 @@ def explain(census: CensusTaker) -> dict[str, object]:
 
 
 def _grown_containers(census: CensusTaker) -> list[GrownContainer]:
-    """Those of which it is worth while to know more, those first that stand in no other, and by what their growth has added."""
+    """The containers that grew: first those inside no other of them, then in the order of the bytes their growth added."""
     walk = census.walk(keep=True)
     assert walk.found is not None
     pinned, first = walk.pinned(), census.first_lengths
@@ -74,7 +74,7 @@ def _grown_containers(census: CensusTaker) -> list[GrownContainer]:
 
 
 def grown_types(before: dict[str, int], now: dict[str, int]) -> list[tuple[str, int, int]]:
-    """Name, objects before, objects now, of the types that grew most; built-in ones only where no other did."""
+    """Name, objects before and objects now of the types that grew most; built-in types only if no other type grew."""
     grown = [
         (name, before.get(name, 0), number) for name, number in now.items() if number > before.get(name, 0)
     ]
@@ -84,11 +84,11 @@ def grown_types(before: dict[str, int], now: dict[str, int]) -> list[tuple[str, 
 
 
 class Explanation:
-    """One walk over the heap, and what it tells of several targets.
+    """Explains several targets with one walk over the heap.
 
     Args:
-        containers: what grew, by access path. Their objects are let go of.
-        types_: what grew, by type: name, objects before, objects now.
+        containers: containers that grew. The references to them are dropped.
+        types_: types that grew: name, objects before, objects now.
     """
 
     def __init__(self, containers: list[GrownContainer], types_: list[tuple[str, int, int]]) -> None:
@@ -98,7 +98,7 @@ class Explanation:
         self._chains = Chains(self._heap)
 
     def retainers(self) -> list[dict[str, object]]:
-        """As in the record `Retainer`."""
+        """One dict for each target, as in the record `Retainer`."""
         heap, now = self._heap, time.monotonic()
         heap.walk(now + MAX_WALK_S)
         heap.deadline = now + MAX_S
@@ -106,7 +106,7 @@ class Explanation:
             container.numbers = [
                 heap.numbers[id(thing)] for thing in container.found if id(thing) in heap.numbers
             ]
-            # References of ours would look like somebody's who holds it.
+            # The probe's own references would count as a holder.
             container.found.clear()
         by_type = self._by_type()
         return [
@@ -171,5 +171,5 @@ def _census_chain(path: Path) -> list[str]:
 
 
 def shortened(chain: list[str]) -> list[str]:
-    """A chain of many links with its middle left out."""
+    """A chain, with its middle left out if it is long."""
     return chain if len(chain) <= _FIRST + _LAST + 1 else [*chain[:_FIRST], "…", *chain[-_LAST:]]
