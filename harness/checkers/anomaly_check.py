@@ -62,22 +62,22 @@ def _judge(entry: Entry, index: Index) -> Check:
     applies = True
     if findings.total:
         verdict = "fail"
-        reason = f"In {findings.sufferers} of {len(index.scan.sessions)} sessions {entry.failed}."
+        reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions: {entry.failed}."
     elif unexplained := found.unexplained.get(entry.name, 0):
         verdict = "unknown"
-        reason = f"{unexplained} times it looked as if {entry.failed}; operations of which there is no record may have caused that."
+        reason = f"{unexplained} suspected cases may be explained by unrecorded operations ({entry.failed})."
     elif doubts := found.undecided.get(entry.name):
         verdict = "unknown"
         reason = " ".join(doubts)
     elif not concerned and (index.state or watched(index.scan)):
         applies = False
-        reason = "Does not apply: no declared variable is one to which this could happen."
+        reason = "Does not apply: no declared variable can show this anomaly."
     elif not number:
         applies = entry.must_be_seen or not index.state
         verdict = "pass" if not applies else "unknown"
         reason = entry.unseen if applies else f"Does not apply: {entry.unseen[0].lower()}{entry.unseen[1:]}"
     else:
-        reason = f"In none of {number:,} {entry.passed}."
+        reason = f"Checked {number:,} {entry.checked}; {entry.clean}."
     return Check(
         name=entry.name,
         verdict=verdict,

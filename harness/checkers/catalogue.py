@@ -1,7 +1,7 @@
 """Everything that is said about an anomaly, in one record: what it can happen to, how it is found, and how it is reported.
 
 The checkers are registered here: `harness.checkers` runs those of this list, and the manifest, the report, the guarantees and
-docs/methods/isolation.md read it. An anomaly with `detectors` gets its verdict from `harness.checkers.anomaly_check`. One with a
+docs/methods/anomalies.md read it. An anomaly with `detectors` gets its verdict from `harness.checkers.anomaly_check`. One with a
 `judge` of its own finds anomalies of several kinds. One with neither is judged from figures, in `harness.analysis.memory`.
 """
 
@@ -90,7 +90,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One check, and what is said about its anomaly.
 
     Attributes:
-        name: its name in `checks.json`, and its heading in docs/methods/isolation.md or docs/methods/memory.md.
+        name: its name in `checks.json`, and its heading in docs/methods/anomalies.md.
+        definition: when it is an anomaly, for docs/methods/anomalies.md.
         headline: what the anomaly says about the app, as a sentence.
         severity: of several anomalies, the headline of the lowest number is shown.
         guarantees: what it breaks.
@@ -104,13 +105,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         own: whether it can happen to what is a session's own.
         evidence: what must have been counted, or nothing could be seen: see `harness.checkers.evidence`.
         more: what else is counted for it.
-        failed: what happened, after "In 3 of 20 sessions".
-        passed: what did not, after "In none of 500".
-        unseen: why nothing could be seen, as a sentence.
+        failed: what happened, after "3 of 20 sessions:".
+        checked: what was counted, after "Checked 500".
+        clean: what was found of it, after a semicolon.
+        unseen: why the anomaly could not have been seen, as a sentence.
         must_be_seen: without evidence the verdict is unknown, and not that the check does not apply.
     """
 
     name: str
+    definition: str
     headline: str
     severity: int
     guarantees: tuple[Breaks, ...]
@@ -125,7 +128,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str = ""
     more: tuple[str, ...] = ()
     failed: str = ""
-    passed: str = ""
+    checked: str = ""
+    clean: str = ""
     unseen: str = ""
     must_be_seen: bool = False
 
@@ -133,12 +137,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 CATALOGUE: tuple[Entry, ...] = (
     Entry(
         name=CROSS_SESSION_READ,
+        definition="A read shows a value that only other owners wrote or were given. A counter stands higher than its owner can have brought it, by no more than others' increments explain. A step of a chain worked on another session's input.",
         models=(*WRITTEN, "custom", "assigned", "chain"),
         shared=False,
         evidence=READ_AFTER_A_FOREIGN_WRITE,
-        failed="something was seen that other sessions wrote",
-        passed="values read after a foreign write did one come from another session",
-        unseen="Nobody read after another session had written: nothing could have crossed.",
+        failed="a read showed a value that another session wrote",
+        checked="values read after another session's write",
+        clean="none came from another session",
+        unseen="No session read after another session had written, so nothing could have crossed.",
         must_be_seen=True,
         detectors=(examine_values,),
         headline="The app does not keep its sessions apart.",
@@ -149,11 +155,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=GARBAGE_READ,
+        definition="A read shows a value that no recorded operation can have written, a value that was refused, or a count that nothing explains.",
         models=(*WRITTEN, "answer", "chain"),
         evidence=VALUES_READ,
-        failed="something was seen that nobody wrote",
-        passed="values read was one that is neither a default nor written by a recorded operation",
-        unseen="Nothing was read.",
+        failed="a read showed a value that no recorded operation wrote",
+        checked="values read",
+        clean="each was a default or written by a recorded operation",
+        unseen="No value was read.",
         must_be_seen=True,
         detectors=(examine_values,),
         headline="The app shows values that nobody wrote.",
@@ -162,11 +170,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=LOST_UPDATE,
+        definition="An acknowledged write is missing from a read, and no later read shows it.",
         models=WRITTEN,
         evidence=WRITE_READ_PAIRS,
         failed="an acknowledged write was lost",
-        passed="pairs of a write and a later read was the write missing for good",
-        unseen="Nobody read what they had written before.",
+        checked="pairs of a write and a later read",
+        clean="no write was lost",
+        unseen="No session read what it had written before.",
         must_be_seen=True,
         detectors=(
             examine_own_writes,
@@ -179,11 +189,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=READ_YOUR_WRITES,
+        definition="An acknowledged write is missing from a read, but a later read shows it: the read was stale.",
         models=WRITTEN,
         evidence=WRITE_READ_PAIRS,
-        failed="a read missed a write that had been made before",
-        passed="pairs of a write and a later read was the write missing for a while",
-        unseen="Nobody read what they had written before.",
+        failed="a read missed an earlier acknowledged write",
+        checked="pairs of a write and a later read",
+        clean="no write was missing for a time",
+        unseen="No session read what it had written before.",
         must_be_seen=True,
         detectors=(
             examine_own_writes,
@@ -196,11 +208,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=MONOTONIC_READS,
+        definition="A read lacks what an earlier read had shown, for a while or up to the last read. The write need not have been acknowledged.",
         models=(*WRITTEN, "assigned"),
         evidence=PAIRS_OF_READS,
-        failed="a read went back behind an earlier one",
-        passed="pairs of a read and a later one did the later go back",
-        unseen="Nobody read anything twice.",
+        failed="a read showed an older state than an earlier read",
+        checked="pairs of successive reads",
+        clean="no read went back",
+        unseen="Nothing was read twice.",
         detectors=(
             examine_own_writes,
             examine_counts,
@@ -213,10 +227,12 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=MONOTONIC_WRITES,
+        definition="Writes that were made one after another stand in another order. Or a write is missing while a later one is there, and comes afterwards.",
         models=("list",),
         evidence=PAIRS_OF_WRITES_IN_ORDER,
         failed="writes took effect in another order than they were made",
-        passed="pairs of writes that were seen together was the order another than that in which they were made",
+        checked="pairs of writes that one read showed",
+        clean="all in order",
         unseen="No read showed two writes of its owner.",
         detectors=(examine_own_writes,),
         headline="The app does not keep what its sessions write.",
@@ -226,12 +242,14 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=WRITES_FOLLOW_READS,
+        definition="In a list that several sessions share, a session read one element and then appended another. A read shows the second without the first, or before it, and neither a clear nor time explains that.",
         models=("list",),
         own=False,
         evidence=WRITES_SHOWN_THAT_FOLLOWED_A_READ,
-        failed="a write was seen without what its session had read before it",
-        passed="writes seen, of sessions that had read what others wrote, was one there without that, or before it",
-        unseen="No read showed a write of a session that had read others' before.",
+        failed="a write was visible without what its session had read before it",
+        checked="writes by sessions that had read others' values",
+        clean="each was visible only together with these values, and after them",
+        unseen="No read showed a write of a session that had read others' values.",
         detectors=(examine_own_writes,),
         headline="The app does not keep what its sessions write.",
         severity=2,
@@ -240,10 +258,12 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=DUPLICATE_EFFECT,
+        definition="An element is there more often than it was appended. Or a count rose by more than others' increments explain, and by no more than was counted meanwhile.",
         models=("counter", "list"),
         evidence=OWN_VALUES_SHOWN,
         failed="a write took effect more than once",
-        passed="own values shown was one there twice",
+        checked="own values shown",
+        clean="none was there twice",
         unseen="No read showed a write of its owner.",
         detectors=(
             examine_own_writes,
@@ -255,11 +275,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=RESET,
+        definition="An acknowledged write is missing for good although an operation had shown that it persisted, and the state is back at its initial value, plus what came since. Or an assigned value was assigned anew.",
         models=(*WRITTEN, "assigned"),
         evidence=READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
-        failed="the state went back to where it began",
-        passed="reads of what had been seen before was it back at its beginning",
-        unseen="Nothing was looked at again after it had been seen to persist.",
+        failed="the state returned to its initial value",
+        checked="reads of state known to persist",
+        clean="none was back at the initial value",
+        unseen="No state was read again after it was seen to persist.",
         detectors=(
             examine_own_writes,
             examine_counts,
@@ -272,13 +294,15 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=RESURRECTED_STATE,
+        definition="A read shows the value of an earlier session of the same user, and nothing of other users.",
         models=(*WRITTEN, "custom", "assigned"),
         shared=False,
         evidence=READS_AFTER_AN_EARLIER_SESSION,
         more=(RELOADED_SESSIONS,),
-        failed="the state of an earlier session of the same person came back",
-        passed="reads by people who had had a session before was anything of that session there",
-        unseen="Nobody who came back in a new session read anything that belongs to a session.",
+        failed="the state of the user's earlier session came back",
+        checked="reads after a reload or return",
+        clean="none showed state of an earlier session",
+        unseen="No session after a reload or return read state of its own.",
         detectors=(examine_values,),
         headline="The app brings back the state of an earlier page load.",
         severity=7,
@@ -287,11 +311,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=MISDELIVERED_RESPONSE,
+        definition="An answer, or a part of one, shows what another operation asked, of the same session or another.",
         models=("answer",),
         evidence=ANSWERS_SHOWN,
         more=(SHOWN_WHILE_OTHERS_HAD_ASKED,),
-        failed="something was shown that belongs to another operation",
-        passed="answers and parts of answers was one another operation's",
+        failed="an answer belonged to another operation",
+        checked="answers and partial answers",
+        clean="each belonged to its own operation",
         unseen="No answer was shown.",
         must_be_seen=True,
         detectors=(examine_replies,),
@@ -302,11 +328,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=NON_ATOMIC_CHAIN,
+        definition="A step of a chain shows the input of another chain.",
         models=("chain",),
         evidence=STEPS_SHOWN,
         more=(SHOWN_WHILE_OTHERS_HAD_BEGUN,),
-        failed="a step of one chain worked on what another had begun with",
-        passed="steps of chains did one work on what another chain had begun with",
+        failed="a step of one chain used the input of another",
+        checked="steps of chains",
+        clean="each used the input of its own chain",
         unseen="No step of a chain was shown.",
         must_be_seen=True,
         detectors=(examine_replies,),
@@ -317,11 +345,13 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=CLEARED_STATE_RETURNS,
+        definition="A read shows a value that was acknowledged before a clear, although the clear was acknowledged before the read.",
         models=WRITTEN,
         evidence=READS_AFTER_A_CLEAR,
-        failed="what had been cleared came back",
-        passed="reads after a clear was anything there that had been cleared",
-        unseen="Nothing was read after it had been cleared.",
+        failed="cleared state came back",
+        checked="reads after a clear",
+        clean="nothing that was cleared was there",
+        unseen="Nothing was read after a clear.",
         detectors=(
             examine_own_writes,
             examine_counts,
@@ -332,12 +362,14 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=NON_LINEARIZABLE,
+        definition="No order of an owner's operations explains what they showed, and no other check says why. The witness is the first read that no order explains, with the operations that it contradicts.",
         models=(*WRITTEN, "custom"),
         evidence=READS_PUT_IN_ORDER,
         more=(READS_LEFT_TO_BOUNDS,),
-        failed="something was seen that no order of the operations explains",
-        passed="reads that were put in order with what overlapped them was one that no order explains",
-        unseen="Nothing was read that an order could explain.",
+        failed="no order of the operations explains what was read",
+        checked="reads against the orders of overlapping operations",
+        clean="each is explained by one order",
+        unseen="No read could be put in order.",
         detectors=(examine_orders,),
         headline="The app shows what no order of the operations explains.",
         severity=3,
@@ -345,6 +377,7 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=CANARY,
+        definition="A response holds a token of another session: a cross-session read, or resurrected state if the other session was an earlier one of the same user. Exempt are values of variables of scope `everyone`, of scope `user` for the same user, and components that the workload calls `shared`.",
         headline="The app does not keep its sessions apart.",
         severity=0,
         guarantees=(
@@ -356,6 +389,7 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=VISIBLE_STATE,
+        definition="A value stands where Gradio sends nothing instead of State: at its output, in `/config`, in `/info`, or in what `gr.render` made. Or any response holds a text that the workload declared with `secret`.",
         headline="State left the server.",
         severity=1,
         guarantees=(Breaks("invisible"),),
@@ -364,12 +398,14 @@ CATALOGUE: tuple[Entry, ...] = (
     ),
     Entry(
         name=LEAK_PER_REQUEST,
+        definition="Something grows with every request and is not released: see [memory](memory.md).",
         headline="The app does not give back the memory that it takes.",
         severity=10,
         guarantees=(Breaks("memory-returns"),),
     ),
     Entry(
         name=LEAK_PER_SESSION,
+        definition="Something grows with every session and is not released after the session has closed: see [memory](memory.md).",
         headline="The app does not give back the memory that it takes.",
         severity=10,
         guarantees=(Breaks("memory-returns"),),

@@ -17,7 +17,7 @@ from harness.checkers.findings import Findings, show
 from harness.checkers.index import Index
 from harness.records import Check, Operation, Sighting, Verdict
 
-_NOT_LOOKED = "Does not apply: no response was searched, as with --driver stock, which does not show them."
+_NOT_LOOKED = "Does not apply: no response was searched. With --driver stock, responses cannot be searched."
 
 
 def judge_canaries(index: Index) -> Check:
@@ -61,20 +61,22 @@ def judge_canaries(index: Index) -> Check:
     applies = True
     if total:
         verdict = "fail"
-        reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions got responses with tokens of other sessions in them."
+        reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions received tokens of other sessions."
     elif unexplained:
         verdict = "unknown"
-        reason = f"{unexplained} tokens of lost workers were seen: whether they had been written for everyone is not on record."
+        reason = f"{unexplained} tokens of lost workers were seen; whether they were written for everyone is not on record."
     elif not looked:
         applies, reason = False, _NOT_LOOKED
     elif not index.state and not index.scan.echoed:
         applies = False
-        reason = "Does not apply: no response held any token, not even of the session that had sent it."
+        reason = "Does not apply: no response contained any token, not even of the session that sent it."
     elif marked < 2:
         applies = False
-        reason = "Does not apply: no two sessions wrote tokens, so that none could have been seen by another."
+        reason = (
+            "Does not apply: fewer than two sessions wrote tokens, so none could have been seen by another."
+        )
     else:
-        reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was a token that is another session's alone."
+        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained a token that belongs to another session alone."
         reason += _told_of_unmarked(index.scan.unmarked)
     return Check(
         name=CANARY,
@@ -129,13 +131,11 @@ def judge_visible_state(index: Index) -> Check:
     verdict: Verdict = "pass"
     if findings.total:
         verdict = "fail"
-        reason = (
-            f"{findings.sufferers} of {len(index.scan.sessions)} sessions got responses with State in them."
-        )
+        reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions received State."
     elif not looked:
         reason = _NOT_LOOKED
     else:
-        reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was any State."
+        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained State."
     return Check(
         name=VISIBLE_STATE,
         verdict=verdict,

@@ -527,7 +527,7 @@ def test_a_check_that_cannot_find_anything_says_so_and_does_not_spoil_the_verdic
     for name in ("monotonic-writes", "misdelivered-response", "non-atomic-chain"):
         check = named(checks, name)
         assert (check.verdict, check.applies) == ("pass", False)
-        assert check.reason == "Does not apply: no declared variable is one to which this could happen."
+        assert check.reason == "Does not apply: no declared variable can show this anomaly."
     cleared = named(checks, "cleared-state-returns")
     assert (cleared.verdict, cleared.applies) == ("pass", False)
     assert cleared.reason == "Does not apply: nothing was read after it had been cleared."
