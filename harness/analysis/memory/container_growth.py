@@ -17,11 +17,11 @@ from harness.analysis.memory.growth import LEAKS, PER_SESSION, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     CAME,
     GrowthEvidence,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     Unit,
-    over_requests,
-    over_sessions,
+    growth_with_requests,
+    growth_with_sessions,
     statement,
 )
 from harness.analysis.memory.rules import judge_growth
@@ -42,8 +42,8 @@ def container_evidence(path: str, experiment: Experiment) -> GrowthEvidence | No
     if longest <= start:
         return None
     seen = [m.lengths[path] for m in experiment.everything if path in m.lengths]
-    requests = over_requests(lambda m: m.length(path), experiment)
-    sessions = over_sessions(lambda m: m.length(path), experiment, requests)
+    requests = growth_with_requests(lambda m: m.length(path), experiment)
+    sessions = growth_with_sessions(lambda m: m.length(path), experiment, requests)
     grows_with, said = _steady_growth(seen[0].kind, requests, sessions)
     return GrowthEvidence(
         path=path,
@@ -62,7 +62,7 @@ def container_evidence(path: str, experiment: Experiment) -> GrowthEvidence | No
 
 
 def _steady_growth(
-    kind: str, requests: OverRequests | None, sessions: OverSessions | None
+    kind: str, requests: RequestGrowth | None, sessions: SessionGrowth | None
 ) -> tuple[Unit | None, str]:
     if requests is not None and requests.steady:
         unit = f"`{requests.action}`" if requests.action else "request"

@@ -20,7 +20,7 @@ from harness.analysis.memory.growth import (
     Growth,
     GrowthVerdict,
 )
-from harness.analysis.memory.growth_evidence import GrowthEvidence, OverRequests, statement
+from harness.analysis.memory.growth_evidence import GrowthEvidence, RequestGrowth, statement
 from harness.analysis.memory.session_cost import MemoryVerdict
 from harness.analysis.memory.verdict_evidence import VerdictEvidence
 
@@ -97,11 +97,11 @@ def framework_may_keep(e: GrowthEvidence) -> GrowthJudgement | None:
 
 def declared_to_stay(e: GrowthEvidence) -> GrowthJudgement | None:
     """The workload adds as many entries to a variable that is meant to outlive sessions."""
-    if e.rates is None or e.rates.declared is None:
+    if e.steady_growth is None or e.steady_growth.declared is None:
         return None
     return GrowthJudgement(
         "declared",
-        f"{e.statement}: as many as the workload adds to {e.rates.declared}, which is meant to stay.",
+        f"{e.statement}: as many as the workload adds to {e.steady_growth.declared}, which is meant to stay.",
     )
 
 
@@ -118,21 +118,22 @@ def not_counted_after_close(e: GrowthEvidence) -> GrowthJudgement | None:
 def gone_after_close(e: GrowthEvidence) -> GrowthJudgement | None:
     """It grew with requests, and some of that went when sessions closed."""
     requests = _with_requests(e)
-    if requests is None or requests.kept or not requests.went:
+    if requests is None or requests.kept or not requests.gone_after_close:
         return None
     return GrowthJudgement(
-        "transient", f"{e.statement}, but {requests.went:,} were gone when all sessions had closed."
+        "transient",
+        f"{e.statement}, but {requests.gone_after_close:,} were gone when all sessions had closed.",
     )
 
 
 def gone_later(e: GrowthEvidence) -> GrowthJudgement | None:
     """It grew with requests, and some of that went some time after sessions had closed."""
     requests = _with_requests(e)
-    if requests is None or not requests.later:
+    if requests is None or not requests.gone_later:
         return None
     return GrowthJudgement(
         "inconclusive",
-        f"{e.statement}, but {requests.later:,} were gone some time after all sessions had closed: it may be work that is still to be "
+        f"{e.statement}, but {requests.gone_later:,} were gone some time after all sessions had closed: it may be work that is still to be "
         "done, or a leak among it. A longer run tells.",
     )
 
@@ -147,7 +148,7 @@ def stopped_under_load(e: GrowthEvidence) -> GrowthJudgement | None:
 
 def repeated_keys(e: GrowthEvidence) -> GrowthJudgement | None:
     """It grew by less than one entry per request or session, as a cache does that meets some keys again."""
-    if e.rates is None or e.rates.exact or e.rates.rate >= 1 or e.kind in APPENDED:
+    if e.steady_growth is None or e.steady_growth.exact or e.steady_growth.rate >= 1 or e.kind in APPENDED:
         return None
     return GrowthJudgement(
         "inconclusive",
@@ -226,7 +227,7 @@ def kept_for_each_session(e: GrowthEvidence) -> GrowthJudgement | None:
 
 def grew_now_and_then(e: GrowthEvidence) -> GrowthJudgement | None:
     """A list grew in some batches only, as fast under load, and nothing of it went."""
-    if e.requests is None or e.kind not in APPENDED or not e.requests.now_and_then:
+    if e.requests is None or e.kind not in APPENDED or not e.requests.occasional:
         return None
     return GrowthJudgement(
         "inconclusive",
@@ -247,7 +248,7 @@ def stopped_growing(e: GrowthEvidence) -> GrowthJudgement | None:
     return GrowthJudgement("bounded", _never_more_than(e))
 
 
-def _with_requests(e: GrowthEvidence) -> OverRequests | None:
+def _with_requests(e: GrowthEvidence) -> RequestGrowth | None:
     return e.requests if e.grows_with == "request" else None
 
 

@@ -19,11 +19,11 @@ from harness.analysis.memory.growth import PER_REQUEST, TYPE, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     Unit,
-    over_requests,
-    over_sessions,
+    growth_with_requests,
+    growth_with_sessions,
 )
 from harness.analysis.memory.rules import GrowthJudgement, judge_growth
 from harness.history import type_counts
@@ -97,12 +97,12 @@ def type_evidence(
         held: how the objects are held; None if the app was not asked.
     """
     count = partial(_objects, name)
-    requests = over_requests(count, experiment)
-    sessions = over_sessions(count, experiment, requests)
+    requests = growth_with_requests(count, experiment)
+    sessions = growth_with_sessions(count, experiment, requests)
     grows_with = _exact_growth(requests, sessions)
     if grows_with is None:
         return None
-    floor = over_sessions(count, baseline, None) if baseline is not None else None
+    floor = growth_with_sessions(count, baseline, None) if baseline is not None else None
     evidence = GrowthEvidence(
         path=name,
         kind=TYPE,
@@ -113,7 +113,7 @@ def type_evidence(
         baseline_rate=floor.rate if floor is not None else None,
     )
     unit = "request" if grows_with == "request" else "session that came and went"
-    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    rate = float(evidence.steady_growth.rate) if evidence.steady_growth is not None else 0.0
     return msgspec.structs.replace(
         evidence,
         statement=f"There were exactly {rate:,.2f} more with each {unit}, and none of them went",
@@ -121,9 +121,9 @@ def type_evidence(
     )
 
 
-def _exact_growth(requests: OverRequests | None, sessions: OverSessions | None) -> Unit | None:
+def _exact_growth(requests: RequestGrowth | None, sessions: SessionGrowth | None) -> Unit | None:
     """What the number of objects grew with by the very same whole number each time, and stayed; None if with neither."""
-    rates: tuple[tuple[Unit, OverRequests | OverSessions | None], ...] = (
+    rates: tuple[tuple[Unit, RequestGrowth | SessionGrowth | None], ...] = (
         ("request", requests),
         ("session", sessions),
     )
@@ -208,7 +208,7 @@ def _access_path(held: Retainer | None) -> str:
 
 def _as_fast(evidence: GrowthEvidence, containers: Sequence[Growth]) -> Growth | None:
     """A container that is no leak, and that got as many entries: these may well be the objects."""
-    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    rate = float(evidence.steady_growth.rate) if evidence.steady_growth is not None else 0.0
     for g in containers:
         grew = g.per_request if evidence.leak == PER_REQUEST else g.per_session
         if g.verdict in _KNOWN and abs((grew or 0.0) - rate) < _SAME:

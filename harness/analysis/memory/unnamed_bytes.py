@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from harness.analysis.memory.experiment import Experiment, goes_on, live_line, steps
+from harness.analysis.memory.experiment import Experiment, increments, keeps_growing, live_line
 from harness.analysis.memory.growth import LIVE_HEAP, Growth
 from harness.analysis.memory.growth_evidence import CAME, UNNAMED_BYTES_PER_REQUEST, GrowthEvidence
 from harness.analysis.memory.rules import judge_growth
@@ -35,7 +35,7 @@ def unnamed_growth(experiment: Experiment) -> Growth | None:
             f"The live heap grew by {line.estimate:,.0f} bytes per request ({line.low:,.0f} to {line.high:,.0f}), in every batch and on "
             "under load, and no container accounts for it"
         ),
-        opaque=any(step > 0 for step in steps(experiment.batches, lambda m: m.census.opaque)),
+        opaque=any(step > 0 for step in increments(experiment.batches, lambda m: m.census.opaque)),
     )
     found = judge_growth(evidence)
     return Growth(
@@ -68,6 +68,6 @@ def _is_steady(experiment: Experiment, line: Slope) -> bool:
     came = (after.unnamed_bytes or 0) - values[-1]
     return (
         all(step > 0 for step in grew)
-        and goes_on(grew, steps(batches, lambda m: m.requests))
+        and keeps_growing(grew, increments(batches, lambda m: m.requests))
         and came >= CAME * line.low * more
     )

@@ -15,8 +15,8 @@ from harness.analysis.memory.growth import LIVE_HEAP, TYPE, Growth, GrowthBasis
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     statement,
 )
 from harness.analysis.memory.rules import GROWTH_RULES, VERDICT_RULES, judge_growth, judge_memory
@@ -29,25 +29,25 @@ from tests.unit.analysis.test_figures import plateau, process
 # --- one thing that grew ---
 
 
-def requests(rate: float | Fraction = 1, **more: object) -> OverRequests:
+def requests(rate: float | Fraction = 1, **more: object) -> RequestGrowth:
     """A leak with requests, unless something else is said."""
     fields: dict[str, object] = {
         "action": None,
         "exact": True,
         "steady": True,
         "kept": True,
-        "went": 0,
-        "later": 0,
-        "now_and_then": False,
+        "gone_after_close": 0,
+        "gone_later": 0,
+        "occasional": False,
         "declared": None,
     }
-    return OverRequests(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
+    return RequestGrowth(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
 
 
-def sessions(rate: float | Fraction = 1, **more: object) -> OverSessions:
+def sessions(rate: float | Fraction = 1, **more: object) -> SessionGrowth:
     """A leak with sessions, unless something else is said."""
     fields: dict[str, object] = {"exact": True, "steady": True, "kept": True, "declared": None}
-    return OverSessions(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
+    return SessionGrowth(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
 
 
 def evidence(path: str = "app.X", kind: str = "dict", **more: object) -> GrowthEvidence:
@@ -153,17 +153,17 @@ GROWTH: dict[str, GrowthCase] = {
         "kept_for_each_request",
     ),
     "gone_after_close": GrowthCase(
-        by_request(requests=requests(kept=False, went=1200)),
+        by_request(requests=requests(kept=False, gone_after_close=1200)),
         "transient",
         "1,200 were gone when all sessions had closed",
-        by_request(requests=requests(kept=False, went=0)),
+        by_request(requests=requests(kept=False, gone_after_close=0)),
         "stopped_under_load",
     ),
     "gone_later": GrowthCase(
-        by_request(requests=requests(kept=False, later=120)),
+        by_request(requests=requests(kept=False, gone_later=120)),
         "inconclusive",
         "120 were gone some time after",
-        by_request(requests=requests(kept=True, later=0)),
+        by_request(requests=requests(kept=True, gone_later=0)),
         "kept_for_each_request",
     ),
     "stopped_under_load": GrowthCase(
@@ -237,10 +237,10 @@ GROWTH: dict[str, GrowthCase] = {
         "declared_to_stay",
     ),
     "grew_now_and_then": GrowthCase(
-        evidence(kind="list", requests=requests(steady=False, now_and_then=True)),
+        evidence(kind="list", requests=requests(steady=False, occasional=True)),
         "inconclusive",
         "not in every batch",
-        evidence(kind="dict", requests=requests(steady=False, now_and_then=True)),
+        evidence(kind="dict", requests=requests(steady=False, occasional=True)),
         "stopped_growing",
     ),
     "back_after_close": GrowthCase(
