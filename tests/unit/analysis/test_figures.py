@@ -200,7 +200,7 @@ def test_a_whole_run_in_figures() -> None:
     assert figures.samples.gaps == 1
     # Nobody watched the generator from inside, it was busy, and a gap; the plateau after closing does not enter the fit.
     assert len(figures.warnings) == 3
-    assert "no account of itself" in figures.warnings[0]
+    assert "no samples of the load generator" in figures.warnings[0]
     assert "90%" in figures.warnings[1]
 
 

@@ -153,7 +153,7 @@ def test_an_answer_that_never_came_is_in_no_percentile_and_is_warned_about(rate:
     figures = analyse(run([planted(1, 2), timed_out, pending, later, outside], rate=rate))
     assert figures.latency_ms["click"].count == 1
     (warning,) = [text for text in figures.warnings if "never seen to end" in text]
-    assert "2 of 3 operations that began" in warning
+    assert "2 of 3 operations of the timed window" in warning
     # Operation 3 had not ended when its worker last wrote anything down, 8.5 s after it began.
     assert "up to 8.5 s" in warning
     assert not any("never seen to end" in text for text in analyse(run([planted(1, 2)], rate=rate)).warnings)
@@ -254,7 +254,7 @@ def test_one_worker_that_left_no_account_is_enough_for_doubt(
     assert of_two({"1": samples(), "2": samples()}).verdict == "pass"
     doubtful = of_two({"1": samples(), **silent})
     assert doubtful.verdict == "unknown"
-    assert "Worker 2 left no account of itself" in doubtful.reason
+    assert "no samples of worker 2" in doubtful.reason
     # What one of them did wrong is proven all the same.
     assert of_two({"1": samples(cpu=0.99), **silent}).verdict == "inconclusive"
 
@@ -312,7 +312,7 @@ def test_dropped_arrivals_are_counted_over_all_workers_and_warned_about() -> Non
     assert figures.arrivals is not None
     assert (figures.arrivals.total, figures.arrivals.started, figures.arrivals.dropped) == (110, 105, 5)
     assert any("5 of 110 arrivals were dropped" in warning for warning in figures.warnings)
-    assert not any("does not keep up" in warning for warning in figures.warnings)
+    assert not any("was the bottleneck" in warning for warning in figures.warnings)
     assert analyse(run(HUNDRED)).arrivals is None
 
 
@@ -333,7 +333,7 @@ def test_arrivals_that_are_far_from_what_was_asked_for_are_warned_about(
     """In 10 s. Neither a difference that chance explains nor one that does not matter is worth a word."""
     last = msgspec.structs.replace(samples()[-1], arrivals=arrivals)
     data = run(HUNDRED, rate=rate, generator={"0": [*samples(), last]})
-    about = f"{arrivals} arrivals are on record, where {rate:g} per second make {10 * rate:.0f}"
+    about = f"{arrivals} arrivals are on record instead of the {10 * rate:.0f} that {rate:g} per second make"
     assert any(about in warning for warning in analyse(data).warnings) == warned
     assert data.seal is not None
     early = msgspec.structs.replace(data, seal=msgspec.structs.replace(data.seal, ended="interrupted"))

@@ -87,7 +87,7 @@ def test_the_floor_is_what_a_state_free_app_costs() -> None:
     alone = analyse(run(lambda t: 170_000 * t.open)).memory
     assert alone.floor_per_open_session.live is None
     assert alone.no_floor is not None
-    assert "state-free app" in alone.no_floor
+    assert "no baseline run" in alone.no_floor
 
 
 @pytest.mark.parametrize("moment", ["held", "closed"])
@@ -214,7 +214,7 @@ def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_sessi
     assert lines["framework"].each_bytes == pytest.approx(71_000)
     assert lines["state"].each_bytes == pytest.approx(99_000)
     assert lines["retained-after-close"].each_bytes == pytest.approx(20_000)
-    assert "the framework’s own included" in lines["retained-after-close"].basis
+    assert "including Gradio’s own share" in lines["retained-after-close"].basis
 
 
 def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -> None:
@@ -227,7 +227,7 @@ def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -
     assert held["framework"].each_bytes == pytest.approx(58_000 - 500 - 20_000)
     assert held["state"].each_bytes == pytest.approx(500)
     assert held["retained-after-close"].each_bytes == pytest.approx(20_000)
-    assert "the framework’s own included" in held["retained-after-close"].basis
+    assert "including Gradio’s own share" in held["retained-after-close"].basis
     assert abs(held["unexplained"].bytes) < 100
 
 
@@ -238,11 +238,11 @@ def test_a_control_that_was_wanted_and_is_not_there_is_a_warning() -> None:
         )
         seal = Seal(ended=ended, reason="", wall_ns=0, shards={})  # type: ignore[arg-type]
         found = analyse(msgspec.structs.replace(data, manifest=manifest, seal=seal)).warnings
-        return [text for text in found if "Gradio’s own is not known" in text]
+        return [text for text in found if "Gradio’s own share of memory is unknown" in text]
 
     alone = run(lambda t: 30_000 * t.open)
     (text,) = warned(alone)
-    assert text.endswith("The state-free app that should have been measured beside this one was not.")
+    assert text.endswith("The baseline run is missing.")
     assert warned(alone, wanted=False) == []
     assert warned(alone, ended="interrupted") == []  # that it ended early is told already
     assert warned(run(lambda t: 30_000 * t.open, control=control(20_000))) == []
@@ -250,9 +250,9 @@ def test_a_control_that_was_wanted_and_is_not_there_is_a_warning() -> None:
 
 def test_a_memray_pass_that_came_to_nothing_is_a_warning() -> None:
     data = run(lambda t: 30_000 * t.open)
-    assert not any("allocated" in text for text in analyse(data).warnings)
+    assert not any("Allocation sites" in text for text in analyse(data).warnings)
     failed = msgspec.structs.replace(data, attribution=Attribution(not_measured="It was cut short."))
-    assert "Where memory was allocated is not known. It was cut short." in analyse(failed).warnings
+    assert "Allocation sites are unknown. It was cut short." in analyse(failed).warnings
 
 
 def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:

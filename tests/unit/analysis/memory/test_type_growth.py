@@ -58,7 +58,7 @@ def test_objects_that_only_a_library_holds_are_a_leak_told_with_how_they_are_hel
     assert check.verdict == "fail"
     (anomaly,) = check.anomalies
     assert "lib.cache.Entry (a type) grew by exactly 1.00 objects per request" in anomaly.explanation
-    assert "It is held as lib.cache: module → .SEEN: set → [*]: lib.cache.Entry." in anomaly.explanation
+    assert "Retainer path: lib.cache: module → .SEEN: set → [*]: lib.cache.Entry." in anomaly.explanation
 
 
 def test_one_object_per_session_is_found_beside_what_the_framework_keeps() -> None:
@@ -159,7 +159,7 @@ def test_what_nobody_knows_the_holder_of_is_no_leak_since_a_bounded_container_ma
     ):
         (found,) = of_type(data)
         assert found.verdict == "inconclusive"
-        assert found.reason.endswith("and none of them went; what holds them was not recorded.")
+        assert found.reason.endswith("and never fell; their holder was not recorded.")
         assert {check.verdict for check in check_growth(*growth_figures(data))} == {"pass", "inconclusive"}
 
 
