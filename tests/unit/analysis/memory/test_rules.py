@@ -269,7 +269,9 @@ def test_every_growth_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", GROWTH)
-def test_a_growth_rule_decides_on_its_evidence_and_not_on_what_differs_in_one_point(name: str) -> None:
+def test_a_growth_rule_decides_on_its_evidence_and_another_rule_on_slightly_different_evidence(
+    name: str,
+) -> None:
     case = GROWTH[name]
     assert deciding_growth_rule(case.decides) == name
     judgement = judge_growth(case.decides)
@@ -508,7 +510,9 @@ def test_every_verdict_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_a_verdict_rule_decides_on_its_evidence_and_not_on_what_differs_in_one_point(name: str) -> None:
+def test_a_verdict_rule_decides_on_its_evidence_and_another_rule_on_slightly_different_evidence(
+    name: str,
+) -> None:
     case = VERDICTS[name]
     assert deciding_verdict_rule(case.decides) == name
     judgement = judge_memory(case.decides)

@@ -1,4 +1,4 @@
-"""The verdict on memory: each of its words has a run that must get it, and one that must not."""
+"""The memory verdict: for each verdict, a run that must get it and one that must not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def floor(open_session: float = 60_000, closed: float = 15_000) -> RunData:
     return run(live=lambda t: open_session * t.open + closed * (t.sessions - t.open))
 
 
-def test_nothing_that_grows_is_flat() -> None:
+def test_memory_without_growth_is_flat() -> None:
     memory = judged(live=lambda t: 60_000 * t.open + 15_000 * (t.sessions - t.open), control=floor())
     assert (memory.verdict, memory.next_step) == ("flat", None)
     assert "100 requests and 32 sessions" in memory.reason
@@ -49,7 +49,7 @@ def test_a_leak_is_named_with_its_rate() -> None:
     assert judged({"app.SEEN": lambda t: t.sessions}).verdict == "leak-per-session"
 
 
-def test_a_proven_leak_is_told_before_what_is_in_doubt() -> None:
+def test_a_proven_leak_comes_before_a_doubtful_one() -> None:
     lengths: Lengths = {"app.LOG": lambda t: t.requests, "app.CACHE": lambda t: t.requests // 3}
     memory = judged(lengths, facts={"app.LOG": {"kind": "list"}})
     assert memory.verdict == "leak-per-request"
@@ -68,7 +68,7 @@ def test_a_cache_with_a_known_bound_is_named() -> None:
     assert "app.cached (at most 128)" in memory.reason
 
 
-def test_what_has_stopped_growing_is_bounded_too() -> None:
+def test_growth_that_has_stopped_is_bounded() -> None:
     assert judged({"app.CACHE": lambda t: min(100, t.requests)}).verdict == "bounded"
 
 
@@ -88,14 +88,14 @@ def test_state_of_closed_sessions_is_retained_until_its_time_to_live() -> None:
     [(0, [HOUR]), (40, [SECOND]), (40, [])],
     ids=["no-state", "its-time-is-over", "unknown"],
 )
-def test_what_closed_sessions_leave_otherwise_is_not_explained(states: int, events: list[object]) -> None:
+def test_retained_bytes_without_unexpired_state_are_unexplained(states: int, events: list[object]) -> None:
     memory = judged(live=kept, control=floor(), states=lambda _: states, events=events)
     assert memory.verdict == "inconclusive"
     assert memory.next_step == "gradsoak run s --profile soak --memray"
 
 
-def test_what_gradio_keeps_of_each_page_is_bounded_by_its_capacity() -> None:
-    """The values that components held last stand in Gradio's account of the session, which a control's page fills with less."""
+def test_gradios_accounts_of_sessions_are_bounded_by_its_capacity() -> None:
+    """Gradio's account of a session holds the last values of its components; those of the baseline app are smaller."""
 
     def held(bytes_each: int) -> MemoryFigures:
         return judged(
@@ -114,11 +114,11 @@ def test_what_gradio_keeps_of_each_page_is_bounded_by_its_capacity() -> None:
     assert held(60_000).verdict == "inconclusive"
 
 
-def test_without_a_control_nobody_knows_what_is_the_frameworks() -> None:
+def test_without_a_baseline_run_moderate_retention_is_called_flat() -> None:
     assert judged(live=kept, states=lambda t: t.sessions, events=[SECOND]).verdict == "flat"
 
 
-def test_objects_that_went_while_their_memory_stayed() -> None:
+def test_released_objects_whose_memory_stays_are_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
@@ -140,7 +140,7 @@ def test_too_few_plateaus_decide_nothing() -> None:
     assert "leak per session is unknown" in some.reason
 
 
-def test_an_app_that_nobody_started_is_not_judged() -> None:
+def test_an_app_that_gradsoak_did_not_start_is_not_judged() -> None:
     external = ExternalApp(
         url="http://127.0.0.1:1/", protocol="sse_v3", pid=1, process="python", not_sampled=""
     )
@@ -149,7 +149,7 @@ def test_an_app_that_nobody_started_is_not_judged() -> None:
     assert "gradsoak did not start the app" in memory.reason
 
 
-def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_left_behind() -> None:
+def test_gradios_share_is_adjusted_to_the_requests_per_session() -> None:
     busy = [msgspec.structs.replace(t, requests=4 * t.requests) for t in MOMENTS]
 
     def live(t: Then) -> float:
@@ -164,7 +164,7 @@ def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_
     assert memory.floor_per_open_session.live.estimate == pytest.approx(60_000 + 4 * 2_500)
 
 
-def test_without_a_control_state_that_was_counted_is_known_to_be_kept() -> None:
+def test_without_a_baseline_run_counted_state_is_known_to_be_retained() -> None:
     def sizes(each: int) -> Callable[[Then], StateSizes]:
         return lambda t: StateSizes(
             sessions=t.sessions,
@@ -183,12 +183,12 @@ def test_without_a_control_state_that_was_counted_is_known_to_be_kept() -> None:
     assert judged(live=kept, states=lambda _: 0, events=[HOUR], state_sizes=sizes(100_000)).verdict == "flat"
 
 
-def test_so_much_that_no_framework_keeps_it_is_not_called_flat_without_a_control() -> None:
+def test_retention_beyond_any_framework_is_not_flat_without_a_baseline_run() -> None:
     memory = judged(live=lambda t: 5_000_000 * t.sessions)
     assert (memory.verdict, memory.next_step) == ("inconclusive", "gradsoak run s --profile staircase")
 
 
-def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocator() -> None:
+def test_memory_that_grows_beyond_the_heap_is_not_allocator_retention() -> None:
     def mapped(t: Then) -> int:
         return 2 * LIVE + 1_000_000 * t.requests
 
@@ -203,7 +203,7 @@ def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocat
     assert memory.verdict == "allocator-retention"
 
 
-def test_what_child_processes_have_is_not_kept_by_the_allocator() -> None:
+def test_memory_of_child_processes_is_not_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
@@ -216,7 +216,7 @@ def test_what_child_processes_have_is_not_kept_by_the_allocator() -> None:
     assert analyse(msgspec.structs.replace(data, plateaus=alone)).memory.verdict == "flat"
 
 
-def test_what_nobody_counted_with_requests_is_not_said_to_have_stopped() -> None:
+def test_growth_not_counted_with_requests_has_not_stopped() -> None:
     no_batches = [t for t in MOMENTS if t.label != "requests"]
     renumbered = [msgspec.structs.replace(t, number=n) for n, t in enumerate(no_batches)]
     memory = judged({"app.CACHE": lambda t: min(60 + 7, t.requests)}, moments=renumbered)
