@@ -184,7 +184,7 @@ def _sentence(found: Sequence[str], model: str) -> str:
 
 
 def _lags(samples: Sequence[GeneratorSample], window: tuple[int, int]) -> list[int]:
-    """Lateness of the wake-ups that were due in the window, even if noticed after it, as by a blocked event loop."""
+    """Lateness of the wake-ups that were due in the window. A blocked event loop records them after it."""
     return [
         lag
         for s in samples

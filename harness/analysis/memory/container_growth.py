@@ -113,7 +113,7 @@ def _bytes_per(
 
 
 def _bounded_as_outer_fills(growth: Sequence[Growth], experiment: Experiment) -> list[Growth]:
-    """The same, but bounded where growth only follows a bounded container around it, as rows follow a deque with a `maxlen`."""
+    """The same, with growth that only follows a bounded container around it (rows of a deque with a `maxlen`) as bounded."""
     capped = [g for g in growth if g.verdict == "bounded" and g.cap is not None]
     found = []
     for g in growth:
@@ -145,7 +145,7 @@ def _as_it_fills(growth: Growth, outer: Growth, experiment: Experiment) -> bool:
 
 
 def _nested(growth: Sequence[Growth]) -> list[Growth]:
-    """The same, but with the verdict of the container around it, so that one leak is reported once."""
+    """The same, with the verdict of the container around it: one leak is reported once."""
     deciding = {g.path: g for g in growth if g.verdict in (*LEAKS, "declared", "inconclusive")}
     found = []
     for g in growth:
@@ -160,5 +160,5 @@ def _nested(growth: Sequence[Growth]) -> list[Growth]:
 
 
 def _is_proven_apart(growth: Growth, outer: Growth) -> bool:
-    """Whether exact growth proves a leak inside a container that itself grows inexactly and may be a cache."""
+    """Whether exact growth proves a leak inside a container that grows inexactly and may be a cache."""
     return growth.verdict in LEAKS and growth.exact and outer.verdict == "inconclusive" and not outer.exact

@@ -152,7 +152,7 @@ def stopped_under_load(e: GrowthEvidence) -> GrowthJudgement | None:
 
 
 def repeated_keys(e: GrowthEvidence) -> GrowthJudgement | None:
-    """It grew by less than one entry per request or session, as does a cache that finds some keys again."""
+    """It grew by less than one entry per request or session, as a cache with repeating keys does."""
     growth = e.steady_growth
     if growth is None or growth.exact or growth.rate >= 1 or e.kind in APPENDED:
         return None
@@ -364,7 +364,7 @@ def state_until_ttl(e: VerdictEvidence) -> MemoryJudgement | None:
 
 
 def in_gradio_accounts(e: VerdictEvidence) -> MemoryJudgement | None:
-    """A closed session keeps more than Gradio's own share, all of it in accounts that Gradio keeps for a limited number of sessions."""
+    """A closed session keeps more than Gradio's own share, in accounts that Gradio keeps for a limited number of sessions."""
     if e.kept_per_session <= KEPT_BYTES or e.not_in_accounts > KEPT_BYTES:
         return None
     capacity = e.limits.state_session_capacity

@@ -146,11 +146,11 @@ def _of_lines(per: str, before: PerSession, after: PerSession, follow_up: Follow
 def _resident_when_closed(
     name: str, before: Sequence[Plateau], after: Sequence[Plateau], follow_up: FollowUp
 ) -> Gain | None:
-    """The gain in resident memory after all sessions of the timed phase had closed, before free memory was returned on request."""
+    """The gain in resident memory after close, including free memory that the allocator returned only on request."""
     closed = _last(before, "after-close"), _last(after, "after-close")
     if closed[0] is None or closed[1] is None:
         return None
-    # jemalloc would have returned by itself, seconds later, what it is asked to return at a plateau.
+    # jemalloc returns free memory by itself within seconds, so what it returned on request does not count.
     measure = _rss if name == "jemalloc" else _resident
     old, new = _resident(closed[0]), measure(closed[1])
     return Gain(
@@ -169,7 +169,10 @@ def _above_start(
     after: Sequence[Plateau],
     follow_up: FollowUp,
 ) -> Gain | None:
-    """The gain in memory above plateau 0 at the last plateau with one of these labels, per open session if there are any."""
+    """The gain in memory above plateau 0 at the last plateau with one of these labels.
+
+    It is per open session, if any session is open there.
+    """
     for what, measure in (("live heap", live_bytes), ("USS", uss_bytes)):
         costs, scatters = [], []
         for plateaus in (before, after):
@@ -212,7 +215,7 @@ def _files(data: RunData, follow_up: FollowUp) -> Gain | None:
 
 
 def _apart(old: float, new: float, scatters: Sequence[float | None]) -> bool:
-    """Whether two single figures differ by more than the plateaus of both runs scatter, and by more than `CLEAR_SHARE`."""
+    """Whether two figures differ by more than the scatter of both runs, and by more than `CLEAR_SHARE`."""
     known = [scatter for scatter in scatters if scatter is not None]
     if len(known) != len(scatters):
         return False
