@@ -24,17 +24,26 @@ from harness.analysis.latency.figures import (
 )
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch, generator_watch
 from harness.analysis.memory.advice import Advice, advise
-from harness.analysis.memory.allocation_sites import Attribution, lines_for, unheld_lines
+from harness.analysis.memory.allocation_sites import lines_for, unheld_lines
 from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.session_cost import MemoryFigures, loadgen_rss_bytes, per_session
 from harness.analysis.memory.summary import memory_summary
 from harness.analysis.warnings import warnings_of
-from harness.records import SCHEMA_VERSION
+from harness.records import SCHEMA_VERSION, Attribution
 
 
 class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Number of operations of the whole run, by outcome, and of errors by kind."""
+    """Operations of the whole run, by outcome.
+
+    Attributes:
+        total: number of operations.
+        ok: operations that succeeded.
+        fail: operations that the server answered with an error.
+        info: operations whose outcome is unknown.
+        pending: operations without a recorded completion.
+        errors: kind of error → number of operations that ended with it.
+    """
 
     total: int
     ok: int
@@ -60,6 +69,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of `derived/analysis.json`. Its names are stable; see docs/file-formats.md.
 
     Attributes:
+        schema_version: version of this format.
         model: `open` (arrivals at a rate) or `closed` (users who wait and think). Response times count from the intended start under
             the open model, from the actual start under the closed one.
         latency_ms: action → response times in the timed window.
@@ -73,6 +83,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         loadgen: resources that the load generator used.
         generator: whether the load generator was the bottleneck.
         server: resources that the app used.
+        operations: operations of the whole run, by outcome.
+        samples: completeness of the samples.
         attribution: result of a memray pass; None without one.
         advice: advice on memory, largest measured gain first.
         sessions: sessions opened in the whole run.

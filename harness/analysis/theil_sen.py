@@ -36,6 +36,8 @@ class Slope(msgspec.Struct, frozen=True, kw_only=True):
     """A slope with its 95 % interval, in units of y per unit of x.
 
     Attributes:
+        estimate: the slope.
+        low, high: ends of its 95 % interval.
         intercept: y at x = 0, for plots.
         points: number of points.
     """

@@ -66,7 +66,7 @@ def _about_arrivals(data: RunData, arrivals: ArrivalFigures | None) -> list[str]
         found.append(
             f"{arrivals.dropped} of {arrivals.total} arrivals were dropped because all {arrivals.max_in_flight} sessions of --max-in-flight "
             f"were in use{' (each worker has a share of them)' if data.history.workers.facts else ''}. Response times do not include "
-            "them. If the app was slow, use a lower --rate; otherwise a higher --max-in-flight."
+            "them. If the app was slow, use a lower --arrival-rate; otherwise a higher --max-in-flight."
         )
     if data.seal is not None and data.seal.ended == "completed":
         expected = arrivals.rate * data.manifest.profile.duration_s

@@ -23,7 +23,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Distribution of a time, milliseconds. See `distribution`.
 
     Attributes:
-        p50, p90, p95, p99, p999: percentiles; None if there are too few values.
+        p50: the median.
+        p90, p95, p99, p999: percentiles (p999: 99.9 %); None with too few operations to estimate them.
         max: the largest value.
         count: number of values.
     """
@@ -47,7 +48,9 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         count: operations with all stages known; they went through Gradio's queue.
-        page_wait, generator_delay: 0 under the closed model, where the response time begins with the actual start.
+        accept, queue_wait, service: mean of the stage of this name.
+        page_wait, generator_delay: mean of the stage of this name; 0 under the closed model, where the response time begins with the
+            actual start.
     """
 
     count: int
@@ -87,6 +90,9 @@ class ArrivalFigures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rate: requested arrivals per second.
         max_in_flight: limit of sessions in use at once.
+        total: number of arrivals.
+        started: arrivals for which a session acted.
+        dropped: arrivals that found `max_in_flight` sessions in use.
     """
 
     rate: float

@@ -164,7 +164,7 @@ def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advic
         "drops the least recently used session.",
         evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {units.byte_size(kept)} for an hour after its tab has closed: "
         f"{units.byte_size(capacity * kept)} in all. {units.byte_size(memory_bytes)} of memory are available; {fits:,} sessions fit into half of that.",
-        command=_command(data, f"state_session_capacity={reached}", real_ttl=True),
+        command=_command(data, f"state_session_capacity={reached}", no_compress_ttl=True),
     )
 
 
@@ -236,7 +236,7 @@ def _state_bytes(memory: MemoryFigures) -> float | None:
     return min(counted, cost.high - (floor.low if floor is not None else 0.0))
 
 
-def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | None:
+def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> str | None:
     """The command of the run with a setting to try; None if gradsoak did not start the app."""
     manifest = data.manifest
     if manifest.external is not None:
@@ -250,8 +250,8 @@ def _command(data: RunData, setting: str, *, real_ttl: bool = False) -> str | No
                 skip = not skip and not equals and name != "--json"
                 continue
             words.append(word)
-    if real_ttl and manifest.profile.compress_ttl:
-        words.append("--real-ttl")
+    if no_compress_ttl and manifest.profile.compress_ttl:
+        words.append("--no-compress-ttl")
     return shlex.join([*words, "--what-if", setting])
 
 

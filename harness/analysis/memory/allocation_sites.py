@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.records import Allocation, Frame, HeldEntries
+from harness.records import Allocation, Attribution, Frame, HeldEntries, Site
 
 # This many lines are kept, those with the most bytes, and every line that allocated entries of a container that grew.
 MAX_SITES = 200
@@ -25,48 +25,6 @@ EXPLAINS = 0.2
 # Site of allocations by threads without a Python stack.
 _NATIVE = "outside of Python"
 _PACKAGES = ("site-packages", "dist-packages")
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of code whose allocations were not freed by the end of the window.
-
-    Attributes:
-        where: `file.py:12 in function`: the innermost line of the app's; without one, of Gradio's; without that, of any file.
-        stack: the stack of most of its allocations, innermost line first, in the same form.
-        bytes, allocations: not freed, according to memray. Python reuses freed dicts, lists, tuples and floats without a new allocation,
-            so these may belong to another line (see docs/methods/memory.md).
-        held_by: access paths of the containers whose new entries were allocated here.
-        held_entries, held_bytes: number and own size of these entries, according to tracemalloc.
-    """
-
-    where: str
-    stack: list[str]
-    bytes: int
-    allocations: int
-    held_by: list[str] = []
-    held_entries: int = 0
-    held_bytes: int = 0
-
-
-class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a memray pass.
-
-    Attributes:
-        sites: by bytes according to either tool, most first.
-        total_bytes: bytes not freed, including sites that are not listed.
-        allocated_at: access path of a container that grew → lines that allocated its new entries, most entries first.
-        sessions, requests: begun in the window.
-        flame_graph: path within the run folder; None if drawing it failed.
-        not_measured: why there is no result, one sentence; None if there is one.
-    """
-
-    sites: list[Site] = []
-    total_bytes: int = 0
-    allocated_at: dict[str, list[str]] = {}
-    sessions: int = 0
-    requests: int = 0
-    flame_graph: str | None = None
-    not_measured: str | None = None
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):

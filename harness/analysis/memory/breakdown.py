@@ -39,7 +39,9 @@ class BreakdownEntry(msgspec.Struct, frozen=True, kw_only=True):
             `fragmentation`: free memory that allocators could not return, and memory outside the heaps that the probe measures.
             `unexplained`: live bytes that no other item accounts for; may be negative.
         bytes: size of the entry.
-        each_bytes, count, unit: its factors, bytes per session or request times their number; None for an entry that is no product.
+        each_bytes: bytes per session or request; None for an entry that is not calculated from these.
+        count: number of these sessions or requests, by which `each_bytes` is multiplied.
+        unit: whether `count` counts sessions or requests.
         basis: how the entry was measured, one sentence.
     """
 

@@ -60,7 +60,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
         length: entries at the last plateau.
         cap: the most entries it can hold; None if unknown.
         pinned_bytes: estimated size of it and of everything reached only through it, at the last plateau.
-        bytes_per_request, bytes_per_session: growth of that size.
+        bytes_per_request: growth of that size per request; None if unknown.
+        bytes_per_session: growth of that size per session that opened and closed; None if unknown.
         within: access path of the container around it whose verdict it shares; None if the verdict is its own.
         reason: the reason for the verdict, one sentence.
         retainer_path: chain of references from a root to it; empty if not recorded.
@@ -91,8 +92,10 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence behind the growth verdicts.
 
     Attributes:
-        batches, requests: of the requests phase; 0 if growth with requests cannot be judged.
-        rounds, sessions: of the second round; 0 if growth with sessions cannot be judged.
+        batches: number of batches of requests after which the app's objects were counted.
+        requests: number of requests in these batches.
+        rounds: number of rounds of sessions after which the app's objects were counted.
+        sessions: number of sessions in these rounds.
         paths: access paths that were counted.
         live_bytes_per_request: slope of the live heap over the batches; includes growth that is no leak.
         unnamed_bytes_per_request: the part of that slope that no container accounts for.

@@ -48,7 +48,8 @@ class MeasuringCost(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         censuses: number of censuses.
-        pause_ms, max_pause_ms: median and longest pause of the app for one census.
+        pause_ms: median pause of the app for one census.
+        max_pause_ms: longest pause of the app for one census.
         objects: objects visited or counted in the last census.
         pause_ms_per_million_objects: median pause per million objects visited or counted; None if there were none.
         total_s: all pauses and the settling at plateaus.
@@ -75,14 +76,17 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         leaked_bytes_per_request: what each request leaves behind for good; subtracted from the costs of sessions.
         bytes_per_closed_session: what a session leaves behind that opened and closed.
         bytes_per_request: what one more request leaves behind in an open session.
-        floor_per_open_session, floor_per_closed_session, floor_per_request: Gradio's own share: the same costs of the baseline app,
-            which has as many components and no state. For sessions, adjusted to as many requests per session.
+        floor_per_open_session: Gradio's own share of `bytes_per_open_session`: cost of an open session of the baseline app, which has
+            as many components and no state. Adjusted to as many requests per session.
+        floor_per_closed_session: the same for a closed session.
+        floor_per_request: cost of a request of the baseline app.
         no_floor: why there is no such share, one sentence; None if there is.
         state_bytes_per_session: size of the values in gr.State of one session, counted object by object; None if unknown.
         ledger: the breakdown, where each megabyte went; see `harness.analysis.memory.breakdown`.
         measuring: the cost of measuring; None without a probe.
-        after_close_live_bytes, after_close_uss_bytes: growth since plateau 0 after all sessions have closed. By default, Gradio keeps
-            the State of a closed session for an hour, so most of it is expected to be there.
+        after_close_live_bytes: growth of live bytes since plateau 0 after all sessions have closed. By default, Gradio keeps the State
+            of a closed session for an hour, so most of it is expected to be there.
+        after_close_uss_bytes: growth of the unique set size at the same plateau.
     """
 
     verdict: MemoryVerdict = "inconclusive"

@@ -33,7 +33,8 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         figure: the figure compared, in words, for example `live heap per closed session`.
-        before_bytes, after_bytes: without and with the setting.
+        before_bytes: the figure without the setting.
+        after_bytes: the figure with the setting.
         clear: for slopes, whether their intervals do not overlap; for single figures, whether they differ by more than the scatter of
             the plateaus.
         folder: folder of the run that tried it, within the run folder.

@@ -10,10 +10,9 @@ import msgspec
 import pytest
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.memory.allocation_sites import Attribution
 from harness.analysis.memory.breakdown import BreakdownItem
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
-from harness.records import Checks, RunEvent
+from harness.records import Attribution, Checks, RunEvent
 from harness.report import breakdown_table, waterfall
 from harness.report.memory_section import chain, finding, section
 from harness.report.page_templates import breakable

@@ -181,7 +181,7 @@ def test_more_sessions_than_fit_suggest_a_capacity() -> None:
     assert "is expected to leave 2.00 MB" in advice.evidence
     # No run of a minute comes to 2,000 sessions: what it tries is what it reaches, and that the State lives its hour.
     assert advice.command is not None
-    assert advice.command.endswith("--real-ttl --what-if state_session_capacity=130")
+    assert advice.command.endswith("--no-compress-ttl --what-if state_session_capacity=130")
 
 
 def test_a_measured_retention_comes_before_an_expected_one() -> None:

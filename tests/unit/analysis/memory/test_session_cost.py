@@ -9,9 +9,8 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
-from harness.analysis.memory.allocation_sites import Attribution
 from harness.analysis.memory.breakdown import BreakdownEntry
-from harness.records import ProbeSample, Seal, StateSizes
+from harness.records import Attribution, ProbeSample, Seal, StateSizes
 from tests.unit.analysis.memory.memory_runs import LIVE, Then, experiment, memory_run
 
 # One plateau more than a quick run has, so that what a closed session leaves behind has an interval.
