@@ -82,7 +82,7 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     assert (external.url, external.protocol, external.pid) == (f"{url}/", "sse_v3", process.pid)
     memory = done.json()["figures"]["memory"]
     assert memory["bytes_per_open_session"]["live"] is None
-    assert "not started by gradsoak" in memory["not_measured"]
+    assert "gradsoak did not start the app" in memory["not_measured"]
     assert done.json()["figures"]["server"]["rss_high_water_bytes"] > 10_000_000
     assert {p.probe.live_bytes for p in run.plateaus()} == {None}
     assert not (run.path / "samples/probe.jsonl").exists()
