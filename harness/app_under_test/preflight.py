@@ -5,28 +5,23 @@ Plain HTTP from the harness's own process, so that whatever is wrong is said in 
 
 from __future__ import annotations
 
-import http.client
-import os
 import re
 import socket
-import ssl
 import time
 from collections.abc import Mapping, Sequence
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import certifi
 import msgspec
 
 from harness.addresses import holds_login, redacted, require_loopback
+from harness.app_under_test.app_http import Answer, Unreachable, ask
 from harness.errors import TargetError, UsageError
 
 # What GradioPage speaks (a test keeps it the same as in `harness.page.protocol`, which cannot be imported here).
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 # The oldest release that was tried.
 FIRST_RELEASE = "4.16"
-_MAX_BODY = 64 * 1024 * 1024
 _RETRY_S = 0.2
 # Each costs a request; a wrong one among very many shows in the history.
 _MOST_LOGINS = 50
@@ -57,24 +52,6 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
     app_id: int | None
     asks_login: bool
     states: int | None = None
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP answer; header names in lower case, the values of `Set-Cookie` in `cookies`."""
-
-    status: int
-    headers: dict[str, str]
-    cookies: dict[str, str]
-    body: bytes
-
-
-class _Unreachable(Exception):
-    """No answer came. `waiting` if it makes sense to try again in a moment."""
-
-    def __init__(self, error: TargetError | UsageError, *, waiting: bool) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.waiting = waiting
 
 
 def clean_url(text: str) -> str:
@@ -142,7 +119,7 @@ def inspect_url(
     while True:
         try:
             return look(url, accounts, timeout_s)
-        except _Unreachable as trouble:
+        except Unreachable as trouble:
             if not trouble.waiting or time.monotonic() >= deadline:
                 raise trouble.error from trouble.__cause__
         time.sleep(_RETRY_S)
@@ -227,123 +204,6 @@ def check_logins(url: str, accounts: Sequence[Account], timeout_s: float) -> dic
     return first
 
 
-def ask(
-    url: str,
-    path: str,
-    timeout_s: float,
-    *,
-    form: Mapping[str, str] | None = None,
-    cookies: Mapping[str, str] | None = None,
-) -> Answer:
-    """One request to an app: GET, or POST if there is a form. Redirects are not followed.
-
-    Raises:
-        _Unreachable: no answer came.
-    """
-    parts = urlsplit(url)
-    host, secure = str(parts.hostname), parts.scheme == "https"
-    headers = {"Accept": "application/json", "Connection": "close"}
-    if cookies:
-        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    body = None
-    if form is not None:
-        body = urlencode(form)
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    connection: http.client.HTTPConnection
-    if secure:
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=_trusted())
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
-    try:
-        connection.request("POST" if form is not None else "GET", parts.path + path, body, headers)
-        response = connection.getresponse()
-        return Answer(
-            status=response.status,
-            headers={name.lower(): value for name, value in response.getheaders()},
-            cookies=_cookies(response.msg.get_all("Set-Cookie") or []),
-            body=response.read(_MAX_BODY),
-        )
-    except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(url, error, timeout_s) from error
-    finally:
-        connection.close()
-
-
-def _trusted() -> ssl.SSLContext:
-    """Certificates to trust: the load generator's transport uses the same."""
-    own = os.environ.get("SSL_CERT_FILE")
-    try:
-        return ssl.create_default_context(cafile=own or certifi.where())
-    except OSError as error:
-        raise UsageError(
-            f"SSL_CERT_FILE names {own}, which holds no certificates that can be read: {error.strerror or error}.",
-            "Name a file in PEM format, or unset it.",
-        ) from error
-
-
-def _cookies(headers: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for header in headers:
-        try:
-            found |= {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-        except CookieError:
-            continue  # a browser drops what it cannot read
-    return found
-
-
-def _unreachable(url: str, error: Exception, timeout_s: float) -> _Unreachable:
-    root = url.rstrip("/")
-    if isinstance(error, ConnectionRefusedError):
-        return _Unreachable(
-            TargetError(
-                f"Nothing listens at {root}: the connection was refused.",
-                "Start the app, or check host and port; for an app that takes its time, give --ready-timeout 60s.",
-            ),
-            waiting=True,
-        )
-    if isinstance(error, TimeoutError):
-        return _Unreachable(
-            TargetError(
-                f"{root} gave no answer within {timeout_s:g} s.",
-                "Is the app busy or hanging, or does a firewall drop the connection? Open the URL in a browser.",
-            ),
-            waiting=True,
-        )
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _Unreachable(
-            UsageError(
-                f"The certificate of {root} is not trusted: {error.verify_message}.",
-                "Name a file with the certificate to trust in the environment variable SSL_CERT_FILE, or use the app's http:// address.",
-            ),
-            waiting=False,
-        )
-    if isinstance(error, ssl.SSLError):
-        return _Unreachable(
-            UsageError(f"{root} does not speak TLS: {error.reason or error}.", "Is it an http:// address?"),
-            waiting=False,
-        )
-    if isinstance(error, (ConnectionResetError, BrokenPipeError)):  # RemoteDisconnected is one of these
-        return _Unreachable(
-            TargetError(
-                f"What listens at {root} hangs up without an answer.",
-                "Check the port and the app's log; if the app was started with a certificate, its address begins with https://.",
-            ),
-            waiting=True,
-        )
-    if isinstance(error, http.client.HTTPException):
-        return _Unreachable(
-            UsageError(
-                f"What listens at {root} does not answer in HTTP ({type(error).__name__}).",
-                "Check the port; if the app was started with a certificate, its address begins with https://.",
-            ),
-            waiting=False,
-        )
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _Unreachable(
-        TargetError(f"{root} cannot be reached: {reason}.", "Check host, port and network."), waiting=True
-    )
-
-
 def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
     """The app's configuration from the answer to GET config, or the reason why it is none."""
     root = url.rstrip("/")
@@ -358,7 +218,7 @@ def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
             return config
     text = answer.body[:100_000].decode("utf-8", "replace")
     if _is_space(url, answer) and answer.status != 404 and _ASLEEP.search(text):
-        raise _Unreachable(
+        raise Unreachable(
             TargetError(
                 f"The Space at {root} is asleep or starting ({answer.status}).",
                 "Open it in a browser to wake it up, and give --ready-timeout 5m.",
@@ -373,7 +233,7 @@ def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
             503: "it is not ready",
             504: "a proxy answers, and the app behind it does not",
         }.get(answer.status, "the server failed")
-        raise _Unreachable(
+        raise Unreachable(
             TargetError(
                 f"{root} answers {answer.status}: {meaning}.",
                 "Look at the app's log; for an app that takes its time, give --ready-timeout 60s.",
@@ -433,7 +293,7 @@ def _where_else(url: str, timeout_s: float) -> str:
             answer = ask(above, "config", timeout_s)
             if answer.status == 401 or (answer.status == 200 and b'"dependencies"' in answer.body):
                 return f"There is one at {above}: --url {above}"
-        except _Unreachable:
+        except Unreachable:
             break
     return "Check the port; for an app that is mounted below a path, give that too, as in --url http://127.0.0.1:8000/app."
 
@@ -448,7 +308,7 @@ def app_id(facts: AppFacts, timeout_s: float) -> int | None:
     path = f"{facts.api_prefix}/app_id" if facts.api_prefix else "app_id"
     try:
         answer = ask(facts.url, path, timeout_s)
-    except _Unreachable as trouble:
+    except Unreachable as trouble:
         cause = trouble.__cause__
         if isinstance(cause, TimeoutError):
             raise TimeoutError(str(cause)) from trouble

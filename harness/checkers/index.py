@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from harness.checkers.append_only import grows
+from harness.checkers.evidence import READS_PUT_IN_ORDER
+from harness.checkers.findings import Found
 from harness.checkers.increments import Increments, Tally
 from harness.checkers.intervals import Clocks
 from harness.checkers.models import OwnModel, Unavailable, accepted, key, owner_of, put_there, written
-from harness.checkers.owner_log import OwnerLog
+from harness.checkers.owner_log import OwnerLog, Status
 from harness.checkers.screening import Scan
 from harness.history import History
 from harness.records import Operation, StateVariable
@@ -32,7 +34,7 @@ class Index:
         sessions: session → its operations, ordered by invoke time.
         user_of: session → the person whose session it is; only those of whom it is known.
         account_of: session → which login that person used; only those who used one.
-        ledgers: variable → owner → what the owner did with it.
+        logs: variable → owner → what the owner did with it.
         reads: variable → the completed operations that read it, ordered by completion.
         writers: variable → (key of a record, key of a value) → operations that wrote, appended, asked or began it.
         refused: variable → key of an element → the operation that offered it at or below the threshold.
@@ -55,7 +57,7 @@ class Index:
         self.user_of = {o.session: o.user for o in history.operations if o.user}
         self.account_of = {o.session: o.account for o in history.operations if o.account}
         self._began = {session: operations[0] for session, operations in self.sessions.items()}
-        self.ledgers: dict[str, dict[str, OwnerLog]] = {variable: {} for variable in state}
+        self.logs: dict[str, dict[str, OwnerLog]] = {variable: {} for variable in state}
         self.reads: dict[str, list[Operation]] = {variable: [] for variable in state}
         self.writers: dict[str, dict[tuple[str, Any], list[Operation]]] = {v: {} for v in state}
         self.refused: dict[str, dict[Any, Operation]] = {variable: {} for variable in state}
@@ -64,9 +66,9 @@ class Index:
             for variable in operation.reads:
                 if variable in state:
                     self.reads[variable].append(operation)
-                    ledger = self.ledger(variable, operation.session)
-                    ledger.reads.append(operation)
-                    ledger.operations.append(operation)
+                    log = self.log(variable, operation.session)
+                    log.reads.append(operation)
+                    log.operations.append(operation)
             if not operation.effects or not operation.may_have_happened:
                 continue
             for variable, effect in operation.effects.items():
@@ -75,30 +77,39 @@ class Index:
                 if not accepted(state[variable], effect):
                     self.refused[variable][key(put_there(effect))] = operation
                     continue
-                ledger = self.ledger(variable, operation.session)
-                ledger.writes.append(operation)
+                log = self.log(variable, operation.session)
+                log.writes.append(operation)
                 if variable not in operation.reads:
-                    ledger.operations.append(operation)
+                    log.operations.append(operation)
                 if effect.op == "increment":
                     increments[variable].append((operation, int(effect.value)))
                 elif effect.op == "clear":
-                    ledger.clears.append(operation)
+                    log.clears.append(operation)
                 for name, value in written(effect):
                     place = name, key(value)
                     self.writers[variable].setdefault(place, []).append(operation)
-                    ledger.by_value.setdefault(place, []).append(operation)
+                    log.by_value.setdefault(place, []).append(operation)
         for variable in state:
             self.reads[variable].sort(key=lambda o: (o.complete_ns or 0, o.id))
-            cleared = any(ledger.clears for ledger in self.ledgers[variable].values())
-            for ledger in self.ledgers[variable].values():
-                ledger.arrange()
-                ledger.grown = not ledger.plain and grows(ledger)
+            cleared = any(log.clears for log in self.logs[variable].values())
+            for log in self.logs[variable].values():
+                log.arrange()
+                if log.status is Status.OPEN and grows(log):
+                    log.status = Status.APPEND_ONLY
                 everyone = state[variable].scope == "everyone"
                 # What everyone shares, the sessions of a lost worker may have cleared or overwritten, even if nobody else did.
-                ledger.doubtful = (everyone and bool(self.incomplete)) or (
-                    cleared and any(o.worker in self.missing for o in ledger.operations)
+                log.doubtful = (everyone and bool(self.incomplete)) or (
+                    cleared and any(o.worker in self.missing for o in log.operations)
                 )
         self._increments = increments
+
+    def count(self, found: Found) -> None:
+        """Count the evidence of owners whose operations came one after another and read what they must."""
+        for logs in self.logs.values():
+            for log in logs.values():
+                if log.model_run is not None:
+                    log.model_run.count(found)
+                    found.count(READS_PUT_IN_ORDER, log.model_run.reads)
 
     def everybodys(self, variable: str) -> Tally | Increments:
         """All increments of a counter by all sessions, also of those that need not be looked at closely."""
@@ -118,19 +129,19 @@ class Index:
             self.state[variable], session, self.user_of.get(session, ""), self.account_of.get(session, 0)
         )
 
-    def ledger(self, variable: str, session: str) -> OwnerLog:
+    def log(self, variable: str, session: str) -> OwnerLog:
         """What the owner of a session's state did with a variable."""
         owner = self.owner_of(variable, session)
-        ledgers = self.ledgers[variable]
-        if owner not in ledgers:
-            ledgers[owner] = OwnerLog(
+        logs = self.logs[variable]
+        if owner not in logs:
+            logs[owner] = OwnerLog(
                 variable,
                 self.state[variable],
                 owner,
                 self.clocks,
-                counted=self.scan.settled(variable, owner),
+                screened=self.scan.settled(variable, owner),
             )
-        return ledgers[owner]
+        return logs[owner]
 
     def earlier_session(self, session: str, other: str) -> bool:
         """Whether the other session is an earlier one of the same person."""

@@ -6,13 +6,12 @@ found, where operations overlap, fail or are never answered, is derived in `harn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from harness.blobs import canonical
-from harness.records import Effect, Operation, StateVariable
+from harness.records import Effect, StateVariable
 
 # A count of 3 may be shown as 3.0, but not as true.
 COUNTS = (int, float)
@@ -96,34 +95,6 @@ def put_there(effect: Effect) -> Any:
 def accepted(variable: StateVariable, effect: Effect) -> bool:
     """False only for an offer that the variable's threshold refuses."""
     return effect.op != "offer" or variable.above is None or effect.value[0] > variable.above
-
-
-def follows(name: str, variable: StateVariable, operations: Sequence[Operation]) -> bool:
-    """Whether an owner did one thing after another, all of it was acknowledged, and every read showed exactly what it must.
-
-    Then there is nothing else to find out about the owner's dealings with this variable. Where the answer is no, there
-    may still be nothing wrong.
-
-    Args:
-        name: of the variable.
-        variable: its model.
-        operations: all that may have changed it or that read it, by invoke, with times of one clock.
-    """
-    state = start(variable)
-    over_ns = 0
-    for operation in operations:
-        if operation.outcome != "ok" or operation.complete_ns is None or operation.invoke_ns < over_ns:
-            return False
-        over_ns = operation.complete_ns
-        effect = operation.effects.get(name)
-        if effect is not None:
-            state = step(variable, state, effect)
-        if name in operation.reads:
-            shown = operation.reads[name]
-            kinds = COUNTS if variable.model == "counter" else (type(state),)
-            if type(shown) not in kinds or shown != state:
-                return False
-    return True
 
 
 def key(value: Any) -> Any:

@@ -5,12 +5,27 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterator
+from enum import Enum
 from itertools import accumulate, pairwise
 from typing import Any
 
 from harness.checkers.intervals import Clocks, Line, end_of
-from harness.checkers.models import KEPT, follows
+from harness.checkers.models import KEPT
+from harness.checkers.sequential import NOTHING, Begin, End, SequentialOwner, sequential_owner
 from harness.records import Operation, StateVariable
+
+
+class Status(Enum):
+    """What is known of an owner's dealings with a variable before its reads are checked one by one."""
+
+    # The screening pass has seen that every operation came after the one before and read what it must, and has counted that.
+    SCREENED = "screened"
+    # The same was seen here, of operations in memory.
+    SEQUENTIAL = "sequential"
+    # Of a list: one order of the appends explains every read. See `harness.checkers.append_only`.
+    APPEND_ONLY = "append-only"
+    # Every read must be checked.
+    OPEN = "open"
 
 
 class OwnerLog:
@@ -27,16 +42,15 @@ class OwnerLog:
         own_ids: identities of the writes.
         doubtful: a clear, or an update that overwrote others, may be among records that are missing, so that nothing can be
             said to be lost.
-        counted: there is nothing else to be found out, and what there was to look at has been counted: see
-            `harness.checkers.screening`.
-        plain: the owner did one thing after another, and found exactly what that must give: see `harness.checkers.models`.
-        grown: of a list, one order explains all that was seen: see `harness.checkers.append_only`.
+        status: whether the reads must be checked one by one.
+        model_run: the sequential model after the owner's operations, None unless the status is SEQUENTIAL.
     """
 
     def __init__(
-        self, variable: str, model: StateVariable, owner: str, clocks: Clocks, *, counted: bool
+        self, variable: str, model: StateVariable, owner: str, clocks: Clocks, *, screened: bool
     ) -> None:
-        self.counted = counted
+        self.status = Status.SCREENED if screened else Status.OPEN
+        self.model_run: SequentialOwner | None = None
         self.variable = variable
         self.model = model
         self.owner = owner
@@ -48,7 +62,6 @@ class OwnerLog:
         self.by_value: dict[tuple[str, Any], list[Operation]] = {}
         self.one_clock = True
         self.own_ids: set[int] = set()
-        self.plain = self.grown = False
         self.doubtful = False
         self.within_ns = model.within_s * 1e9
 
@@ -57,15 +70,38 @@ class OwnerLog:
         self.reads.sort(key=lambda o: (o.complete_ns or 0, o.id))
         lines = {self.clocks.line(o) for o in self.operations} if self.clocks.several else {}
         self.one_clock = len({clock for clock, _ in lines}) < 2
-        self.plain = self.counted or (
-            self.one_clock
-            and self.model.scope != "everyone"
-            and not self.within_ns
-            and self.model.model in KEPT
-            and follows(self.variable, self.model, self.operations)
-        )
-        if not self.plain:
+        if self.status is Status.SCREENED:
+            return
+        self.model_run = self._run_model()
+        if self.model_run is None:
             self.prepare()
+        else:
+            self.status = Status.SEQUENTIAL
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the owner's operations came one after another and read what they must: there is nothing more to check."""
+        return self.status in (Status.SCREENED, Status.SEQUENTIAL)
+
+    def _run_model(self) -> SequentialOwner | None:
+        """Run the sequential model over the operations; None if it does not apply, or one of them does not fit it."""
+        if (
+            not self.one_clock
+            or self.model.scope == "everyone"
+            or self.within_ns
+            or self.model.model not in KEPT
+        ):
+            return None
+        owner = sequential_owner(self.model, self.owner)
+        if owner is None:
+            return None
+        for o in self.operations:
+            if o.outcome != "ok" or o.complete_ns is None:
+                return None
+            effect, shown = o.effects.get(self.variable), o.reads.get(self.variable, NOTHING)
+            if not owner.take(Begin(o.invoke_ns, o.id, o.session), End(o.complete_ns), effect, shown):
+                return None
+        return owner
 
     def prepare(self) -> None:
         """Arrange what only matters where operations overlap, fail, or show something unexpected."""

@@ -14,6 +14,7 @@ from harness.checkers.anomalies import (
 from harness.checkers.findings import Found, involved, show, wrote
 from harness.checkers.index import Index
 from harness.checkers.models import key
+from harness.checkers.owner_log import Status
 from harness.checkers.provenance import sessions_named
 from harness.records import Operation
 
@@ -24,7 +25,7 @@ def examine_replies(index: Index, found: Found) -> None:
         if model.model not in ("answer", "chain"):
             continue
         for read in index.reads[variable]:
-            if index.ledger(variable, read.session).counted:
+            if index.log(variable, read.session).status is Status.SCREENED:
                 continue
             observed = read.reads[variable]
             effect = read.effects.get(variable)

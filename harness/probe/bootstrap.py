@@ -17,24 +17,24 @@ from collections.abc import Callable, Sequence
 from .gradio_overrides import Settings
 
 _PORT_TRIES = 5
-# A port that must be this one and no other may become free again.
+# A required port may become free again after this pause.
 _PORT_PAUSE_S = 0.5
 
 
 class LaunchHook:
     """Makes `Blocks.launch` bind 127.0.0.1 on a port that the system picks.
 
-    Gradio cannot report a port that it was told to choose itself (port 0), so a free port is picked just
-    before the launch, and another one if somebody else was faster.
+    Gradio cannot report a port that it chooses itself (port 0). So a free port is picked just before the launch, and another
+    one if a different process takes it first.
 
     Args:
-        wanted: the port of the first launched app instead, for an app that comes back to where it was.
-        settings: what else is changed in the app.
+        wanted: required port of the first launched app, for a restart; None to pick one.
+        settings: settings of Gradio to change.
 
     Attributes:
         port: the port of the first launched app, None until then.
-        overridden: launch arguments of the app that were replaced, for the record.
-        settings: what else is changed in the app.
+        overridden: launch arguments of the app that were replaced: name → what the app gave.
+        settings: settings of Gradio to change.
     """
 
     def __init__(self, wanted: int | None = None, settings: Settings | None = None) -> None:
@@ -104,7 +104,7 @@ class AfterImport(importlib.abc.MetaPathFinder):
         if fullname != self._name:
             return None
         sys.meta_path.remove(self)
-        # Whoever else waits for this module stands further back in the row.
+        # Another AfterImport for the same module comes later in the list.
         finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
         found = (finder.find_spec(fullname, path, target) for finder in finders)
         spec = next((spec for spec in found if spec is not None), None)
@@ -139,7 +139,7 @@ def run_app(app_path: str, hook: LaunchHook) -> None:
     except KeyboardInterrupt:
         sys.exit(0)
     except Exception as error:
-        # The app's own frames only: ours would say nothing to its author.
+        # Only the frames of the app: those of the probe do not help its author.
         trace = error.__traceback__
         while (
             trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__

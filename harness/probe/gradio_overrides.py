@@ -1,6 +1,6 @@
-"""Settings of Gradio's that the app did not make, changed from outside so that what they gain can be measured.
+"""Changes settings of Gradio from outside, where the app sets none, so that their gain can be measured.
 
-The harness names them in one environment variable, as a JSON object; the app never sees it.
+The harness passes them in one environment variable, as a JSON object. The app does not see it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Mapping, MutableMapping
 
 VARIABLE = "GRADSOAK_SETTINGS"
-# Setting → where it is a parameter of the constructor: module, class.
+# Setting → module and class whose constructor has it as a parameter.
 _CONSTRUCTORS = {
     "time_to_live": ("gradio.components.state", "State"),
     "delete_cache": ("gradio.blocks", "Blocks"),
@@ -21,14 +21,14 @@ _LAUNCH_ARGUMENTS = ("state_session_capacity",)
 
 
 class Settings:
-    """What is changed in the app.
+    """The settings to change.
 
     Args:
         wanted: setting → value: `time_to_live` (seconds) of every State and `delete_cache` (frequency and age, seconds) of every
             Blocks that names none, and `state_session_capacity` of every launch.
 
     Attributes:
-        applied: setting → how many objects got it. One that Gradio does not know in this release stays at 0.
+        applied: setting → number of objects that got it. A setting unknown to this release of Gradio stays at 0.
     """
 
     def __init__(self, wanted: Mapping[str, object]) -> None:
@@ -36,7 +36,7 @@ class Settings:
         self.applied = dict.fromkeys(self._wanted, 0)
 
     def callbacks(self) -> dict[str, Callable[[types.ModuleType], None]]:
-        """What is to be called right after a module was imported: name → function of the module."""
+        """Module name → function to call with the module right after its import."""
         return {
             _CONSTRUCTORS[name][0]: functools.partial(self._wrap, name)
             for name in self._wanted
@@ -44,7 +44,7 @@ class Settings:
         }
 
     def launch_arguments(self, known: Mapping[str, object]) -> dict[str, object]:
-        """Arguments for a launch, of those that `launch` knows."""
+        """The settings that are arguments of `launch`, as far as it knows them."""
         found = {
             name: self._wanted[name] for name in _LAUNCH_ARGUMENTS if name in self._wanted and name in known
         }
@@ -68,7 +68,7 @@ class Settings:
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError:
-                original(*args, **kwargs)  # which says what is wrong, as if nobody stood in between
+                original(*args, **kwargs)  # which reports the mistake, as without the probe
                 return
             if bound.arguments.get(name) is None:
                 bound.arguments[name] = given
@@ -79,7 +79,7 @@ class Settings:
 
 
 def take(environment: MutableMapping[str, str]) -> Settings:
-    """Read the settings, and take them out of the environment before the app can see them."""
+    """Read the settings, and remove them from the environment before the app sees them."""
     text = environment.pop(VARIABLE, "")
     try:
         wanted = json.loads(text) if text else {}

@@ -1,4 +1,4 @@
-"""What Gradio holds, read from outside its code: anything that is not where it is expected is None."""
+"""Sessions, State and limits of Gradio, read from its objects. What this release keeps elsewhere is None."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import weakref
 from typing import Any
 
 _holders: list[weakref.ref[object]] = []
-# Enough to see what kinds of values there are, whatever the app holds: this is asked at every plateau.
+# Enough sessions to see all types of values. The question comes at every plateau, so the number is limited.
 _MAX_SESSIONS = 1000
 _MAX_TYPES = 40
 _SIZED: tuple[type[Any], ...] = (dict, list, set, frozenset, tuple, collections.deque)
@@ -20,10 +20,10 @@ _PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
 
 
 def remember_holders(module: types.ModuleType) -> None:
-    """Note every StateHolder from its construction on. Called right after the app imported `gradio.state_holder`.
+    """Record every StateHolder when it is constructed. Called right after the app imported `gradio.state_holder`.
 
-    Looking for them later, with `gc.get_objects()`, would break the app now and then: it takes references to tuples that
-    another thread is still building, and CPython then refuses to resize them (`SystemError`).
+    Finding them later with `gc.get_objects()` would sometimes break the app: it takes references to tuples that another thread is
+    still building, and CPython then refuses to resize them (`SystemError`).
     """
     kind = getattr(module, "StateHolder", None)
     original = getattr(kind, "__init__", None)
@@ -33,9 +33,7 @@ def remember_holders(module: types.ModuleType) -> None:
     @functools.wraps(original)
     def init(self: object, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
-        with contextlib.suppress(
-            TypeError
-        ):  # a class without room for weak references: then its sessions are null
+        with contextlib.suppress(TypeError):  # the class has no weak references: its sessions are then null
             _holders.append(weakref.ref(self))
 
     kind.__init__ = init
@@ -52,7 +50,7 @@ def state_holders() -> list[object]:
 
 
 def counts() -> dict[str, int | None]:
-    """Sessions held by Gradio, those whose page it has not seen close, and the State values that it keeps for all of them."""
+    """Numbers of sessions held by Gradio, of those whose page has not closed, and of their State values."""
     found = [getattr(holder, "session_data", None) for holder in state_holders()]
     held = [sessions for sessions in found if isinstance(sessions, dict)]
     if not held:
@@ -74,7 +72,7 @@ def blocks() -> list[object]:
 
 
 def queue() -> dict[str, int] | None:
-    """Attribute of Gradio's Queue → how many entries it has, for every one with a length, over all Queues; None if there is none."""
+    """Attribute of Gradio's Queue → number of its entries, for every attribute with a length, over all Queues; None without any."""
     counts: dict[str, int] = {}
     for one in blocks():
         for name, value in list(getattr(getattr(one, "_queue", None), "__dict__", {}).items()):
@@ -86,7 +84,7 @@ def queue() -> dict[str, int] | None:
 
 
 def state_types() -> dict[str, int] | None:
-    """Type of the values in gr.State → how many, over the sessions used last; of a container, with that of its first element."""
+    """Type of the values in gr.State → their number, over the sessions used last. A container is named with its first element's type."""
     counts: dict[str, int] = {}
     try:
         for holder in state_holders():
@@ -97,7 +95,7 @@ def state_types() -> dict[str, int] | None:
                     if name in counts or len(counts) < _MAX_TYPES:
                         counts[name] = counts.get(name, 0) + 1
     except (AttributeError, TypeError, RuntimeError):
-        return None  # kept elsewhere by this release of Gradio, or changed under our eyes
+        return None  # this release of Gradio keeps them elsewhere, or they changed during the loop
     return counts if _holders else None
 
 
@@ -115,9 +113,9 @@ def _name(kind: type) -> str:
 
 
 def limits() -> dict[str, object]:
-    """Settings that decide how long state lives (session capacity, seconds after close, heartbeat interval), and the page's size."""
+    """Settings that limit the life of state (session capacity, seconds after close, heartbeat interval), and the size of the page."""
     holders = state_holders()
-    # Gradio makes one when the app is defined, and another when it is launched, which is the one that sessions come to.
+    # Gradio creates a StateHolder when the app is defined and another at the launch; sessions use the latter.
     used = max(holders, key=lambda holder: _length(getattr(holder, "session_data", None)) or 0, default=None)
     capacity = getattr(used, "capacity", None)
     return {
@@ -129,11 +127,11 @@ def limits() -> dict[str, object]:
 
 
 def _page() -> dict[str, object]:
-    """Components and functions of the largest Blocks, and how many components there are of each of Gradio's own classes."""
+    """Numbers of components and functions of the largest Blocks, and of components by class of Gradio."""
     page: dict[str, object] = {"components": None, "functions": None, "component_types": None}
     most = -1
     for one in blocks():
-        # Gradio 4.31 and later keep them in a configuration of their own; both have them by these names.
+        # Gradio 4.31 and later keep them in `default_config`, under the same names.
         inside = getattr(one, "default_config", one)
         components = getattr(inside, "blocks", None)
         number = _length(components)

@@ -1,15 +1,14 @@
-"""Live heap bytes: what the program's objects occupy, without what allocators keep for later.
+"""Live heap: bytes in use by objects, without the free memory that allocators keep.
 
-glibc's `mallinfo2` tells what malloc handed out (`uordblks`: from its arenas, `hblkhd`: mapped one by one).
-CPython serves objects up to 512 bytes from arenas that it maps itself, past malloc, so their use is asked of
-CPython: `_PyObject_DebugMallocStats`, the function behind `sys._debugmallocstats`, which here writes
-into memory instead of the app's stderr.
+glibc's `mallinfo2` reports the bytes that malloc handed out (`uordblks`: from its arenas; `hblkhd`: mapped one by one).
+CPython serves objects up to 512 bytes from arenas that it maps itself, without malloc. Their use comes from
+`_PyObject_DebugMallocStats`, the function behind `sys._debugmallocstats`, which here writes into memory instead of stderr.
 
-glibc keeps up to seven free chunks of each small size for every thread, and counts them as handed out. That of the probe's own
-thread would fill up over a dozen measurements, some 150 KiB in all, so it is filled before each.
+For every thread, glibc keeps up to seven free chunks of each small size and counts them as handed out. The cache of the probe's
+thread would fill up over a dozen measurements, some 150 KiB in all, so it is filled before each measurement.
 
-Where jemalloc was preloaded, glibc has handed out next to nothing; jemalloc's own account (`stats.allocated`) takes that
-place. Of any other allocator in the place of glibc's nothing is known, and then the live heap is not, either.
+With a preloaded jemalloc, glibc hands out almost nothing, and jemalloc's `stats.allocated` is used instead. With any other
+allocator in place of glibc's, the live heap is unknown.
 
 Sources: mallinfo(3); CPython Objects/obmalloc.c; jemalloc(3), MALLCTL NAMESPACE.
 """
@@ -83,7 +82,7 @@ class _DlInfo(ctypes.Structure):
 
 
 def _library_of(name: str) -> str | None:
-    """The file that a function of this process comes from; None if nobody can tell."""
+    """File of the library that a function of this process comes from; None if unknown."""
     function, dladdr = getattr(_libc, name, None), getattr(_libc, "dladdr", None)
     if function is None or dladdr is None:
         return None
@@ -93,15 +92,15 @@ def _library_of(name: str) -> str | None:
 
 
 def _jemalloc_size(name: bytes) -> int | None:
-    """One of jemalloc's figures, as it was at the last epoch; None if it keeps no such account."""
+    """One of jemalloc's figures at the last epoch; None if jemalloc lacks it."""
     value, size = ctypes.c_size_t(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_size_t))
     failed = _mallctl(name, ctypes.byref(value), ctypes.byref(size), None, 0)  # type: ignore[operator]
     return None if failed else int(value.value)
 
 
 def _jemalloc_info() -> _MallInfo2 | None:
-    """What jemalloc has handed out, and what it keeps besides, where `mallinfo2` says the same of glibc; None if it does not tell."""
-    epoch = ctypes.c_uint64(1)  # its figures are those of the last time that somebody asked for a new epoch
+    """Bytes that jemalloc handed out and keeps free, in the fields that `mallinfo2` uses; None if unknown."""
+    epoch = ctypes.c_uint64(1)  # jemalloc updates its figures only at a new epoch
     failed = _mallctl(b"epoch", None, None, ctypes.byref(epoch), ctypes.sizeof(epoch))  # type: ignore[operator]
     used, resident = _jemalloc_size(b"stats.allocated"), _jemalloc_size(b"stats.resident")
     if failed or used is None or resident is None:
@@ -110,7 +109,7 @@ def _jemalloc_info() -> _MallInfo2 | None:
 
 
 def _jemalloc_trim(_: int) -> int:
-    """Give back what this thread keeps in reserve, and every page that is not in use; whether jemalloc did so."""
+    """Return this thread's cache and all unused pages to the system; 1 if jemalloc did, else 0."""
     _mallctl(b"thread.tcache.flush", None, None, None, 0)  # type: ignore[operator]
     # 4096 is MALLCTL_ARENAS_ALL.
     return int(_mallctl(b"arena.4096.purge", None, None, None, 0) == 0)  # type: ignore[operator]
@@ -129,7 +128,7 @@ _malloc_stats = _function(ctypes.pythonapi, "_PyObject_DebugMallocStats", ctypes
 
 
 def parse_statistics(text: str) -> tuple[int, int] | None:
-    """Bytes in allocated blocks, and in all arenas, from the text of CPython's allocator statistics; None if it does not tell."""
+    """Bytes in allocated blocks and in all arenas, from CPython's allocator statistics; None if the text lacks them."""
     used, arenas = _IN_USE.search(text), _ARENAS.search(text)
     if used is None or arenas is None:
         return None
@@ -137,9 +136,9 @@ def parse_statistics(text: str) -> tuple[int, int] | None:
 
 
 def _pymalloc() -> tuple[int, int] | None:
-    """Bytes that CPython's small-object allocator has handed out, and has mapped; None where it cannot be asked.
+    """Bytes that CPython's small-object allocator has handed out and has mapped; None if unknown.
 
-    0 under PYTHONMALLOC=malloc, where those objects stand in malloc's account.
+    Both are 0 under PYTHONMALLOC=malloc, because malloc then serves these objects.
     """
     if not (_malloc_stats and _open_memstream and _fclose and _free):
         return None
@@ -158,7 +157,7 @@ def _pymalloc() -> tuple[int, int] | None:
 
 
 def _fill_cache() -> None:
-    """Let glibc's cache of this thread hold all that it may (malloc/malloc.c: tcache_entry)."""
+    """Fill glibc's cache of this thread to its limit (malloc/malloc.c: tcache_entry)."""
     if not (_malloc and _free):
         return
     for size in range(_CACHED_FROM, _CACHED_TO + 1, 16):
@@ -168,7 +167,7 @@ def _fill_cache() -> None:
 
 
 def measure() -> dict[str, int | None]:
-    """Live heap in bytes, with its parts, and what both allocators keep for later; null for what this platform does not tell."""
+    """Live heap in bytes, its parts, and the free bytes that both allocators keep; None for what is unknown on this platform."""
     used = mapped = free = None
     if _mallinfo2:
         _fill_cache()
@@ -189,10 +188,10 @@ def measure() -> dict[str, int | None]:
 
 
 def trim() -> bool | None:
-    """Give free memory back to the system; None where malloc_trim does not exist."""
+    """Return free memory to the system: whether any was returned; None without malloc_trim."""
     return bool(_malloc_trim(0)) if _malloc_trim else None  # type: ignore[operator]
 
 
 def can_trim() -> bool:
-    """Whether free memory can be given back on request."""
+    """Whether free memory can be returned on request."""
     return _malloc_trim is not None

@@ -1,9 +1,9 @@
-"""Looking into objects: nothing of the app's own code runs for it, and they are left as they were.
+"""Reads elements, attributes and sizes of objects. No code of the app runs, and the objects stay unchanged.
 
-The second is less easy than it seems. Since Python 3.11 the attributes of most objects stand in the object itself, and asking for
-`__dict__` makes a dictionary that stays: an app with a million small objects would be some sixty megabytes larger for having
-been looked at. So the garbage collector is asked what an object refers to, and its attributes are then asked for by name, with
-the names that another object of its type has told. The dictionary is asked for only where that leaves something unexplained.
+Since Python 3.11, most objects store their attributes inline. Reading `__dict__` then creates a dictionary that stays: an app
+with a million small objects would grow by some sixty megabytes. So the garbage collector lists what an object refers to, and the
+attributes are read by name, with the names known from other objects of the type. `__dict__` is read only if that leaves a
+referent unexplained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-# Of a container with more elements than this, some are looked at. If they are plain values, so are the others.
+# Of a container with more elements than this, a sample is read. If the sample has only plain values, the rest counts as plain.
 SAMPLE_ABOVE = 512
 SAMPLE = 128
 PLAIN = (
@@ -45,15 +45,21 @@ _MANAGED = 1 << 4 if sys.version_info >= (3, 11) else 0
 
 
 def is_kind(thing: object, kind: type) -> bool:
-    """`isinstance`, without asking the object itself: `__class__` may be the app's own code."""
+    """`isinstance` without reading `__class__`, which may be code of the app."""
     return issubclass(type(thing), kind)
 
 
-class _Kind:
-    """What is known of the objects of one type.
+def module_of(kind: object) -> str:
+    """Name of the module that defines a type; empty if it is not a text."""
+    name = getattr(kind, "__module__", None)
+    return name if isinstance(name, str) else ""
+
+
+class _TypeLayout:
+    """How objects of one type store their attributes.
 
     Attributes:
-        names: attributes that they have had; None if asking for one of them by name could run the app's code.
+        names: attributes seen so far; None if reading one of them by name could run code of the app.
     """
 
     __slots__ = ("collected", "has_dict", "inherited", "managed", "names", "slots")
@@ -64,7 +70,7 @@ class _Kind:
         self.managed = bool(flags & _MANAGED)
         self.collected = bool(flags & _COLLECTED)
         self.slots: list[tuple[str, types.MemberDescriptorType]] = []
-        # Members of a built-in type: the collector finds those elsewhere, if at all.
+        # Members of built-in types, which the collector lists elsewhere or not at all.
         self.inherited: list[tuple[str, types.MemberDescriptorType]] = []
         for base in kind.__mro__:
             slots = self.slots if "__slots__" in vars(base) else self.inherited
@@ -75,19 +81,19 @@ class _Kind:
 
 
 class Attributes:
-    """Attributes of objects, one type after another: what it learns of a type serves for the next object of it."""
+    """Reads attributes of objects. What it learns about a type is used for further objects of that type."""
 
     def __init__(self) -> None:
-        self._kinds: dict[type, _Kind] = {}
+        self._kinds: dict[type, _TypeLayout] = {}
 
     def of(self, thing: object) -> list[tuple[str, object]]:
-        """Names and values, those in slots included."""
+        """Names and values of an object's attributes, slots included."""
         kind = type(thing)
         if kind in _BARE:
             return []
         known = self._kinds.get(kind)
         if known is None:
-            known = self._kinds[kind] = _Kind(kind)
+            known = self._kinds[kind] = _TypeLayout(kind)
         slots = list(_slot_values(thing, known.slots))
         members = [*slots, *_slot_values(thing, known.inherited)] if known.inherited else slots
         if not known.has_dict:
@@ -95,8 +101,8 @@ class Attributes:
         if not known.collected:
             return _items(thing) + members
         referents = gc.get_referents(thing)
-        # First come slots and attributes, or their dictionary; then the type; then what belongs to the built-in type that it
-        # is made from: the elements of a list, but of an exception its dictionary as well.
+        # The order is: slots and attributes, or their dictionary; the type; then the parts of the built-in base type, such as the
+        # elements of a list. For an exception, the dictionary is among the latter.
         own = list(itertools.takewhile(lambda part: part is not kind, referents))
         if known.managed:
             return self._managed(thing, known, own, slots) + members
@@ -106,7 +112,7 @@ class Attributes:
         return (_items(thing) if has_items else []) + members
 
     def _managed(
-        self, thing: object, known: _Kind, own: list[object], slots: list[tuple[str, object]]
+        self, thing: object, known: _TypeLayout, own: list[object], slots: list[tuple[str, object]]
     ) -> list[tuple[str, object]]:
         if len(own) == len(slots):
             return []
@@ -132,7 +138,7 @@ class Attributes:
 
 
 def _answered_by_class(kind: type, name: str) -> bool:
-    """Whether asking an object for an attribute of that name could run something of its class."""
+    """Whether reading an attribute of that name could run code of the class."""
     for base in kind.__mro__:
         inside = vars(base)
         if name in inside:
@@ -151,7 +157,7 @@ def _items(thing: object) -> list[tuple[str, object]]:
 
 
 def function_attributes(function: types.FunctionType) -> list[tuple[Any, Any]]:
-    """What was put down at a function; none is asked for its dictionary that has none yet."""
+    """The attributes of a function. `__dict__` is read only if the function has one already."""
     others = {
         id(function.__globals__),
         id(function.__kwdefaults__),
@@ -173,13 +179,13 @@ def _slot_values(
 
 
 def copy(mapping: Any) -> list[tuple[Any, Any]]:
-    """Keys and values of something that other threads may be changing."""
+    """Keys and values of a mapping that other threads may change."""
     items = dict.items if issubclass(type(mapping), dict) else type(mapping).items
     return retried(lambda: list(items(mapping)))
 
 
 def retried(make: Callable[[], list[Any]]) -> list[Any]:
-    """A copy of something that other threads may be changing; after a few attempts, nothing."""
+    """A copy of something that other threads may change; empty after a few failed attempts."""
     for _ in range(_TRIES):
         try:
             return make()
@@ -189,14 +195,14 @@ def retried(make: Callable[[], list[Any]]) -> list[Any]:
 
 
 def sampled(make: Callable[[], Iterable[Any]], length: int) -> list[Any]:
-    """All elements, or some that are spread evenly over them."""
+    """All elements, or a sample spread evenly over them if there are many."""
     if length <= SAMPLE_ABOVE:
         return retried(lambda: list(make()))
     return retried(lambda: list(itertools.islice(make(), 0, None, length // SAMPLE)))
 
 
 def size_of(thing: object) -> int:
-    """Bytes of an object itself. A `__sizeof__` that is written in Python is not called: it is the app's own code."""
+    """Bytes of an object itself. A `__sizeof__` written in Python is not called: it is code of the app."""
     kind = type(thing)
     try:
         if kind in _BARE:
@@ -209,7 +215,7 @@ def size_of(thing: object) -> int:
 
 
 def own_size(kind: type) -> bool:
-    """Whether the app's own code says how large objects of a type are."""
+    """Whether a type has a `__sizeof__` written in Python."""
     for base in kind.__mro__:
         found = vars(base).get("__sizeof__")
         if found is not None:

@@ -1,9 +1,9 @@
-"""How many objects there are of each type, without anybody noticing.
+"""Counts objects by type, without an effect on the app.
 
-`gc.get_objects()` gives a list that refers to every object, tuples that another thread is still building included. As long as
-it exists, CPython refuses to resize those (`SystemError`), so it must be gone before any other thread gets a turn. Threads take
-turns between two instructions of Python code: here list, count and release happen within one call of a C function, which
-has no such place in it, with the garbage collector held off, since it may run somebody's finalizers in between.
+`gc.get_objects()` returns a list that refers to every object, including tuples that another thread is still building. While the
+list exists, CPython refuses to resize those tuples (`SystemError`). So the list must be gone before another thread runs. Threads
+switch only between two instructions of Python code: here the list is made, counted and released within one call of a C function.
+The garbage collector is off meanwhile, because it could run finalizers.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_OURS = "_gradsoak_probe"
+from . import PACKAGE
+
 _count_elements: Any = getattr(collections, "_count_elements", None)
 _module = type.__dict__["__module__"].__get__
 qualname: Any = type.__dict__["__qualname__"].__get__
 
 
 def count() -> tuple[dict[str, int], float] | None:
-    """Objects that the garbage collector knows of, by type, and for how many milliseconds nothing else ran; None where nobody can tell.
+    """Number of objects known to the garbage collector by type, and the pause in milliseconds; None if they cannot be counted.
 
-    Types are named as `type_name` does it. The probe's own are left out.
+    The keys are as from `type_name`. Types of the probe are left out.
     """
     if not available():
         return None
-    # What is young; all of it was collected when memory was brought to rest, and takes most of a pause.
+    # Young objects only. Settling has collected all generations just before, which takes most of a pause.
     gc.collect(1)
     numbers: dict[int, int] = {}
     began = time.perf_counter()
@@ -41,13 +42,13 @@ def count() -> tuple[dict[str, int], float] | None:
         number = numbers.get(id(kind))
         if number is not None:
             name = type_name(kind)
-            if not name.startswith(_OURS):
+            if not name.startswith(PACKAGE):
                 counts[name] = counts.get(name, 0) + number
     return counts, pause_ms
 
 
 def available() -> bool:
-    """Whether this interpreter can count in one piece: CPython, with its lock."""
+    """Whether this interpreter can count without interruption: CPython with its global lock."""
     if sys.implementation.name != "cpython" or getattr(_count_elements, "__module__", None) != "_collections":
         return False
     enabled = getattr(sys, "_is_gil_enabled", None)
@@ -56,14 +57,14 @@ def available() -> bool:
 
 def _count_by_id(numbers: dict[int, int]) -> None:
     collecting = gc.isenabled()
-    # An iterator that ends before its first element, having called the function: `gc.disable` returns what it waits for.
+    # An iterator that calls the function and then ends without an element, because `gc.disable` returns the sentinel None.
     first: Iterator[Any] = iter(gc.disable, None)
     everything = itertools.chain.from_iterable(itertools.islice(iter(gc.get_objects, None), 1))
     last: Iterator[Any] = iter(gc.enable if collecting else _nothing, None)
     try:
         _count_elements(numbers, map(id, map(type, itertools.chain(first, everything, last))))
     finally:
-        if collecting:  # also if there was no memory left to finish
+        if collecting:  # also after a MemoryError
             gc.enable()
 
 
@@ -72,11 +73,11 @@ def _nothing() -> None:
 
 
 def all_types() -> list[type]:
-    """Every type there is, metaclasses included, without asking any of them."""
+    """All types, metaclasses included, without running code of any of them."""
     found: dict[int, type] = {id(object): object}
     pending: list[type] = [object]
     while pending:
-        # Not `kind.__subclasses__()`: a metaclass may have put its own code there, and `type` itself wants an argument.
+        # Not `kind.__subclasses__()`: a metaclass may override it, and for `type` itself it needs an argument.
         kind: type
         for kind in type.__subclasses__(pending.pop()):
             if id(kind) not in found:
@@ -86,7 +87,7 @@ def all_types() -> list[type]:
 
 
 def type_name(kind: type) -> str:
-    """Module and qualified name, as `fastapi.requests.Request`; of a built-in type the name alone, of one in the app's own file with the file's name."""
+    """Module and qualified name: `fastapi.requests.Request`. A built-in type has no module; in the app's file, the module is the file's name."""
     module, name = _module(kind), qualname(kind)
     if type(module) is not str or module == "builtins":
         return str(name)
@@ -94,12 +95,12 @@ def type_name(kind: type) -> str:
 
 
 def main_label() -> str:
-    """What the app's own module is called: its file, without the ending."""
+    """Label of the app's own module: its file name without the suffix."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     return os.path.splitext(os.path.basename(file))[0] if isinstance(file, str) else "__main__"
 
 
 def difference(first: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    """Types of which there are more or fewer than at first; 0 for those that are gone."""
+    """The counts that differ from the first ones; 0 for types without objects."""
     names: Iterable[str] = {**first, **now}
     return {name: now.get(name, 0) for name in names if now.get(name, 0) != first.get(name, 0)}

@@ -1,9 +1,9 @@
-"""The probe's door: a Unix socket, one JSON object per line each way.
+"""The probe's socket: a Unix socket with one JSON object per line in each direction.
 
-Questions: `hello` (who, where), `measure` (sessions and live heap), `settle` (collect garbage, give free memory
-back, then measure), `census` (what the app holds, by access path and by type), `retainers` (why what has grown since the first census is
-still there), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `tracing.py`). An unknown question is answered with an
-error; nothing that is asked can stop the app.
+Questions: `hello` (process, port, versions), `measure` (sessions and live heap), `settle` (collect garbage, return free memory to
+the system, then measure), `census` (objects by access path and by type), `retainers` (what holds the growth since the first
+census), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `tracing.py`). The answer to an unknown question is an
+error. No question can stop the app.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from . import census, gradio_state, heap, interpreter_stats, retainers, timers, tracing
 from .bootstrap import LaunchHook
 
-_census = census.Census()
+_census = census.CensusTaker()
 _tracing = tracing.Tracing(_census)
 
 
@@ -41,7 +41,7 @@ def _accept(listener: socket.socket, hook: LaunchHook) -> None:
             connection, _ = listener.accept()
         except OSError:
             return
-        # One client, the harness: served in turn, so that the probe costs the app one thread only.
+        # The harness is the only client. Connections are served in turn, so that the probe has only one thread.
         with connection, connection.makefile("rwb") as stream:
             try:
                 for line in stream:
@@ -81,10 +81,10 @@ def _answer(line: bytes, hook: LaunchHook) -> dict[str, object]:
             return _tracing.end()
         if question == "retainers":
             answer = retainers.explain(_census)
-            heap.trim()  # it needed much memory for a moment
+            heap.trim()  # the walk needed much memory for a moment
             return answer
         return {"error": f"unknown question {question!r}"}
-    except Exception as error:  # whatever differs inside the app, the probe answers and the app lives on
+    except Exception as error:  # an unexpected app must not stop the probe, nor the probe the app
         return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -107,10 +107,10 @@ def _settle() -> dict[str, object]:
 
 
 def _measure(returned: int | None) -> dict[str, object]:
-    """Everything that can be counted at once.
+    """All figures that are read at once.
 
     Args:
-        returned: bytes that were given back to the system just before, 0 if that was not asked for.
+        returned: bytes returned to the system just before; 0 if that was not requested.
     """
     return {
         **gradio_state.counts(),

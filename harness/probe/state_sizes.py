@@ -1,4 +1,4 @@
-"""What the values in gr.State occupy, session by session, everything that they hold included."""
+"""Sizes of the values in gr.State for each session, with everything they refer to."""
 
 from __future__ import annotations
 
@@ -14,44 +14,43 @@ from .introspection import PLAIN, SAMPLE_ABOVE, Attributes, copy, is_kind, retri
 from .type_rules import SEQUENCES, SETS, how
 
 MAX_SESSIONS = 1000
-# Objects that are looked into, over all sessions, and seconds: after that the account is called incomplete.
+# Limits over all sessions: visited objects and seconds. Beyond them, the result is incomplete.
 MAX_VISITED = 300_000
 MAX_S = 2.0
 _COLLECTIONS: tuple[Any, ...] = (*SEQUENCES, *SETS)
-# There without anybody's holding them.
+# Always in memory, whether or not a session refers to them.
 _CONSTANTS = (type(None), bool, type(Ellipsis), type(NotImplemented))
 _SMALL_INTS = range(-5, 257)
 
 
 def state() -> dict[str, object] | None:
-    """Sizes over the sessions used last that have values, in bytes; None if their values cannot be seen."""
+    """Sizes in bytes over the last used sessions that have values; None if the values cannot be read."""
     holders = gradio_state.state_holders()
     held = [getattr(holder, "session_data", None) for holder in holders]
     if not holders or not all(is_kind(sessions, dict) for sessions in held):
         return None
     found = [session for sessions in held for _, session in copy(sessions)]
-    # What was used last stands last.
+    # Gradio keeps the last used session last.
     data = [getattr(session, "state_data", None) for session in found[: -MAX_SESSIONS - 1 : -1]]
     if not all(is_kind(values, dict) for values in data):
         return None
     account = Account()
     for values in data:
-        if values:  # closed ones have been relieved of theirs
+        if values:  # closed sessions have none any more
             account.add([value for _, value in copy(values)])
     return account.result()
 
 
 class Account:
-    """Deep sizes of several owners' values, what they share known.
+    """Deep sizes of the values of several owners, and what they share.
 
-    Looking into a value means following references, as far as they lead to something that its owner holds: not into
-    modules, classes, or a function's globals, and not to Gradio's own objects.
+    A value is followed along its references, but not into modules, classes, the globals of a function, or Gradio's own objects.
     """
 
     def __init__(self) -> None:
         self._attributes = Attributes()
         self._ends: dict[type, bool] = {}
-        # id → bytes and the owner; -1 for several. The objects are kept, or another could come to have their id.
+        # id → bytes, and id → owner; -1 for several owners. The objects are kept, so that their ids are not reused.
         self._sizes: dict[int, int] = {}
         self._owners: dict[int, int] = {}
         self._kept: list[object] = []
@@ -61,7 +60,7 @@ class Account:
         self.complete = True
 
     def add(self, values: list[object]) -> None:
-        """One more owner. Nothing happens once there was too much."""
+        """Add the values of one more owner. Does nothing after a limit was reached."""
         number = len(self._of_owner)
         seen: set[int] = set()
         total = 0
@@ -82,7 +81,7 @@ class Account:
                 self._sizes[id(thing)] = size
                 self._kept.append(thing)
             pending += parts
-        # Half an owner says nothing of the others, unless there is nothing better.
+        # An owner that was not finished is left out, unless it is the only one.
         if self.complete or not self._of_owner:
             self._of_owner.append(total)
 
@@ -104,7 +103,7 @@ class Account:
         return known
 
     def _look_into(self, thing: Any) -> tuple[int, list[object]]:
-        """Bytes of an object, with those of its elements if they are very many plain values; and what else it holds."""
+        """Bytes of an object, including very many plain elements; and the other objects it refers to."""
         kind, size = type(thing), size_of(thing)
         if kind in PLAIN:
             return size, []
@@ -138,7 +137,7 @@ def _is_constant(thing: object) -> bool:
 
 
 def _scaled(sample: list[object], length: int) -> int:
-    """Bytes of very many plain values, of which some were looked at. If these are few objects again and again, so are the others."""
+    """Bytes of very many plain values, from a sample. If the sample repeats few objects, the rest does, too."""
     own = [value for value in sample if not _is_constant(value)]
     different = {id(value): value for value in own}
     found = sum(map(size_of, different.values()))

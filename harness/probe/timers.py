@@ -1,14 +1,14 @@
-"""Timers that have nothing left to do, and what they keep.
+"""Removes timers that have nothing left to do, and thereby what they keep in memory.
 
-asyncio leaves a cancelled timer where it stands until its time has come, and with it the context that it was made in: of a server,
-whatever belonged to a request whose connection has closed since, for as long as the connection might have been kept alive. That is
-garbage like any other, but which of it is still there when memory is measured is a matter of seconds.
+asyncio keeps a cancelled timer until its time, together with the context it was created in. In a server, that context keeps the
+objects of a request whose connection has closed. They are garbage, but how much of it exists when memory is measured depends on
+seconds.
 
-The same goes for uvicorn's timer that closes a connection which nobody uses: where the visitor was faster, it waits five seconds
-to find the connection closed, and does nothing.
+The same applies to uvicorn's timer that closes an idle connection. If the client closed it first, the timer still waits five
+seconds and then does nothing.
 
-asyncio clears cancelled ones away by itself once they are more than half of a hundred timers. Here the same is done when memory is brought to
-rest, in the loop's own thread. Source: `BaseEventLoop._run_once` in asyncio/base_events.py, CPython 3.9 to 3.14.
+asyncio removes cancelled timers itself if there are more than a hundred timers and over half are cancelled. Here the same is done
+while memory settles, in the loop's own thread. Source: `BaseEventLoop._run_once` in asyncio/base_events.py, CPython 3.9 to 3.14.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from . import interpreter_stats
 
-# A loop that does not get to it in this time is busy, and its memory is not at rest anyway.
+# A loop that needs longer is busy, and its memory is not at rest anyway.
 _WAIT_S = 0.25
 
 
 def forget_idle() -> None:
-    """Clear timers that have nothing left to do away in every event loop that has a task."""
+    """Remove timers with nothing left to do from every event loop that has a task."""
     module = sys.modules.get("asyncio.base_events")
     kind = getattr(module, "BaseEventLoop", None)
     if kind is None:
@@ -41,7 +41,7 @@ def forget_idle() -> None:
         done = threading.Event()
         try:
             loop.call_soon_threadsafe(_clear, loop, done)
-        except RuntimeError:  # it has been closed
+        except RuntimeError:  # the loop is closed
             continue
         waiting.append(done)
     for done in waiting:
@@ -49,7 +49,7 @@ def forget_idle() -> None:
 
 
 def _loop_of(task: Any) -> Any:
-    """The loop of a task, without running anything of the app's: a task of a class of its own may have its own `get_loop`."""
+    """The loop of a task; None for a task of another class, whose `get_loop` may be code of the app."""
     tasks = sys.modules["asyncio.tasks"]
     kind = getattr(tasks, "Task", None)
     return kind.get_loop(task) if kind is not None and type(task) is kind else None
@@ -74,10 +74,10 @@ def _clear(loop: Any, done: threading.Event) -> None:
 
 
 def _waits_for_nothing(timer: Any) -> bool:
-    """Whether it is uvicorn's timer of a connection that has closed already."""
+    """Whether it is uvicorn's timer of a connection that has already closed."""
     callback: Any = timer._callback
     if type(callback) is not types.MethodType or type(callback.__func__) is not types.FunctionType:
-        return False  # of the app's own making, which may be anything
+        return False  # a callback of the app, about which nothing is known
     if callback.__func__.__name__ != "timeout_keep_alive_handler":
         return False
     if not str(callback.__func__.__module__).startswith("uvicorn.protocols."):

@@ -1,11 +1,10 @@
-"""A window in which allocations are traced: by memray, and by Python's own `tracemalloc`.
+"""Traces allocations during a window, with memray and with Python's own `tracemalloc`.
 
-memray sees every allocation of the process with the Python stack that made it, and knows at the end which were not given back.
-`tracemalloc` knows the same of Python's objects only, but tells it of a single object: it is asked for the entries of the containers
-that grew. It is started first and stopped last, so that memray, which does not look into what an allocator does, does not count
-what `tracemalloc` needs itself.
+memray records every allocation of the process with its Python stack, and which of them were not freed at the end.
+`tracemalloc` covers only Python's objects, but knows the stack of a single object: it is used for the entries of containers that
+grew. It starts before memray and stops after it, so that memray does not count the memory that `tracemalloc` needs.
 
-Both slow the app down several times, so that nothing is ever timed while they are on.
+Both slow the app down several times. Nothing is timed while they are on.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from typing import Any
 
 from . import census, introspection
 
-# Entries of one path that are looked at, the newest of each container first, and lines of which the answer tells.
+# Maximum entries of one path, the newest of each container first, and maximum stacks in the answer.
 MAX_ENTRIES = 50_000
 MAX_STACKS = 200
 
 _LRU = type(functools.lru_cache(lambda: None))
 
-# CPython 3.11 puts two more words before an object whose `__dict__` it manages itself, as that of nearly every instance of a class
-# written in Python, and `tracemalloc.get_object_traceback` of that version looks for these objects two words too late. Source:
+# CPython 3.11 puts two more words before an object whose `__dict__` it manages, as for most instances of classes written in
+# Python. In that version, `tracemalloc.get_object_traceback` searches for these objects two words too late. Source:
 # `_PyType_PreHeaderSize`, Include/internal/pycore_object.h, and `_tracemalloc__get_object_traceback`, Modules/_tracemalloc.c.
 _MANAGED_DICT = 1 << 4
 _MANAGED_HEADER = 4 * ctypes.sizeof(ctypes.c_void_p)
 
 
 def _raw() -> Callable[[int, int], Any] | None:
-    """Ask tracemalloc for an address instead of an object; None where that is not needed."""
+    """A function that asks tracemalloc for an address instead of an object; None if that is not needed."""
     if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
         return None
     try:
@@ -59,13 +58,13 @@ _raw_trace = _raw()
 
 
 class Tracing:
-    """One window after another; each with `start`, `stop`, and `end`, in one thread.
+    """Traces one window after another, each with `start`, `stop` and `end`, in one thread.
 
     Args:
-        taker: takes the censuses whose access paths `entries` is asked for.
+        taker: the taker of the censuses whose access paths `entries` gets.
     """
 
-    def __init__(self, taker: census.Census) -> None:
+    def __init__(self, taker: census.CensusTaker) -> None:
         self._taker = taker
         self._tracker: Any = None
         self._ours = False
@@ -74,9 +73,9 @@ class Tracing:
         """Start to trace.
 
         Args:
-            file: where memray is to write.
-            frames: how far out from an allocation tracemalloc looks.
-            lent: where a memray can be had if this interpreter has none: see `load_memray`.
+            file: file that memray writes.
+            frames: number of frames that tracemalloc keeps for an allocation.
+            lent: a memray for an interpreter that has none; see `load_memray`.
 
         Returns:
             `memray`: its version; or `error`: why nothing is traced, as the end of a sentence.
@@ -87,12 +86,12 @@ class Tracing:
             memray = load_memray(lent)
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}", "missing": True}
-        # An app that traces itself goes on doing so.
+        # If the app itself uses tracemalloc, it stays on.
         self._ours = not tracemalloc.is_tracing()
         if self._ours:
             tracemalloc.start(frames)
         try:
-            # Aggregated: the file has a line for each way to an allocation, and none for each allocation.
+            # Aggregated: the file has one record for each stack rather than for each allocation.
             tracker = memray.Tracker(
                 file,
                 trace_python_allocators=True,
@@ -103,13 +102,13 @@ class Tracing:
             self.end()
             raise
         self._tracker = tracker
-        # Freed objects that Python keeps for whoever needs the next one go, too: they were allocated before the window, and whoever got
-        # one of them would not be seen.
+        # This also empties Python's free lists. Their objects were allocated before the window, so a new use of one would not be
+        # traced.
         gc.collect()
         return {"memray": str(getattr(memray, "__version__", ""))}
 
     def stop(self) -> dict[str, object]:
-        """Stop memray, which writes its file; tracemalloc goes on, for `entries`."""
+        """Stop memray, which writes its file. tracemalloc stays on for `entries`."""
         tracker, self._tracker = self._tracker, None
         if tracker is None:
             return {"error": "no tracker is on"}
@@ -118,14 +117,14 @@ class Tracing:
         return {"pause_ms": (time.perf_counter() - began) * 1000}
 
     def entries(self, paths: Iterable[str]) -> dict[str, object]:
-        """Which lines allocated what is new in some containers.
+        """The lines that allocated the new entries of some containers.
 
         Args:
             paths: access paths of the census.
 
         Returns:
-            `entries`: dicts of `path`, `frames` (pairs of file and line, the innermost first), `count`, and `bytes` that these
-            entries themselves occupy.
+            `entries`: dicts of `path`, `frames` (pairs of file and line, the innermost first), `count`, and `bytes` of these
+            entries themselves.
         """
         if not tracemalloc.is_tracing():
             return {"error": "allocations are not traced"}
@@ -137,7 +136,7 @@ class Tracing:
         return {"entries": answer, "pause_ms": (time.perf_counter() - began) * 1000}
 
     def end(self) -> dict[str, object]:
-        """Stop whatever still traces."""
+        """Stop memray and tracemalloc, if they are on."""
         with contextlib.suppress(Exception):
             self.stop()
         if self._ours:
@@ -150,13 +149,13 @@ class Tracing:
 
 
 def load_memray(lent: dict[str, Any]) -> types.ModuleType:
-    """Import memray: the one that is lent if it was built for this interpreter, or else the interpreter's own.
+    """Import memray: the lent one if it was built for this interpreter, else the interpreter's own.
 
-    A file that memray wrote is read by the same memray without doubt, so the lent one comes first.
+    The same memray can surely read the file it wrote, so the lent one comes first.
 
     Args:
-        lent: `folder` that holds packages, the `abi` that they are built for, the `package` to lend, and those that it
-            `needs` where the interpreter has none of its own. Nothing else in that folder can be imported from it.
+        lent: `folder` with packages, the `abi` they are built for, the `package` to lend, and the packages that it `needs` if
+            the interpreter has none of its own. Nothing else can be imported from the folder.
 
     Raises:
         ImportError: there is none, or it cannot be imported.
@@ -183,12 +182,12 @@ def load_memray(lent: dict[str, Any]) -> types.ModuleType:
 
 
 def abi() -> str:
-    """What an extension module must be built for to be loaded here: implementation, version, kind of build, system."""
+    """The ABI of extension modules for this interpreter: implementation, version, build and system."""
     return f"{sys.implementation.cache_tag} {sysconfig.get_config_var('SOABI')}"
 
 
 class _Lent(importlib.abc.MetaPathFinder):
-    """Finds some packages in a folder, and no other of it."""
+    """Finds the named packages in a folder, and no others."""
 
     def __init__(self, folder: str, names: Iterable[str]) -> None:
         self._folder = folder
@@ -206,7 +205,7 @@ class _Lent(importlib.abc.MetaPathFinder):
 
 
 def _stacks(things: Iterable[Any]) -> list[dict[str, object]]:
-    """New entries of some containers by the way to their allocation, the most first."""
+    """New entries of some containers by the stack of their allocation, most entries first."""
     found: dict[tuple[tuple[str, int], ...], list[int]] = {}
     left = MAX_ENTRIES
     for thing in things:
@@ -225,7 +224,7 @@ def _stacks(things: Iterable[Any]) -> list[dict[str, object]]:
 
 
 def _allocated(parts: Sequence[object]) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Where the first part of an entry that is new was allocated, the innermost frame first, and the bytes of all new parts."""
+    """Stack of the first new part of an entry, innermost frame first, and the bytes of all its new parts."""
     where: tuple[tuple[str, int], ...] = ()
     size = 0
     for part in parts:
@@ -237,8 +236,10 @@ def _allocated(parts: Sequence[object]) -> tuple[tuple[tuple[str, int], ...], in
 
 
 def _trace_of(part: object) -> tuple[tuple[str, int], ...]:
-    """Where an object was allocated, the innermost frame first; empty if it is older than the window, or was not allocated by itself, as
-    small numbers are not."""
+    """Stack of an object's allocation, innermost frame first.
+
+    Empty if the object is older than the window, or has no allocation of its own, like a small number.
+    """
     trace = tracemalloc.get_object_traceback(part)
     if trace is not None:
         return tuple((frame.filename, frame.lineno) for frame in reversed(trace))
@@ -249,7 +250,7 @@ def _trace_of(part: object) -> tuple[tuple[str, int], ...]:
 
 
 def _entries(thing: Any) -> Iterator[Sequence[object]]:
-    """The entries of a container, each as its parts, what matters most first; of a text or a buffer, itself."""
+    """The entries of a container, each as its parts, the value before the key. A text or buffer is its own entry."""
     kind = type(thing)
     if issubclass(kind, dict):
         for key, value in _newest(lambda: reversed(dict.items(thing)), lambda: dict.items(thing)):
@@ -274,10 +275,10 @@ def _entries(thing: Any) -> Iterator[Sequence[object]]:
 
 
 def _newest(*ways: Callable[[], Iterable[Any]]) -> list[Any]:
-    """A copy of the first entries that one of these ways leads to; other threads may be changing the container."""
+    """A copy of the first entries of the first way that works. Other threads may change the container."""
     for way in ways:
         try:
             return introspection.retried(lambda way=way: list(itertools.islice(way(), MAX_ENTRIES)))  # type: ignore[misc]
-        except TypeError:  # views of a dict cannot be reversed everywhere
+        except TypeError:  # old Pythons cannot reverse the views of a dict
             continue
     return []

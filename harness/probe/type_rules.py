@@ -1,4 +1,4 @@
-"""How objects of a type are looked into, and which are left alone."""
+"""Which way objects of a type are searched, and which types are skipped."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _WAYS: tuple[tuple[Any, str], ...] = (
     ((staticmethod, classmethod), "wrapper"),
     (property, "property"),
 )
-# Where a walk ends: these lead to everything else. Gradio's own are roots of their own.
+# A walk ends at these types, because they lead to everything else. Gradio's own objects are roots themselves.
 _ENDS = {
     ("gradio.blocks", "Block"),
     ("gradio.blocks", "BlockFunction"),
@@ -69,7 +69,7 @@ _ENDS = {
 
 
 def how(kind: type) -> str:
-    """How objects of a type are looked into."""
+    """Which way objects of a type are searched; `ignore` for types that are skipped."""
     if issubclass(kind, _IGNORED):
         return "ignore"
     if is_end(kind):

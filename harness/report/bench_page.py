@@ -16,7 +16,7 @@ def render_bench(bench: Bench) -> str:
     """Write the index page.
 
     Args:
-        bench: what the bench found; paths in it are relative to the folder that the page will stand in.
+        bench: results of the bench. Its paths are relative to the folder of the page.
     """
     met = sum(1 for row in bench.rows if row.met)
     return render(
@@ -24,7 +24,7 @@ def render_bench(bench: Bench) -> str:
         bench=bench,
         met=met,
         answer=_answer(bench, met),
-        rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _trouble(row)) for row in bench.rows],
+        rows=[(row, quote(f"{row.run}/{REPORT}"), _anomalies(row), _no_result(row)) for row in bench.rows],
         matrix=matrix(bench.rows, REPORT),
         guarantees=GUARANTEES,
         doubtful=any(row.latency_doubtful for row in bench.rows),
@@ -38,19 +38,19 @@ def _answer(bench: Bench, met: int) -> str:
         return "No scenario was run."
     if met == total:
         return (
-            "The scenario gave what it declares."
+            "The scenario gave the declared result."
             if total == 1
-            else f"All {total} scenarios gave what they declare."
+            else f"All {total} scenarios gave the declared result."
         )
-    return f"{met} of {units.plural(total, 'scenario')} gave what {'it declares' if total == 1 else 'they declare'}."
+    return f"{met} of {units.plural(total, 'scenario')} gave the declared result."
 
 
 def _anomalies(row: BenchRow) -> list[tuple[str, str]]:
     return [(kind, units.count(number)) for kind, number in sorted(row.anomalies.items()) if number]
 
 
-def _trouble(row: BenchRow) -> str:
-    """What kept the run from an answer; a failed check needs no such words, the anomalies are there."""
+def _no_result(row: BenchRow) -> str:
+    """Why the run has no clear result. Empty for a failed run: the anomalies say it."""
     if row.error is not None:
         return f"Ended early: {row.error}"
     return row.reason if row.verdict in ("unknown", "inconclusive") else ""

@@ -1,4 +1,4 @@
-"""The ledger of memory in rows and words. Pure."""
+"""The memory breakdown as rows of a table. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import units
-from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownMoment, BreakdownItem
 
 MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions held", "closed": "all closed"}
 ITEMS: dict[BreakdownItem, str] = {
@@ -24,43 +24,44 @@ TOTAL = "RSS"
 _MB = 1e6
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """An item at one moment: `product` is what it was multiplied from, as `71.5 KB × 40 sessions`; empty for what was not."""
+class BreakdownCell(msgspec.Struct, frozen=True, kw_only=True):
+    """An item at one moment. `product` is how it was calculated, such as `71.5 KB × 40 sessions`; empty if it is no product."""
 
     bytes: int
     product: str
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     """An item at both moments.
 
     Attributes:
-        name: for people.
-        cells: moment → figure; None where the ledger of that moment has no such item.
-        basis: how it is known: `(moment in words, sentence)`; the moment is empty where the sentence holds of all.
+        name: as shown.
+        cells: moment → figure; None if the breakdown at that moment lacks the item.
+        basis: how the figure was obtained: `(moment in words, sentence)`. The moment is empty if the sentence applies to both.
     """
 
     name: str
-    cells: dict[BreakdownMoment, Cell | None]
+    cells: dict[BreakdownMoment, BreakdownCell | None]
     basis: list[tuple[str, str]]
 
 
-def moments(ledger: Sequence[BreakdownEntry]) -> list[BreakdownMoment]:
-    """Those that the ledger tells of, in order."""
-    told = {entry.moment for entry in ledger}
-    return [moment for moment in MOMENTS if moment in told]
+def moments(breakdown: Sequence[BreakdownEntry]) -> list[BreakdownMoment]:
+    """The moments that the breakdown has entries for, in order."""
+    known = {entry.moment for entry in breakdown}
+    return [moment for moment in MOMENTS if moment in known]
 
 
-def rows(ledger: Sequence[BreakdownEntry]) -> list[Row]:
-    """The items that occur, in the order in which they are shown. Their cells add up to `totals`."""
+def rows(breakdown: Sequence[BreakdownEntry]) -> list[BreakdownRow]:
+    """One row for each item that occurs, in the order of the page. Their cells add up to `totals`."""
     found = []
     for item, name in ITEMS.items():
         entries = {
-            moment: [e for e in ledger if e.item == item and e.moment == moment] for moment in moments(ledger)
+            moment: [e for e in breakdown if e.item == item and e.moment == moment]
+            for moment in moments(breakdown)
         }
         if any(entries.values()):
             found.append(
-                Row(
+                BreakdownRow(
                     name=name,
                     cells={moment: _cell(here) for moment, here in entries.items()},
                     basis=_basis(entries),
@@ -69,20 +70,20 @@ def rows(ledger: Sequence[BreakdownEntry]) -> list[Row]:
     return found
 
 
-def totals(ledger: Sequence[BreakdownEntry]) -> dict[BreakdownMoment, int]:
-    """Moment → the sum of its entries: resident memory."""
-    return {moment: sum(e.bytes for e in ledger if e.moment == moment) for moment in moments(ledger)}
+def totals(breakdown: Sequence[BreakdownEntry]) -> dict[BreakdownMoment, int]:
+    """BreakdownMoment → sum of its entries: resident memory in bytes."""
+    return {moment: sum(e.bytes for e in breakdown if e.moment == moment) for moment in moments(breakdown)}
 
 
 def megabytes(value: float, *, signed: bool = False) -> str:
-    """An amount that is added to others, so all with two decimals: `191.50`, `+3.12`, `−0.40`; exactly nothing is `0`."""
+    """MB with two decimals, so that amounts can be added: `191.50`, `+3.12`, `−0.40`. Exactly zero is `0`."""
     text = f"{value / _MB:{'+' if signed else ''},.2f}"
     if text.lstrip("+-") == "0.00":
         text = "0.00" if value else "0"
     return text.replace("-", "−")
 
 
-def _cell(entries: Sequence[BreakdownEntry]) -> Cell | None:
+def _cell(entries: Sequence[BreakdownEntry]) -> BreakdownCell | None:
     if not entries:
         return None
     products = [
@@ -90,7 +91,7 @@ def _cell(entries: Sequence[BreakdownEntry]) -> Cell | None:
         for e in entries
         if e.each_bytes is not None and e.count is not None
     ]
-    return Cell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
+    return BreakdownCell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
 
 
 def _basis(entries: dict[BreakdownMoment, list[BreakdownEntry]]) -> list[tuple[str, str]]:

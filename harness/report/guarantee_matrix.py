@@ -1,4 +1,4 @@
-"""Guarantees as pages show them: a table for one run, and the matrix of a bench. Pure."""
+"""Guarantees on the pages: the table of a run, and the matrix of a bench. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import units
 from harness.records import GUARANTEES, BenchRow, Guarantee, GuaranteeStatus
 from harness.report.page_templates import MARKS
 
-# Where in the report of a run its guarantees stand.
+# Anchor of the guarantees in the report of a run.
 ANCHOR = "guarantees"
 _WORDS: dict[GuaranteeStatus, str] = {
     "kept": "kept",
@@ -19,7 +19,7 @@ _WORDS: dict[GuaranteeStatus, str] = {
     "unknown": "unknown",
     "does-not-apply": "does not apply",
 }
-# A shape for each, so that nothing depends on colour; and the class that colours it.
+# A shape for each status, so that nothing depends on colour.
 _MARKS: dict[GuaranteeStatus, str] = {
     "kept": MARKS["pass"],
     "broken": MARKS["fail"],
@@ -29,13 +29,13 @@ _MARKS: dict[GuaranteeStatus, str] = {
 _MAX_REASON = 600
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One guarantee of one run, in the words of the page.
+class GuaranteeCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One guarantee of one run, as the page shows it.
 
     Attributes:
         style: its CSS classes.
-        mark, word: the same, as a shape and as text.
-        planted: it is broken, and the scenario declared that a fault would be found, as it was.
+        mark, word: the status as a shape and as text.
+        planted: the guarantee is broken, the scenario declares a fault, and the run found that fault.
     """
 
     name: str
@@ -47,33 +47,33 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     planted: bool
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class GuaranteeRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the matrix; its cells are in the order of `harness.records.GUARANTEES`."""
 
     row: BenchRow
     link: str
-    cells: list[Cell]
+    cells: list[GuaranteeCell]
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of the matrix that belong together."""
+class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of the matrix below one heading."""
 
     title: str
-    lines: list[Line]
+    lines: list[GuaranteeRow]
 
 
-def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[Cell]:
+def cells(guarantees: Sequence[Guarantee], planted: bool = False) -> list[GuaranteeCell]:
     """The guarantees of a run.
 
     Args:
         guarantees: in the order of `harness.records.GUARANTEES`.
-        planted: the scenario declares a fault, and the run gave what it declares.
+        planted: the scenario declares a fault, and the run gave the declared result.
     """
     return [_cell(guarantee, planted and guarantee.status == "broken") for guarantee in guarantees]
 
 
-def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
-    """Scenario × guarantee; empty if no run got so far that its guarantees were judged.
+def matrix(rows: Sequence[BenchRow], report: str) -> list[RowGroup]:
+    """Scenario × guarantee. Empty if the guarantees of no run were judged.
 
     Args:
         rows: the rows of a bench.
@@ -81,22 +81,25 @@ def matrix(rows: Sequence[BenchRow], report: str) -> list[Group]:
     """
     judged = [row for row in rows if [p.name for p in row.guarantees] == list(GUARANTEES)]
     groups = (
-        Group(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
-        Group(title="Planted faults, and others", lines=[_line(r, report) for r in judged if not r.patterns]),
+        RowGroup(title="Patterns", lines=[_line(row, report) for row in judged if row.patterns]),
+        RowGroup(
+            title="Planted faults and other scenarios",
+            lines=[_line(r, report) for r in judged if not r.patterns],
+        ),
     )
     return [group for group in groups if group.lines]
 
 
-def _line(row: BenchRow, report: str) -> Line:
-    return Line(
+def _line(row: BenchRow, report: str) -> GuaranteeRow:
+    return GuaranteeRow(
         row=row,
         link=quote(f"{row.run}/{report}") + f"#{ANCHOR}",
         cells=cells(row.guarantees, planted=row.met and row.verdict == "fail"),
     )
 
 
-def _cell(guarantee: Guarantee, planted: bool) -> Cell:
-    return Cell(
+def _cell(guarantee: Guarantee, planted: bool) -> GuaranteeCell:
+    return GuaranteeCell(
         name=guarantee.name,
         style=f"{guarantee.status}{' planted' if planted else ''}",
         mark=_MARKS[guarantee.status],

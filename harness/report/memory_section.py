@@ -1,4 +1,4 @@
-"""What the page says about memory: figures, what grew, where it was allocated and what would help, made ready to be shown. Pure."""
+"""Memory on the page: figures, breakdown, growth, allocation sites and advice, ready to be shown. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from harness.analysis.memory.breakdown import BreakdownMoment
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILES
 from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
-from harness.records import Attribution, Plateau, Retainer
+from harness.records import Attribution, Retainer
 from harness.report import breakdown_table
+from harness.report.plateau_table import PlateauTable, plateau_table
 
-# Ways in which memory can end as it should, and as it must not.
+# Verdicts for memory that returns, and for leaks.
 _WELL: tuple[MemoryVerdict, ...] = ("flat", "bounded", "retained-until-ttl")
 _LEAKS: tuple[MemoryVerdict, ...] = ("leak-per-request", "leak-per-session")
 _MAX_SITES = 20
@@ -28,37 +29,37 @@ _MAX_TYPES = 12
 # From the report of a run to its folder, and from a run folder to its report.
 _UP = ".."
 _REPORT = "derived/report.html"
-# Below this nobody would still find the State of a page that was closed a moment ago.
+# With a shorter time to live, the State of a closed page is gone before memory is measured.
 _SHORT_S = 60.0
-# A step of a retainer path, whose keys may contain a colon too, and its type.
+# A step of a retainer path and its type. Keys in the step may contain a colon.
 _STEP = re.compile(r"(.*): ([^\]'\"]+)", re.DOTALL)
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page shows of memory, but for the plots.
+    """Everything the page shows about memory, except the plots.
 
     Attributes:
-        finding: the verdict; None where nobody judged.
+        finding: the memory verdict; None if there is none.
         costs: the table of bytes per session and request.
-        floored: whether any of them is known of a state-free app too.
-        absent: why figures are missing, one sentence each.
-        kept: what becomes of closed sessions' State, in a sentence.
-        entries: the rows of the ledger; empty without one.
-        moments: its columns: moment → in words.
-        totals: moment → their sum.
-        grown: what grew, as far as it is news.
-        types: kinds of objects that became more, and are no row of `grown`.
-        attribution: what a memray pass found; None without one.
+        floored: whether the baseline app has any of these figures.
+        absent: which figures are missing and why, one sentence each.
+        kept: how long Gradio keeps the State of closed sessions, in a sentence.
+        entries: rows of the breakdown; empty without a breakdown.
+        moments: columns of the breakdown: moment → heading.
+        totals: moment → sum of its column, bytes.
+        grown: containers that grew, as far as they concern the app.
+        types: types with more objects at the end that are not in `grown`.
+        attribution: result of the memray pass; None without one.
         advice: what would help.
-        tried: runs that tried a setting and that no advice leads to: `(setting, link)`.
+        tried: what-if runs that no advice links to: `(setting, link)`.
     """
 
-    finding: Finding | None
+    finding: MemoryFinding | None
     costs: list[Cost]
     floored: bool
     absent: list[str]
     kept: str
-    entries: list[breakdown_table.Row]
+    entries: list[breakdown_table.BreakdownRow]
     moments: dict[BreakdownMoment, str]
     totals: dict[BreakdownMoment, int]
     grown: list[Grown]
@@ -69,8 +70,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     plateaus: PlateauTable
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict on memory: its word, the class of its colour, and the one sentence."""
+class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory verdict: its word, its CSS class, its reason, and the next step."""
 
     word: str
     style: str
@@ -79,7 +80,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate with the ends of its interval."""
+    """An estimate with the ends of its interval, bytes."""
 
     estimate: float
     low: float
@@ -87,15 +88,15 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What one more session, or request, costs.
+    """The cost of one more session or request.
 
     Attributes:
         name: of the figure.
-        figure: None where only a total is known, as of State's own size.
+        figure: None if only a total is known, as for the size of State.
         size: bytes.
-        floor: the same of the state-free app.
-        above: what remains of it; its interval is as wide as those of both together.
-        note: what it means.
+        floor: the same figure of the baseline app.
+        above: figure minus floor; its interval is as wide as both intervals together.
+        note: what the figure means.
     """
 
     name: str
@@ -107,11 +108,11 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of what grew: `verdict` is the class of its colour.
+    """A container that grew: `verdict` is the CSS class.
 
     Attributes:
-        pins: how what it pins grows; empty if unknown.
-        chain: what holds it, from a root on: `(step, type)`.
+        pins: growth of its pinned bytes; empty if unknown.
+        chain: its retainer path, from a root on: `(step, type)`.
     """
 
     path: str
@@ -128,7 +129,7 @@ class Grown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrownType(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of object that became more, and what holds the most of them; `others` says how many ways there are besides."""
+    """A type with more objects at the end. `chain` holds most of them; `others` counts the other retainer paths."""
 
     name: str
     before: int
@@ -141,7 +142,7 @@ class GrownType(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allocated(msgspec.Struct, frozen=True, kw_only=True):
-    """A memray pass: `flame_graph` is a link from the page."""
+    """The result of a memray pass. `flame_graph` is a link relative to the page."""
 
     pass_: Attribution
     shown: Attribution
@@ -150,7 +151,7 @@ class Allocated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advised(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do: `gained` is what it was measured to gain, `link` leads to the run that did."""
+    """One piece of advice. `gained` is its measured gain; `link` leads to the run that measured it."""
 
     advice: Advice
     gained: str
@@ -158,34 +159,15 @@ class Advised(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None
 
 
-class PlateauRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau: figures stand in the order of the columns of its table."""
-
-    label: str
-    counts: list[int | None]
-    sizes: list[int | None]
-    settle_s: float
-    quiet: bool
-
-
-class PlateauTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All plateaus, with the columns that any of them has something in."""
-
-    counts: list[str]
-    sizes: list[str]
-    rows: list[PlateauRow]
-    notes: str
-
-
 def section(data: RunData, analysis: Analysis) -> Section:
-    """Make it ready.
+    """The section on memory, ready to be shown.
 
     Args:
-        data: what was recorded.
-        analysis: its figures; what of them is absent is left out, or said why.
+        data: the records of the run.
+        analysis: its figures. Missing figures are left out or explained.
     """
     memory = analysis.memory
-    # An app that gradsoak did not start has no probe inside, which alone could tell what is live.
+    # Only the probe measures live bytes, and an app that gradsoak did not start has no probe.
     costs = _costs(memory, probed=data.manifest.external is None)
     advice = [_advised(advice) for advice in analysis.advice]
     linked = {advised.link for advised in advice}
@@ -206,19 +188,19 @@ def section(data: RunData, analysis: Analysis) -> Section:
         attribution=_allocated(analysis.attribution),
         advice=advice,
         tried=[(setting, link) for setting, link in tried if link not in linked],
-        plateaus=_plateaus(data.plateaus),
+        plateaus=plateau_table(data.plateaus),
     )
 
 
 # --- the verdict and the figures ---
 
 
-def finding(memory: MemoryFigures) -> Finding | None:
-    """The verdict on memory in words; None where nobody judged."""
+def finding(memory: MemoryFigures) -> MemoryFinding | None:
+    """The memory verdict, ready to be shown; None if there is none."""
     if not memory.reason:
         return None
     style = "pass" if memory.verdict in _WELL else "fail" if memory.verdict in _LEAKS else "inconclusive"
-    return Finding(
+    return MemoryFinding(
         word=memory.verdict.replace("-", " ").replace("ttl", "TTL"),
         style=style,
         reason=memory.reason,
@@ -226,23 +208,25 @@ def finding(memory: MemoryFigures) -> Finding | None:
     )
 
 
-_OPEN = (
-    "Bytes in use by the app’s objects: what one more open page, with its state, adds to them. This is the figure to compare "
-    "between versions."
-)
-_USS = "What the machine must find for it: memory that only the app’s processes use, with what its allocators keep for later."
-_CLOSED = "What a session that came and went leaves behind."
-_REQUEST = "What one more request leaves behind in a session that stays open."
-_SAME = "The same, as the machine sees it."
-_STATE = "What the values in its gr.State occupy, counted object by object, with everything that they hold."
+_OPEN = "Bytes that one more open page, with its state, adds to the app’s live objects. Compare this figure between versions."
+_USS = "Cost to the machine: memory that only the app’s processes use, including free memory that allocators keep."
+_CLOSED = "Left behind by a session that opened and closed."
+_REQUEST = "Left behind by one more request in a session that stays open."
+_STATE = "Size of the values in its gr.State, counted object by object, with everything they refer to."
 
 
 def _costs(memory: MemoryFigures, *, probed: bool) -> list[Cost]:
     found = []
     for unit, figures, floors, live, uss in (
         ("open session", memory.bytes_per_open_session, memory.floor_per_open_session, _OPEN, _USS),
-        ("closed session", memory.bytes_per_closed_session, memory.floor_per_closed_session, _CLOSED, _SAME),
-        ("request", memory.bytes_per_request, memory.floor_per_request, _REQUEST, _SAME),
+        (
+            "closed session",
+            memory.bytes_per_closed_session,
+            memory.floor_per_closed_session,
+            _CLOSED,
+            _CLOSED,
+        ),
+        ("request", memory.bytes_per_request, memory.floor_per_request, _REQUEST, _REQUEST),
     ):
         for measure, line, floor, note in (
             ("Live heap", figures.live, floors.live, live),
@@ -282,8 +266,8 @@ def _absent(data: RunData, analysis: Analysis) -> list[str]:
     memory, external = analysis.memory, data.manifest.external
     found = []
     if memory.bytes_per_open_session == PerSession(live=None, uss=None):
-        never = "" if data.plateaus else ", and the run never came to one"
-        found.append(f"No cost per session: that takes at least five plateaus of the staircase{never}.")
+        never = "" if data.plateaus else ", and the run reached none"
+        found.append(f"No cost per session: at least five plateaus of the staircase are needed{never}.")
     if external is not None or not data.plateaus:
         return found
     for check, figures, of, takes in (
@@ -291,25 +275,25 @@ def _absent(data: RunData, analysis: Analysis) -> list[str]:
             PER_SESSION,
             memory.bytes_per_closed_session,
             "closed session",
-            "it takes at least five plateaus with sessions that came and went between them",
+            "at least five plateaus are needed, with sessions that open and close between them",
         ),
         (
             PER_REQUEST,
             memory.bytes_per_request,
             "request",
-            "it takes at least five plateaus with requests in open sessions between them",
+            "at least five plateaus are needed, with requests in open sessions between them",
         ),
     ):
         if figures == PerSession(live=None, uss=None):
             why = analysis.growth_basis.not_judged.get(check, "").removeprefix("Does not apply: ").rstrip(".")
             found.append(f"No cost per {of}: {why[:1].lower() + why[1:] or takes}.")
     if memory.no_floor:
-        found.append(f"No floor of the framework: {memory.no_floor[:1].lower()}{memory.no_floor[1:]}")
+        found.append(f"No framework floor: {memory.no_floor[:1].lower()}{memory.no_floor[1:]}")
     return found
 
 
 def kept_for_s(data: RunData) -> float | None:
-    """Seconds for which the app said that it keeps the State of a closed session; None if nobody could read it."""
+    """How long the app keeps the State of a closed session, seconds; None if the probe could not read it."""
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     seconds = detail.get("state_ttl_when_closed_s")
     return float(seconds) if isinstance(seconds, (int, float)) else None
@@ -318,10 +302,10 @@ def kept_for_s(data: RunData) -> float | None:
 def _kept(data: RunData) -> str:
     seconds = kept_for_s(data)
     if seconds is not None and seconds <= _SHORT_S:
-        return f"Gradio kept the State of a closed session for {units.duration(seconds)} here, so it is not what is still there."
+        return f"Gradio kept the State of a closed session for {units.duration(seconds)} in this run, so the State is gone by then."
     return (
-        "Gradio keeps the state of a closed session for an hour unless the app says otherwise, so most of it is expected to be "
-        "there still."
+        "Gradio keeps the State of a closed session for one hour unless the app sets another time, so most State is expected "
+        "to remain."
     )
 
 
@@ -329,7 +313,11 @@ def _kept(data: RunData) -> str:
 
 
 def news(analysis: Analysis) -> list[Growth]:
-    """Gradio's own account of its sessions is the same in every app; of its files, whoever wrote the app decides."""
+    """The growth that concerns the app.
+
+    Gradio's own records of its sessions grow in the same way in every app, so they are listed only if they leak or are
+    inconclusive. Temporary files are always listed, because the app decides about them.
+    """
     return [
         growth
         for growth in analysis.growth
@@ -350,7 +338,7 @@ def _grown(growth: Growth) -> Grown:
             (growth.bytes_per_request, growth.per_request, "request"),
             (growth.bytes_per_session, growth.per_session, "session"),
         )
-        # A session makes requests too: without entries of its own, nothing of that is its.
+        # A session makes requests too. Without entries per session, the bytes belong to its requests.
         if value is not None and value > 0 and entries and growth.path != LIVE_HEAP
     ]
     return Grown(
@@ -373,7 +361,7 @@ def _rate(entries: float | None) -> str:
 
 
 def chain(path: Sequence[str]) -> list[tuple[str, str]]:
-    """Steps of a retainer path, each with its type: `.tasks: dict` is `(".tasks", "dict")`; without a type that is empty."""
+    """Steps of a retainer path, each with its type: `.tasks: dict` is `(".tasks", "dict")`. A missing type is empty."""
     found = [(step, _STEP.fullmatch(step)) for step in path]
     return [(step, "") if parts is None else (parts[1], parts[2]) for step, parts in found]
 
@@ -384,7 +372,7 @@ def in_one_line(path: Sequence[str]) -> str:
 
 
 def _types(retainers: Sequence[Retainer], growth: Sequence[Growth]) -> list[GrownType]:
-    told = {g.path for g in growth}
+    listed = {g.path for g in growth}
     found = [
         GrownType(
             name=r.target,
@@ -394,10 +382,10 @@ def _types(retainers: Sequence[Retainer], growth: Sequence[Growth]) -> list[Grow
             exact=r.exact,
             chain=chain(r.holders[0].chain) if r.holders else [],
             held=r.holders[0].count if r.holders else 0,
-            others=units.plural(len(r.holders) - 1, "other way") if len(r.holders) > 1 else "",
+            others=units.plural(len(r.holders) - 1, "other path") if len(r.holders) > 1 else "",
         )
         for r in retainers
-        if r.of == "type" and r.now > r.before and r.target not in told
+        if r.of == "type" and r.now > r.before and r.target not in listed
     ]
     return sorted(found, key=lambda t: (-(t.pinned_bytes or 0), -(t.now - t.before), t.name))[:_MAX_TYPES]
 
@@ -436,52 +424,5 @@ def _report_of(beside: FollowUp) -> str:
 
 
 def _link(path: str) -> str:
-    """From the page of a run to a file in its folder."""
+    """Link from the page of a run to a file in its run folder."""
     return quote(posixpath.join(_UP, path), safe="/=+,@~")
-
-
-# --- plateaus ---
-
-# What the columns mean that do not say it themselves.
-_COLUMNS = {
-    "open": "Open: sessions that were held.",
-    "sessions": "Sessions, requests: begun so far in the whole run.",
-    "PSS": "PSS: what is shared between processes, divided among them.",
-    "cgroup": (
-        "cgroup: what the kernel charges to the control group of the app, with its page cache and everybody else in it."
-    ),
-    "given back": "Given back: resident memory that the allocator returned at that plateau when it was asked to.",
-}
-
-
-def _plateaus(plateaus: Sequence[Plateau]) -> PlateauTable:
-    counts: dict[str, list[int | None]] = {
-        "open": [p.open_sessions for p in plateaus],
-        "sessions": [p.sessions for p in plateaus],
-        "requests": [p.requests for p in plateaus],
-    }
-    sizes: dict[str, list[int | None]] = {
-        "live heap": [p.probe.live_bytes for p in plateaus],
-        "USS": [p.process.uss_bytes for p in plateaus],
-        "PSS": [p.process.pss_bytes for p in plateaus],
-        "RSS": [p.process.rss_bytes for p in plateaus],
-        "cgroup": [p.cgroup.current_bytes if p.cgroup is not None else None for p in plateaus],
-        "given back": [p.returned_bytes for p in plateaus],
-    }
-    told = {name: column for name, column in counts.items() if any(value is not None for value in column)}
-    sized = {name: column for name, column in sizes.items() if any(value is not None for value in column)}
-    return PlateauTable(
-        counts=list(told),
-        sizes=list(sized),
-        rows=[
-            PlateauRow(
-                label=p.label,
-                counts=[column[i] for column in told.values()],
-                sizes=[column[i] for column in sized.values()],
-                settle_s=p.settle_s,
-                quiet=p.quiet,
-            )
-            for i, p in enumerate(plateaus)
-        ],
-        notes=" ".join(note for name, note in _COLUMNS.items() if name in told or name in sized),
-    )

@@ -1,4 +1,4 @@
-"""Templates, and the phrases that the pages of a run and of a bench share. Pure, but for loading the templates."""
+"""Loading templates, and words that all pages share. Pure, except for loading the templates."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from harness.records import Verdict
 from harness.report.breakdown_table import megabytes
 
 WORDS: dict[str, str] = {"pass": "PASS", "fail": "FAIL", "unknown": "UNKNOWN", "inconclusive": "INCONCLUSIVE"}
-# Shapes beside the words, so that nothing depends on colour. U+FE0E keeps a system from drawing them as emoji.
+# Shapes next to the words, so that nothing depends on colour. U+FE0E prevents emoji.
 MARKS: dict[str, str] = {"pass": "✓\ufe0e", "fail": "✗\ufe0e", "unknown": "?", "inconclusive": "≈"}
 
-# A piece of a path, with what it ends with.
+# A name in a path, with the separator before or after it.
 _NAME = re.compile(r"\A[._/\]]+[^._/\]]*[._/\]]?|[^._/\]]*[._/\]]|[^._/\]]+")
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template; every value is escaped unless it was made as markup here."""
+    """Render a template. Every value is escaped, except markup made by this package."""
     return _ENVIRONMENT.get_template(template).render(**values)
 
 
 def moment(wall_ns: int) -> str:
-    """A point in time for people: `2026-11-22 14:02 UTC`."""
+    """A point in time as text: `2026-11-22 14:02 UTC`."""
     try:
         return datetime.datetime.fromtimestamp(wall_ns // 10**9, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, ValueError, OSError):
@@ -40,7 +40,7 @@ def mark(verdict: Verdict) -> str:
 
 
 def breakable(path: str) -> markupsafe.Markup:
-    """An access path that may be broken where a name in it ends."""
+    """An access path with allowed line breaks at the end of each name."""
     return markupsafe.Markup("<wbr>").join(_NAME.findall(path))
 
 

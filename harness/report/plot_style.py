@@ -1,24 +1,21 @@
-"""What the plots have in common: palette, type, the marking of phases, and how a figure becomes bytes.
+"""Shared by all plots: palette, type, panels, and writing a figure as SVG and PNG.
 
-The palette's light values double as sentinels. Every colour drawn is one of them, and each occurs for one purpose only, so
-`harness.report.svg` can replace them by the page's CSS variables while the standalone files keep them as they are.
+The light values of the palette are also placeholders: every drawn colour is one of them, and each has one purpose. So
+`harness.report.svg` can replace them by the page's CSS variables. The standalone files keep the light values.
 """
 
 from __future__ import annotations
 
-import bisect
 import io
-import math
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 import msgspec
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -29,7 +26,7 @@ MUTED = "#59626d"
 RULE = "#dadee3"
 BAND = "#eff2f5"
 SURFACE = "#fefefe"
-# Blue, vermilion, purple: apart for every common kind of colour blindness, and each has a marker or dash of its own.
+# Blue, vermilion, purple: distinct with any common colour blindness. Each also has its own marker or dash.
 FIRST = "#0a61a6"
 SECOND = "#bd5207"
 THIRD = "#7a3d9c"
@@ -46,12 +43,14 @@ PALETTE = {
 }
 
 WIDTH_IN = 5.0
+HEIGHT_IN = 3.5
+# Allowed steps between two figures of an axis, times a power of ten.
+STEPS = [1, 2, 2.5, 5, 10]
 # A phone shows a plot about 328 px wide, which makes a point of type about 0.9 px.
 FONT_PT = 10.5
 SMALL_PT = 10.0
 TITLE_PT = 11.5
 _PNG_DPI = 200
-_LABEL_GAP_PT = 9.0
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -76,7 +75,7 @@ _STYLE: dict[str, Any] = {
     "legend.labelcolor": INK,
     "lines.linewidth": 1.6,
     "text.color": INK,
-    # Names of actions come from scenarios; a dollar sign in one is not mathematics.
+    # A dollar sign in the name of an action must not start a formula.
     "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -85,7 +84,7 @@ _STYLE: dict[str, Any] = {
     "xtick.major.size": 3.0,
     "ytick.major.size": 3.0,
     "path.simplify": True,
-    # Text stays text: it can be searched and read aloud, and takes the page's typeface.
+    # Text stays text: it can be searched and read aloud, and uses the page's typeface.
     "svg.fonttype": "none",
 }
 
@@ -95,13 +94,15 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: file name without suffix, and prefix of the ids within the SVG.
-        caption: how to read it, in sentences; empty where there is nothing to read.
-        alt: its finding in words and figures, for those who do not see it.
+        section: the section of the page that shows it.
+        caption: how to read the plot; empty if it has no data.
+        alt: its result in words and figures, for screen readers.
         svg: standalone file, light colours.
-        png: the same as pixels.
+        png: the same picture as pixels.
     """
 
     name: str
+    section: str
     title: str
     caption: str
     alt: str
@@ -109,17 +110,9 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True):
     png: bytes
 
 
-class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase on the time axis of a plot, seconds since the run began."""
-
-    name: str
-    begin_s: float
-    end_s: float
-
-
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw by our own settings only, whatever the user's matplotlibrc says; the settings are put back afterwards."""
+    """Use only gradsoak's plot settings, not the user's matplotlibrc; restore the settings afterwards."""
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         matplotlib.rcdefaults()
@@ -128,7 +121,7 @@ def style() -> Iterator[None]:
 
 
 def blank(title: str, height_in: float) -> Any:
-    """An empty figure with its title; 1 pixel = 1 point, so that text can be measured in points."""
+    """An empty figure with its title. One pixel is one point, so that text can be measured in points."""
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=72)
     FigureCanvasAgg(figure)
     figure.text(
@@ -160,7 +153,7 @@ def panel(
 
 
 def say(axes: Any, text: str, width: int = 40) -> None:
-    """Instead of data: say in the middle why there is none."""
+    """Show a text in the middle instead of data."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -171,12 +164,12 @@ def say(axes: Any, text: str, width: int = 40) -> None:
 
 
 def legend(axes: Any, top_in: float, columns: int = 8) -> None:
-    """Keys between the title and the phases, in one row unless there are more than that many.
+    """Draw the keys between the title and the phases.
 
     Args:
-        axes: whose lines to name.
+        axes: the axes whose lines are named.
         top_in: distance of the first row from the figure's upper edge, inches.
-        columns: most keys in a row.
+        columns: maximum number of keys in a row.
     """
     height = axes.figure.get_size_inches()[1]
     handles, labels = axes.get_legend_handles_labels()
@@ -194,118 +187,20 @@ def legend(axes: Any, top_in: float, columns: int = 8) -> None:
     )
 
 
-def mark_phases(axes: Any, spans: Sequence[Phase]) -> None:
-    """Shade every other phase and name each above the axes.
-
-    The names stand in one row, as near to their phases as they can without touching; one that had to move away from its
-    phase is tied to it by a line. Where there is not room for all, the shortest phases go without a name.
-    """
-    figure = axes.figure
-    width_pt = axes.get_position().width * figure.get_size_inches()[0] * 72
-    low, high = axes.get_xlim()
-    for index, span in enumerate(spans):
-        if index % 2 == 0:
-            axes.axvspan(span.begin_s, span.end_s, color=BAND, linewidth=0, zorder=0)
-
-    def across(time_s: float) -> float:
-        return float((min(max(time_s, low), high) - low) / (high - low) * width_pt)
-
-    named = []
-    for span in spans:
-        text = axes.text(
-            0, 0, plain(span.name), fontsize=SMALL_PT, color=MUTED, ha="center", va="bottom", clip_on=False
-        )
-        named.append((span, text, text.get_window_extent().width))
-    # The row may use the margin right of the axes, but not reach over the figure's edge.
-    room = (-12.0, width_pt + 8.0)
-    while named and sum(size + _LABEL_GAP_PT for _, _, size in named) > room[1] - room[0]:
-        shortest = min(named, key=lambda item: item[0].end_s - item[0].begin_s)
-        shortest[1].remove()
-        named.remove(shortest)
-    middles = [across((span.begin_s + span.end_s) / 2) for span, _, _ in named]
-    places = spread(middles, [size for _, _, size in named], room, _LABEL_GAP_PT)
-    height_pt = axes.get_position().height * figure.get_size_inches()[1] * 72
-    for (span, text, _), middle, place in zip(named, middles, places, strict=True):
-        text.set_transform(axes.transAxes)
-        text.set_position((place / width_pt, 1 + 9 / height_pt))
-        if not across(span.begin_s) <= place <= across(span.end_s):
-            axes.plot(
-                [place / width_pt, middle / width_pt],
-                [1 + 9 / height_pt, 1 + 1 / height_pt],
-                transform=axes.transAxes,
-                color=MUTED,
-                linewidth=0.7,
-                clip_on=False,
-                scalex=False,
-                scaley=False,
-            )
-
-
-def spread(
-    wanted: Sequence[float], sizes: Sequence[float], room: tuple[float, float], gap: float
-) -> list[float]:
-    """Middles of labels on a line: in order, not touching, as near to where they are wanted as that allows.
-
-    Least squares, by pooling adjacent violators (isotonic regression) after the labels' own widths are taken out.
-
-    Args:
-        wanted: where each label's middle would best be, ascending.
-        sizes: their widths.
-        room: ends of the line; the labels must fit into it together.
-        gap: least distance between two labels.
-    """
-    if not wanted:
-        return []
-    starts = np.concatenate([[0.0], np.cumsum([size + gap for size in sizes])])[:-1]
-    halves = np.asarray(sizes) / 2
-    blocks: list[list[float]] = []
-    for value in np.asarray(wanted) - halves - starts:
-        blocks.append([float(value)])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
-    total = float(starts[-1] + sizes[-1])
-    pooled = np.clip(pooled, room[0], max(room[0], room[1] - total))
-    return [float(middle) for middle in pooled + starts + halves]
-
-
-def thin(
-    times: Sequence[float], values: Sequence[float], buckets: int = 400
-) -> tuple[list[float], list[float]]:
-    """Keep the lowest and highest value of each stretch of time, so that a day's samples draw as fast as a minute's."""
-    if len(times) <= 2 * buckets:
-        return list(times), list(values)
-    keep: set[int] = {0, len(times) - 1}
-    for part in np.array_split(np.arange(len(times)), buckets):
-        here = np.asarray(values)[part]
-        keep |= {int(part[here.argmin()]), int(part[here.argmax()])}
-    return [times[i] for i in sorted(keep)], [values[i] for i in sorted(keep)]
-
-
-def interrupt(
-    times: Sequence[float], values: Sequence[float], at_s: float
-) -> tuple[list[float], list[float]]:
-    """Let a line end before a moment and begin anew after it: what lies between belongs to neither side."""
-    place = bisect.bisect_left(times, at_s)
-    return (
-        [*times[:place], math.nan, *times[place:]],
-        [*values[:place], math.nan, *values[place:]],
-    )
-
-
 def plain(text: str) -> str:
-    """Text that an SVG file may hold: no control characters, no line breaks."""
+    """Text that an SVG file may contain: without control characters and line breaks."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
 
 
-def finish(figure: Any, *, name: str, title: str, caption: str, alt: str) -> Plot:
-    """Write the figure as SVG and PNG, the same bytes whenever the data is the same."""
+def finish(figure: Any, *, name: str, section: str, title: str, caption: str, alt: str) -> Plot:
+    """Write the figure as SVG and PNG. The same data gives the same bytes."""
     matplotlib.rcParams["svg.hashsalt"] = name
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     return Plot(
         name=name,
+        section=section,
         title=title,
         caption=caption,
         alt=alt,

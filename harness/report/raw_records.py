@@ -1,4 +1,4 @@
-"""The records of an operation as they stand in the run folder: JSON lines, long values cut with a mark that says so. Pure."""
+"""The records of an operation as JSON lines, as in the run folder. Long values are cut, with a mark. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from harness.history import Workers
 from harness.records import Fail, HistoryRecord, Info, Invoke, Ok, Operation
 from harness.report.witness_values import holds
 
-# Of a longer list the ends and the elements that matter are shown, of a longer text its ends.
+# A longer list shows its ends and relevant elements; a longer text shows its ends.
 MAX_ELEMENTS = 16
 MAX_CHARACTERS = 400
 _END_ELEMENTS = 2
 _END_CHARACTERS = 120
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class RecordLine(msgspec.Struct, frozen=True, kw_only=True):
     """One record.
 
     Attributes:
         json: the line, escaped for the page.
-        cut: something was left out of it.
+        cut: a part is left out.
     """
 
     json: markupsafe.Markup
@@ -33,12 +33,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def records_of(operation: Operation, workers: Workers) -> list[HistoryRecord]:
-    """The invoke of an operation and its completion, if it has one, as they were recorded.
+    """The recorded invoke of an operation, and its completion if it has one.
 
     Args:
         operation: from a history.
-        workers: the workers; times of a clock other than the master's were shifted when the history was loaded, and are
-            shifted back.
+        workers: the workers. Loading a history shifts times to the master's clock; here they are shifted back.
     """
     facts = workers.facts.get(operation.worker)
     shift_ns = facts.offset_ns if facts is not None else 0
@@ -78,8 +77,8 @@ def records_of(operation: Operation, workers: Workers) -> list[HistoryRecord]:
     return [invoke, kind(error=operation.error, **common)]
 
 
-def line(record: HistoryRecord, relevant: Sequence[Any]) -> Line:
-    """Write a record as JSON for the page.
+def line(record: HistoryRecord, relevant: Sequence[Any]) -> RecordLine:
+    """A record as JSON for the page.
 
     Args:
         record: as it was recorded.
@@ -87,11 +86,11 @@ def line(record: HistoryRecord, relevant: Sequence[Any]) -> Line:
     """
     writer = _Writer(relevant)
     text = writer.json(msgspec.to_builtins(record))
-    return Line(json=text, cut=writer.cut)
+    return RecordLine(json=text, cut=writer.cut)
 
 
 class _Writer:
-    """JSON in which what is left out is marked by an element, which no recorded text can look like."""
+    """Writes JSON. An HTML element marks a part that is left out; no recorded text can imitate it."""
 
     def __init__(self, relevant: Sequence[Any]) -> None:
         self._relevant = relevant
@@ -114,7 +113,7 @@ class _Writer:
         return _escaped(_json(value))
 
     def _joined(self, parts: Sequence[tuple[str, Any]], what: str) -> markupsafe.Markup:
-        """Parts of a value, each with what stands before it; of many only the ends and those that matter."""
+        """Parts of a value, each with its prefix. Of many parts, only the ends and the relevant ones."""
         places: Sequence[int] = range(len(parts))
         if len(parts) > MAX_ELEMENTS:
             ends = {*places[:_END_ELEMENTS], *places[-_END_ELEMENTS:]}
@@ -139,5 +138,5 @@ def _json(value: Any) -> str:
 
 
 def _escaped(text: str) -> markupsafe.Markup:
-    # Between tags a quotation mark is one; markupsafe would spell each of them out, in JSON every fifth character.
+    # markupsafe would also escape quotation marks: every fifth character of JSON, and needless between tags.
     return markupsafe.Markup(escape(text))

@@ -1,33 +1,25 @@
-"""The report of one run: a single HTML file that needs nothing else. Pure."""
+"""The report of one run: a single self-contained HTML file. Pure."""
 
 from __future__ import annotations
 
-import itertools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import markupsafe
 import msgspec
 
 from harness import units
 from harness.analysis import Analysis, RunData
-from harness.history import History, Workers
-from harness.records import TAB_ACTIONS, Anomaly, Check, Checks, Operation, Seal, WitnessOperation
-from harness.report import session_matrix_plot
+from harness.records import TAB_ACTIONS, Checks, Seal
+from harness.report.check_section import MAX_EXPLANATION, check_row, witnesses
 from harness.report.guarantee_matrix import ANCHOR, cells
 from harness.report.memory_section import section
 from harness.report.page_templates import render
-from harness.report.plot_style import PALETTE
-from harness.report.plots import Plot, doubt, ranked
-from harness.report.raw_records import Line, line, records_of
+from harness.report.plot_style import PALETTE, Plot
+from harness.report.response_times import doubt, ranked
 from harness.report.svg import inline
-from harness.report.witness_timeline import timeline
-from harness.report.witness_values import effects_of, names_in
 from harness.scenario import Expectation
 
-MAX_OPEN = 5
-MAX_SHOWN = 50
-_MAX_EXPLANATION = 1500
 _MAX_REASONS = 3
 
 _OF_MEMORY = {"leak-per-request", "leak-per-session"}
@@ -55,19 +47,19 @@ _ENDED = {
     "target_failed": "The app stopped during the run.",
     "load_failed": "The load generator stopped during the run.",
     "storage_failed": "The records of the run could not be written.",
-    "misused": "The scenario, or the command line, does not fit the app.",
+    "misused": "The scenario or the command line does not fit the app.",
     "internal_error": "gradsoak itself failed during the run.",
 }
 
 
 def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequence[Plot]) -> str:
-    """Write the report.
+    """Render the report as HTML.
 
     Args:
-        data: what was recorded.
-        checks: what was concluded from it.
+        data: the records of the run.
+        checks: the checks of its history.
         analysis: its figures.
-        plots: what `draw_all` returned; the page takes those it knows, by name.
+        plots: what `draw_all` returned; the page shows each in its section.
     """
     manifest = data.manifest
     recorded = witnesses(data.witnesses or data.history, checks)
@@ -87,7 +79,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         guarantees_anchor=ANCHOR,
         ended_early=_ended_early(data.seal),
         checked=[
-            _checked(check, recorded, data.history.workers, f"a{number}")
+            check_row(check, recorded, data.history.workers, f"a{number}")
             for number, check in enumerate(checks.checks)
         ],
         memory=section(data, analysis),
@@ -99,7 +91,7 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         ],
         doubt=doubt(analysis).strip(),
         generators=sorted(analysis.generator.workers.items()),
-        plots={plot.name: _figure(plot) for plot in plots},
+        plots=_figures(plots),
         limits=_limits(data),
         length_s=_length_s(data),
         command=shlex.join(manifest.argv),
@@ -107,118 +99,64 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
     )
 
 
-class _Figure(msgspec.Struct, frozen=True, kw_only=True):
+class _InlinePlot(msgspec.Struct, frozen=True, kw_only=True):
     svg: markupsafe.Markup
     caption: str
 
 
-class _Act(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation of a witness, exactly as recorded.
-
-    Attributes:
-        heading: what it was.
-        lines: its records; empty if it is not on record.
-        shard: file that holds them, within the run folder.
-        id: number of the operation in that file.
-    """
-
-    name: str
-    heading: str
-    lines: list[Line]
-    shard: str
-    id: str
-
-    @property
-    def cut(self) -> bool:
-        return any(line.cut for line in self.lines)
+def _figures(plots: Sequence[Plot]) -> dict[str, list[_InlinePlot]]:
+    """Section of the page → its plots."""
+    found: dict[str, list[_InlinePlot]] = {}
+    for plot in plots:
+        found.setdefault(plot.section, []).append(_figure(plot))
+    return found
 
 
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """An anomaly as the page shows it."""
-
-    sessions: str
-    variable: str
-    occurrences: str
-    explanation: str
-    picture: markupsafe.Markup
-    acts: list[_Act]
-
-
-class _Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """The anomalies of one kind between the same sessions, one for each variable."""
-
-    sessions: str
-    summary: str
-    anomalies: list[_Shown]
-
-
-class _Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """The anomalies of one kind that a check found: the first pairs to be seen at once, the others to be opened."""
-
-    name: str
-    pairs: int
-    first: list[_Pair]
-    more: list[_Pair]
-
-
-class _Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """A check as the page shows it: `trace` is what follows the first line of its reason; `idle`, that it does not apply."""
-
-    check: Check
-    idle: bool
-    reason: str
-    trace: str
-    evidence: list[tuple[str, str]]
-    kinds: list[_Kind]
-    matrix: str
-    left_out: int
-
-
-def _figure(plot: Plot) -> _Figure:
-    # The one place where text goes into the page unescaped: an SVG that this package has just written.
-    return _Figure(svg=markupsafe.Markup(inline(plot.svg.decode(), PALETTE)), caption=plot.caption)
+def _figure(plot: Plot) -> _InlinePlot:
+    # The only unescaped text in the page: an SVG that this package has just written.
+    return _InlinePlot(svg=markupsafe.Markup(inline(plot.svg.decode(), PALETTE)), caption=plot.caption)
 
 
 def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "pass":
-        seen = f"{units.plural(analysis.operations.ok, 'successful operation')} of {units.plural(analysis.sessions, 'session')}"
+        seen = f"{units.plural(analysis.operations.ok, 'successful operation')} by {units.plural(analysis.sessions, 'session')}"
         if any(check.name == "cross-session-read" and check.applies for check in checks.checks):
-            return f"No session saw another session’s state, in {seen}."
-        return f"No anomaly was found, in {seen}."
+            return f"No session saw another session’s state in {seen}."
+        return f"No anomaly was found in {seen}."
     if checks.verdict == "inconclusive":
         if _deciding(checks) <= _OF_MEMORY:
-            return "No anomaly was found, but whether the app gives back all the memory that it takes is not decided."
+            return "No anomaly was found, but the run does not show whether the app returns all memory that it takes."
         return (
-            "No anomaly was found, but the load generator was the bottleneck: the times below are its own rather than the app’s, "
-            "and the app may not have been under the load that was meant."
+            "No anomaly was found, but the load generator was the bottleneck. The times below are the generator’s rather than "
+            "the app’s, and the app may not have received the intended load."
         )
     if checks.verdict == "fail":
         return _broken(checks)
-    return "This run does not tell whether the app keeps its sessions apart."
+    return "This run does not show whether the app keeps its sessions apart."
 
 
 def _broken(checks: Checks) -> str:
-    """What is wrong with the app, in one sentence: of several things, the most serious."""
+    """What is wrong with the app, in one sentence. Of several faults, the most serious."""
     kinds: set[str] = set()
     for check in checks.checks:
         if check.verdict == "fail":
-            # One check can find anomalies of several kinds, and then its name is none of them.
+            # One check can find anomalies of several kinds; its name need not be one of them.
             kinds |= {anomaly.kind for anomaly in check.anomalies} or {check.name}
     return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a guarantee.")
 
 
 def _deciding(checks: Checks) -> set[str]:
-    """Names of the checks that the verdict rests on."""
+    """Names of the checks that decide the verdict."""
     return {check.name for check in checks.checks if check.verdict == checks.verdict}
 
 
 def _because(checks: Checks) -> list[str]:
-    """Why it is not a pass: what the deciding checks say, the first line of each, and each only once."""
+    """Why the run did not pass: the first line of each deciding check's reason, without repetition."""
     if checks.verdict == "pass":
         return []
     reasons = [check.reason for check in checks.checks if check.verdict == checks.verdict] or [checks.reason]
     firsts = [reason.partition("\n")[0] for reason in reasons]
-    return [units.clip(reason, _MAX_EXPLANATION) for reason in dict.fromkeys(firsts)][:_MAX_REASONS]
+    return [units.clip(reason, MAX_EXPLANATION) for reason in dict.fromkeys(firsts)][:_MAX_REASONS]
 
 
 class _Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,106 +177,24 @@ def _expected(expect: dict[str, str] | None, checks: Checks) -> _Expected | None
 
 def _ended_early(seal: Seal | None) -> str | None:
     if seal is None:
-        return "The run was never sealed: the harness ended in the middle of it."
+        return "The run was never sealed: the harness ended during the run."
     if seal.ended == "completed":
         return None
     return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
 
 
-def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
-    """`worker:id` → operation, for those that witness an anomaly."""
-    wanted = {w.operation for check in checks.checks for a in check.anomalies for w in a.witness}
-    if not wanted:
-        return {}
-    found: dict[str, Operation] = {}
-    for operation in history.operations:
-        name = f"{operation.worker}:{operation.id}"
-        if name in wanted:
-            found.setdefault(name, operation)
-    return found
-
-
-def _checked(check: Check, recorded: Mapping[str, Operation], workers: Workers, name: str) -> _Checked:
-    reason, _, trace = check.reason.partition("\n")
-    anomalies = check.anomalies[:MAX_SHOWN]
-    why_not = check.why_not()
-    return _Checked(
-        check=check,
-        idle=why_not is not None,
-        reason=why_not or reason,
-        trace=trace.strip("\n"),
-        evidence=[(name.replace("_", " "), units.count(value)) for name, value in check.evidence.items()],
-        kinds=_kinds(anomalies, recorded, workers, name),
-        matrix=session_matrix_plot.name_of(check),
-        left_out=max(check.anomalies_total, len(check.anomalies)) - len(anomalies),
-    )
-
-
-def _kinds(
-    anomalies: Sequence[Anomaly], recorded: Mapping[str, Operation], workers: Workers, name: str
-) -> list[_Kind]:
-    """Group by kind, then by the sessions between which it is; in each, the first that was seen comes first."""
-    numbers = itertools.count()
-    by_kind: dict[str, dict[str, list[Anomaly]]] = {}
-    for anomaly in anomalies:
-        pairs = by_kind.setdefault(anomaly.kind, {})
-        pairs.setdefault(_between(anomaly), []).append(anomaly)
-    kinds = []
-    for kind, pairs in by_kind.items():
-        shown = [
-            _Pair(
-                sessions=sessions,
-                summary=", ".join(f"{a.variable} {units.count(a.occurrences)}×" for a in found),
-                anomalies=[_shown(a, recorded, workers, f"{name}-{next(numbers)}") for a in found],
-            )
-            for sessions, found in pairs.items()
-        ]
-        kinds.append(_Kind(name=kind, pairs=len(shown), first=shown[:MAX_OPEN], more=shown[MAX_OPEN:]))
-    return kinds
-
-
-def _between(anomaly: Anomaly) -> str:
-    return " → ".join(anomaly.sessions)
-
-
-def _shown(anomaly: Anomaly, recorded: Mapping[str, Operation], workers: Workers, name: str) -> _Shown:
-    relevant = [value for w in anomaly.witness for value in names_in(effects_of(w, recorded))]
-    return _Shown(
-        sessions=_between(anomaly),
-        variable=anomaly.variable,
-        occurrences=units.plural(anomaly.occurrences, "occurrence"),
-        explanation=units.clip(anomaly.explanation, _MAX_EXPLANATION),
-        picture=timeline(anomaly, recorded, name),
-        acts=[_recorded(w, recorded.get(w.operation), relevant, workers) for w in anomaly.witness],
-    )
-
-
-def _recorded(
-    w: WitnessOperation, operation: Operation | None, relevant: Sequence[object], workers: Workers
-) -> _Act:
-    worker, _, number = w.operation.rpartition(":")
-    ended = "never completed" if w.complete_s is None else f"to {w.complete_s:.6f} s"
-    return _Act(
-        name=w.name,
-        heading=f"session {w.session}, {w.action}, phase {w.phase}, {w.outcome}, {w.invoke_s:.6f} {ended}",
-        lines=[] if operation is None else [line(r, relevant) for r in records_of(operation, workers)],
-        shard=f"history/{worker}.jsonl",
-        id=number,
-    )
-
-
 def _limits(data: RunData) -> list[tuple[str, str]]:
-    """What the running app said about how long it keeps state, as far as it could be read."""
+    """How long and for how many sessions the app keeps state, as far as the probe could read it."""
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     shown = []
     if detail.get("state_session_capacity") is not None:
-        shown.append(("sessions that it keeps state for", units.count(detail["state_session_capacity"])))
+        shown.append(("sessions with kept state, at most", units.count(detail["state_session_capacity"])))
     if detail.get("state_ttl_when_closed_s") is not None:
         shown.append(
-            ("state of a closed session is kept for", units.duration(detail["state_ttl_when_closed_s"]))
+            ("state of a closed session kept for", units.duration(detail["state_ttl_when_closed_s"]))
         )
     if detail.get("heartbeat_interval_s") is not None:
-        shown.append(("heartbeat of a page, every", units.duration(detail["heartbeat_interval_s"])))
+        shown.append(("heartbeat interval of a page", units.duration(detail["heartbeat_interval_s"])))
     return shown
 
 
@@ -348,7 +204,7 @@ def _length_s(data: RunData) -> float | None:
 
 
 def _files(seal: Seal | None) -> list[tuple[str, str]]:
-    """Raw files with what they hold; without a seal nobody counted."""
+    """The raw files and their contents. Without a seal, the lines and bytes are unknown."""
     if seal is not None and seal.shards:
         return [
             (path, f"{units.plural(shard.lines, 'line')}, {units.byte_size(shard.bytes)}")

@@ -1,19 +1,21 @@
-"""Whose state was seen by whom: the anomalies of a check as a picture of sessions against sessions. Pure."""
+"""The session matrix of a check: whose state was seen by which session. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from harness import units
-from harness.records import Check, Crossings
-from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, Plot, blank, finish, panel, plain
+from harness.records import Crossings
+from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
+from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, blank, panel, plain
 
-# Checks whose anomalies say that something of one session was there for another.
+# Checks whose anomalies show state of one session in another.
 CROSSING = (
     "cross-session-read",
     "canary",
@@ -22,9 +24,9 @@ CROSSING = (
     "non-atomic-chain",
     "visible-state",
 )
-# One pair needs no picture: its anomalies tell everything.
+# One pair needs no picture: its anomalies show everything.
 _MIN_PAIRS = 2
-# Steps of one colour: apart in lightness, for every kind of colour blindness and on a dark page as well.
+# Steps of one colour that differ in lightness: readable with any colour blindness, also on a dark page.
 _STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 _MAX_SIDE_IN = 3.75
 _MAX_CELL_IN = 0.6
@@ -34,22 +36,20 @@ _LINE_PT = 13.0
 _MAX_NAME = 12
 
 
-def name_of(check: Check) -> str:
-    """Name of the plot of a check, under which its files stand in `derived/plots/`."""
-    return f"sessions-{check.name}"
+def section_of(check: str) -> str:
+    """The place on the page where the plot of a check stands."""
+    return f"check:{check}"
 
 
-def draw(checks: Sequence[Check]) -> list[Plot]:
-    """A picture for each check in which something crossed between at least two pairs of sessions."""
-    return [
-        _draw(check, check.crossings)
-        for check in checks
-        if check.name in CROSSING and check.crossings is not None and check.crossings.pairs >= _MIN_PAIRS
-    ]
+def _crossings(source: PlotSource, name: str) -> Crossings | None:
+    """The crossings between sessions that the check of that name found; None with fewer than two pairs of sessions."""
+    found = [check.crossings for check in source.checks if check.name == name]
+    return next((c for c in found if c is not None and c.pairs >= _MIN_PAIRS), None)
 
 
-def _draw(check: Check, crossings: Crossings) -> Plot:
-    title = f"{check.name}: whose state was seen by whom"
+def _matrix(check: str, title: str, source: PlotSource) -> Drawing:
+    crossings = _crossings(source, check)
+    assert crossings is not None
     names = [units.clip(plain(group.first), _MAX_NAME) for group in crossings.groups]
     count = len(names)
     left_in = 0.45 + 0.095 * max(len(name) for name in names)
@@ -66,7 +66,7 @@ def _draw(check: Check, crossings: Crossings) -> Plot:
     axes.set_ylim(count, 0)
     axes.spines[:].set_visible(False)
     axes.patch.set_facecolor(BAND)
-    # Where a session would meet itself.
+    # The diagonal, where a session would meet itself.
     axes.plot([0, count], [0, count], color=RULE, linewidth=1.0, zorder=1)
     steps = _steps(max(times for line in crossings.seen for times in line))
     gap = 0.08 if count <= 25 else 0.0
@@ -78,7 +78,7 @@ def _draw(check: Check, crossings: Crossings) -> Plot:
             if low <= times <= high
         ]
         if cells:
-            # One path for all of them: thousands of rectangles would make the page heavy.
+            # One path for all cells: thousands of rectangles would make the page heavy.
             axes.add_patch(
                 PathPatch(_squares(cells, gap), facecolor=FIRST, alpha=strength, linewidth=0, zorder=2)
             )
@@ -90,17 +90,11 @@ def _draw(check: Check, crossings: Crossings) -> Plot:
     axes.set_ylabel("whose state")
     axes.set_xlabel("seen by")
     _keys(figure, steps)
-    return finish(
-        figure,
-        name=name_of(check),
-        title=title,
-        caption=_caption(check, crossings),
-        alt=_told(title, crossings),
-    )
+    return Drawing(figure=figure, alt=_in_words(title, crossings))
 
 
 def _steps(most: int) -> list[tuple[int, int]]:
-    """Ranges of occurrences that share a strength: each number its own, or, of many, equal ratios."""
+    """Ranges of occurrences that share a colour strength: one number each, or equal ratios if there are many."""
     if most <= len(_STRENGTHS):
         return [(times, times) for times in range(1, most + 1)]
     edges = [round(most ** (step / len(_STRENGTHS))) for step in range(len(_STRENGTHS) + 1)]
@@ -114,7 +108,7 @@ def _steps(most: int) -> list[tuple[int, int]]:
 
 
 def _strengths(number: int) -> Sequence[float]:
-    """The strongest ones, so that what is there once is seen as well."""
+    """The strongest steps, so that a single occurrence is visible."""
     return _STRENGTHS[-number:] if number < len(_STRENGTHS) else _STRENGTHS
 
 
@@ -165,34 +159,50 @@ def _keys(figure: Any, steps: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def _caption(check: Check, crossings: Crossings) -> str:
+def _caption(check: str, source: PlotSource) -> str:
+    crossings = _crossings(source, check)
+    assert crossings is not None
     largest = max(group.sessions for group in crossings.groups)
     possible = crossings.sessions * (crossings.sessions - 1)
     caption = (
-        f"All {units.plural(crossings.pairs, 'pair')} of {units.count(possible)} that {units.count(crossings.sessions)} sessions "
-        "could make, also those that are not listed one by one. Sessions stand in the order in which they began"
+        f"{units.count(crossings.pairs)} of {units.count(possible)} possible pairs of {units.count(crossings.sessions)} sessions, "
+        "including pairs not listed below. Sessions are in the order of their start"
     )
-    caption += f", up to {largest} of them in a row and a column." if largest > 1 else "."
-    if check.name == "canary":
+    caption += f", up to {largest} of them in one row and column." if largest > 1 else "."
+    if check == "canary":
         caption += (
-            " Of each operation only the first few foreign tokens are on record, so pairs may be missing."
+            " Only the first few foreign tokens of each operation are recorded, so pairs may be missing."
         )
     return caption + (
-        " The stronger the colour, the more often. A row that is full is state that everyone saw; a column that is full, someone "
-        "who saw everyone's; all above the diagonal, state that is shared by all and only grows."
+        " A stronger colour means more occurrences. Full row: every session saw that session's state. Full column: that session saw "
+        "every session's state. All cells above the diagonal: state that all sessions share and that only grows."
     )
 
 
-def _told(title: str, crossings: Crossings) -> str:
+def _in_words(title: str, crossings: Crossings) -> str:
     rows = [sum(line) for line in crossings.seen]
     columns = [sum(line) for line in zip(*crossings.seen, strict=True)]
 
     def most(sums: list[int]) -> str:
         group = crossings.groups[sums.index(max(sums))]
         who = group.first if group.sessions == 1 else f"{group.first} to {group.last}"
-        return f"{who} ({units.count(max(sums))} times)"
+        return f"{who} ({units.plural(max(sums), 'time')})"
 
     return (
         f"{title}. {units.plural(crossings.occurrences, 'occurrence')} between {units.plural(crossings.pairs, 'pair')} of "
-        f"{units.count(crossings.sessions)} sessions. Most was seen of {most(rows)}; most was seen by {most(columns)}."
+        f"{units.count(crossings.sessions)} sessions. Seen most: the state of {most(rows)}. Saw most: {most(columns)}."
     )
+
+
+def _declaration(check: str) -> PlotDeclaration:
+    return PlotDeclaration(
+        name=f"sessions-{check}",
+        title=f"{check}: whose state was seen by whom",
+        section=section_of(check),
+        caption=partial(_caption, check),
+        draw=partial(_matrix, check),
+        applies=lambda source: _crossings(source, check) is not None,
+    )
+
+
+PLOTS = tuple(_declaration(check) for check in CROSSING)

@@ -1,4 +1,4 @@
-"""SVG as text: named for screen readers, ids made unique, and fitted into a page. Pure."""
+"""SVG as text: labels for screen readers, unique ids, and inlining into a page. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from xml.sax.saxutils import quoteattr
 
 _PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
-# It says `*`, which in a page would mean every element of the page; base.html.j2 has the same rules for plots only.
+# Its selector `*` would apply to the whole page. base.html.j2 has the same rules for plots only.
 _STYLE = re.compile(r"\s*<defs>\s*<style\b.*?</style>\s*</defs>", re.DOTALL)
 _SIZE = re.compile(r'(<svg\b[^>]*?)\s+(?:width|height)="[^"]*"')
-# Depending on its version, matplotlib writes the shorthand or the family alone.
+# Depending on its version, matplotlib writes the shorthand or only the family.
 _FONT = re.compile(r"font: ([^;\"]*?\d(?:\.\d+)?px)[^;\"]*")
 _FAMILY = re.compile(r"font-family: [^;\"]*")
 
 
 def label(svg: str, name: str, alt: str) -> str:
-    """Give a figure its text alternative, and every id in it a prefix.
+    """Add a text alternative to a figure, and a prefix to every id.
 
     Args:
         svg: a file as matplotlib writes it.
-        name: the prefix; ids of plots with different names never collide.
+        name: the prefix. Plots with different names have different ids.
         alt: what the plot shows, in words.
     """
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
@@ -31,7 +31,7 @@ def label(svg: str, name: str, alt: str) -> str:
 
 
 def inline(svg: str, colours: Mapping[str, str]) -> str:
-    """Fit a labelled figure into a page: no prologue, size from the page, colours and typeface by CSS variable.
+    """Make a labelled figure inline: without prologue and size, with colours and typeface as CSS variables.
 
     Args:
         svg: what `label` returned.

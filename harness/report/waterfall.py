@@ -1,4 +1,4 @@
-"""The ledger of memory as a waterfall: from zero, item by item, to what the machine had to find. Pure."""
+"""The memory breakdown as a waterfall: from zero, item by item, to resident memory. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
-from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
-from harness.report.breakdown_table import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
+from harness.analysis.memory.breakdown import BreakdownMoment, BreakdownItem
+from harness.report.breakdown_table import (
+    ITEMS,
+    MOMENTS,
+    TOTAL,
+    BreakdownRow,
+    megabytes,
+    moments,
+    rows,
+    totals,
+)
+from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
 from harness.report.plot_style import (
     FIRST,
     INK,
@@ -21,16 +31,12 @@ from harness.report.plot_style import (
     SMALL_PT,
     SURFACE,
     THIRD,
-    Plot,
     blank,
-    finish,
     panel,
-    style,
 )
 
-NAME = "memory-ledger"
 _MB = 1e6
-# What is in use, what should have gone, and what allocators keep; the rest is the ground that these stand on.
+# Blue: in use by sessions. Orange: should have been freed. Purple: kept by allocators. Grey: present before the first session.
 _COLOURS: dict[BreakdownItem, str] = {
     "interpreter": MUTED,
     "framework": FIRST,
@@ -46,25 +52,17 @@ _HEADING_IN = 0.40
 _TOP_IN = 0.62
 _AXIS_IN = 0.56
 _LEFT_IN = 1.82
-# The part of the width in which the ground, up to where the axis goes on, is drawn shortened.
+# Share of the width for the shortened part of a broken axis.
 _STUB = 0.16
-# It is shortened if all else would have less than this share of the width.
+# The axis is broken if the items above the lowest bar end would have less than this share of the width.
 _CROWDED = 0.5
 _GAP_PT = 5.0
 # DejaVu Sans Bold; the page's own typefaces are narrower.
 _CHARACTER = 0.72
 
 
-def draw(ledger: Sequence[BreakdownEntry]) -> Plot | None:
-    """The waterfall, one panel for each moment, all on the same scale; None without a ledger."""
-    if not ledger:
-        return None
-    with style():
-        return _draw(ledger)
-
-
-class _Scale(msgspec.Struct, frozen=True, kw_only=True):
-    """The horizontal axis, MB. What lies below `low` is drawn from `left` on, shortened; without a break all three are 0."""
+class _BrokenAxis(msgspec.Struct, frozen=True, kw_only=True):
+    """The horizontal axis, MB. The part below `low` is drawn shortened, from `left` on. Without a break, `low` and `left` are 0."""
 
     left: float
     low: float
@@ -75,19 +73,20 @@ class _Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.low > 0
 
 
-def _draw(ledger: Sequence[BreakdownEntry]) -> Plot:
-    shown, there = rows(ledger), moments(ledger)
+def _waterfall(title: str, source: PlotSource) -> Drawing:
+    """One panel for each moment, all on the same scale."""
+    breakdown = source.analysis.memory.ledger
+    shown, there = rows(breakdown), moments(breakdown)
     bars = {moment: _bars(shown, moment) for moment in there}
     high_in = (len(shown) + 1) * _ROW_IN
     height_in = _TOP_IN + len(there) * (_HEADING_IN + high_in) + _AXIS_IN - 0.1
-    title = "From nothing to resident memory (MB)"
     figure = blank(title, height_in)
     width_pt = (figure.get_size_inches()[0] - _LEFT_IN - 0.16) * 72
     scale = _scale([bar for of_moment in bars.values() for bar in of_moment], width_pt)
     figure.text(
         0.12 / figure.get_size_inches()[0],
         1 - 0.38 / height_in,
-        f"The axis is broken at //, and goes on at {megabytes(scale.low * _MB).removesuffix('.00')} MB."
+        f"The axis is broken at //, and continues at {megabytes(scale.low * _MB).removesuffix('.00')} MB."
         if scale.broken
         else "The axis begins at 0.",
         ha="left",
@@ -99,11 +98,6 @@ def _draw(ledger: Sequence[BreakdownEntry]) -> Plot:
         top_in = _TOP_IN + number * (_HEADING_IN + high_in) + _HEADING_IN
         axes = panel(figure, left_in=_LEFT_IN, top_in=top_in, bottom_in=height_in - top_in - high_in)
         _panel(axes, shown, bars[moment], scale, heading=MOMENTS[moment], last=number == len(there) - 1)
-    caption = (
-        "Each bar begins where the one above it ended, and the last is their sum: the resident memory of the app’s processes. "
-        "Grey is what was there before the first session; blue is in use by sessions, orange was left behind, purple is "
-        "what allocators keep; an outline is what none of these accounts for."
-    )
     alt = " ".join(
         f"{MOMENTS[moment].capitalize()}: "
         + ", ".join(
@@ -112,13 +106,13 @@ def _draw(ledger: Sequence[BreakdownEntry]) -> Plot:
             if (cell := row.cells[moment]) is not None
         )
         + f"; RSS {megabytes(total)} MB."
-        for moment, total in totals(ledger).items()
+        for moment, total in totals(breakdown).items()
     )
-    return finish(figure, name=NAME, title=title, caption=caption, alt=alt)
+    return Drawing(figure=figure, alt=alt)
 
 
 class _Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """From where to where, MB, and the figure beside it; `colour` is empty where there is nothing to draw."""
+    """A bar from `begin` to `end`, MB, and the figure next to it; `colour` is empty if there is nothing to draw."""
 
     begin: float
     end: float
@@ -126,8 +120,8 @@ class _Bar(msgspec.Struct, frozen=True, kw_only=True):
     colour: str
 
 
-def _bars(shown: Sequence[Row], moment: BreakdownMoment) -> list[_Bar]:
-    """One for each row, and the total."""
+def _bars(shown: Sequence[BreakdownRow], moment: BreakdownMoment) -> list[_Bar]:
+    """The bars of all rows, and the total."""
     cells = [row.cells[moment] for row in shown]
     sizes = [cell.bytes if cell is not None else 0 for cell in cells]
     reached = [0, *accumulate(sizes)]
@@ -144,15 +138,15 @@ def _bars(shown: Sequence[Row], moment: BreakdownMoment) -> list[_Bar]:
     return [*bars, _Bar(begin=0, end=reached[-1] / _MB, text=megabytes(reached[-1]), colour=INK)]
 
 
-def _scale(bars: Sequence[_Bar], width_pt: float) -> _Scale:
-    """So that every bar and the figure beside it fit; broken if the ground, the same in all, would leave no room for the rest."""
+def _scale(bars: Sequence[_Bar], width_pt: float) -> _BrokenAxis:
+    """An axis on which every bar fits with its figure. It is broken if the part below all items would leave too little room."""
     turns = [turn for bar in bars for turn in (bar.begin, bar.end) if turn > 0]
     bottom, top = min(turns, default=0.0), max(turns, default=1.0)
-    # FollowUp a bar of next to nothing there is still its figure.
+    # A figure needs room even next to a bar of almost no length.
     span = max(top - bottom, 0.02 * top)
     low = left = 0.0
     if span < _CROWDED * top:
-        # A round figure can be read off and added; the rest of the ground shows that the bar goes on.
+        # The axis continues at a round figure, which is easy to add to.
         low = _round_down(bottom - 0.08 * span, span)
         left = low - (top - low) * _STUB / (1 - _STUB)
     needed = [
@@ -160,7 +154,7 @@ def _scale(bars: Sequence[_Bar], width_pt: float) -> _Scale:
         / max(0.2, 1 - (len(bar.text) * SMALL_PT * _CHARACTER + _GAP_PT) / width_pt)
         for bar in bars
     ]
-    return _Scale(left=left, low=low, right=left + max(needed, default=1.0))
+    return _BrokenAxis(left=left, low=low, right=left + max(needed, default=1.0))
 
 
 def _round_down(value: float, span: float) -> float:
@@ -169,7 +163,13 @@ def _round_down(value: float, span: float) -> float:
 
 
 def _panel(
-    axes: Any, shown: Sequence[Row], bars: Sequence[_Bar], scale: _Scale, *, heading: str, last: bool
+    axes: Any,
+    shown: Sequence[BreakdownRow],
+    bars: Sequence[_Bar],
+    scale: _BrokenAxis,
+    *,
+    heading: str,
+    last: bool,
 ) -> None:
     count = len(bars)
     axes.set_xlim(scale.left, scale.right)
@@ -191,7 +191,7 @@ def _panel(
         va="bottom",
         fontweight="bold",
     )
-    # A total stands apart from what it is the sum of.
+    # A line separates the total from its items.
     axes.axhline(0.5, color=RULE, linewidth=0.7)
     for place, bar in zip(range(count - 1, -1, -1), bars, strict=True):
         begin = scale.left if bar.begin == 0 else bar.begin
@@ -203,7 +203,7 @@ def _panel(
                 left=begin,
                 height=0.62,
                 color=bar.colour,
-                # What is too little to be seen is a line.
+                # With an edge, a bar of almost no length is still a visible line.
                 edgecolor=MUTED if outlined else bar.colour,
                 linewidth=0.9,
                 zorder=3,
@@ -227,7 +227,7 @@ def _panel(
         _break(axes, -0.72, -0.28, scale)
 
 
-def _ticks(axes: Any, scale: _Scale) -> None:
+def _ticks(axes: Any, scale: _BrokenAxis) -> None:
     between = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(scale.low, scale.right)
     apart = (scale.right - scale.left) * 0.1
     first = scale.left + apart if scale.broken else 0
@@ -238,8 +238,8 @@ def _ticks(axes: Any, scale: _Scale) -> None:
     )
 
 
-def _break(axes: Any, bottom: float, top: float, scale: _Scale) -> None:
-    """Two strokes across what is shortened, with the ground between them."""
+def _break(axes: Any, bottom: float, top: float, scale: _BrokenAxis) -> None:
+    """Draw two strokes across the shortened part, with the page's surface between them."""
     middle = scale.left + (scale.low - scale.left) / 2
     width = (scale.right - scale.left) * 0.012
     axes.fill(
@@ -261,3 +261,23 @@ def _break(axes: Any, bottom: float, top: float, scale: _Scale) -> None:
             scaley=False,
             zorder=6,
         )
+
+
+def _caption(source: PlotSource) -> str:
+    return (
+        "Each bar begins where the bar above it ends. The last bar is the sum: the resident memory of the app’s processes. "
+        "Grey: present before the first session. Blue: in use by sessions. Orange: left behind. Purple: kept by allocators. "
+        "Outline: not explained by the other items."
+    )
+
+
+PLOTS = (
+    PlotDeclaration(
+        name="memory-ledger",
+        title="From zero to RSS, item by item (MB)",
+        section="memory-breakdown",
+        caption=_caption,
+        draw=_waterfall,
+        applies=lambda source: bool(source.analysis.memory.ledger),
+    ),
+)

@@ -1,10 +1,10 @@
-"""The witness of an anomaly as a picture: who wrote when, who read when, and what crossed. Pure.
+"""The timeline of a witness: which session wrote when, which session read when, and which value crossed. Pure.
 
 One lane for each session, one bar for each operation from its invoke to its completion, and an arrow from the write to
-the read that shows its value. Small enough to stand beside every anomaly of a report, so it is written as text here and not
-drawn: words stay words, and the page's style sheet (`base.html.j2`) gives the colours.
+the read that shows its value. The picture is small, and every anomaly has one, so it is written as SVG text rather than
+drawn by matplotlib: words stay words, and the style sheet of the page (`base.html.j2`) sets the colours.
 
-All type is monospaced, so that the room that a text takes is known without a font: nothing lies on anything else.
+All text is monospaced, so that its width is known without a font and no text overlaps another.
 """
 
 from __future__ import annotations
@@ -12,65 +12,59 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 from xml.sax.saxutils import escape
 
 import markupsafe
 import msgspec
 
-from harness.records import Anomaly, Operation, WitnessOperation
+from harness.records import Anomaly, Operation
 from harness.report.plot_style import plain
-from harness.report.witness_values import cells, clip, effects_of, holds, names_in, short
+from harness.report.witness_operations import (
+    LINE_CELLS,
+    Arrow,
+    DrawnOperation,
+    arrows_between,
+    drawn_operation,
+)
+from harness.report.witness_values import cells, clip
 
-# User units. A phone shows the picture about as wide as this in px, a desktop up to 1.5 times as wide.
+# User units, for `LINE_CELLS` characters side by side. A phone shows the picture about as wide as this in px, a desktop up to 1.5 times as wide.
 WIDTH = 320.0
 FONT = 10.0
-# Width of a character of a monospaced face over its size: 0.55 (Consolas) to 0.605 (DejaVu Sans Mono).
+# Width of a monospaced character relative to its size: 0.55 (Consolas) to 0.605 (DejaVu Sans Mono).
 CELL = 0.61 * FONT
 _MARGIN = 6.0
 _LEFT, _RIGHT = _MARGIN, WIDTH - _MARGIN
-_ROOM_CELLS = int((_RIGHT - _LEFT) / CELL)
 _BAR = 14.0
 _LINE = 12.5
-# Between two rows of a lane, so that an arrow can be seen.
+# Between two rows of a lane, so that arrows are visible.
 _BETWEEN = 13.0
-# Less would not hold the letter.
+# The minimum width for the letter in a bar.
 _MIN_BAR = 14.0
-# Two moments that are nearer to each other on a true scale could not be told apart.
+# Two points in time that are closer on a true scale could not be distinguished.
 _MIN_APART = 5.0
-# What an operation without a known end has beyond the last moment that is known.
+# Length of an operation without a known end, beyond the last known time.
 _OPEN_END = 26.0
-# The axis is marked as broken where a stretch of it stands for so many times more time per unit than another.
+# The axis is marked as broken where a unit stands for this many times more time than elsewhere.
 _BROKEN = 20.0
-
-# Kinds whose proof is that a value is not where it had to be.
-_LOSSES = {
-    "lost-update",
-    "read-your-writes",
-    "monotonic-reads",
-    "monotonic-writes",
-    "writes-follow-reads",
-    "reset",
-}
-_VERBS = {"append": "appended", "write": "wrote", "ask": "asked", "begin": "began"}
 
 
 def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> markupsafe.Markup:
-    """Draw the witness of an anomaly.
+    """Draw the timeline of an anomaly's witness.
 
     Args:
-        anomaly: its witness is what is drawn.
-        recorded: `worker:id` → operation, for those of the witness that are on record. They tell which outcome leaves the end
-            open, and what was seen beside the values of the variable.
-        name: prefix of the ids, unique in the page.
+        anomaly: the anomaly with its witness.
+        recorded: `worker:id` → operation, for the operations of the witness that are on record. They show which outcome
+            leaves the end open, and which values other than those of the variable were seen.
+        name: prefix of the ids, unique on the page.
 
     Returns:
-        An SVG element for the page, empty if there is no witness.
+        An SVG element for the page; empty without a witness.
     """
     if not anomaly.witness:
         return markupsafe.Markup("")
-    acts = [_act(w, anomaly, recorded) for w in anomaly.witness]
-    links = _links(acts, anomaly)
+    acts = [drawn_operation(w, anomaly, recorded) for w in anomaly.witness]
+    links = arrows_between(acts, anomaly)
     scale = _scale(acts)
     lanes = _lanes(acts)
     rows = _rows(acts, lanes, scale, links)
@@ -79,12 +73,12 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
     parts += _lane_marks(lanes, rows)
     axis, height = _axis(acts, rows, scale, bottom)
     parts += axis
-    # Arrows pass behind bars, and behind text, which has a rim in the lane's colour.
+    # Arrows pass behind bars and behind text, which has an outline in the colour of the lane.
     parts += _arrows(links, rows)
     parts += [_bar(act, rows[act.letter]) for act in acts]
     parts += itertools.chain.from_iterable(_texts(act, rows[act.letter]) for act in acts)
     title = f"{anomaly.kind} in {anomaly.variable}, sessions {' and '.join(dict.fromkeys(anomaly.sessions))}"
-    desc = " ".join([*(act.told for act in acts), *(link.told for link in links)])
+    desc = " ".join([*(act.sentence for act in acts), *(link.sentence for link in links)])
     return markupsafe.Markup(
         f'<svg class="timeline" role="img" viewBox="0 0 {WIDTH:g} {_n(height)}" '
         f'aria-labelledby="{escape(name)}-title {escape(name)}-desc">'
@@ -93,49 +87,8 @@ def timeline(anomaly: Anomaly, recorded: Mapping[str, Operation], name: str) -> 
     )
 
 
-class _Act(msgspec.Struct, kw_only=True):
-    """An operation of the witness.
-
-    Attributes:
-        end_s: when it was over; its invoke if nobody knows.
-        open_ended: it may have taken effect at any time after its invoke.
-        written: values that only it wrote.
-        seen: values that it showed.
-        counted: it changed or showed a count, which carries no name.
-        lines: what it did, each short enough for a line.
-        last: it is the one that the proof ends with.
-        told: all of it as a sentence.
-    """
-
-    letter: str
-    session: str
-    begin_s: float
-    end_s: float
-    open_ended: bool
-    written: list[Any]
-    seen: list[Any]
-    counted: bool
-    lines: list[str]
-    last: bool
-    told: str
-
-
-class _Link(msgspec.Struct, frozen=True, kw_only=True):
-    """From a write to the operation that shows its value, or had to."""
-
-    source: str
-    target: str
-    missing: bool
-
-    @property
-    def told(self) -> str:
-        if self.missing:
-            return f"What {self.source} wrote is missing in {self.target}."
-        return f"What {self.source} wrote is seen in {self.target}."
-
-
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an operation stands: `bar` is the top of its bar, `above` and `below` how many lines of text there are."""
+    """Position of an operation. `bar` is the top of its bar; `above` and `below` are the numbers of lines of text."""
 
     left: float
     right: float
@@ -146,125 +99,19 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Lane(msgspec.Struct, kw_only=True):
     session: str
-    acts: list[_Act]
+    acts: list[DrawnOperation]
     top: float = 0.0
     bottom: float = 0.0
 
 
-def _act(w: WitnessOperation, anomaly: Anomaly, recorded: Mapping[str, Operation]) -> _Act:
-    known = recorded.get(w.operation)
-    others = [
-        value
-        for other in anomaly.witness
-        if other is not w
-        for value in names_in(effects_of(other, recorded))
-    ]
-    own = names_in(effects_of(w, recorded))
-    reads = known.reads if known is not None else {}
-    seen = [reads.get(name, value) for name, value in w.reads.items()]
-    sightings = known.sightings if known is not None else []
-    effects = [effect for effect in w.effects.values() if isinstance(effect, dict)]
-    lines = [_did(effect, others + own) for effect in effects]
-    last = w is anomaly.witness[-1]
-    # That a write shows itself goes without saying.
-    shown = [v for v in seen if last or not own or holds(v, others) or not holds(v, own)]
-    lines += [f"read {short(value, others + own, _ROOM_CELLS - 5)}" for value in shown]
-    told_of = [
-        s
-        for s in sightings
-        if not any(holds(value, [s.value]) for value in seen)
-        and (not lines or any(holds(value, [s.value]) for value in others))
-    ]
-    if told_of:
-        lines += [f"got {short(told_of[0].value, others, _ROOM_CELLS - 4)}", f"in {told_of[0].where}"]
-    if not lines:
-        lines = [_did(effect, own) for effect in effects_of(w, recorded)] or [w.action]
-    if w.outcome != "ok":
-        lines[0] = f"{clip(lines[0], _ROOM_CELLS - len(w.outcome) - 3)} ({w.outcome})"
-    end_s = w.invoke_s if w.complete_s is None else max(w.complete_s, w.invoke_s)
-    until = "never completed" if w.complete_s is None else f"to {w.complete_s:.6g} s"
-    return _Act(
-        letter=w.name,
-        session=w.session,
-        begin_s=w.invoke_s,
-        end_s=end_s,
-        open_ended=_open_ended(w, known),
-        written=own,
-        seen=[*seen, *(s.value for s in told_of)],
-        counted=any(effect.get("op") == "increment" for effect in effects),
-        lines=[clip(plain(line), _ROOM_CELLS) for line in lines],
-        last=last,
-        told=f"{w.name}: session {w.session}, {w.invoke_s:.6g} s {until}, {'; '.join(lines)}.",
-    )
-
-
-def _open_ended(w: WitnessOperation, known: Operation | None) -> bool:
-    """Whether it may have taken effect after it was over, as far as anybody knows; see docs/methods/isolation.md."""
-    if w.outcome == "fail":
-        return known is not None and known.may_have_happened
-    return w.outcome != "ok"
-
-
-def _did(effect: dict[str, Any], relevant: Sequence[Any]) -> str:
-    op, value = effect.get("op"), effect.get("value")
-    if op == "clear":
-        return "cleared"
-    if op == "increment":
-        return f"counted {value:+}" if isinstance(value, (int, float)) else f"counted {value}"
-    if op == "put" and isinstance(value, dict):
-        return f"put {', '.join(f'{k} = {short(v, relevant, 30)}' for k, v in value.items())}"
-    if op == "offer" and isinstance(value, list) and value:
-        return f"offered {short(value[-1], relevant, _ROOM_CELLS - 20)} with {short(value[0], [], 10)}"
-    verb = _VERBS.get(str(op), str(op))
-    return f"{verb} {short(value, relevant, _ROOM_CELLS - len(verb) - 1)}"
-
-
-def _links(acts: Sequence[_Act], anomaly: Anomaly) -> list[_Link]:
-    """Where each written value was seen afterwards; and, if the proof is that it was not, where it is missing."""
-    links = []
-    for number, source in enumerate(acts):
-        readers = [act for act in acts[number + 1 :] if act.seen]
-        if source.counted:
-            links += _links_of_a_count(source, readers, anomaly)
-        # What the app itself gave to one session, and then to another, was written by neither.
-        given = source.seen if number == 0 and source.session != acts[-1].session else []
-        values = source.written or given
-        if not values:
-            continue
-        shows = {act.letter: any(holds(seen, values) for seen in act.seen) for act in readers}
-        links += [
-            _Link(source=source.letter, target=letter, missing=False)
-            for letter, shown in shows.items()
-            if shown
-        ]
-        lacking = [letter for letter, shown in shows.items() if not shown]
-        if lacking and source.written and anomaly.kind in _LOSSES:
-            links.append(_Link(source=source.letter, target=lacking[-1], missing=True))
-    return links
-
-
-def _links_of_a_count(source: _Act, readers: Sequence[_Act], anomaly: Anomaly) -> list[_Link]:
-    """A count says how many there were, not whose: the read that the proof is about is the lowest, or the last one."""
-    if not readers:
-        return []
-    if anomaly.kind not in _LOSSES:
-        return [_Link(source=source.letter, target=readers[-1].letter, missing=False)]
-
-    def shown(act: _Act) -> float:
-        value = act.seen[0]
-        return value if isinstance(value, (int, float)) else math.inf
-
-    return [_Link(source=source.letter, target=min(readers, key=shown).letter, missing=True)]
-
-
-class _Scale(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds → units; true to scale, or stretched where that would hide what happened.
+class _StretchedAxis(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds → units. True to scale, or stretched if a true scale would hide operations.
 
     Attributes:
-        times: every moment at which an operation began or ended, ascending.
-        places: where each of them stands.
-        broken: middles of the stretches that stand for much more time than others of their width.
-        true: distances are in proportion to time.
+        times: every time at which an operation began or ended, ascending.
+        places: the place of each of these times.
+        broken: middles of the stretches that stand for much more time than others of the same width.
+        true: distances are proportional to time.
     """
 
     times: list[float]
@@ -276,19 +123,19 @@ class _Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.places[self.times.index(time_s)]
 
 
-def _scale(acts: Sequence[_Act]) -> _Scale:
+def _scale(acts: Sequence[DrawnOperation]) -> _StretchedAxis:
     times = sorted({t for act in acts for t in (act.begin_s, act.end_s)})
     right = _RIGHT - (_OPEN_END if any(act.open_ended for act in acts) else 0.0)
-    right -= _MIN_BAR  # for one that begins at the very end
+    right -= _MIN_BAR  # room for an operation that begins at the end
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     if not steps:
-        return _Scale(times=times, places=[_LEFT], broken=[], true=True)
+        return _StretchedAxis(times=times, places=[_LEFT], broken=[], true=True)
     room = right - _LEFT
     span = times[-1] - times[0]
     true = min(steps) / span * room >= _MIN_APART and all(
         (act.end_s - act.begin_s) / span * room >= _MIN_BAR for act in acts if act.end_s > act.begin_s
     )
-    # The logarithm keeps the longer wait the longer one, and the shortest wide enough to be seen.
+    # With the logarithm, a longer wait stays longer, and the shortest stays visible.
     weights = steps if true else [1 + 0.5 * math.log10(step / min(steps)) for step in steps]
     places = [_LEFT + room * part / sum(weights) for part in itertools.accumulate([0.0, *weights])]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(places)]
@@ -298,11 +145,11 @@ def _scale(acts: Sequence[_Act]) -> _Scale:
         for middle, per_unit in zip(middles, dense, strict=True)
         if not true and per_unit > _BROKEN * min(dense)
     ]
-    return _Scale(times=times, places=places, broken=broken, true=true)
+    return _StretchedAxis(times=times, places=places, broken=broken, true=true)
 
 
-def _lanes(acts: Sequence[_Act]) -> list[_Lane]:
-    """One for each session, the one that suffered at the bottom: so every arrow points down."""
+def _lanes(acts: Sequence[DrawnOperation]) -> list[_Lane]:
+    """One lane for each session, that of the last operation at the bottom, so that every arrow points down."""
     order = dict.fromkeys(act.session for act in acts)
     del order[acts[-1].session]
     return [
@@ -312,9 +159,9 @@ def _lanes(acts: Sequence[_Act]) -> list[_Lane]:
 
 
 def _rows(
-    acts: Sequence[_Act], lanes: Sequence[_Lane], scale: _Scale, links: Sequence[_Link]
+    acts: Sequence[DrawnOperation], lanes: Sequence[_Lane], scale: _StretchedAxis, links: Sequence[Arrow]
 ) -> dict[str, _Row]:
-    """Give each operation a row of its own. Its text stands above the bar, and below it where no arrow leaves."""
+    """Give each operation its own row. Text is below the bar if no arrow starts there, else above it."""
     rows: dict[str, _Row] = {}
     sources = {link.source for link in links}
     y = 0.0
@@ -344,14 +191,14 @@ def _lane_marks(lanes: Sequence[_Lane], rows: Mapping[str, _Row]) -> list[str]:
         parts.append(
             f'<rect class="lane" x="0" y="{_n(lane.top)}" width="{WIDTH:g}" height="{_n(lane.bottom - lane.top)}" rx="3"/>'
         )
-        parts.append(_text(_LEFT, lane.top + _LINE, clip(plain(lane.session), _ROOM_CELLS), "session"))
+        parts.append(_text(_LEFT, lane.top + _LINE, clip(plain(lane.session), LINE_CELLS), "session"))
     return parts
 
 
 def _axis(
-    acts: Sequence[_Act], rows: Mapping[str, _Row], scale: _Scale, bottom: float
+    acts: Sequence[DrawnOperation], rows: Mapping[str, _Row], scale: _StretchedAxis, bottom: float
 ) -> tuple[list[str], float]:
-    """The moments themselves are the ticks: as many as find room, the beginnings first."""
+    """Draw the time axis. Its ticks are the times of the operations, as many as fit, beginnings first."""
     shortest = min((later - earlier for earlier, later in itertools.pairwise(scale.times)), default=1.0)
     decimals = min(6, max(3, math.ceil(-math.log10(shortest))))
     begins = [act.begin_s for act in acts]
@@ -380,7 +227,7 @@ def _axis(
     return parts, bottom + 3 + 2 * _LINE + 5
 
 
-def _bar(act: _Act, row: _Row) -> str:
+def _bar(act: DrawnOperation, row: _Row) -> str:
     style = "bar last" if act.last else "bar"
     solid = f'<rect class="{style}" x="{_n(row.left)}" y="{_n(row.bar)}" width="{_n(row.right - row.left)}" height="{_BAR:g}" rx="2"/>'
     letter = _text((row.left + row.right) / 2, row.bar + _BAR - 3.6, act.letter, "letter")
@@ -391,12 +238,12 @@ def _bar(act: _Act, row: _Row) -> str:
     return f'<path class="open {style}" d="{tip}"/>' + solid + letter
 
 
-def _arrows(links: Sequence[_Link], rows: Mapping[str, _Row]) -> list[str]:
+def _arrows(links: Sequence[Arrow], rows: Mapping[str, _Row]) -> list[str]:
     parts = []
     landed: dict[str, int] = {}
     for link in links:
         source, target = rows[link.source], rows[link.target]
-        # FollowUp those that have landed there before.
+        # To the right of earlier arrows to the same operation.
         aside = 9.0 * landed.get(link.target, 0)
         landed[link.target] = landed.get(link.target, 0) + 1
         if source.right <= target.left:
@@ -420,7 +267,7 @@ def _arrows(links: Sequence[_Link], rows: Mapping[str, _Row]) -> list[str]:
     return parts
 
 
-def _texts(act: _Act, row: _Row) -> list[str]:
+def _texts(act: DrawnOperation, row: _Row) -> list[str]:
     top = row.bar - 2 - row.above * _LINE if row.above else row.bar + _BAR + 1
     left = min(row.left, *(_RIGHT - cells(line) * CELL for line in act.lines))
     return [

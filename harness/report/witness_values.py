@@ -1,4 +1,4 @@
-"""Values of witnesses, for people: which of them matter, where they stand, and short enough for a line. Pure."""
+"""Values of a witness: which of them are relevant, where they occur, and shortened for a line. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_CHANCE = 8
 
 
 def effects_of(w: WitnessOperation, recorded: Mapping[str, Operation]) -> list[dict[str, Any]]:
-    """What an operation did: to the variable that the anomaly is about, or, of a place that is no variable, at all."""
+    """Effects of an operation on the variable of the anomaly; if the anomaly has no variable, all its effects."""
     named = [effect for effect in w.effects.values() if isinstance(effect, dict)]
     if named or w.operation not in recorded:
         return named
@@ -24,7 +24,7 @@ def effects_of(w: WitnessOperation, recorded: Mapping[str, Operation]) -> list[d
 
 
 def names_in(effects: Iterable[dict[str, Any]]) -> list[Any]:
-    """The values by which effects can be told from all others. An amount tells nothing of who counted."""
+    """The values that identify effects. The amount of an increment identifies nothing."""
     found: list[Any] = []
     for effect in effects:
         value = effect.get("value")
@@ -37,8 +37,8 @@ def names_in(effects: Iterable[dict[str, Any]]) -> list[Any]:
 
 
 def holds(value: Any, wanted: Sequence[Any]) -> bool:
-    """Whether one of the wanted values stands in a value, however deep; a text also within a text."""
-    # A short one can stand within another by chance.
+    """Whether a value contains one of the wanted values, at any depth. A text may also be part of a longer text."""
+    # A short text can be part of another by chance.
     long = [want for want in wanted if isinstance(want, str) and len(want) >= _NO_CHANCE]
     waiting = [value]
     while waiting:
@@ -53,7 +53,7 @@ def holds(value: Any, wanted: Sequence[Any]) -> bool:
 
 
 def short(value: Any, relevant: Sequence[Any], room: int) -> str:
-    """A value in so many cells; of a list or a long text the part that matters."""
+    """A value shortened to `room` cells. A list or a long text keeps its relevant part."""
     if isinstance(value, str):
         if cells(value) <= room:
             return value
@@ -90,7 +90,7 @@ def short(value: Any, relevant: Sequence[Any], room: int) -> str:
 
 
 def clip(text: str, room: int) -> str:
-    """Cut a text to the cells that it may take."""
+    """Cut a text to `room` cells."""
     if cells(text) <= room:
         return text
     cut = units.clip(text, max(1, room))
@@ -100,5 +100,5 @@ def clip(text: str, room: int) -> str:
 
 
 def cells(text: str) -> int:
-    """The room that a text takes in a monospaced face: a wide character, as of Chinese, takes two cells."""
+    """Width of a text in a monospaced face, in cells. A wide character, such as a Chinese one, takes two."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

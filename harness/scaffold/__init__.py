@@ -17,7 +17,7 @@ from harness.errors import UsageError
 from harness.run_dir import write_atomically
 from harness.scaffold import scenario_text
 from harness.scaffold.gestures import Gesture
-from harness.scaffold.model_guess import Findings, conclude
+from harness.scaffold.model_guess import TrialFindings, conclude
 from harness.scaffold.trial import look_and_try
 from harness.scenario import SETTINGS, WORKLOAD
 
@@ -37,7 +37,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     settings: str
     operations: list[Gesture]
-    findings: Findings
+    findings: TrialFindings
     left_out: list[str]
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import keyword
-import random
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from harness.page.blueprint import Blueprint, Component, Dependency
 from harness.page.page_errors import PageMisuse
-from harness.records import TAB_ACTIONS
-from harness.workload import Workload
+from harness.scaffold.field_values import Fill, FillKind
+from harness.scaffold.method_names import UniqueNames
 
-FillKind = Literal["text", "message", "number", "choice", "choices", "flag", "file", "picture"]
 GestureKind = Literal["click", "submit", "enter", "upload"]
 
-# The smallest PNG: one grey pixel.
-PICTURE_HEX = (
-    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
-    "0000000a4944415478da6368000000820081da45083b0000000049454e44ae426082"
-)
 _FILLS: dict[str, FillKind] = {
     "textbox": "text",
     "textarea": "text",
@@ -51,29 +42,6 @@ _UNREADABLE = (
 _MAX_CHOICES = 12
 # A token has about so many characters; a field that takes fewer would cut it.
 _TOKEN_LENGTH = 32
-# What a workload has already, what tabs do by themselves, and what `text` writes into the class: a method of such a name would
-# take its place.
-_RESERVED = {*dir(Workload), *TAB_ACTIONS, "self", "tokens", "json", "action", "last_token_in", "number_in"}
-
-
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One field that is filled in before something is set off.
-
-    Attributes:
-        name: how to call the component.
-        low, high, step: of a number.
-        choices: of a choice, as shown.
-        suffix: of a file's name.
-    """
-
-    component: int
-    name: str | int
-    kind: FillKind
-    low: float = 1
-    high: float = 100
-    step: float = 1
-    choices: list[Any] = []
-    suffix: str = ".txt"
 
 
 class Gesture(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +68,7 @@ class Gesture(msgspec.Struct, frozen=True, kw_only=True):
         return any(fill.kind in _WITH_TOKEN for fill in self.fills)
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class PageGestures(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to do on a page, and what can be read there.
 
     Attributes:
@@ -115,7 +83,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str]
 
 
-def find_gestures(blueprint: Blueprint, mode: str = "") -> Page:
+def find_gestures(blueprint: Blueprint, mode: str = "") -> PageGestures:
     """Everything that a person can set off.
 
     Args:
@@ -140,7 +108,7 @@ def find_gestures(blueprint: Blueprint, mode: str = "") -> Page:
             left_out.append(f"{_event_of(component, event)}: it runs nothing but JavaScript.")
         else:
             found.append((component, kind, dependencies))
-    slugs = _Names()
+    slugs = UniqueNames()
     gestures = []
     for component, kind, dependencies in _without_twins(found):
         outputs = _outputs(blueprint, dependencies)
@@ -157,7 +125,7 @@ def find_gestures(blueprint: Blueprint, mode: str = "") -> Page:
             )
         )
     read = sorted({o for gesture in gestures for o in gesture.outputs})
-    return Page(
+    return PageGestures(
         gestures=gestures,
         names={o: name_of(blueprint, blueprint.components[o]) for o in read},
         labels={o: _label(blueprint.components[o]) or blueprint.components[o].type for o in read},
@@ -171,63 +139,6 @@ def name_of(blueprint: Blueprint, component: Component, event: str = "") -> str 
         if name and not name.isdigit() and _means(blueprint, name, event, component.id):
             return name
     return component.id
-
-
-def value_of(fill: Fill, token: str, rng: random.Random) -> Any:
-    """A value for a field, as the code of `code_of` makes it."""
-    match fill.kind:
-        case "text":
-            return token
-        case "message":
-            return {"text": token, "files": []}
-        case "number":
-            if _whole(fill):
-                return rng.randrange(int(fill.low), int(fill.high) + 1, int(fill.step))
-            return round(rng.uniform(fill.low, fill.high), _decimals(fill))
-        case "choice":
-            return rng.choice(fill.choices)
-        case "choices":
-            return rng.sample(fill.choices, 1)
-        case "flag":
-            return rng.random() < 0.5
-        case "file":
-            return (f"{token}{fill.suffix}", token.encode())
-        case "picture":
-            return ("picture.png", bytes.fromhex(PICTURE_HEX))
-
-
-def code_of(fill: Fill) -> str:
-    """The same as Python, in a method of a workload."""
-    match fill.kind:
-        case "text":
-            return "token"
-        case "message":
-            return '{"text": token, "files": []}'
-        case "number":
-            if not _whole(fill):
-                return f"round(self.random.uniform({_number(fill.low)}, {_number(fill.high)}), {_decimals(fill)})"
-            step = f", {int(fill.step)}" if fill.step != 1 else ""
-            return f"self.random.randrange({int(fill.low)}, {int(fill.high) + 1}{step})"
-        case "choice":
-            return f"self.random.choice({literal(fill.choices)})"
-        case "choices":
-            return f"self.random.sample({literal(fill.choices)}, 1)"
-        case "flag":
-            return "self.random.random() < 0.5"
-        case "file":
-            return f'(f"{{token}}{fill.suffix}", token.encode())'
-        case "picture":
-            return '("picture.png", PICTURE)'
-
-
-def literal(value: Any) -> str:
-    """Python for a text, a number or a list of those, with double quotes as everywhere here."""
-    if isinstance(value, str):
-        plain = '"' not in value and "\\" not in value and value.isprintable()
-        return f'"{value}"' if plain else repr(value)
-    if isinstance(value, list):
-        return f"[{', '.join(literal(item) for item in value)}]"
-    return repr(value)
 
 
 # --- which gesture an event is ---
@@ -355,31 +266,6 @@ def _readable(blueprint: Blueprint, component: int) -> bool:
 # --- names ---
 
 
-class _Names:
-    """Names for methods and variables: each once, and none that means something already."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def new(self, text: str, fallback: str) -> str:
-        slug = slug_of(text) or fallback
-        name, number = slug, 2
-        while name in self._taken:
-            name, number = f"{slug}_{number}", number + 1
-        self._taken.add(name)
-        return name
-
-
-def slug_of(text: str) -> str:
-    """A Python name from a label; empty if there is nothing to make it from."""
-    words = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
-    if not words or not words.strip("0123456789_"):
-        return ""
-    if words[0].isdigit():
-        words = f"n_{words}"
-    return f"{words}_" if keyword.iskeyword(words) or words in _RESERVED else words
-
-
 def _label(component: Component) -> str:
     """What a person calls it; a text that Gradio translates in the browser is no name."""
     return "" if component.name.startswith("__i18n__") else component.name
@@ -394,16 +280,3 @@ def _means(blueprint: Blueprint, name: str, event: str, component: int) -> bool:
         return blueprint.find(name, event).id == component
     except PageMisuse:
         return False
-
-
-def _whole(fill: Fill) -> bool:
-    return all(float(v).is_integer() for v in (fill.low, fill.high, fill.step))
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
-def _decimals(fill: Fill) -> int:
-    text = f"{fill.step:f}".rstrip("0")
-    return min(len(text.partition(".")[2]), 6) or 1

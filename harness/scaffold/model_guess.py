@@ -16,7 +16,8 @@ from typing import Any, Literal
 import msgspec
 
 from harness import tokens
-from harness.scaffold.gestures import Gesture, Page, slug_of
+from harness.scaffold.gestures import Gesture, PageGestures
+from harness.scaffold.method_names import slug_of
 
 ModelName = Literal["list", "register", "answer", "counter"]
 EffectName = Literal["append", "write", "ask", "increment", "clear"]
@@ -24,7 +25,7 @@ Sharing = Literal["session", "user", "everyone"]
 _NUMBER = re.compile(r"-?\d+")
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True):
+class TrialAct(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was done in the trial, or a page that was opened.
 
     Attributes:
@@ -68,7 +69,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     seen: str
 
 
-class Findings(msgspec.Struct, frozen=True, kw_only=True):
+class TrialFindings(msgspec.Struct, frozen=True, kw_only=True):
     """What the trial says.
 
     Attributes:
@@ -93,7 +94,7 @@ def shown_number(value: Any) -> int | None:
     return int(found[0]) if len(found) == 1 else None
 
 
-def conclude(page: Page, acts: Sequence[Act]) -> Findings:
+def conclude(page: PageGestures, acts: Sequence[TrialAct]) -> TrialFindings:
     """What can be said of each component that was read.
 
     Args:
@@ -108,7 +109,7 @@ def conclude(page: Page, acts: Sequence[Act]) -> Findings:
     taken: set[str] = set()
     for component, read_as in page.names.items():
         label = page.labels[component]
-        looked = _Looked(component=component, gestures=tried, acts=acts)
+        looked = _ShownByComponent(component=component, gestures=tried, acts=acts)
         fitted = looked.fit()
         if (alarm := looked.alarm(label, fitted)) is not None:
             alarms.append(alarm)
@@ -133,7 +134,7 @@ def conclude(page: Page, acts: Sequence[Act]) -> Findings:
                 seen=f"{_quoted(label)} {_seen(fitted, looked)}",
             )
         )
-    return Findings(variables=variables, unmodelled=unmodelled, alarms=alarms, failed=failed)
+    return TrialFindings(variables=variables, unmodelled=unmodelled, alarms=alarms, failed=failed)
 
 
 class _Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,19 +144,19 @@ class _Fit(msgspec.Struct, frozen=True, kw_only=True):
     initial: int = 0
 
 
-class _Looked(msgspec.Struct, frozen=True, kw_only=True):
+class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
     """What one component showed in the trial."""
 
     component: int
     gestures: Sequence[Gesture]
-    acts: Sequence[Act]
+    acts: Sequence[TrialAct]
 
     @property
     def readers(self) -> list[str]:
         return [g.slug for g in self.gestures if self.component in g.outputs]
 
     @property
-    def alone(self) -> list[Act]:
+    def alone(self) -> list[TrialAct]:
         """What session 1 did before anybody else came."""
         other = next((n for n, act in enumerate(self.acts) if act.session != 1), len(self.acts))
         return [act for act in self.acts[:other] if act.gesture]
@@ -171,10 +172,10 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return len(set(values)) > 1
 
-    def value(self, act: Act) -> Any:
+    def value(self, act: TrialAct) -> Any:
         return act.shown.get(self.component)
 
-    def reads(self, act: Act) -> bool:
+    def reads(self, act: TrialAct) -> bool:
         return act.gesture in self.readers and act.error is None and self.component in act.shown
 
     # --- models ---
@@ -206,7 +207,7 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
             return self.follows(fit, acts, lambda act: 0)
         return self.strangers() is not None
 
-    def strangers(self) -> Act | None:
+    def strangers(self) -> TrialAct | None:
         """The first act that showed a token of another person."""
         owner = {act.token: act.person for act in self.acts if act.token}
         for act in self.acts:
@@ -214,7 +215,7 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
                 return act
         return None
 
-    def follows(self, fit: _Fit, acts: Sequence[Act], owner: Callable[[Act], int]) -> bool:
+    def follows(self, fit: _Fit, acts: Sequence[TrialAct], owner: Callable[[TrialAct], int]) -> bool:
         """Whether every read shows what the model says, if each owner has a state of its own."""
         state: dict[int, Any] = {}
         for act in acts:
@@ -330,7 +331,7 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
-def _seen(fit: _Fit, looked: _Looked) -> str:
+def _seen(fit: _Fit, looked: _ShownByComponent) -> str:
     growers = " and ".join(g for g, effect in fit.effects.items() if effect != "clear")
     clearers = " and ".join(g for g, effect in fit.effects.items() if effect == "clear")
     after = f"; {clearers} emptied it" if clearers and fit.model != "counter" else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from harness.scaffold.gestures import PICTURE_HEX, Fill, Gesture, Page, code_of, literal
-from harness.scaffold.model_guess import EffectName, Findings, Variable
+from harness.scaffold.field_values import PICTURE_HEX, Fill, code_of, literal
+from harness.scaffold.gestures import Gesture, PageGestures
+from harness.scaffold.model_guess import EffectName, TrialFindings, Variable
 
 _WIDTH = 88
 _MODELS = {"list": "append_only_list", "register": "register", "answer": "answer", "counter": "counter"}
@@ -41,7 +42,7 @@ _HELPERS = {
 }
 
 
-def workload(app: str, page: Page, findings: Findings, left_out: Sequence[str]) -> str:
+def workload(app: str, page: PageGestures, findings: TrialFindings, left_out: Sequence[str]) -> str:
     """`workload.py`.
 
     Args:
@@ -114,7 +115,7 @@ def _docstring(app: str) -> str:
     )
 
 
-def _imports(findings: Findings) -> str:
+def _imports(findings: TrialFindings) -> str:
     variables = findings.variables
     names = {"Workload", "action"}
     for variable in variables:
@@ -130,7 +131,7 @@ def _imports(findings: Findings) -> str:
     return "\n".join([*lines, imported])
 
 
-def _notes(findings: Findings, left_out: Sequence[str]) -> str:
+def _notes(findings: TrialFindings, left_out: Sequence[str]) -> str:
     lines: list[str] = []
     if findings.alarms:
         lines += [
@@ -162,7 +163,7 @@ def _constants(gestures: Sequence[Gesture]) -> str:
     )
 
 
-def _class(gestures: Sequence[Gesture], findings: Findings) -> str:
+def _class(gestures: Sequence[Gesture], findings: TrialFindings) -> str:
     lines = ["class Visitor(Workload):"]
     if findings.variables:
         lines.append("    state = {")
@@ -224,7 +225,7 @@ def _model(variable: Variable) -> str:
     return f"{_MODELS[variable.model]}({', '.join(arguments)})"
 
 
-def _arrive(gestures: Sequence[Gesture], findings: Findings) -> str:
+def _arrive(gestures: Sequence[Gesture], findings: TrialFindings) -> str:
     writes = {
         slug for v in findings.variables for slug, effect in v.effects.items() if effect not in ("clear",)
     }
@@ -236,7 +237,7 @@ def _arrive(gestures: Sequence[Gesture], findings: Findings) -> str:
     )
 
 
-def _operation(gesture: Gesture, findings: Findings, page: Page) -> str:
+def _operation(gesture: Gesture, findings: TrialFindings, page: PageGestures) -> str:
     effects = [
         f"{v.name}={_EFFECTS[v.effects[gesture.slug]]}"
         for v in findings.variables
@@ -308,12 +309,12 @@ def _nothing_to_do() -> str:
     )
 
 
-def _helper_names(findings: Findings) -> list[str]:
+def _helper_names(findings: TrialFindings) -> list[str]:
     used = [_READERS[v.model] for v in findings.variables if v.readers]
     return [name for name in _HELPERS if any(name in reader for reader in used)]
 
 
-def _helpers(findings: Findings) -> list[str]:
+def _helpers(findings: TrialFindings) -> list[str]:
     return [_HELPERS[name] for name in _helper_names(findings)]
 
 

@@ -13,8 +13,9 @@ from harness.app_under_test import Account
 from harness.errors import TargetError
 from harness.page.blueprint import Blueprint
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
-from harness.scaffold.gestures import Gesture, Page, find_gestures, value_of
-from harness.scaffold.model_guess import Act
+from harness.scaffold.field_values import value_of
+from harness.scaffold.gestures import Gesture, PageGestures, find_gestures
+from harness.scaffold.model_guess import TrialAct
 
 if TYPE_CHECKING:
     from harness.page.gradio_page import GradioPage
@@ -31,7 +32,7 @@ _MAX_GESTURES = 20
 
 def look_and_try(
     url: str, accounts: Sequence[Account], on_step: Callable[[str], None]
-) -> tuple[Page, list[Act], list[str]]:
+) -> tuple[PageGestures, list[TrialAct], list[str]]:
     """Open the app's page, find out what can be done there, and do it.
 
     Args:
@@ -96,8 +97,8 @@ class _Trial:
         self._tabs: list[GradioPage] = []
         self._numbers = itertools.count(1)
         self._random = random.Random(0)
-        self.page = Page(gestures=[], names={}, labels={}, left_out=[])
-        self.acts: list[Act] = []
+        self.page = PageGestures(gestures=[], names={}, labels={}, left_out=[])
+        self.acts: list[TrialAct] = []
         self.failed: set[str] = set()
 
     def open(self, kind: type[GradioPage], person: int) -> GradioPage:
@@ -111,7 +112,7 @@ class _Trial:
     def look(self, tab: GradioPage, session: int, person: int) -> None:
         """Note what a page shows when it has been opened."""
         shown = self._shown(tab, self.page.names)
-        self.acts.append(Act(session=session, person=person, gesture="", token="", shown=shown))
+        self.acts.append(TrialAct(session=session, person=person, gesture="", token="", shown=shown))
 
     def do(self, tab: GradioPage, gesture: Gesture, session: int, person: int) -> None:
         """Do one thing, and note what is shown then."""
@@ -124,7 +125,9 @@ class _Trial:
             self.failed.add(gesture.slug)
         shown = self._shown(tab, gesture.outputs)
         self.acts.append(
-            Act(session=session, person=person, gesture=gesture.slug, token=token, shown=shown, error=error)
+            TrialAct(
+                session=session, person=person, gesture=gesture.slug, token=token, shown=shown, error=error
+            )
         )
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData
-from harness.report import waterfall
 from harness.report.plots import draw_all
 from harness.report.run_page import render_run
 from tests.browser.looking import Visit
@@ -17,6 +16,7 @@ from tests.unit.report import memories
 from tests.unit.report.builders import failing
 from tests.unit.report.conftest import full
 
+WATERFALL = "memory-ledger"
 __all__ = ["full"]
 
 pytestmark = pytest.mark.browser
@@ -65,10 +65,10 @@ def test_everything_about_memory_can_be_read(
     browser: Any, full: RunData, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     data, analysis = memories.rich(full)
-    others = [plot for plot in draw_all(data, analysis) if plot.name != waterfall.NAME]
+    others = [plot for plot in draw_all(data, analysis) if plot.name != WATERFALL]
     for name, entries in LEDGERS.items():
         told = msgspec.structs.replace(analysis, memory=memories.figures(ledger=entries))
-        drawn = waterfall.draw(entries)
+        drawn = memories.waterfall_of(entries)
         assert drawn is not None
         path = tmp_path / f"{name}.html"
         path.write_text(render_run(data, failing([]), told, [*others, drawn]))
@@ -80,7 +80,7 @@ def test_everything_about_memory_can_be_read(
         assert page.evaluate(CUT) == []
         assert page.evaluate(CROWDED) == []
         assert visit.overlaps("section[aria-labelledby=memory] svg") == []
-        picture = page.locator(f"svg:has([id^='{waterfall.NAME}-'])")
+        picture = page.locator(f"svg:has([id^='{WATERFALL}-'])")
         assert picture.count() == 1
         # As it is shown, a line of text is no smaller than a footnote.
         sizes = picture.evaluate(
@@ -91,7 +91,7 @@ def test_everything_about_memory_can_be_read(
             page.emulate_media(color_scheme=scheme)
             ground = visit.luminance("getComputedStyle(document.documentElement).backgroundColor")
             ink = visit.luminance(
-                f"getComputedStyle(document.querySelector(\"svg [id^='{waterfall.NAME}-'] text\")).fill"
+                f"getComputedStyle(document.querySelector(\"svg [id^='{WATERFALL}-'] text\")).fill"
             )
             assert (ground < 0.3) == (scheme == "dark")
             assert abs(ground - ink) > 0.35
@@ -102,7 +102,7 @@ def test_what_lies_on_something_else_or_is_cut_would_be_seen(
     browser: Any, full: RunData, tmp_path: Path
 ) -> None:
     data, analysis = memories.rich(full)
-    drawn = waterfall.draw(analysis.memory.ledger)
+    drawn = memories.waterfall_of(analysis.memory.ledger)
     assert drawn is not None
     path = tmp_path / "report.html"
     path.write_text(render_run(data, failing([]), analysis, [drawn]))
@@ -116,6 +116,6 @@ def test_what_lies_on_something_else_or_is_cut_would_be_seen(
         style.evaluate("s => s.remove()")
         assert visit.page.evaluate(script) == []
     visit.page.evaluate(
-        f"document.querySelectorAll(\"svg [id^='{waterfall.NAME}-'] text\").forEach(t => t.setAttribute('transform', 'translate(90 90)'))"
+        f"document.querySelectorAll(\"svg [id^='{WATERFALL}-'] text\").forEach(t => t.setAttribute('transform', 'translate(90 90)'))"
     )
     assert visit.overlaps("section[aria-labelledby=memory] svg") != []

@@ -152,7 +152,7 @@ def test_an_element_that_is_written_again_is_missed_and_counted_all_the_same() -
 def test_a_count_that_is_shown_as_3_0_needs_no_closer_look() -> None:
     history = HistoryBuilder().click("a", 1.0).click("b", 1.0).click("a", 2.0).build()  # type: ignore[arg-type]
     scan = Scan(Remembered(history), {"n": counter()})
-    assert scan.closer().operations == []
+    assert scan.suspects().operations == []
     assert check_history(history, {"n": counter()}, COMPLETED).verdict == "pass"
     odd = HistoryBuilder().click("a", True).click("b", 1).build()
     assert kinds(check_history(odd, {"n": counter()}, COMPLETED)) == {"garbage-read"}

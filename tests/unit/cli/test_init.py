@@ -9,7 +9,7 @@ import pytest
 from harness.cli import init
 from harness.errors import UsageError
 from harness.scaffold import Draft, write
-from harness.scaffold.model_guess import Findings
+from harness.scaffold.model_guess import TrialFindings
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_new_or_empty_folder_will_do(folder: str, tmp_path: Path, monkeypatch:
     Path("app.py").touch()
     Path("empty").mkdir()
     init._check(Path(folder), Path("app.py"))
-    nothing = Findings(variables=[], unmodelled=[], alarms=[], failed={})
+    nothing = TrialFindings(variables=[], unmodelled=[], alarms=[], failed={})
     made = Draft(workload="# w", settings="# s", operations=[], findings=nothing, left_out=[])
     write(made, Path(folder))
     assert {p.name for p in Path(folder).iterdir()} == {"workload.py", "scenario.toml"}
@@ -66,7 +66,7 @@ def test_the_command_that_comes_next_can_be_typed(folder: str, typed: str) -> No
 def test_with_one_login_the_proposal_warns_that_data_of_an_account_look_like_a_leak(
     logins: int | None, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = Findings(variables=[], unmodelled=[], alarms=["It showed a token."], failed={})
+    seen = TrialFindings(variables=[], unmodelled=[], alarms=["It showed a token."], failed={})
     init._report(
         Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), logins
     )
@@ -78,7 +78,7 @@ def test_with_one_login_the_proposal_warns_that_data_of_an_account_look_like_a_l
 def test_an_app_whose_actions_all_failed_is_not_reported_as_one_without_actions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seen = Findings(variables=[], unmodelled=[], alarms=[], failed={"boom": "no way"})
+    seen = TrialFindings(variables=[], unmodelled=[], alarms=[], failed={"boom": "no way"})
     init._report(
         Draft(workload="# w", settings="# s", operations=[], findings=seen, left_out=[]), Path("a"), None
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.probe import census
+from harness.probe import app_roots, census, path_walk
 from harness.records import Container
 
 
@@ -33,8 +33,8 @@ def define(app: types.ModuleType, text: str) -> None:
     exec(compile(text, "app.py", "exec"), app.__dict__)
 
 
-def found(taker: census.Census | None = None) -> dict[str, Container]:
-    answer: dict[str, Any] = (taker or census.Census()).take()
+def found(taker: census.CensusTaker | None = None) -> dict[str, Container]:
+    answer: dict[str, Any] = (taker or census.CensusTaker()).take()
     containers = [Container(**container) for container in answer["containers"]]
     return {c.path: c for c in containers if c.owner == "app"}
 
@@ -84,7 +84,7 @@ def test_what_differs_between_the_entries_of_one_container_is_one_path(app: type
 
 def test_paths_stay_what_they_were_when_a_dict_grows(app: types.ModuleType) -> None:
     app.STORE = {"users": [1], "log": [1, 2]}
-    taker = census.Census()
+    taker = census.CensusTaker()
     before = found(taker)
     app.STORE.update({f"other{i}": [1] for i in range(30)})
     after = found(taker)
@@ -155,7 +155,7 @@ def test_bytes_are_those_of_everything_below_and_counted_once(app: types.ModuleT
     app.BIG = [float(i) for i in range(100_000)]
     app.CACHED = functools.lru_cache(maxsize=None)(lambda n: bytes(n))
     app.CACHED(70_000)
-    taker = census.Census()
+    taker = census.CensusTaker()
     answer = taker.take()
     seen = {c["path"]: c["pinned_bytes"] for c in answer["containers"]}
     assert seen["app.FIRST"] + seen.get("app.SECOND", 0) == pytest.approx(50 * 1057 + 632, rel=0.1)
@@ -215,9 +215,9 @@ def test_a_module_beside_the_app_is_the_apps_own_and_an_installed_one_is_not(
 def test_a_walk_is_bounded_and_what_lies_too_deep_is_not_listed_by_halves(
     app: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(census, "MAX_VISITED", 60)
+    monkeypatch.setattr(path_walk, "MAX_VISITED", 60)
     app.ROWS = [[[i]] for i in range(100)]
-    answer = census.Census().take()
+    answer = census.CensusTaker().take()
     paths = {c["path"]: c["length"] for c in answer["containers"]}
     assert answer["complete_depth"] is not None
     assert paths["app.ROWS"] == 100
@@ -292,7 +292,7 @@ def build():
         rows = {number: Row(fn) for number, fn in enumerate(app.build())}
         config = types.SimpleNamespace(fns=rows if inside == "default_config" else list(rows.values()))
         blocks = types.SimpleNamespace(default_config=config) if inside == "default_config" else config
-        monkeypatch.setattr(census.gradio_state, "blocks", lambda blocks=blocks: [blocks])
+        monkeypatch.setattr(app_roots.gradio_state, "blocks", lambda blocks=blocks: [blocks])
         lengths = {path: c.length for path, c in found().items()}
         assert lengths["app.build.<locals>.say.<log>"] == 2
         assert lengths["app.build.<locals>.write.args[*]"] == 1

@@ -9,6 +9,7 @@ import msgspec
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.latency.figures import Latency
 from harness.analysis.theil_sen import Slope
+from harness.history import History
 from harness.records import (
     SCHEMA_VERSION,
     TAB_ACTIONS,
@@ -77,6 +78,20 @@ def manifest(**changes: Any) -> RunManifest:
         clock=ClockAnchor(monotonic_ns=BEGAN, wall_ns=1_795_000_000 * S),
     )
     return msgspec.structs.replace(made, **changes)
+
+
+def empty_run() -> RunData:
+    """A run that died before anything was recorded."""
+    return RunData(
+        manifest=manifest(),
+        seal=None,
+        events=[],
+        phases=[],
+        history=History(operations=[], problems=[]),
+        target=[],
+        loadgen=[],
+        plateaus=[],
+    )
 
 
 def process_sample(

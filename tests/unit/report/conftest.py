@@ -8,6 +8,7 @@ from harness.records import SCHEMA_VERSION, Check, Checks, Seal
 from tests.unit.report.builders import (
     BEGAN,
     S,
+    empty_run,
     generator_samples,
     manifest,
     operation,
@@ -19,16 +20,7 @@ from tests.unit.report.builders import (
 @pytest.fixture
 def empty() -> RunData:
     """The run died before anything was recorded."""
-    return RunData(
-        manifest=manifest(),
-        seal=None,
-        events=[],
-        phases=[],
-        history=History(operations=[], problems=[]),
-        target=[],
-        loadgen=[],
-        plateaus=[],
-    )
+    return empty_run()
 
 
 @pytest.fixture

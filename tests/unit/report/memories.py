@@ -8,13 +8,16 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.advice import Advice
-from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
+from harness.analysis.memory.advice import Advice, Gain
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownMoment, BreakdownItem
 from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
-from harness.analysis.memory.what_if_gain import Gain
 from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
-from tests.unit.report.builders import line, manifest, plateau
+from harness.report import waterfall
+from harness.report.plot_declaration import PlotSource
+from harness.report.plot_style import Plot
+from harness.report.plots import drawn
+from tests.unit.report.builders import empty_run, line, manifest, plateau
 
 MB = 1_000_000
 HELD: dict[BreakdownItem, int] = {
@@ -87,6 +90,13 @@ def ledger(
                 )
             )
     return entries
+
+
+def waterfall_of(entries: list[BreakdownEntry]) -> Plot | None:
+    data = empty_run()
+    analysis = msgspec.structs.replace(analyse(data), memory=figures(ledger=entries))
+    plots = drawn(waterfall.PLOTS, PlotSource(data=data, analysis=analysis))
+    return plots[0] if plots else None
 
 
 def growth(path: str = "gradio.Queue.event_ids_to_events", **changes: Any) -> Growth:

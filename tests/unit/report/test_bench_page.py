@@ -27,7 +27,7 @@ def test_every_scenario_has_a_row_that_leads_to_its_report() -> None:
     links = [value for tag, name, value in html.attributes if tag == "a" and name == "href"]
     assert links == ["counters/derived/report.html", "runs/counters%20global/derived/report.html"]
     text = flat(html.text)
-    assert "All 2 scenarios gave what they declare." in text
+    assert "All 2 scenarios gave the declared result." in text
     for part in (
         "✓\ufe0e PASS",
         "✗\ufe0e FAIL",
@@ -73,7 +73,7 @@ def test_a_row_that_failed_says_so_and_shows_dashes() -> None:
     )
     quiet = bench_row(verdict="unknown", met=False, reason="Nothing was read.")
     text = flat(Page(render_bench(bench(bench_row(), row, quiet))).text)
-    assert "1 of 3 scenarios gave what they declare." in text
+    assert "1 of 3 scenarios gave the declared result." in text
     assert "Ended early: The app exited with code 1." in text
     assert "Nothing was read." in text
     assert "✗\ufe0e not met" in text
@@ -82,7 +82,7 @@ def test_a_row_that_failed_says_so_and_shows_dashes() -> None:
 
 
 def test_one_none_and_interrupted() -> None:
-    assert "The scenario gave what it declares." in render_bench(bench(bench_row()))
+    assert "The scenario gave the declared result." in render_bench(bench(bench_row()))
     assert "No scenario was run." in render_bench(bench())
     assert "The bench ended early" in render_bench(bench(bench_row(), ended="interrupted"))
 
@@ -109,7 +109,7 @@ def test_the_index_page_escapes_and_fetches_nothing() -> None:
 
 def test_a_bench_of_the_core_says_how_to_run_the_others() -> None:
     text = flat(Page(render_bench(bench(bench_row(), suite="core", left_out=39))).text)
-    assert "39 more scenarios are bundled, and gradsoak bench --all runs them, too." in text
+    assert "gradsoak bench --all also runs the other 39 bundled scenarios." in text
     assert "--all" not in render_bench(bench(bench_row(), suite="all"))
 
 
@@ -151,7 +151,7 @@ def test_the_matrix_has_a_mark_for_every_guarantee_and_broken_ones_lead_to_the_r
     text = flat(html.text)
     assert (
         text.index("Patterns counters")
-        < text.index("Planted faults, and others fault")
+        < text.index("Planted faults and other scenarios fault")
         < text.index("missed")
     )
 

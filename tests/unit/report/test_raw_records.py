@@ -9,7 +9,7 @@ import msgspec
 
 from harness.history import WorkerFacts, Workers, pair
 from harness.records import Effect, Error, Fail, HistoryRecord, Info, Invoke, Ok, Sighting
-from harness.report.raw_records import MAX_CHARACTERS, MAX_ELEMENTS, Line, line, records_of
+from harness.report.raw_records import MAX_CHARACTERS, MAX_ELEMENTS, RecordLine, line, records_of
 
 INVOKE = Invoke(
     id=7,
@@ -46,7 +46,7 @@ ENDS: list[list[HistoryRecord]] = [
 ]
 
 
-def read_back(shown: Line) -> object:
+def read_back(shown: RecordLine) -> object:
     """The JSON that a person reads."""
     return json.loads(shown.json.unescape())
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from harness.page.blueprint import Blueprint
-from harness.scaffold.gestures import Fill, Gesture, Page, code_of, find_gestures, literal, slug_of, value_of
+from harness.scaffold.field_values import Fill, code_of, literal, value_of
+from harness.scaffold.gestures import Gesture, PageGestures, find_gestures
+from harness.scaffold.method_names import slug_of
 
 
 class Config:
@@ -38,7 +40,7 @@ class Config:
         )  # fmt: skip
         return number
 
-    def page(self, mode: str = "blocks") -> Page:
+    def page(self, mode: str = "blocks") -> PageGestures:
         return find_gestures(
             Blueprint.of(
                 {"components": self.components, "dependencies": self.dependencies, "version": "6.31.0"}
@@ -47,7 +49,7 @@ class Config:
         )
 
 
-def only(page: Page) -> Gesture:
+def only(page: PageGestures) -> Gesture:
     (gesture,) = page.gestures
     return gesture
 

@@ -9,8 +9,9 @@ import pytest
 
 from harness import tokens
 from harness.scaffold import scenario_text
-from harness.scaffold.gestures import Fill, Gesture, Page
-from harness.scaffold.model_guess import Act, Findings, Variable, conclude, shown_number
+from harness.scaffold.field_values import Fill
+from harness.scaffold.gestures import Gesture, PageGestures
+from harness.scaffold.model_guess import TrialAct, TrialFindings, Variable, conclude, shown_number
 
 SHOWN = 7
 # Session, person, and how often each thing is done: as in harness.scaffold.trial.
@@ -30,8 +31,8 @@ def gesture(slug: str, *, text_in: bool = True, shows: bool = True) -> Gesture:
 ADD, CLEAR, SHOW = gesture("add"), gesture("clear", text_in=False), gesture("show", text_in=False)
 
 
-def tried(app: App, *gestures: Gesture, fails: str = "") -> Findings:
-    acts: list[Act] = []
+def tried(app: App, *gestures: Gesture, fails: str = "") -> TrialFindings:
+    acts: list[TrialAct] = []
     of_session: dict[int, dict[str, Any]] = {}
     of_person: dict[int, dict[str, Any]] = {}
     everybody: dict[str, Any] = {}
@@ -42,7 +43,7 @@ def tried(app: App, *gestures: Gesture, fails: str = "") -> Findings:
                 memories = of_session.setdefault(session, {}), of_person.setdefault(person, {}), everybody
                 value = app(g.slug, token, *memories)
                 acts.append(
-                    Act(
+                    TrialAct(
                         session=session,
                         person=person,
                         gesture=g.slug,
@@ -51,11 +52,11 @@ def tried(app: App, *gestures: Gesture, fails: str = "") -> Findings:
                         error="no way" if g.slug == fails else None,
                     )
                 )
-    page = Page(gestures=list(gestures), names={SHOWN: "Shown"}, labels={SHOWN: "Shown"}, left_out=[])
+    page = PageGestures(gestures=list(gestures), names={SHOWN: "Shown"}, labels={SHOWN: "Shown"}, left_out=[])
     return conclude(page, acts)
 
 
-def only(found: Findings) -> Variable:
+def only(found: TrialFindings) -> Variable:
     (variable,) = found.variables
     return variable
 
@@ -196,7 +197,7 @@ def test_a_list_for_everybody_raises_an_alarm_and_is_modelled_as_the_sessions_ow
     (alarm,) = found.alarms
     assert alarm == '"Shown" showed a token of another session in session 2, after add.'
     written = scenario_text.workload(
-        "app.py", Page(gestures=[ADD], names={}, labels={}, left_out=[]), found, []
+        "app.py", PageGestures(gestures=[ADD], names={}, labels={}, left_out=[]), found, []
     )
     assert "ATTENTION" in written
     assert '"shown": append_only_list(),' in written

@@ -8,19 +8,21 @@ import tomllib
 import pytest
 
 from harness.scaffold import scenario_text
-from harness.scaffold.gestures import Fill, Gesture, Page, slug_of
-from harness.scaffold.model_guess import Findings, Variable
+from harness.scaffold.field_values import Fill
+from harness.scaffold.gestures import Gesture, PageGestures
+from harness.scaffold.method_names import slug_of
+from harness.scaffold.model_guess import TrialFindings, Variable
 
 EVIL = 'x"""; import os; \\ \n#'
 
 
-def findings(**changes: object) -> Findings:
+def findings(**changes: object) -> TrialFindings:
     made: dict[str, object] = {"variables": [], "unmodelled": [], "alarms": [], "failed": {}}
-    return Findings(**{**made, **changes})  # type: ignore[arg-type]
+    return TrialFindings(**{**made, **changes})  # type: ignore[arg-type]
 
 
-def page(*gestures: Gesture) -> Page:
-    return Page(gestures=list(gestures), names={}, labels={}, left_out=[])
+def page(*gestures: Gesture) -> PageGestures:
+    return PageGestures(gestures=list(gestures), names={}, labels={}, left_out=[])
 
 
 def every_kind() -> list[Gesture]:
