@@ -411,7 +411,7 @@ def outside(full: RunData, **changes: Any) -> RunData:
 
 def test_an_app_seen_from_outside_has_no_live_heap_and_says_so_once(full: RunData, passed: Checks) -> None:
     seen = page(outside(full), passed)
-    assert seen.text.count("not started by gradsoak, so there is no probe in it") == 1
+    assert seen.text.count("gradsoak did not start the app, so it has no probe") == 1
     assert "4711" in seen.text
     assert "http://127.0.0.1:7860/" in seen.text
     assert "Live heap per open session" not in seen.text
@@ -426,7 +426,7 @@ def test_an_app_that_nobody_can_look_into_gets_one_sentence_and_no_plots(
     hidden = msgspec.structs.replace(hidden, target=[], plateaus=[])
     seen = page(hidden, passed, plots=True)
     assert (
-        "Memory was not measured: the app was not started by gradsoak, and it runs on another machine."
+        "Memory was not measured: gradsoak did not start the app, and it runs on another machine."
         in " ".join(seen.text.split())
     )
     assert "USS" not in seen.text
