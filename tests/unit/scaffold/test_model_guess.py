@@ -169,7 +169,7 @@ def comes_back(slug: str, token: str, mine: dict[str, Any], *_: Any) -> Any:
 def test_what_follows_no_model_is_said_and_accused_of_nothing(app: App) -> None:
     found = tried(app, ADD, CLEAR)
     assert found.variables == found.alarms == []
-    assert found.unmodelled == ['"Shown" changed, but in no way that gradsoak has a model for.']
+    assert found.unmodelled == ['"Shown" changed, but no model of gradsoak fits.']
 
 
 def test_what_never_changes_is_not_worth_a_word() -> None:
@@ -206,7 +206,7 @@ def test_a_list_for_everybody_raises_an_alarm_and_is_modelled_as_the_sessions_ow
 def test_a_counter_for_everybody_goes_on_where_the_other_stopped() -> None:
     found = tried(lambda slug, token, mine, his, all_: counting(all_, slug), ADD)
     assert (only(found).model, only(found).sharing) == ("counter", "everyone")
-    assert found.alarms == ['"Shown" went on counting where another session had stopped.']
+    assert found.alarms == ['"Shown" continued the count of another session.']
 
 
 def test_a_current_user_for_everybody_shows_the_other_one() -> None:
