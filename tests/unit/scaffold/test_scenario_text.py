@@ -1,4 +1,4 @@
-"""The proposed files are Python and TOML that say what was seen, whatever the app calls its things."""
+"""The proposed files are valid Python and TOML with the observations of the trial, for any names in the app."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_model_that_a_correct_app_may_break_is_proposed_with_a_warning() -> No
     assert "stops or restarts, like a page number" in made.replace("# ", "")
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_what_was_left_out_is_listed() -> None:
     made = scenario_text.workload(
         "app.py", page(), findings(failed={"boom": "no way"}), ["The button 'Flag': it writes."]
     )
