@@ -9,36 +9,32 @@ through them. Where it succeeds there is nothing else to find out; where it does
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.checkers.intervals import end_of
-from harness.checkers.models import put_there
+from harness.checkers.models import key, put_there
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation
 
-if TYPE_CHECKING:
-    from harness.checkers.index import Ledger
 
-
-def grows(ledger: Ledger, keys: dict[tuple[str, Any], list[Operation]], key: Any) -> bool:
+def grows(log: OwnerLog) -> bool:
     """Whether one order of an owner's appends explains every read of the list, in the time that each took.
 
     Args:
-        ledger: of a list, arranged, with times of one clock.
-        keys: see `Ledger.by_value`.
-        key: a value as a dictionary key.
+        log: of a list, arranged, with times of one clock.
     """
-    variable, model = ledger.variable, ledger.model
+    variable, model = log.variable, log.model
     if (
         model.model != "list"
         or model.initial
         or model.concurrent_updates != "atomic"
-        or ledger.within_ns
-        or ledger.clears
-        or not ledger.one_clock
+        or log.within_ns
+        or log.clears
+        or not log.one_clock
     ):
         return False
     longest: list[Any] = []
-    for read in ledger.reads:
+    for read in log.reads:
         shown = read.reads[variable]
         if type(shown) is not list:
             return False
@@ -48,7 +44,7 @@ def grows(ledger: Ledger, keys: dict[tuple[str, Any], list[Operation]], key: Any
             return False
     order: list[Operation] = []
     for element in longest:
-        writes = keys.get(("", key(element)), ())
+        writes = log.by_value.get(("", key(element)), ())
         if len(writes) != 1:
             return False
         order.append(writes[0])
@@ -56,15 +52,15 @@ def grows(ledger: Ledger, keys: dict[tuple[str, Any], list[Operation]], key: Any
     if len(place) != len(order):
         return False
     # What was acknowledged and never seen came after everything that was seen.
-    unseen = [w for w in ledger.writes if id(w) not in place and w.outcome == "ok"]
-    if any(w.effects[variable].op not in ("append", "offer") for w in ledger.writes):
+    unseen = [w for w in log.writes if id(w) not in place and w.outcome == "ok"]
+    if any(w.effects[variable].op not in ("append", "offer") for w in log.writes):
         return False
-    if len({key(put_there(w.effects[variable])) for w in ledger.writes}) != len(ledger.writes):
+    if len({key(put_there(w.effects[variable])) for w in log.writes}) != len(log.writes):
         return False
     looks: list[list[Operation]] = [[] for _ in range(len(order) + 1)]
-    for read in ledger.reads:
+    for read in log.reads:
         length = len(read.reads[variable])
-        if id(read) in ledger.own_ids:
+        if id(read) in log.own_ids:
             # The operation shows the list as its own append leaves it.
             if place.get(id(read)) != length - 1:
                 return False

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.checkers.anomalies import NON_LINEARIZABLE
 from harness.checkers.completeness import watched
 from harness.checkers.counter_reads import examine_counts
+from harness.checkers.evidence import (
+    ANSWERS_SHOWN,
+    OWN_VALUES_SHOWN,
+    PAIRS_OF_READS,
+    PAIRS_OF_WRITES_IN_ORDER,
+    READS_AFTER_A_CLEAR,
+    READS_AFTER_AN_EARLIER_SESSION,
+    READS_LEFT_TO_BOUNDS,
+    READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
+    READS_PUT_IN_ORDER,
+    RELOADED_SESSIONS,
+    SHOWN_WHILE_OTHERS_HAD_ASKED,
+    SHOWN_WHILE_OTHERS_HAD_BEGUN,
+    STEPS_SHOWN,
+    VALUES_READ,
+    WRITE_READ_PAIRS,
+    WRITES_SHOWN_THAT_FOLLOWED_A_READ,
+)
 from harness.checkers.findings import Found
 from harness.checkers.index import Index
-from harness.checkers.linearizability.check import NON_LINEARIZABLE, examine_orders
-from harness.checkers.list_reads import examine_own_writes
+from harness.checkers.linearizability.check import examine_orders
+from harness.checkers.own_writes_check import examine_own_writes
 from harness.checkers.provenance import examine_values, exposed
 from harness.checkers.responses import examine_replies
 from harness.records import Check, Model, Verdict
@@ -24,6 +43,7 @@ def examine(index: Index) -> Found:
     def look() -> Found:
         found = Found(index.history)
         index.scan.count(found)
+        index.count(found)
         for family in FAMILIES:
             family(index, found)
         return found
@@ -39,7 +59,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         models: those to whose variables it can happen.
         shared: whether it can happen to what everyone shares.
         own: whether it can happen to what is a session's own.
-        evidence: what must have been counted, or nothing could be seen.
+        evidence: what must have been counted, or nothing could be seen: see `harness.checkers.evidence`.
+        more: what else is counted for it.
         failed: what happened, after "In 3 of 20 sessions".
         passed: what did not, after "In none of 500 …".
         unseen: why nothing could be seen, as a sentence.
@@ -51,6 +72,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = True
     own: bool = True
     evidence: str
+    more: tuple[str, ...] = ()
     failed: str
     passed: str
     unseen: str
@@ -67,7 +89,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         ]
         found = examine(index)
         findings = found.of(self.name)
-        evidence = {self.evidence: 0, **found.evidence.get(self.name, {}), **self._more(index)}
+        counted = {
+            name: found.evidence[name] for name in (self.evidence, *self.more) if name in found.evidence
+        }
+        evidence = {self.evidence: 0, **counted, **self._more(index)}
         number = evidence[self.evidence]
         verdict: Verdict = "pass"
         applies = True
@@ -106,7 +131,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             return {}
         variables, sessions = index.scan.variables, index.scan.sessions.values()
         return {
-            "values_read": sum(facts.reads for facts in variables.values()),
+            VALUES_READ: sum(facts.reads for facts in variables.values()),
             "read_after_a_foreign_write": sum(
                 exposed(index, variable) if index.clocks.several else facts.exposed
                 for variable, facts in variables.items()
@@ -132,7 +157,7 @@ KINDS = (
     Kind(
         name="garbage-read",
         models=(*_STATE, "answer", "chain"),
-        evidence="values_read",
+        evidence=VALUES_READ,
         failed="something was seen that nobody wrote",
         passed="values read was one that is neither a default nor written by a recorded operation",
         unseen="Nothing was read.",
@@ -141,7 +166,7 @@ KINDS = (
     Kind(
         name="lost-update",
         models=_STATE,
-        evidence="write_read_pairs",
+        evidence=WRITE_READ_PAIRS,
         failed="an acknowledged write was lost",
         passed="pairs of a write and a later read was the write missing for good",
         unseen="Nobody read what they had written before.",
@@ -150,7 +175,7 @@ KINDS = (
     Kind(
         name="read-your-writes",
         models=_STATE,
-        evidence="write_read_pairs",
+        evidence=WRITE_READ_PAIRS,
         failed="a read missed a write that had been made before",
         passed="pairs of a write and a later read was the write missing for a while",
         unseen="Nobody read what they had written before.",
@@ -159,7 +184,7 @@ KINDS = (
     Kind(
         name="monotonic-reads",
         models=(*_STATE, "assigned"),
-        evidence="pairs_of_reads",
+        evidence=PAIRS_OF_READS,
         failed="a read went back behind an earlier one",
         passed="pairs of a read and a later one did the later go back",
         unseen="Nobody read anything twice.",
@@ -167,7 +192,7 @@ KINDS = (
     Kind(
         name="monotonic-writes",
         models=("list",),
-        evidence="pairs_of_writes_in_order",
+        evidence=PAIRS_OF_WRITES_IN_ORDER,
         failed="writes took effect in another order than they were made",
         passed="pairs of writes that were seen together was the order another than that in which they were made",
         unseen="No read showed two writes of its owner.",
@@ -176,7 +201,7 @@ KINDS = (
         name="writes-follow-reads",
         models=("list",),
         own=False,
-        evidence="writes_shown_that_followed_a_read",
+        evidence=WRITES_SHOWN_THAT_FOLLOWED_A_READ,
         failed="a write was seen without what its session had read before it",
         passed="writes seen, of sessions that had read what others wrote, was one there without that, or before it",
         unseen="No read showed a write of a session that had read others' before.",
@@ -184,7 +209,7 @@ KINDS = (
     Kind(
         name="duplicate-effect",
         models=("counter", "list"),
-        evidence="own_values_shown",
+        evidence=OWN_VALUES_SHOWN,
         failed="a write took effect more than once",
         passed="own values shown was one there twice",
         unseen="No read showed a write of its owner.",
@@ -192,7 +217,7 @@ KINDS = (
     Kind(
         name="reset",
         models=(*_STATE, "assigned"),
-        evidence="reads_of_what_had_been_seen_before",
+        evidence=READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
         failed="the state went back to where it began",
         passed="reads of what had been seen before was it back at its beginning",
         unseen="Nothing was looked at again after it had been seen to persist.",
@@ -201,7 +226,8 @@ KINDS = (
         name="resurrected-state",
         models=(*_STATE, "custom", "assigned"),
         shared=False,
-        evidence="reads_after_an_earlier_session",
+        evidence=READS_AFTER_AN_EARLIER_SESSION,
+        more=(RELOADED_SESSIONS,),
         failed="the state of an earlier session of the same person came back",
         passed="reads by people who had had a session before was anything of that session there",
         unseen="Nobody who came back in a new session read anything that belongs to a session.",
@@ -209,7 +235,8 @@ KINDS = (
     Kind(
         name="misdelivered-response",
         models=("answer",),
-        evidence="answers_shown",
+        evidence=ANSWERS_SHOWN,
+        more=(SHOWN_WHILE_OTHERS_HAD_ASKED,),
         failed="something was shown that belongs to another operation",
         passed="answers and parts of answers was one another operation's",
         unseen="No answer was shown.",
@@ -218,7 +245,8 @@ KINDS = (
     Kind(
         name="non-atomic-chain",
         models=("chain",),
-        evidence="steps_shown",
+        evidence=STEPS_SHOWN,
+        more=(SHOWN_WHILE_OTHERS_HAD_BEGUN,),
         failed="a step of one chain worked on what another had begun with",
         passed="steps of chains did one work on what another chain had begun with",
         unseen="No step of a chain was shown.",
@@ -227,7 +255,7 @@ KINDS = (
     Kind(
         name="cleared-state-returns",
         models=_STATE,
-        evidence="reads_after_a_clear",
+        evidence=READS_AFTER_A_CLEAR,
         failed="what had been cleared came back",
         passed="reads after a clear was anything there that had been cleared",
         unseen="Nothing was read after it had been cleared.",
@@ -235,7 +263,8 @@ KINDS = (
     Kind(
         name=NON_LINEARIZABLE,
         models=(*_STATE, "custom"),
-        evidence="reads_put_in_order",
+        evidence=READS_PUT_IN_ORDER,
+        more=(READS_LEFT_TO_BOUNDS,),
         failed="something was seen that no order of the operations explains",
         passed="reads that were put in order with what overlapped them was one that no order explains",
         unseen="Nothing was read that an order could explain.",

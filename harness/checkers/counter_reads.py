@@ -15,18 +15,28 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.checkers.findings import Found, acknowledged, saw
-from harness.checkers.index import Index, Ledger, Tally
-from harness.checkers.intervals import end_of
-from harness.checkers.list_reads import (
+from harness.checkers.anomalies import (
     CLEARED_STATE_RETURNS,
+    CROSS_SESSION_READ,
     DUPLICATE_EFFECT,
-    Before,
-    count_pairs,
-    count_plain,
+    GARBAGE_READ,
+    MONOTONIC_READS,
+    RESURRECTED_STATE,
 )
-from harness.checkers.missing_writes import MONOTONIC_READS, RESET, Gap, report
-from harness.checkers.provenance import CROSS_SESSION_READ, GARBAGE_READ, RESURRECTED_STATE
+from harness.checkers.evidence import (
+    OWN_VALUES_SHOWN,
+    PAIRS_OF_READS,
+    READS_AFTER_A_CLEAR,
+    READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
+    WRITE_READ_PAIRS,
+)
+from harness.checkers.findings import Found, acknowledged, saw
+from harness.checkers.increments import Tally
+from harness.checkers.index import Index
+from harness.checkers.intervals import end_of
+from harness.checkers.missing_writes import Gap, report
+from harness.checkers.owner_log import OwnerLog
+from harness.checkers.read_rules import Before
 from harness.records import Operation
 
 
@@ -34,13 +44,9 @@ def examine_counts(index: Index, found: Found) -> None:
     """Look at every read of a counter."""
     for variable, model in index.state.items():
         if model.model == "counter":
-            for ledger in index.ledgers[variable].values():
-                if ledger.counted:
-                    continue
-                if ledger.plain:
-                    count_plain(ledger, found)
-                    continue
-                _Counter(index, variable, ledger, found).examine()
+            for log in index.logs[variable].values():
+                if not log.sequential:
+                    _Counter(index, variable, log, found).examine()
 
 
 class _Count(msgspec.Struct, kw_only=True):
@@ -79,25 +85,23 @@ class _Count(msgspec.Struct, kw_only=True):
 class _Counter:
     """Reads of a counter by one owner, against the increments of the owner and of all."""
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger, found: Found) -> None:
+    def __init__(self, index: Index, variable: str, log: OwnerLog, found: Found) -> None:
         self._index = index
         self._variable = variable
-        self._ledger = ledger
+        self._log = log
         self._found = found
-        self._initial = int(ledger.model.initial or 0)
+        self._initial = int(log.model.initial or 0)
         self._increments = [
-            (w, int(w.effects[variable].value))
-            for w in ledger.writes
-            if w.effects[variable].op == "increment"
+            (w, int(w.effects[variable].value)) for w in log.writes if w.effects[variable].op == "increment"
         ]
-        self._everyone = ledger.model.scope == "everyone"
+        self._everyone = log.model.scope == "everyone"
         self._tally = index.increments(variable) if self._everyone else Tally(self._increments, index.clocks)
-        self._floor = Floor(ledger, self._initial) if ledger.model.concurrent_updates == "last-wins" else None
+        self._floor = Floor(log, self._initial) if log.model.concurrent_updates == "last-wins" else None
 
     def examine(self) -> None:
         """Look at the reads in order of completion."""
         counts = []
-        for read in self._ledger.reads:
+        for read in self._log.reads:
             value = read.reads[self._variable]
             if type(value) is not int and not (isinstance(value, float) and value.is_integer()):
                 self._garbage(read, "which is no count")
@@ -107,30 +111,30 @@ class _Counter:
                 counts.append(self._bounds(read, int(value)))
         self._too_high(counts)
         self._too_low(counts)
-        if not self._ledger.doubtful:
+        if not self._log.doubtful:
             self._went_back(counts)
 
     def _bounds(self, read: Operation, value: int) -> _Count:
-        ledger = self._ledger
+        log = self._log
         effect = read.effects.get(self._variable)
         own = int(effect.value) if effect is not None and effect.op == "increment" else 0
-        since = ledger.maybe_cleared_at(read)
-        ours = own if not ledger.within_ns and read.invoke_ns >= since else 0
+        since = log.maybe_cleared_at(read)
+        ours = own if not log.within_ns and read.invoke_ns >= since else 0
         if self._floor is not None:
             lower = self._floor.at(read)
         elif since == -math.inf:
-            lower = self._initial + self._tally.sure_before(read, ledger.within_ns) + ours
+            lower = self._initial + self._tally.sure_before(read, log.within_ns) + ours
         elif since == math.inf:
             lower = self._initial
         else:
-            by = read.invoke_ns - ledger.within_ns
+            by = read.invoke_ns - log.within_ns
             lower = self._initial + sum(s.sure_since(since, by) for s in self._tally.lines.values()) + ours
         without = self._initial + self._tally.possible_before(read)
-        cleared_ns = ledger.surely_cleared_at(read)
+        cleared_ns = log.surely_cleared_at(read)
         cleared = 0
         if cleared_ns > -math.inf:
-            self._found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear")
-            cleared = sum(sums.sure(cleared_ns - ledger.within_ns) for sums in self._tally.lines.values())
+            self._found.count(READS_AFTER_A_CLEAR)
+            cleared = sum(sums.sure(cleared_ns - log.within_ns) for sums in self._tally.lines.values())
         return _Count(
             read=read,
             value=value,
@@ -150,7 +154,7 @@ class _Counter:
         before: _Count | None = None
         explanation = ""
         for count in counts:
-            self._found.count(DUPLICATE_EFFECT, "own_values_shown", int(count.value > self._initial))
+            self._found.count(OWN_VALUES_SHOWN, int(count.value > self._initial))
             if count.excess:
                 rise = count.excess - (before.excess if before is not None else 0)
                 if rise > 0 or not explanation:
@@ -203,7 +207,7 @@ class _Counter:
     def _increments_before(self, session: str) -> list[Operation]:
         """Increments of earlier sessions of the same person."""
         user = self._index.user_of.get(session)
-        if user is None or self._ledger.model.scope != "session":
+        if user is None or self._log.model.scope != "session":
             return []
         return [
             operation
@@ -240,8 +244,8 @@ class _Counter:
             return
         witness: list[tuple[Operation, str]]
         if kind == CLEARED_STATE_RETURNS:
-            cleared_ns = self._ledger.surely_cleared_at(read)
-            clear = next(c for c in self._ledger.clears if c.invoke_ns == cleared_ns)
+            cleared_ns = self._log.surely_cleared_at(read)
+            clear = next(c for c in self._log.clears if c.invoke_ns == cleared_ns)
             witness = (
                 [(read, f"cleared {variable}{acknowledged(clear)}, and {seen}")]
                 if clear is read
@@ -267,7 +271,7 @@ class _Counter:
     def _by_others(self, count: _Count, kind: str) -> None:
         read, variable = count.read, self._variable
         earlier = kind == RESURRECTED_STATE
-        owner = self._ledger.owner
+        owner = self._log.owner
         writer = (
             self._latest_of_earlier_sessions(read)
             if earlier
@@ -333,7 +337,7 @@ class _Counter:
         A later count shows again what was missing only if increments that were under way do not explain it. Where none
         tells, the read was stale at least; but what is lost for good need not have been stale as well.
         """
-        doubtful = self._ledger.doubtful
+        doubtful = self._log.doubtful
         lasting = [count.deficit for count in counts]
         for position in range(len(counts) - 2, -1, -1):
             if counts[position].epoch == counts[position + 1].epoch:
@@ -346,8 +350,8 @@ class _Counter:
             if position and count.epoch != counts[position - 1].epoch:
                 self._undecided(stale)
                 best, lost, stale = None, 0, None
-            count_pairs(self._found, count.lower - self._initial)
-            self._found.count(RESET, "reads_of_what_had_been_seen_before", int(best is not None))
+            self._found.count(WRITE_READ_PAIRS, count.lower - self._initial)
+            self._found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE, int(best is not None))
             if lasting[position] > lost:
                 gap = self._gap(count, best)
                 if gap is not None:
@@ -371,12 +375,12 @@ class _Counter:
         """Report what was missing in a read if no later one told whether it was lost or late."""
         if stale is not None:
             stale.undecided = True
-            report(self._variable, stale, self._found, doubtful=self._ledger.doubtful)
+            report(self._variable, stale, self._found, doubtful=self._log.doubtful)
 
     def _gap(self, count: _Count, best: _Count | None) -> Gap | None:
         """A count that is too low; the last increment that it had to show stands for those that are missing."""
         read = count.read
-        acked = [w for writes in self._ledger.acknowledged_before(read) for w in writes]
+        acked = [w for writes in self._log.acknowledged_before(read) for w in writes]
         writes = [w for w in acked if w.effects[self._variable].op == "increment"]
         write = max(writes, key=end_of, default=read)
         if self._variable not in write.effects:
@@ -399,20 +403,20 @@ class _Counter:
 
     def _went_back(self, counts: Sequence[_Count]) -> None:
         """Counts must not go down, whatever was acknowledged, unless they may have been cleared."""
-        before = Before(self._ledger)
+        before = Before(self._log)
         by_read = {id(count.read): count for count in counts}
-        ledger = self._ledger
+        log = self._log
         for count in counts:
             earlier = before.add(count.read)
             if earlier is None:
                 continue
-            self._found.count(MONOTONIC_READS, "pairs_of_reads")
+            self._found.count(PAIRS_OF_READS)
             other = by_read[id(earlier)]
             if other.excess or count.deficit or count.value >= other.value:
                 continue
-            if ledger.clear_between(earlier, count.read):
+            if log.clear_between(earlier, count.read):
                 continue
-            if self._floor is not None and ledger.update_between(earlier, count.read):
+            if self._floor is not None and log.update_between(earlier, count.read):
                 continue
             if self._found.of(MONOTONIC_READS).first(self._variable, [count.read.session]):
                 self._found.of(MONOTONIC_READS).describe(
@@ -436,20 +440,20 @@ class Floor:
     that was under way wrote after it.
 
     Args:
-        ledger: the owner's updates.
+        log: the owner's updates.
         initial: where the counter starts.
     """
 
-    def __init__(self, ledger: Ledger, initial: int) -> None:
-        self._ledger = ledger
+    def __init__(self, log: OwnerLog, initial: int) -> None:
+        self._log = log
         self._initial = initial
         self._at: dict[int, int] = {}
-        if not ledger.one_clock:
+        if not log.one_clock:
             return
-        variable = ledger.variable
-        moments: dict[int, Operation] = {id(o): o for o in (*ledger.writes, *ledger.reads)}
+        variable = log.variable
+        moments: dict[int, Operation] = {id(o): o for o in (*log.writes, *log.reads)}
         ordered = sorted(moments.values(), key=lambda o: o.invoke_ns)
-        over = sorted((end_of(w) + ledger.within_ns, w.invoke_ns) for w in ledger.writes if w.outcome == "ok")
+        over = sorted((end_of(w) + log.within_ns, w.invoke_ns) for w in log.writes if w.outcome == "ok")
         position, surely_began_ns = 0, -math.inf
         # What can be there, least first, each until another, begun after its end, has surely ended.
         there: list[tuple[int, float]] = [(initial, -math.inf)]
@@ -463,23 +467,23 @@ class Floor:
                 position += 1
             while there and there[0][1] <= surely_began_ns and surely_began_ns > -math.inf:
                 heapq.heappop(there)
-            least = there[0][0] if there and not ledger.clear_meanwhile(operation) else initial
+            least = there[0][0] if there and not log.clear_meanwhile(operation) else initial
             effect = operation.effects.get(variable)
-            if effect is not None and id(operation) in ledger.own_ids:
+            if effect is not None and id(operation) in log.own_ids:
                 least = initial if effect.op == "clear" else least + int(effect.value)
                 while under_way and under_way[0][1] <= operation.invoke_ns:
                     heapq.heappop(under_way)
                 if variable in operation.reads:
                     answering.append((place, under_way[0][0] if under_way else least))
-                heapq.heappush(there, (least, ledger.over(operation)))
-                heapq.heappush(under_way, (least, ledger.over(operation)))
+                heapq.heappush(there, (least, log.over(operation)))
+                heapq.heappush(under_way, (least, log.over(operation)))
             self._at[id(operation)] = least
         begins = [operation.invoke_ns for operation in ordered]
         written = dict(self._at)
         for place, others in answering:
             operation = ordered[place]
             until = bisect.bisect_left(begins, end_of(operation))
-            later = [written[id(o)] for o in ordered[place + 1 : until] if id(o) in ledger.own_ids]
+            later = [written[id(o)] for o in ordered[place + 1 : until] if id(o) in log.own_ids]
             self._at[id(operation)] = min(written[id(operation)], others, *later)
 
     def at(self, read: Operation) -> int:

@@ -134,7 +134,7 @@ class Found:
         history: that is looked at.
 
     Attributes:
-        evidence: kind → what was counted → how many.
+        evidence: what was counted (see `harness.checkers.evidence`) → how many.
         undecided: kind → why something that matters was not found out, a sentence each.
         unexplained: kind → what looks like it, but may be owed to operations of which there is no record → how many.
     """
@@ -142,7 +142,7 @@ class Found:
     def __init__(self, history: History) -> None:
         self._history = history
         self._findings: dict[str, Findings] = {}
-        self.evidence: dict[str, dict[str, int]] = {}
+        self.evidence: dict[str, int] = {}
         self.unexplained: dict[str, int] = {}
         self.undecided: dict[str, list[str]] = {}
 
@@ -152,10 +152,9 @@ class Found:
             self._findings[kind] = Findings(kind, self._history)
         return self._findings[kind]
 
-    def count(self, kind: str, what: str, number: int = 1) -> None:
-        """Count evidence for a kind."""
-        counted = self.evidence.setdefault(kind, {})
-        counted[what] = counted.get(what, 0) + number
+    def count(self, what: str, number: int = 1) -> None:
+        """Count evidence: one of the names in `harness.checkers.evidence`."""
+        self.evidence[what] = self.evidence.get(what, 0) + number
 
     def sufferers(self, variable: str) -> set[str]:
         """The sessions that suffered from anything that was found about a variable."""

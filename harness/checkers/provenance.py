@@ -13,16 +13,19 @@ from typing import Any
 import msgspec
 
 from harness import tokens
+from harness.checkers.anomalies import (
+    CROSS_SESSION_READ,
+    GARBAGE_READ,
+    RESET,
+    RESURRECTED_STATE,
+)
+from harness.checkers.evidence import PAIRS_OF_READS, READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE
 from harness.checkers.findings import Found, show, wrote
-from harness.checkers.index import NAMED_VALUES, Index, Ledger, key
+from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
+from harness.checkers.models import NAMED_VALUES, key
+from harness.checkers.owner_log import OwnerLog, Status
 from harness.records import Operation, StateVariable
-
-CROSS_SESSION_READ = "cross-session-read"
-GARBAGE_READ = "garbage-read"
-RESURRECTED_STATE = "resurrected-state"
-RESET = "reset"
-MONOTONIC_READS = "monotonic-reads"
 
 
 def examine_values(index: Index, found: Found) -> None:
@@ -30,9 +33,9 @@ def examine_values(index: Index, found: Found) -> None:
     for variable, model in index.state.items():
         if model.model in NAMED_VALUES:
             for read in index.reads[variable]:
-                ledger = index.ledger(variable, read.session)
-                if not ledger.plain and not ledger.grown:
-                    _values(index, variable, ledger, read, found)
+                log = index.log(variable, read.session)
+                if log.status is Status.OPEN:
+                    _values(index, variable, log, read, found)
         elif model.model == "assigned":
             _assigned(index, variable, found)
         elif model.model == "custom" and model.scope != "everyone":
@@ -78,8 +81,8 @@ def exposed(index: Index, variable: str) -> int:
     return count
 
 
-def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found: Found) -> None:
-    model = ledger.model
+def _values(index: Index, variable: str, log: OwnerLog, read: Operation, found: Found) -> None:
+    model = log.model
     observed = read.reads[variable]
     if observed == model.initial or (observed is None and model.model == "record"):
         return
@@ -94,7 +97,7 @@ def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found:
         places = list(observed.items()) if model.model == "record" else [("", observed)]
     unowned: list[tuple[str, Any]] = []
     for name, value in places:
-        own = ledger.by_value.get((name, key(value)))
+        own = log.by_value.get((name, key(value)))
         if own:
             _not_yet(index, variable, read, value, own, found)
         elif not _is_default(model, name, value):
@@ -106,7 +109,7 @@ def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found:
     # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
     alone = all(any(index.earlier_session(read.session, w.session) for w in by) for _, _, by in foreign if by)
     for name, value, by in foreign:
-        _unowned(index, variable, ledger, read, name, value, by, alone, found)
+        _unowned(index, variable, log, read, name, value, by, alone, found)
 
 
 def _is_default(model: StateVariable, name: str, value: Any) -> bool:
@@ -147,7 +150,7 @@ def _not_yet(
 def _unowned(
     index: Index,
     variable: str,
-    ledger: Ledger,
+    log: OwnerLog,
     read: Operation,
     name: str,
     value: Any,
@@ -168,7 +171,7 @@ def _unowned(
                     (read, f"read {variable} = {show(read.reads[variable], [value])}"),
                 ],
                 conclusion=(
-                    f"Only what is above {ledger.model.above:g} is accepted, so {show(value)} must not be there, but B saw it."
+                    f"Only what is above {log.model.above:g} is accepted, so {show(value)} must not be there, but B saw it."
                 ),
                 relevant=[value],
             )
@@ -176,7 +179,7 @@ def _unowned(
     if not writers:
         if _by_its_token(index, variable, read, value, found):
             return
-        if _may_be_lost(index, ledger, read, value):
+        if _may_be_lost(index, log, read, value):
             found.leave_open(GARBAGE_READ)
         else:
             why = f"which no recorded operation can have written{f' to {name}' if name else ''}"
@@ -268,7 +271,7 @@ def _by_its_token(index: Index, variable: str, read: Operation, value: Any, foun
     )
 
 
-def _may_be_lost(index: Index, ledger: Ledger, read: Operation, value: Any) -> bool:
+def _may_be_lost(index: Index, log: OwnerLog, read: Operation, value: Any) -> bool:
     """Whether the owner may have written a value in an operation that is not on record: nothing in it says who did.
 
     So it is with every blob, of which a read shows the digest alone, and with values that were not made from tokens.
@@ -276,9 +279,9 @@ def _may_be_lost(index: Index, ledger: Ledger, read: Operation, value: Any) -> b
     if f"t-{index.history.workers.run_tag}-" in _as_text(value):
         return False
     return bool(index.incomplete) and (
-        ledger.model.scope == "everyone"
+        log.model.scope == "everyone"
         or read.worker in index.incomplete
-        or any(operation.worker in index.incomplete for operation in ledger.operations)
+        or any(operation.worker in index.incomplete for operation in log.operations)
     )
 
 
@@ -348,7 +351,7 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
     kept: dict[str, Operation] = {}
     for read in index.reads[variable]:
         value = read.reads[variable]
-        if value is None or index.ledger(variable, read.session).counted:
+        if value is None or index.log(variable, read.session).status is Status.SCREENED:
             continue
         owner = index.owner_of(variable, read.session)
         first = given.setdefault(key(value), read)
@@ -377,8 +380,8 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
             continue
         mine = kept.setdefault(owner, read)
         if mine is not read:
-            found.count(RESET, "reads_of_what_had_been_seen_before")
-            found.count(MONOTONIC_READS, "pairs_of_reads")
+            found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE)
+            found.count(PAIRS_OF_READS)
         before = mine.reads[variable]
         if key(before) == key(value):
             continue

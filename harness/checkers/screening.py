@@ -14,12 +14,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness import tokens
+from harness.checkers.evidence import (
+    ANSWERS_SHOWN,
+    READS_AFTER_AN_EARLIER_SESSION,
+    READS_PUT_IN_ORDER,
+    RELOADED_SESSIONS,
+    SHOWN_WHILE_OTHERS_HAD_ASKED,
+    SHOWN_WHILE_OTHERS_HAD_BEGUN,
+    STEPS_SHOWN,
+    VALUES_READ,
+)
 from harness.checkers.findings import Found
-from harness.checkers.index import KEPT, key, owner_of, written
-from harness.checkers.linearizability.check import NON_LINEARIZABLE
-from harness.checkers.provenance import GARBAGE_READ, RESURRECTED_STATE
-from harness.checkers.responses import MISDELIVERED_RESPONSE, NON_ATOMIC_CHAIN
-from harness.checkers.sequential import MODELS, NOTHING, Cell, cell_of
+from harness.checkers.models import KEPT, REPLIES, key, owner_of, written
+from harness.checkers.sequential import MODELS, NOTHING, Beginning, Ending, SequentialOwner, sequential_owner
 from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
 from harness.records import (
     LOAD_PHASE,
@@ -36,8 +43,6 @@ from harness.records import (
 # With more than this share of all sessions to be looked at closely, all are: to search for those that wrote what the others saw
 # would cost more than it saves.
 _MOST = 0.5
-# Nothing is kept of these from one operation to the next.
-REPLIES = ("answer", "chain")
 
 
 class SessionFacts:
@@ -48,7 +53,7 @@ class SessionFacts:
         action: that it began with.
         user: the person whose session it is, empty if nobody knows.
         account: which of the logins that person uses, 0 if none.
-        cells: variable → what it must find there next, of the variables that it had to do with.
+        owners: variable → what it must find there next, of the variables that it had to do with.
         phase: of its last operation, None before the first.
         acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
         looked: whether any response to it was searched for what must not be in it.
@@ -58,7 +63,21 @@ class SessionFacts:
     """
 
     __slots__ = (
-        "account", "acknowledged", "acknowledged_reads", "action", "began_ns", "cells", "id", "looked", "marked", "phase", "read", "sent", "user", "worker", "wrote",
+        "account",
+        "acknowledged",
+        "acknowledged_reads",
+        "action",
+        "began_ns",
+        "id",
+        "looked",
+        "marked",
+        "owners",
+        "phase",
+        "read",
+        "sent",
+        "user",
+        "worker",
+        "wrote",
     )  # fmt: skip
 
     def __init__(self, worker: str, invoke: Invoke) -> None:
@@ -68,7 +87,7 @@ class SessionFacts:
         self.account = invoke.account
         self.began_ns = invoke.time_ns
         self.action = invoke.action
-        self.cells: dict[str, Cell] = {}
+        self.owners: dict[str, SequentialOwner] = {}
         self.phase: str | None = None
         self.acknowledged: dict[str, int] = {}
         self.acknowledged_reads: dict[str, int] = {}
@@ -76,9 +95,9 @@ class SessionFacts:
 
     def close(self) -> None:
         """Its page was closed: what it would have had to find next need not be remembered."""
-        for cell in self.cells.values():
-            if cell.variable.scope == "session":
-                cell.close()
+        for owner in self.owners.values():
+            if owner.variable.scope == "session":
+                owner.close()
 
 
 class VariableFacts:
@@ -91,20 +110,29 @@ class VariableFacts:
     Attributes:
         name: of the variable.
         model: that it follows.
-        cells: owner → what the owner must find there next.
+        owners: owner → what the owner must find there next.
         second_end_ns: when the second of those two writes was acknowledged.
         shown: values in answers or chains.
         seen: keys of the values that owners saw who are looked at closely.
     """
 
     __slots__ = (
-        "_answers", "_asked", "_early", "_ends", "cells", "model", "name", "second_end_ns", "seen", "shown",
+        "_answers",
+        "_asked",
+        "_early",
+        "_ends",
+        "model",
+        "name",
+        "owners",
+        "second_end_ns",
+        "seen",
+        "shown",
     )  # fmt: skip
 
     def __init__(self, name: str, model: StateVariable) -> None:
         self.name = name
         self.model = model
-        self.cells: dict[str, Cell] = {}
+        self.owners: dict[str, SequentialOwner] = {}
         self.second_end_ns: float = math.inf
         self._early: list[tuple[int, str]] = []
         self.shown = 0
@@ -158,12 +186,12 @@ class VariableFacts:
     @property
     def reads(self) -> int:
         """How often anybody read it."""
-        return sum(cell.reads for cell in self.cells.values())
+        return sum(owner.reads for owner in self.owners.values())
 
     @property
     def absent(self) -> int:
         """How often nothing was there, of what the app assigns."""
-        return sum(cell.absent for cell in self.cells.values())
+        return sum(owner.absent for owner in self.owners.values())
 
     @property
     def shown_among_others(self) -> int:
@@ -171,7 +199,7 @@ class VariableFacts:
         return sum(values for end, values in self._answers if end > self._asked[1])
 
 
-class _Open(Cell):
+class Unscreened(SequentialOwner):
     """Of an owner who is looked at closely: somebody may have written what it sees.
 
     Attributes:
@@ -183,7 +211,7 @@ class _Open(Cell):
     __slots__ = ("beyond", "counted", "seen")
 
     def __init__(
-        self, variable: StateVariable, owner: str, seen: set[Any], before: Cell | None = None
+        self, variable: StateVariable, owner: str, seen: set[Any], before: SequentialOwner | None = None
     ) -> None:
         super().__init__(variable, owner)
         self.seen = seen
@@ -199,7 +227,8 @@ class _Open(Cell):
         elif effect is not None and effect.op == "clear":
             self.beyond = True
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
+        """Take note of an operation, whatever it shows."""
         self.asked(effect)
         if shown is NOTHING:
             return True
@@ -217,7 +246,8 @@ class _Open(Cell):
             self.seen.add(key(shown))
         return True
 
-    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+    def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
+        """Take note of an operation whose read is recorded as a difference."""
         # What was there before has been seen before. But other models than lists are compared as a whole.
         self.beyond = self.beyond or self.variable.model not in ("list", *REPLIES)
         return self.take(invoke, ok, effect, delta.then)
@@ -246,7 +276,7 @@ class Scan:
         unmarked: action → how many were sent without one.
         echoed: how many responses held a token of the session that got them.
         started_ns: the first invoke, 0 if there is none.
-        counted_apart: counters of which `closer` has not given all increments.
+        counted_apart: counters of which `suspects` has not given all increments.
     """
 
     def __init__(
@@ -272,7 +302,7 @@ class Scan:
             closely or bool(self.damaged or recorded.workers.unknown) or recorded.workers.several_clocks
         )
         self._everybody = self._closely
-        self._closer: set[str] = set()
+        self._suspects: set[str] = set()
         self._early_until_ns: float = math.inf
         # The name of a person, or the number of an account → sessions.
         self._of_user: dict[str | int, list[SessionFacts]] = {}
@@ -344,27 +374,27 @@ class Scan:
             if begin_ns < self._early_until_ns:
                 self._early(session, invoke, done)
             read = 0
-            cells = session.cells
+            owners = session.owners
             for name, shown in reads.items():
-                cell = cells.get(name) or self._cell(session, name)
-                if cell is not None:
+                owner = owners.get(name) or self._owner(session, name)
+                if owner is not None:
                     effect = effects.get(name)
                     read += effect is not None
-                    if not cell.take(invoke, done, effect, shown):
-                        self._open(session, name, cell).take(invoke, done, effect, shown)
+                    if not owner.take(invoke, done, effect, shown):
+                        self._open(session, name, owner).take(invoke, done, effect, shown)
             for name, delta in deltas.items():
-                cell = cells.get(name) or self._cell(session, name)
-                if cell is not None:
+                owner = owners.get(name) or self._owner(session, name)
+                if owner is not None:
                     effect = effects.get(name)
                     read += effect is not None
-                    if not cell.take_delta(invoke, done, effect, delta):
-                        self._open(session, name, cell).take_delta(invoke, done, effect, delta)
+                    if not owner.take_delta(invoke, done, effect, delta):
+                        self._open(session, name, owner).take_delta(invoke, done, effect, delta)
             if read < len(effects):
                 self._unread(session, invoke, done)
             if reads or deltas:
                 session.acknowledged_reads[invoke.action] += 1
                 if not session.read:
-                    session.read = bool(cells)
+                    session.read = bool(owners)
             else:
                 session.acknowledged[invoke.action] += 1
                 if invoke.action == "close":
@@ -381,22 +411,22 @@ class Scan:
         Of most there is nothing to be known any more once two owners have written.
         """
         for name in invoke.effects:
-            cell = session.cells.get(name) or self._cell(session, name)
-            if cell is not None:
+            owner = session.owners.get(name) or self._owner(session, name)
+            if owner is not None:
                 facts = self.variables[name]
                 if facts.model.model in REPLIES:
                     facts.asked(invoke.time_ns)
                 if done.time_ns < facts.second_end_ns:
-                    facts.wrote(done.time_ns, cell.owner)
+                    facts.wrote(done.time_ns, owner.owner)
         values = {**done.reads, **{name: delta.then for name, delta in done.deltas.items()}}
         for name, shown in values.items():
-            cell = session.cells.get(name) or self._cell(session, name)
-            if cell is not None:
+            owner = session.owners.get(name) or self._owner(session, name)
+            if owner is not None:
                 facts = self.variables[name]
                 if facts.model.model == "assigned" and shown is None:
                     continue
                 if invoke.time_ns < facts.second_end_ns:
-                    facts.read_early(invoke.time_ns, done.time_ns, cell.owner)
+                    facts.read_early(invoke.time_ns, done.time_ns, owner.owner)
                 if facts.model.model in REPLIES:
                     kept = done.deltas[name].keep if name in done.deltas else 0
                     facts.answered(done.time_ns, kept + len(shown) if isinstance(shown, list) else 1)
@@ -406,16 +436,16 @@ class Scan:
         """Effects on variables that the operation did not read."""
         for name, effect in invoke.effects.items():
             if name not in done.reads and name not in done.deltas:
-                cell = session.cells.get(name) or self._cell(session, name)
-                if cell is not None and not cell.take(invoke, done, effect, NOTHING):
-                    self._open(session, name, cell).take(invoke, done, effect, NOTHING)
+                owner = session.owners.get(name) or self._owner(session, name)
+                if owner is not None and not owner.take(invoke, done, effect, NOTHING):
+                    self._open(session, name, owner).take(invoke, done, effect, NOTHING)
 
     def _is(self, session: SessionFacts, invoke: Invoke) -> None:
         """It is known whose session it is; what was taken for a session's own until then may be that person's."""
         session.user, session.account = invoke.user, invoke.account
         self._introduce(session)
-        for name, cell in list(session.cells.items()):
-            self._open(session, name, cell)
+        for name, owner in list(session.owners.items()):
+            self._open(session, name, owner)
 
     def _introduce(self, session: SessionFacts) -> None:
         self._of_user.setdefault(session.user, []).append(session)
@@ -455,14 +485,14 @@ class Scan:
             self.cut_off.add(session.id)
         if may_have_happened(done):
             for name, effect in invoke.effects.items():
-                cell = session.cells.get(name) or self._cell(session, name)
-                if cell is not None:
-                    if cell.variable.model in REPLIES:
+                owner = session.owners.get(name) or self._owner(session, name)
+                if owner is not None:
+                    if owner.variable.model in REPLIES:
                         self.variables[name].asked(invoke.time_ns)
-                    self._open(session, name, cell).asked(effect)
+                    self._open(session, name, owner).asked(effect)
 
     def _saw(self, session: SessionFacts, sightings: Sequence[Sighting]) -> None:
-        self._closer.add(session.id)
+        self._suspects.add(session.id)
         for sighting in sightings:
             if sighting.kind == "foreign-token":
                 self._sighted.add(sighting.value)
@@ -470,37 +500,37 @@ class Scan:
                 # Whoever sent it may have sent it as a part of anything.
                 self._everybody = True
 
-    def _cell(self, session: SessionFacts, name: str) -> Cell | None:
-        """The cell of a session's owner in a variable that it has not had to do with yet; None if nobody declared it."""
+    def _owner(self, session: SessionFacts, name: str) -> SequentialOwner | None:
+        """The owner of a session's state in a variable that the session has not used yet; None if the variable is not declared."""
         facts = self.variables.get(name)
         if facts is None:
             return None
-        owner = owner_of(facts.model, session.id, session.user, session.account)
-        cell = facts.cells.get(owner)
-        if cell is None:
-            cell = None if self._closely else cell_of(facts.model, owner)
-            if cell is None:
-                cell = _Open(facts.model, owner, facts.seen)
+        whose = owner_of(facts.model, session.id, session.user, session.account)
+        owner = facts.owners.get(whose)
+        if owner is None:
+            owner = None if self._closely else sequential_owner(facts.model, whose)
+            if owner is None:
+                owner = Unscreened(facts.model, whose, facts.seen)
                 self._everybody = self._everybody or facts.model.model not in MODELS
-            facts.cells[owner] = cell
-        if isinstance(cell, _Open):
-            self._closer.add(session.id)
-        session.cells[name] = cell
-        return cell
+            facts.owners[whose] = owner
+        if isinstance(owner, Unscreened):
+            self._suspects.add(session.id)
+        session.owners[name] = owner
+        return owner
 
-    def _open(self, session: SessionFacts, name: str, cell: Cell) -> _Open:
-        """Give a cell up: its owner is to be looked at closely."""
-        self._closer.add(session.id)
-        if isinstance(cell, _Open):
-            return cell
-        current = _Open(cell.variable, cell.owner, self.variables[name].seen, cell)
-        if cell.given() is not None:
-            current.seen.add(cell.given())
-        self.variables[name].cells[cell.owner] = session.cells[name] = current
-        if cell.variable.scope == "user":
+    def _open(self, session: SessionFacts, name: str, owner: SequentialOwner) -> Unscreened:
+        """Stop screening an owner: its reads need a full check."""
+        self._suspects.add(session.id)
+        if isinstance(owner, Unscreened):
+            return owner
+        current = Unscreened(owner.variable, owner.owner, self.variables[name].seen, owner)
+        if owner.given() is not None:
+            current.seen.add(owner.given())
+        self.variables[name].owners[owner.owner] = session.owners[name] = current
+        if owner.variable.scope == "user":
             for other in self._kin(session):
-                if other.cells.get(name) is cell:
-                    other.cells[name] = current
+                if other.owners.get(name) is owner:
+                    other.owners[name] = current
         return current
 
     def _compare_assigned(self) -> None:
@@ -508,13 +538,13 @@ class Scan:
         for name, facts in self.variables.items():
             if facts.model.model != "assigned":
                 continue
-            owners: dict[Any, list[Cell]] = {}
-            for cell in facts.cells.values():
-                if not isinstance(cell, _Open) and cell.given() is not None:
-                    owners.setdefault(cell.given(), []).append(cell)
-            twice = {value for value, cells in owners.items() if len(cells) > 1 or value in facts.seen}
+            given: dict[Any, list[SequentialOwner]] = {}
+            for owner in facts.owners.values():
+                if not isinstance(owner, Unscreened) and owner.given() is not None:
+                    given.setdefault(owner.given(), []).append(owner)
+            twice = {value for value, owners in given.items() if len(owners) > 1 or value in facts.seen}
             for session in self.sessions.values():
-                mine = session.cells.get(name)
+                mine = session.owners.get(name)
                 if mine is not None and mine.given() in twice:
                     self._open(session, name, mine)
 
@@ -522,22 +552,22 @@ class Scan:
 
     def settled(self, variable: str, owner: str) -> bool:
         """Whether an owner found what it must in a variable, and nothing else is to be found out about that."""
-        cell = self.variables[variable].cells.get(owner)
-        return cell is not None and not isinstance(cell, _Open)
+        found = self.variables[variable].owners.get(owner)
+        return found is not None and not isinstance(found, Unscreened)
 
-    def closer(self) -> History:
+    def suspects(self) -> History:
         """The operations of all sessions that must be looked at closely, which may be none, or all."""
         # A count that is too high is explained by what all others have counted; what else cannot be told from single values,
         # by a look at everybody.
         counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
         everybody = self._everybody or any(
-            cell.beyond
+            owner.beyond
             for name, facts in self.variables.items()
             if name not in counters
-            for cell in facts.cells.values()
-            if isinstance(cell, _Open)
+            for owner in facts.owners.values()
+            if isinstance(owner, Unscreened)
         )
-        names = None if everybody else self._with_others(self._closer)
+        names = None if everybody else self._with_others(self._suspects)
         if names is not None and len(names) > _MOST * len(self.sessions):
             names = None
         if names is not None:
@@ -582,25 +612,25 @@ class Scan:
         """Count the evidence: of those who need not be looked at closely, and what is counted for all alike."""
         for facts in self.variables.values():
             model = facts.model.model
-            for cell in facts.cells.values():
-                if not isinstance(cell, _Open):
-                    cell.settle(found)
+            for owner in facts.owners.values():
+                if not isinstance(owner, Unscreened):
+                    owner.count(found)
                     if model in KEPT:
-                        found.count(NON_LINEARIZABLE, "reads_put_in_order", cell.reads)
+                        found.count(READS_PUT_IN_ORDER, owner.reads)
             if model != "assigned":
-                found.count(GARBAGE_READ, "values_read", facts.reads)
+                found.count(VALUES_READ, facts.reads)
             if model in REPLIES:
-                kind, shown, meanwhile = (
-                    (MISDELIVERED_RESPONSE, "answers_shown", "shown_while_others_had_asked")
+                shown, meanwhile = (
+                    (ANSWERS_SHOWN, SHOWN_WHILE_OTHERS_HAD_ASKED)
                     if model == "answer"
-                    else (NON_ATOMIC_CHAIN, "steps_shown", "shown_while_others_had_begun")
+                    else (STEPS_SHOWN, SHOWN_WHILE_OTHERS_HAD_BEGUN)
                 )
-                found.count(kind, shown, facts.shown)
-                found.count(kind, meanwhile, facts.shown_among_others)
+                found.count(shown, facts.shown)
+                found.count(meanwhile, facts.shown_among_others)
         again = self._returned()
-        found.count(RESURRECTED_STATE, "reads_after_an_earlier_session", sum(map(self._own_reads, again)))
+        found.count(READS_AFTER_AN_EARLIER_SESSION, sum(map(self._own_reads, again)))
         reloaded = [s for s in self.sessions.values() if s.action == "reload" and self._own_reads(s)]
-        found.count(RESURRECTED_STATE, "reloaded_sessions", len(reloaded))
+        found.count(RELOADED_SESSIONS, len(reloaded))
 
     def _returned(self) -> list[SessionFacts]:
         """Sessions of people who had an earlier one."""
@@ -615,7 +645,7 @@ class Scan:
     def _own_reads(self, session: SessionFacts) -> int:
         """How often a session read what is its own, of what is kept."""
         return sum(
-            cell.reads
-            for name, cell in session.cells.items()
-            if cell.variable.scope == "session" and cell.variable.model not in REPLIES
+            owner.reads
+            for name, owner in session.owners.items()
+            if owner.variable.scope == "session" and owner.variable.model not in REPLIES
         )

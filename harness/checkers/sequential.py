@@ -8,28 +8,91 @@ else in this room.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from harness.checkers.findings import Found
-from harness.checkers.index import key
-from harness.checkers.list_reads import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT, PlainFollowers
-from harness.checkers.missing_writes import (
-    LOST_UPDATE,
-    MONOTONIC_READS,
-    MONOTONIC_WRITES,
-    READ_YOUR_WRITES,
-    RESET,
-    WRITES_FOLLOW_READS,
+from harness.checkers.evidence import (
+    OWN_VALUES_SHOWN,
+    PAIRS_OF_READS,
+    PAIRS_OF_WRITES_IN_ORDER,
+    READS_AFTER_A_CLEAR,
+    READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
+    WRITE_READ_PAIRS,
+    WRITES_SHOWN_THAT_FOLLOWED_A_READ,
 )
-from harness.checkers.models import COUNTS, accepted, put_there, start
-from harness.records import Effect, Invoke, ListDelta, Ok, StateVariable
+from harness.checkers.findings import Found
+from harness.checkers.models import COUNTS, accepted, key, put_there, start
+from harness.records import Effect, ListDelta, StateVariable
 
 # What an operation shows of a variable that it does not read.
 NOTHING: Any = object()
 _NEVER_NS = 2**63 - 1
 
 
-class Cell:
+class Beginning(Protocol):
+    """The invoke of an operation, as it is recorded or as `Begin`."""
+
+    @property
+    def time_ns(self) -> int:
+        """When it was sent."""
+
+    @property
+    def id(self) -> int:
+        """Number of the operation."""
+
+    @property
+    def session(self) -> str:
+        """Whose operation it is."""
+
+
+class Ending(Protocol):
+    """The acknowledgement of an operation, as it is recorded or as `End`."""
+
+    @property
+    def time_ns(self) -> int:
+        """When it arrived."""
+
+
+class Begin(NamedTuple):
+    """The invoke of an operation in memory."""
+
+    time_ns: int
+    id: int
+    session: str
+
+
+class End(NamedTuple):
+    """The acknowledgement of an operation in memory."""
+
+    time_ns: int
+
+
+class Followers:
+    """Counts the elements of a list whose session had read others' before, where everything happens one after the other."""
+
+    def __init__(self) -> None:
+        # Sessions of which an element is there, those that have seen another's, and how many elements are theirs.
+        self._there: set[str] = set()
+        self._knowing: set[str] = set()
+        self._followers = 0
+
+    def clear(self) -> None:
+        """The list is as a new owner finds it."""
+        self._there.clear()
+        self._followers = 0
+
+    def write(self, session: str) -> None:
+        """A session added an element."""
+        self._there.add(session)
+        self._followers += session in self._knowing
+
+    def read(self, session: str) -> int:
+        """How many of the elements that a read shows are such."""
+        if len(self._there) > (session in self._there):
+            self._knowing.add(session)
+        return self._followers
+
+
+class SequentialOwner:
     """What one owner did with one variable so far.
 
     Args:
@@ -69,7 +132,7 @@ class Cell:
         """Reads after a clear."""
         return 0 if self.cleared_after is None else self.reads - self.cleared_after
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         """Take note of an operation that was acknowledged.
 
         Args:
@@ -83,7 +146,7 @@ class Cell:
         """
         raise NotImplementedError
 
-    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+    def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
         """As `take`, of what is recorded as a difference."""
         return False
 
@@ -98,16 +161,15 @@ class Cell:
     def close(self) -> None:
         """The session has ended: what it would have to find next need not be remembered."""
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         """Count what was looked at, as it is counted where each read is looked at closely."""
-        found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", self.after_clear)
-        for kind in (LOST_UPDATE, READ_YOUR_WRITES):
-            found.count(kind, "write_read_pairs", self.pairs)
-        found.count(RESET, "reads_of_what_had_been_seen_before", self.reads - self.first)
-        found.count(MONOTONIC_READS, "pairs_of_reads", max(0, self.reads - 1))
+        found.count(READS_AFTER_A_CLEAR, self.after_clear)
+        found.count(WRITE_READ_PAIRS, self.pairs)
+        found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE, self.reads - self.first)
+        found.count(PAIRS_OF_READS, max(0, self.reads - 1))
 
 
-class _Counter(Cell):
+class _CounterOwner(SequentialOwner):
     __slots__ = ("empty", "initial", "persisted", "total", "value")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
@@ -119,7 +181,7 @@ class _Counter(Cell):
         self.persisted = False
         self.empty = 0
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
         value = self.value
@@ -151,13 +213,13 @@ class _Counter(Cell):
     def most(self) -> int:
         return int(self.value)
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         self.pairs = self.total - self.reads * self.initial
-        super().settle(found)
-        found.count(DUPLICATE_EFFECT, "own_values_shown", self.reads - self.empty)
+        super().count(found)
+        found.count(OWN_VALUES_SHOWN, self.reads - self.empty)
 
 
-class _List(Cell):
+class _ListOwner(SequentialOwner):
     __slots__ = ("elements", "empty", "initial", "length", "read_by", "total")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
@@ -172,7 +234,7 @@ class _List(Cell):
         self.total = 0
         self.empty = 0
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
         own = 0 if effect is None else self._change(effect)
@@ -183,7 +245,7 @@ class _List(Cell):
             self._show(invoke, own)
         return True
 
-    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+    def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
         length = self.length
         if (
             invoke.time_ns < self.over_ns
@@ -216,7 +278,7 @@ class _List(Cell):
         self.clear()
         return 0
 
-    def _show(self, invoke: Invoke, own: int) -> None:
+    def _show(self, invoke: Beginning, own: int) -> None:
         """Count a read that shows all that is there."""
         self.reads += 1
         self.read_by = invoke.id
@@ -231,30 +293,30 @@ class _List(Cell):
         # What it would have to find is forgotten: whoever comes all the same is looked at closely.
         self.over_ns = _NEVER_NS
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         self.pairs = self.total - self.reads * self.initial
-        super().settle(found)
-        found.count(DUPLICATE_EFFECT, "own_values_shown", self.pairs)
-        found.count(MONOTONIC_WRITES, "pairs_of_writes_in_order", self.pairs - (self.reads - self.empty))
+        super().count(found)
+        found.count(OWN_VALUES_SHOWN, self.pairs)
+        found.count(PAIRS_OF_WRITES_IN_ORDER, self.pairs - (self.reads - self.empty))
 
 
-class _UserList(_List):
+class _UserListOwner(_ListOwner):
     """A list that several sessions of one person share."""
 
     __slots__ = ("followed", "followers")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
         super().__init__(variable, owner)
-        self.followers = PlainFollowers()
+        self.followers = Followers()
         self.followed = 0
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if not super().take(invoke, ok, effect, shown):
             return False
         self._follow(invoke.session, effect, read=shown is not NOTHING)
         return True
 
-    def take_delta(self, invoke: Invoke, ok: Ok, effect: Effect | None, delta: ListDelta) -> bool:
+    def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
         if not super().take_delta(invoke, ok, effect, delta):
             return False
         self._follow(invoke.session, effect, read=True)
@@ -271,12 +333,12 @@ class _UserList(_List):
     def close(self) -> None:
         """The person may come back."""
 
-    def settle(self, found: Found) -> None:
-        super().settle(found)
-        found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", self.followed)
+    def count(self, found: Found) -> None:
+        super().count(found)
+        found.count(WRITES_SHOWN_THAT_FOLLOWED_A_READ, self.followed)
 
 
-class _Register(Cell):
+class _RegisterOwner(SequentialOwner):
     __slots__ = ("live", "value")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
@@ -285,7 +347,7 @@ class _Register(Cell):
         # 1 once anything was written, which a clear is, too.
         self.live = 0
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
         value = self.value
@@ -310,7 +372,7 @@ class _Register(Cell):
         return True
 
 
-class _Record(Cell):
+class _RecordOwner(SequentialOwner):
     __slots__ = ("names", "put", "value", "written")
 
     def __init__(self, variable: StateVariable, owner: str) -> None:
@@ -321,7 +383,7 @@ class _Record(Cell):
         # Names that those operations had put which read after a clear; None for each that cleared: all names.
         self.put: list[int | None] = []
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if invoke.time_ns < self.over_ns:
             return False
         own: int | None = 0
@@ -349,19 +411,18 @@ class _Record(Cell):
                 self.first += own or 0
         return True
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         # A clear writes to every name, and which names there are is known only now.
         names = len(self.names)
         pairs = self.pairs + names * len(self.put)
         own = self.first + sum(names if put is None else put for put in self.put)
-        found.count(CLEARED_STATE_RETURNS, "reads_after_a_clear", names * len(self.put))
-        for kind in (LOST_UPDATE, READ_YOUR_WRITES):
-            found.count(kind, "write_read_pairs", pairs)
-        found.count(RESET, "reads_of_what_had_been_seen_before", pairs - own)
-        found.count(MONOTONIC_READS, "pairs_of_reads", names * max(0, self.reads - 1))
+        found.count(READS_AFTER_A_CLEAR, names * len(self.put))
+        found.count(WRITE_READ_PAIRS, pairs)
+        found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE, pairs - own)
+        found.count(PAIRS_OF_READS, names * max(0, self.reads - 1))
 
 
-class _Assigned(Cell):
+class _AssignedOwner(SequentialOwner):
     """What the app gives to each owner: the first value that is read, from then on."""
 
     __slots__ = ("shown", "value")
@@ -371,7 +432,7 @@ class _Assigned(Cell):
         self.value: Any = None
         self.shown = 0
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if shown is NOTHING or shown is None:
             self.reads += shown is None
             self.absent += shown is None
@@ -387,18 +448,18 @@ class _Assigned(Cell):
     def given(self) -> Any:
         return self.value
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         again = max(0, self.shown - 1)
-        found.count(RESET, "reads_of_what_had_been_seen_before", again)
-        found.count(MONOTONIC_READS, "pairs_of_reads", again)
+        found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE, again)
+        found.count(PAIRS_OF_READS, again)
 
 
-class _Reply(Cell):
+class _ReplyOwner(SequentialOwner):
     """An answer, or the steps of a chain: nothing is kept, each shows what its own operation asked or began with."""
 
     __slots__ = ()
 
-    def take(self, invoke: Invoke, ok: Ok, effect: Effect | None, shown: Any) -> bool:
+    def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
         if shown is NOTHING:
             return True
         if effect is None:
@@ -412,25 +473,25 @@ class _Reply(Cell):
         self.reads += 1
         return True
 
-    def settle(self, found: Found) -> None:
+    def count(self, found: Found) -> None:
         return
 
 
-_CELLS: dict[str, type[Cell]] = {
-    "counter": _Counter,
-    "list": _List,
-    "register": _Register,
-    "blob": _Register,
-    "record": _Record,
-    "assigned": _Assigned,
-    "answer": _Reply,
-    "chain": _Reply,
+_CELLS: dict[str, type[SequentialOwner]] = {
+    "counter": _CounterOwner,
+    "list": _ListOwner,
+    "register": _RegisterOwner,
+    "blob": _RegisterOwner,
+    "record": _RecordOwner,
+    "assigned": _AssignedOwner,
+    "answer": _ReplyOwner,
+    "chain": _ReplyOwner,
 }
 # Models of which cells know what an effect does.
 MODELS = frozenset(_CELLS)
 
 
-def cell_of(variable: StateVariable, owner: str) -> Cell | None:
+def sequential_owner(variable: StateVariable, owner: str) -> SequentialOwner | None:
     """A new owner's cell; None if no owner's own operations tell what it must find.
 
     That is so where others write as well, where a write may take a while to show, and where the model is the workload's own.
@@ -438,5 +499,5 @@ def cell_of(variable: StateVariable, owner: str) -> Cell | None:
     if variable.scope == "everyone" or variable.within_s or variable.model not in MODELS:
         return None
     if variable.model == "list" and variable.scope == "user":
-        return _UserList(variable, owner)
+        return _UserListOwner(variable, owner)
     return _CELLS[variable.model](variable, owner)

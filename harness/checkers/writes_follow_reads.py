@@ -14,10 +14,13 @@ import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from harness.checkers.anomalies import MONOTONIC_WRITES, WRITES_FOLLOW_READS
+from harness.checkers.evidence import WRITES_SHOWN_THAT_FOLLOWED_A_READ
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index, Ledger, key
-from harness.checkers.missing_writes import MONOTONIC_WRITES, WRITES_FOLLOW_READS, Follower
-from harness.checkers.models import put_there
+from harness.checkers.index import Index
+from harness.checkers.missing_writes import Follower
+from harness.checkers.models import key, put_there
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation
 
 
@@ -103,13 +106,13 @@ class Following:
     Args:
         index: the history.
         variable: the list.
-        ledger: its owner's; all of its reads are looked at once, and then again by `overtaken`.
+        log: its owner's; all of its reads are looked at once, and then again by `overtaken`.
     """
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger) -> None:
+    def __init__(self, index: Index, variable: str, log: OwnerLog) -> None:
         self._index = index
         self._variable = variable
-        self._ledger = ledger
+        self._log = log
         # Key of an element → its number, in the order in which elements were first seen; and number → the only write of it.
         self._numbers: dict[Any, int] = {}
         self._writes: list[Operation | None] = []
@@ -117,8 +120,8 @@ class Following:
         self._longest: list[Any] = []
         self._by_session: dict[str, _Knowledge] = {}
         # What is promised to be monotonic to its owner, and not to each session only, the owner's other sessions have seen, too.
-        self._of_owner = _Knowledge() if ledger.model.scope != "everyone" and not ledger.within_ns else None
-        for read in ledger.reads:
+        self._of_owner = _Knowledge() if log.model.scope != "everyone" and not log.within_ns else None
+        for read in log.reads:
             value = read.reads[variable]
             if isinstance(value, list):
                 bits = self._bits(value)
@@ -130,7 +133,7 @@ class Following:
         for number, write in enumerate(self._writes):
             if write is not None:
                 self._own[write.session] = self._own.get(write.session, 0) | 1 << number
-                self._unsettled |= (not ledger.settled(write)) << number
+                self._unsettled |= (not log.settled(write)) << number
         # A list that keeps to everything; of each of its beginnings, how many of its writes followed a read of others'.
         self._kept: list[Any] = []
         self._followers = [0]
@@ -147,7 +150,7 @@ class Following:
         value: list[Any] = read.reads[self._variable]
         start = _common(value, self._kept)
         if start == len(value):
-            found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", self._followers[start])
+            found.count(WRITES_SHOWN_THAT_FOLLOWED_A_READ, self._followers[start])
             return None
         everything = self._bits(value)
         excused: int | None = None
@@ -167,7 +170,7 @@ class Following:
             if excused is None:
                 excused = everything | self._excused(read)
             wrong, excused = self._wrong(read, write, late & everything, late & ~excused, excused)
-        found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", followers[-1])
+        found.count(WRITES_SHOWN_THAT_FOLLOWED_A_READ, followers[-1])
         if wrong is None and start == len(self._kept):
             self._kept, self._followers = value, followers
         return wrong
@@ -224,20 +227,20 @@ class Following:
     def _required(self, write: Operation, read: Operation) -> bool:
         """Whether time alone tells that a read had to show a write: then that is what is wrong."""
         if write is read:
-            return not self._ledger.within_ns
+            return not self._log.within_ns
         clocks = self._index.clocks
-        return self._ledger.over(write) <= clocks.on(clocks.line(write), read).begin
+        return self._log.over(write) <= clocks.on(clocks.line(write), read).begin
 
     def _excused(self, read: Operation) -> int:
         """What a read need not show: it may have been cleared or overwritten; or the reader had seen it, so that reads went back."""
         return self._reader(read).bits | self._unsettled | self._maybe_cleared(read)
 
     def _maybe_cleared(self, read: Operation) -> int:
-        cleared_ns = self._ledger.maybe_cleared_at(read)
-        if self._clears[0] != cleared_ns and self._ledger.clears:
+        cleared_ns = self._log.maybe_cleared_at(read)
+        if self._clears[0] != cleared_ns and self._log.clears:
             numbers = (n for n, write in enumerate(self._writes) if write and write.invoke_ns < cleared_ns)
             self._clears = cleared_ns, _bits(numbers, len(self._writes))
-        return self._clears[1] if self._ledger.clears else 0
+        return self._clears[1] if self._log.clears else 0
 
     def _reader(self, read: Operation) -> _Set:
         """What the reader had seen before a read."""
@@ -270,7 +273,7 @@ class Following:
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self._writes)
-            writes = self._ledger.by_value.get(("", name), ())
+            writes = self._log.by_value.get(("", name), ())
             self._writes.append(writes[0] if len(writes) == 1 else None)
         return number
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import units
-from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 
-MOMENTS: dict[Moment, str] = {"held": "all sessions held", "closed": "all closed"}
-ITEMS: dict[Item, str] = {
+MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions held", "closed": "all closed"}
+ITEMS: dict[BreakdownItem, str] = {
     "interpreter": "interpreter, imports",
     "framework": "framework",
     "state": "users’ State",
@@ -41,17 +41,17 @@ class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    cells: dict[Moment, BreakdownCell | None]
+    cells: dict[BreakdownMoment, BreakdownCell | None]
     basis: list[tuple[str, str]]
 
 
-def moments(breakdown: Sequence[LedgerEntry]) -> list[Moment]:
+def moments(breakdown: Sequence[BreakdownEntry]) -> list[BreakdownMoment]:
     """The moments that the breakdown has entries for, in order."""
     known = {entry.moment for entry in breakdown}
     return [moment for moment in MOMENTS if moment in known]
 
 
-def rows(breakdown: Sequence[LedgerEntry]) -> list[BreakdownRow]:
+def rows(breakdown: Sequence[BreakdownEntry]) -> list[BreakdownRow]:
     """One row for each item that occurs, in the order of the page. Their cells add up to `totals`."""
     found = []
     for item, name in ITEMS.items():
@@ -70,8 +70,8 @@ def rows(breakdown: Sequence[LedgerEntry]) -> list[BreakdownRow]:
     return found
 
 
-def totals(breakdown: Sequence[LedgerEntry]) -> dict[Moment, int]:
-    """Moment → sum of its entries: resident memory in bytes."""
+def totals(breakdown: Sequence[BreakdownEntry]) -> dict[BreakdownMoment, int]:
+    """BreakdownMoment → sum of its entries: resident memory in bytes."""
     return {moment: sum(e.bytes for e in breakdown if e.moment == moment) for moment in moments(breakdown)}
 
 
@@ -83,7 +83,7 @@ def megabytes(value: float, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def _cell(entries: Sequence[LedgerEntry]) -> BreakdownCell | None:
+def _cell(entries: Sequence[BreakdownEntry]) -> BreakdownCell | None:
     if not entries:
         return None
     products = [
@@ -94,7 +94,7 @@ def _cell(entries: Sequence[LedgerEntry]) -> BreakdownCell | None:
     return BreakdownCell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
 
 
-def _basis(entries: dict[Moment, list[LedgerEntry]]) -> list[tuple[str, str]]:
+def _basis(entries: dict[BreakdownMoment, list[BreakdownEntry]]) -> list[tuple[str, str]]:
     said = {moment: " ".join(e.basis for e in here) for moment, here in entries.items() if here}
     if len(set(said.values())) == 1:
         return [("", next(iter(said.values())))]

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from harness import units
 from harness.analysis import RunData
 from harness.analysis.memory.session_cost import live_bytes, staircase, uss_bytes
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.records import RESTART_PHASE, Plateau, ProcessSample
 from harness.report.plot_declaration import Drawing, NoData, PlotDeclaration, PlotSource
 from harness.report.plot_style import FIRST, HEIGHT_IN, SECOND, STEPS, SURFACE, THIRD, blank, legend, panel
@@ -113,7 +113,7 @@ class _Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     points: list[tuple[int, float]]
-    slope: Line | None
+    slope: Slope | None
     colour: str
     marker: str
 

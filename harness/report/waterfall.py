@@ -10,7 +10,7 @@ import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
-from harness.analysis.memory.breakdown import Item, Moment
+from harness.analysis.memory.breakdown import BreakdownItem, BreakdownMoment
 from harness.report.breakdown_table import (
     ITEMS,
     MOMENTS,
@@ -37,7 +37,7 @@ from harness.report.plot_style import (
 
 _MB = 1e6
 # Blue: in use by sessions. Orange: should have been freed. Purple: kept by allocators. Grey: present before the first session.
-_COLOURS: dict[Item, str] = {
+_COLOURS: dict[BreakdownItem, str] = {
     "interpreter": MUTED,
     "framework": FIRST,
     "state": FIRST,
@@ -120,7 +120,7 @@ class _Bar(msgspec.Struct, frozen=True, kw_only=True):
     colour: str
 
 
-def _bars(shown: Sequence[BreakdownRow], moment: Moment) -> list[_Bar]:
+def _bars(shown: Sequence[BreakdownRow], moment: BreakdownMoment) -> list[_Bar]:
     """The bars of all rows, and the total."""
     cells = [row.cells[moment] for row in shown]
     sizes = [cell.bytes if cell is not None else 0 for cell in cells]

@@ -154,7 +154,7 @@ def test_the_least_that_a_counter_can_stand_at_is_what_brute_force_finds(
     built.add("a", reads={"n": 0}, begin=at, end=at + 20)
     model = counter(concurrent_updates="last-wins")
     history, state = built.build(), {"n": model}
-    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).ledger("n", "a")
+    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).log("n", "a")
     ledger.prepare()  # what a plain one can do without
     floor = Floor(ledger, 0).at(ledger.reads[0])
     # The read may see the state at any moment from its begin on.

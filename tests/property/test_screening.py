@@ -115,7 +115,7 @@ def recorded(history: History, *, min_kept: int) -> Shards:
 def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     short = check(Remembered(history), state, COMPLETED)
     with (
-        mock.patch("harness.checkers.index.follows", return_value=False),
+        mock.patch("harness.checkers.owner_log.OwnerLog._run_model", return_value=None),
         mock.patch("harness.checkers.index.grows", return_value=False),
     ):
         same(check(Remembered(history), state, COMPLETED, closely=True), short)
@@ -145,7 +145,7 @@ def examine(
     history = dressed(Server(scope, guarantee).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
-    looked_at = Scan(Remembered(history), state).closer().operations
+    looked_at = Scan(Remembered(history), state).suspects().operations
     event(
         "all looked at"
         if len(looked_at) == len(history.operations)
@@ -186,9 +186,9 @@ def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_
         for name in "abcdefgh":
             built.append(name, f"{name}{turn}", [f"{name}{n}" for n in range(turn + 1)])
     state = {"log": models()["log"]}
-    assert Scan(Remembered(built.build()), state).closer().operations == []
+    assert Scan(Remembered(built.build()), state).suspects().operations == []
     built.read("c", ["c0", "c1", "c2", "f1"])
-    looked_at = Scan(Remembered(built.build()), state).closer()
+    looked_at = Scan(Remembered(built.build()), state).suspects()
     assert {operation.session for operation in looked_at.operations} == {"c", "f"}
     assert looked_at.started_ns == built.build().started_ns
     checks = agree(built.build(), state)
@@ -203,7 +203,7 @@ def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> 
     built.read("c", 5, "n").click("c", 6)
     state = {"n": models()["n"]}
     looked_at = Scan(Remembered(built.build()), state)
-    assert {operation.session for operation in looked_at.closer().operations} == {"c"}
+    assert {operation.session for operation in looked_at.suspects().operations} == {"c"}
     assert looked_at.counted_apart == {"n"}
     checks = agree(built.build(), state)
     (failed,) = [c for c in checks.checks if c.verdict == "fail"]
@@ -227,7 +227,7 @@ def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
     built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
     lost = Workers(facts={"0": WorkerFacts(name="0", lost="was killed")})
     state = {"log": models()["log"]}
-    assert len(Scan(Remembered(built.build(workers=lost)), state).closer().operations) == 2
+    assert len(Scan(Remembered(built.build(workers=lost)), state).suspects().operations) == 2
 
 
 def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted() -> None:

@@ -12,17 +12,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from harness.checkers.anomalies import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
+from harness.checkers.evidence import READS_LEFT_TO_BOUNDS, READS_PUT_IN_ORDER
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import KEPT, SINGLE, Index, Ledger, key
+from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.linearizability import registers
 from harness.checkers.linearizability.search import MOST_CONFIGURATIONS, Contradiction, Entry, search
 from harness.checkers.linearizability.states import states_of
-from harness.checkers.models import OwnModel, Unavailable, put_there
-from harness.checkers.provenance import CROSS_SESSION_READ, RESURRECTED_STATE
+from harness.checkers.models import KEPT, SINGLE, OwnModel, Unavailable, key, put_there
+from harness.checkers.owner_log import OwnerLog, Status
 from harness.records import Effect, Operation
 
-NON_LINEARIZABLE = "non-linearizable"
 # After so many windows that were given up, the next hundred will not be better, and each takes its time.
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
@@ -71,37 +72,37 @@ class _Variable:
     def examine(self) -> None:
         """Look at every owner of whom nothing is known yet."""
         accused = self._found.sufferers(self._variable)
-        for ledger in self._index.ledgers[self._variable].values():
-            if ledger.counted:
+        for log in self._index.logs[self._variable].values():
+            if log.sequential:
                 continue
-            if ledger.plain or ledger.grown:
-                self._count("reads_put_in_order", len(ledger.reads))
-            elif not ledger.reads or any(o.session in accused for o in ledger.operations):
+            if log.status is Status.APPEND_ONLY:
+                self._count(READS_PUT_IN_ORDER, len(log.reads))
+            elif not log.reads or any(o.session in accused for o in log.operations):
                 continue
-            elif not self._told(ledger):
-                self._count("reads_left_to_bounds", len(ledger.reads))
+            elif not self._told(log):
+                self._count(READS_LEFT_TO_BOUNDS, len(log.reads))
             else:
-                self._judge(ledger)
+                self._judge(log)
         if self._given_up:
             self._found.leave_undecided(
                 NON_LINEARIZABLE,
                 f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
             )
 
-    def _told(self, ledger: Ledger) -> bool:
+    def _told(self, log: OwnerLog) -> bool:
         """Whether enough is known of an owner's operations to put them in order."""
-        if not ledger.one_clock or ledger.doubtful:
+        if not log.one_clock or log.doubtful:
             return False
-        if any(o.worker in self._index.missing for o in ledger.operations):
+        if any(o.worker in self._index.missing for o in log.operations):
             return False
         # Copies of what everyone shares may lag behind in different ways, where they may lag behind.
-        return not (ledger.within_ns and self._model.scope == "everyone")
+        return not (log.within_ns and self._model.scope == "everyone")
 
-    def _judge(self, ledger: Ledger) -> None:
+    def _judge(self, log: OwnerLog) -> None:
         if self._windows >= _MOST_GIVEN_UP:
-            self._given_up += len(ledger.reads)
+            self._given_up += len(log.reads)
             return
-        for entries in self._views(ledger):
+        for entries in self._views(log):
             limit = _MOST_OF_LOOSE if self._loose else MOST_CONFIGURATIONS
             outcome = registers.order(entries, self._model.initial) if self._model.model in SINGLE else None
             if outcome is None:
@@ -111,38 +112,36 @@ class _Variable:
                     limit=limit,
                     minimise=not self._crossed,
                 )
-            self._count("reads_put_in_order", outcome.explained)
+            self._count(READS_PUT_IN_ORDER, outcome.explained)
             if outcome.undecided and (self._loose or self._crossed):
-                self._count("reads_left_to_bounds", outcome.undecided)
+                self._count(READS_LEFT_TO_BOUNDS, outcome.undecided)
             elif outcome.undecided:
                 self._given_up += outcome.undecided
                 self._windows += 1
             if outcome.contradiction is not None:
                 if not self._crossed:
-                    self._report(ledger, outcome.contradiction)
+                    self._report(log, outcome.contradiction)
                 return
 
-    def _views(self, ledger: Ledger) -> list[list[Entry]]:
+    def _views(self, log: OwnerLog) -> list[list[Entry]]:
         """What must be explained by one order: all that was seen, or, where reads may lag behind, all that each session saw."""
-        if not ledger.within_ns:
-            return [self._entries(ledger, ledger.operations)]
-        sessions = dict.fromkeys(read.session for read in ledger.reads)
-        return [
-            self._entries(ledger, [r for r in ledger.reads if r.session == session]) for session in sessions
-        ]
+        if not log.within_ns:
+            return [self._entries(log, log.operations)]
+        sessions = dict.fromkeys(read.session for read in log.reads)
+        return [self._entries(log, [r for r in log.reads if r.session == session]) for session in sessions]
 
-    def _entries(self, ledger: Ledger, reading: Sequence[Operation]) -> list[Entry]:
+    def _entries(self, log: OwnerLog, reading: Sequence[Operation]) -> list[Entry]:
         """The owner's operations as moments; of those that only read, and of what was shown, what `reading` has."""
         variable = self._variable
-        within, last_wins = ledger.within_ns > 0, self._model.concurrent_updates == "last-wins"
+        within, last_wins = log.within_ns > 0, self._model.concurrent_updates == "last-wins"
         # Where an update takes two moments, or shows only later, the answer to it is a moment of its own.
         apart = within or last_wins
         readers = {id(read) for read in reading if variable in read.reads}
-        alike = Counter(_like(o.effects[variable]) for o in ledger.writes if not apart)
+        alike = Counter(_like(o.effects[variable]) for o in log.writes if not apart)
         entries: list[Entry] = []
         before: dict[str, list[Operation]] = {}
-        writes = {id(write) for write in ledger.writes}
-        for operation in ledger.operations:
+        writes = {id(write) for write in log.writes}
+        for operation in log.operations:
             reads = id(operation) in readers
             shown = operation.reads[variable] if reads else None
             changes = id(operation) in writes
@@ -154,7 +153,7 @@ class _Variable:
                     Entry(
                         operation=operation,
                         begin=operation.invoke_ns,
-                        end=ledger.over(operation),
+                        end=log.over(operation),
                         effect=effect,
                         reads=reads and not apart,
                         shown=None if apart else shown,
@@ -182,12 +181,12 @@ class _Variable:
 
     # --- how it is told ---
 
-    def _report(self, ledger: Ledger, contradiction: Contradiction) -> None:
+    def _report(self, log: OwnerLog, contradiction: Contradiction) -> None:
         read = contradiction.entry.operation
         operations = {id(e.operation): e.operation for e in contradiction.witness}
         if len(operations) == 1 and contradiction.known is None:
             # What it shows is impossible by itself: whoever reads that wants to know where it came from.
-            operations |= {id(o): o for o in _writers(ledger, read)}
+            operations |= {id(o): o for o in _writers(log, read)}
         operations.pop(id(read), None)
         # Those nearest to the read say most; there is rarely more than these.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
@@ -224,17 +223,17 @@ class _Variable:
         return f"{wrote(operation, variable)}{f', and {seen}' if seen else ''}"
 
     def _count(self, what: str, number: int) -> None:
-        self._found.count(NON_LINEARIZABLE, what, number)
+        self._found.count(what, number)
 
 
-def _writers(ledger: Ledger, read: Operation) -> list[Operation]:
+def _writers(log: OwnerLog, read: Operation) -> list[Operation]:
     """Those that wrote what a read shows, one for each value."""
-    shown = read.reads.get(ledger.variable)
-    if ledger.model.model == "record" and isinstance(shown, dict):
+    shown = read.reads.get(log.variable)
+    if log.model.model == "record" and isinstance(shown, dict):
         places = [(name, key(value)) for name, value in shown.items()]
     else:
         places = [("", key(value)) for value in (shown if isinstance(shown, list) else [shown])]
-    return [ledger.by_value[place][0] for place in places if place in ledger.by_value]
+    return [log.by_value[place][0] for place in places if place in log.by_value]
 
 
 def _like(effect: Effect) -> Any:

@@ -119,7 +119,7 @@ def test_whose_counts_came_back_is_looked_for_among_the_persons_own_sessions() -
         history.open(f"{person}1", person).click(f"{person}1", 1)
     for person in "abc":
         history.open(f"{person}2", person).click(f"{person}2", 2).click(f"{person}2", 3)
-    with mock.patch("harness.checkers.index.Tally.latest_before", side_effect=AssertionError):
+    with mock.patch("harness.checkers.increments.Tally.latest_before", side_effect=AssertionError):
         checks = judge(history)
     assert kinds(checks) == {"resurrected-state"}
     assert [a.sessions for a in named(checks, "resurrected-state").anomalies] == [
@@ -152,7 +152,7 @@ def test_an_element_that_is_written_again_is_missed_and_counted_all_the_same() -
 def test_a_count_that_is_shown_as_3_0_needs_no_closer_look() -> None:
     history = HistoryBuilder().click("a", 1.0).click("b", 1.0).click("a", 2.0).build()  # type: ignore[arg-type]
     scan = Scan(Remembered(history), {"n": counter()})
-    assert scan.closer().operations == []
+    assert scan.suspects().operations == []
     assert check_history(history, {"n": counter()}, COMPLETED).verdict == "pass"
     odd = HistoryBuilder().click("a", True).click("b", 1).build()
     assert kinds(check_history(odd, {"n": counter()}, COMPLETED)) == {"garbage-read"}

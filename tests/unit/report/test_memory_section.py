@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.memory.allocation_sites import Attribution
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
-from harness.records import Checks, RunEvent
+from harness.records import Attribution, Checks, RunEvent
 from harness.report import breakdown_table
 from harness.report.memory_section import chain, finding, section
 from harness.report.page_templates import breakable

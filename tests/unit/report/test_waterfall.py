@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData
-from harness.analysis.memory.breakdown import Item
+from harness.analysis.memory.breakdown import BreakdownItem
 from harness.report import breakdown_table
 from harness.report.plot_style import PALETTE
 from harness.report.plots import draw_all
@@ -58,7 +58,7 @@ def test_an_axis_that_has_room_for_all_is_not_broken() -> None:
         ({"state": 700}, {}),
     ],
 )
-def test_any_breakdown_can_be_drawn(held: dict[Item, int], closed: dict[Item, int]) -> None:
+def test_any_breakdown_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[BreakdownItem, int]) -> None:
     plot = memories.waterfall_of(memories.ledger(held, closed))
     assert plot is not None
     words = _words(plot.svg)
