@@ -24,6 +24,7 @@ from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
 
 from harness.page import files
 from harness.page.blueprint import Component
+from harness.page.browser import Browser
 from harness.page.event_queue import EventQueue
 from harness.page.frontend import HIDDEN_ERROR, Activity, Step, Tab, choice_of
 from harness.page.heartbeat import Heartbeat
@@ -125,21 +126,6 @@ class Timed:
         traces = self._traces
         traces.last = timing
         traces.span.extend(timing)
-
-
-class Browser:
-    """What a browser keeps when a page is closed or loaded again.
-
-    Attributes:
-        storage: its local storage, for `gr.BrowserState`.
-        cookies: by name: a login, a load balancer's mark.
-    """
-
-    __slots__ = ("cookies", "storage")
-
-    def __init__(self) -> None:
-        self.storage: dict[str, Any] = {}
-        self.cookies: dict[str, str] = {}
 
 
 class Pending:

@@ -15,7 +15,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError, ValidationError
 from gradio_client.utils import QueueError
 
-from harness.page.gradio_page import Browser, Timed, Timing
+from harness.page.browser import Browser
+from harness.page.gradio_page import Timed, Timing
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from harness.page.response_watcher import NOBODY, Watcher
 

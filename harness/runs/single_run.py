@@ -62,7 +62,7 @@ from harness.sampling import Sampler, cgroup_of, measure_tree
 
 WORKER = "0"
 _WARMUP_USERS = 4
-# As many as will ever be at work at once on the staircase (`_HOLDERS_AT_WORK` in harness/load/gradio_user.py), and not more: anyio keeps
+# As many as will ever be at work at once on the staircase (`HOLDERS_AT_WORK` in harness/load/users/holder.py), and not more: anyio keeps
 # a thread for each, and ends those that it has not needed for ten seconds, 16 KB of live heap each, in the middle of the steps.
 _WARMUP_USERS_FLAT = 8
 # Warm-ups in a row, and how near to each other two of them must leave the live heap.

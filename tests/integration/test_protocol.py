@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from harness.page import GradioPage
-from harness.page.gradio_page import Browser
+from harness.page.browser import Browser
 from harness.page.page_errors import OperationFailed, OperationUnknown
 from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
 from tests.integration.waiting import eventually

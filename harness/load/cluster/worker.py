@@ -346,8 +346,8 @@ class Node:
             self._status = report.status
         self._push()
 
-    def _take_runner(self, user_class: type[User], url: str) -> Runner:
-        self._environment.user_classes = [user_class]
+    def _take_runner(self, user_classes: list[type[User]], url: str) -> Runner:
+        self._environment.user_classes = user_classes
         self._environment.host = url
         return self._runner
 
