@@ -1,4 +1,4 @@
-"""What no response of the server may hold: tokens of other sessions, and secrets. Looks for both in raw bytes.
+"""What no response of the server may hold: tokens of other sessions, and secrets. ScanCounts for both in raw bytes.
 
 Nearly all responses hold neither, so that the usual look is a few searches for fixed bytes. Base64 is no hiding place: a
 text within it shows as one of three fixed strings, by where it begins among the groups of three bytes. Neither are the
@@ -22,8 +22,8 @@ import msgspec
 
 from harness import tokens
 from harness.load import file_decoders
-from harness.load.recorder import Looks
-from harness.page.response_watcher import Finding, Kind
+from harness.load.recorder import ScanCounts
+from harness.page.response_watcher import ScanHit, SightingKind
 from harness.records import Effect, Scope, Sighting, StateVariable
 
 MAX_SIGHTINGS = 8
@@ -35,7 +35,7 @@ MIN_SECRET_LENGTH = 8
 _OTHERS_SECRETS = 16
 # Beyond that, whose a token is will be found out from the history.
 _MAX_OWNERS = 200_000
-_MAX_TOLD = 512
+_MAX_REPORTED = 512
 # In one response, of what is written in base64 or in escapes: so many of the session's own tokens may stand before another's.
 _MAX_HITS = 10_000
 _MAX_FILE_BYTES = 8_000_000
@@ -64,7 +64,7 @@ class _Secret(NamedTuple):
     """A text that only the server's State may hold.
 
     Attributes:
-        forms: how it looks in a response, whichever way it is written there.
+        forms: how it counts in a response, whichever way it is written there.
         plain: how it usually does.
     """
 
@@ -73,7 +73,7 @@ class _Secret(NamedTuple):
     plain: bytes
 
 
-class Registry:
+class CanaryRegistry:
     """What the sessions of one worker must know of each other.
 
     Args:
@@ -163,8 +163,8 @@ class Registry:
         return self._by_token.get(token, ())
 
 
-class SessionWatch:
-    """Looks at everything that the server sends to one session: a `harness.page.response_watcher.Watcher`.
+class SessionWatcher:
+    """ScanCounts at everything that the server sends to one session: a `harness.page.response_watcher.Watcher`.
 
     Args:
         registry: of the worker.
@@ -173,37 +173,37 @@ class SessionWatch:
     """
 
     __slots__ = (
-        "_echoed",
-        "_looked",
         "_loose",
-        "_marked",
         "_number",
         "_own",
-        "_recognised",
+        "_own_token_found",
+        "_own_tokens_seen",
         "_registry",
+        "_reported",
+        "_searched",
         "_secretive",
         "_sightings",
-        "_told",
-        "_unmarked",
+        "_tokens_sent",
+        "_untagged_sent",
         "_user",
         "_worker",
     )
 
-    def __init__(self, registry: Registry, *, worker: int, number: int, user: str) -> None:
+    def __init__(self, registry: CanaryRegistry, *, worker: int, number: int, user: str) -> None:
         self._registry = registry
         self._worker = worker
         self._number = number
         self._user = user
         self._own = registry.prefix + b"%d-%d-" % (worker, number)
-        self._looked = 0
-        self._marked = self._unmarked = self._echoed = 0
+        self._searched = 0
+        self._tokens_sent = self._untagged_sent = self._own_tokens_seen = 0
         # Whether a token of the session's own stood in the response that was searched last.
-        self._recognised = False
+        self._own_token_found = False
         self._secretive = False
         self._sightings: list[Sighting] = []
         # None of these for most sessions, of which there are thousands.
         self._loose: list[_Secret] | None = None
-        self._told: set[str] | None = None
+        self._reported: set[str] | None = None
 
     @property
     def shared(self) -> frozenset[str]:
@@ -230,35 +230,35 @@ class SessionWatch:
         """Take note of what this session is about to write."""
         self._registry.wrote(self._user, effects)
 
-    def look(self, content: bytes) -> Sequence[Finding]:
-        """Search a response; what is found is to be passed to `saw`, with where it stood."""
-        self._looked += 1
-        self._recognised = False
-        found = self.search(content)
-        self._echoed += self._recognised
+    def search(self, content: bytes) -> Sequence[ScanHit]:
+        """Search a response; what is found is to be passed to `report`, with where it stood."""
+        self._searched += 1
+        self._own_token_found = False
+        found = self.search_part(content)
+        self._own_tokens_seen += self._own_token_found
         return found
 
-    def search(self, content: bytes) -> Sequence[Finding]:
+    def search_part(self, content: bytes) -> Sequence[ScanHit]:
         """Search a part of a response that has been looked at."""
-        found: dict[tuple[Kind, str], Finding] = {}
+        found: dict[tuple[SightingKind, str], ScanHit] = {}
         self._search(content, None, found, _MAX_DEPTH)
         return list(found.values()) if found else ()
 
     def _search(
-        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+        self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit], depth: int
     ) -> None:
         """Search some content.
 
         Args:
             content: a response, or what it holds in another form.
-            literal: how it looks in the response, None if as it is.
+            literal: how it counts in the response, None if as it is.
             found: what has been found is added to it.
             depth: how many times it may be unpacked.
         """
         registry = self._registry
         if registry.prefix in content:
             own = content.count(self._own)
-            self._recognised = self._recognised or own > 0
+            self._own_token_found = self._own_token_found or own > 0
             # With nobody else's token in it, there is nothing to be read.
             if self._secretive or content.count(registry.prefix) != own:
                 self._judge(content, content, literal, found)
@@ -276,12 +276,12 @@ class SessionWatch:
         if registry.loose:
             for secret in registry.loose:
                 if secret.plain in content:
-                    found["secret", secret.text] = Finding("secret", secret.text, literal or secret.text)
+                    found["secret", secret.text] = ScanHit("secret", secret.text, literal or secret.text)
             for secret in self._loose or ():
                 if any(form in content for form in secret.forms):
-                    found["secret", secret.text] = Finding("secret", secret.text, literal or secret.text)
+                    found["secret", secret.text] = ScanHit("secret", secret.text, literal or secret.text)
 
-    def saw(self, kind: Kind, value: str, where: str) -> None:
+    def report(self, kind: SightingKind, value: str, where: str) -> None:
         """Something was seen that must not be there.
 
         A foreign token is told once for each session, so that the first ones do not hide those that come later.
@@ -291,11 +291,11 @@ class SessionWatch:
             if self._registry.public and not value.startswith(self._registry.worker_prefix(self._worker)):
                 # Whether it was written for everyone is known to another worker. There may be many of that kind.
                 room //= 2
-            self._told = self._told if self._told is not None else set()
-            if value in self._told:
+            self._reported = self._reported if self._reported is not None else set()
+            if value in self._reported:
                 return
-            if len(self._told) < _MAX_TOLD and len(self._sightings) < room:
-                self._told.add(value)
+            if len(self._reported) < _MAX_REPORTED and len(self._sightings) < room:
+                self._reported.add(value)
         sighting = Sighting(kind=kind, value=_cut(value), where=_cut(where))
         if len(self._sightings) < room and sighting not in self._sightings:
             self._sightings.append(sighting)
@@ -304,26 +304,28 @@ class SessionWatch:
         """The page is about to send a text, or a file: without a token, nobody could tell where else it shows up."""
         content = text.encode() if isinstance(text, str) else text
         if self._registry.prefix not in content:
-            self._unmarked += 1
+            self._untagged_sent += 1
         else:
-            self._marked += 1
+            self._tokens_sent += 1
 
-    def take(self) -> Looks:
+    def take(self) -> ScanCounts:
         """What was looked at since the last call."""
-        looks = Looks(self._looked, self._sightings, self._marked, self._unmarked, self._echoed)
-        self._looked = self._marked = self._unmarked = self._echoed = 0
+        counts = ScanCounts(
+            self._searched, self._sightings, self._tokens_sent, self._untagged_sent, self._own_tokens_seen
+        )
+        self._searched = self._tokens_sent = self._untagged_sent = self._own_tokens_seen = 0
         self._sightings = []
-        return looks
+        return counts
 
     def _judge(
-        self, text: bytes, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]
+        self, text: bytes, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit]
     ) -> None:
         """Whether the tokens in a text may be seen here.
 
         Args:
             text: where they stand.
             content: where the secrets would stand that they lead to.
-            literal: how the text looks in the response, None if as it is.
+            literal: how the text counts in the response, None if as it is.
         """
         for name in dict.fromkeys(self._registry.token.findall(text)):
             value = name.decode()
@@ -332,15 +334,15 @@ class SessionWatch:
                 continue
             for secret in self._registry.secrets_with(value):
                 if any(form in content for form in secret.forms):
-                    finding = Finding("secret", secret.text, literal or secret.text)
+                    finding = ScanHit("secret", secret.text, literal or secret.text)
                     found.setdefault(("secret", secret.text), finding)
             own = token.worker == self._worker and token.session == self._number
-            self._recognised = self._recognised or own
+            self._own_token_found = self._own_token_found or own
             if not own and not self._registry.may_see(self._user, value):
-                found.setdefault(("foreign-token", value), Finding("foreign-token", value, literal or value))
+                found.setdefault(("foreign-token", value), ScanHit("foreign-token", value, literal or value))
 
     def _decode(
-        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+        self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit], depth: int
     ) -> None:
         """Look into what is written in base64."""
         for core, skipped in self._registry.cores:
@@ -357,7 +359,9 @@ class SessionWatch:
             file = _decoded(content[at : at + _MAX_FILE_BYTES])
             self._search(file, literal or _literal(content, at), found, depth - 1)
 
-    def _unescape(self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding]) -> None:
+    def _unescape(
+        self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit]
+    ) -> None:
         """Look into what is written in the escapes of URLs, HTML or JSON."""
         done = looked = 0
         for hyphen in _HYPHEN.finditer(content):
@@ -375,7 +379,7 @@ class SessionWatch:
                 self._judge(text, text, literal or run.group().decode(), found)
 
     def _unpack(
-        self, content: bytes, literal: str | None, found: dict[tuple[Kind, str], Finding], depth: int
+        self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit], depth: int
     ) -> None:
         """Look into a file: at what it has packed, and at texts with two bytes for each character."""
         for part in file_decoders.parts(content):

@@ -20,8 +20,8 @@ from harness.load.commands import (
     Broken,
     Command,
     Done,
+    EventReport,
     GeneratorConfig,
-    Happened,
     Quit,
     Ready,
     Report,
@@ -68,7 +68,7 @@ class LoadGenerator:
         self._log = log
         self._control = ours
         self._on_event = on_event
-        self._happened: queue.Queue[Happened] = queue.Queue()
+        self._happened: queue.Queue[EventReport] = queue.Queue()
         self._bound_port: int | None = None
         self._ready = False
         self._quitting = False
@@ -224,7 +224,7 @@ class LoadGenerator:
                     report = decoder.decode(line)
                     if isinstance(report, Status):
                         self.status = report.status
-                    elif isinstance(report, Happened):
+                    elif isinstance(report, EventReport):
                         self._happened.put(report)
                     else:
                         self._reports.put(report)

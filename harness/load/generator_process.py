@@ -26,7 +26,7 @@ from locust.runners import Runner
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.load.arrivals import ArrivalCounts
 from harness.load.commands import (
-    Act,
+    ActBatch,
     Broken,
     Command,
     Done,
@@ -46,7 +46,7 @@ from harness.page.page_errors import PageMisuse
 from harness.page.protocol import notices
 from harness.load.recorder import Recorder
 from harness.load.gradio_user import DRIVERS
-from harness.load.self_monitor import Watch
+from harness.load.self_monitor import SelfMonitor
 from harness.load.users.coordinator import UserCoordinator
 from harness.load.users.run_context import RunContext
 from harness.run_dir import JsonLinesWriter
@@ -102,7 +102,7 @@ def local_runner(user_classes: list[type[User]], url: str) -> Runner:
     return Environment(user_classes=user_classes, host=url).create_local_runner()
 
 
-class Worker:
+class GeneratorProcess:
     """Carries out the harness's commands.
 
     Args:
@@ -131,14 +131,14 @@ class Worker:
             auth=config.auth,
             on_misuse=lambda error: self._misused(Path(config.workload), error),
         )
-        self._watch = Watch(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
+        self._monitor = SelfMonitor(JsonLinesWriter(Path(config.samples)), on_broken=self._storage_broke)
         self._blind = not issubclass(DRIVERS[config.driver], GradioPage)
         self._users = UserCoordinator(
             self._context,
             url=config.url,
             timeout_s=config.profile.operation_timeout_s,
             page_class=DRIVERS[config.driver],
-            monitor=self._watch,
+            monitor=self._monitor,
             make_runner=make_runner,
         )
         self.send(Ready(state=workload.variables, actions=list(workload.actions())))
@@ -146,11 +146,11 @@ class Worker:
     def serve(self) -> None:
         """Take commands until `quit`, or until the harness is gone."""
         gevent.spawn(self._report_status)
-        gevent.spawn(self._watch.run)
+        gevent.spawn(self._monitor.run)
         for command in self._channel.commands():
             self._do(command)
         self._send_status()  # what was noticed last
-        self._watch.close()
+        self._monitor.close()
         self._recorder.close()
         self.send(Done())
 
@@ -166,7 +166,7 @@ class Worker:
     def abandon(self) -> None:
         """Stop all users where they are, and close the shard: what is under way stays without a completion."""
         self._users.stop()
-        self._watch.close()
+        self._monitor.close()
         self._recorder.close()
 
     def _do(self, command: Command) -> None:
@@ -175,7 +175,7 @@ class Worker:
             self._recorder.phase = command.phase
         if isinstance(command, Hold):
             self._done(failed=users.hold(command.sessions))
-        elif isinstance(command, Act):
+        elif isinstance(command, ActBatch):
             users.act(command.requests, command.duration_s)
             self._done()
         elif isinstance(command, Drive):
@@ -228,7 +228,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=GeneratorConfig)
     with failures_told(control):
-        Worker(config, SocketChannel(control)).serve()
+        GeneratorProcess(config, SocketChannel(control)).serve()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from harness import tokens
-from harness.load.canary_scanner import Registry, SessionWatch
+from harness.load.canary_scanner import CanaryRegistry, SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.page.browser import Browser
@@ -64,7 +64,7 @@ class GradioUser(User):  # type: ignore[misc]
     _recorders: ClassVar[dict[Path, Recorder]] = {}
     _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
     _user_numbers: ClassVar[itertools.count[int]] = itertools.count(1)
-    _registry: ClassVar[Registry] = Registry(secrets.token_hex(2))
+    _registry: ClassVar[CanaryRegistry] = CanaryRegistry(secrets.token_hex(2))
 
     page_class: ClassVar[type[GradioPage] | type[StockPage]] = GradioPage
 
@@ -140,7 +140,7 @@ class GradioUser(User):  # type: ignore[misc]
     def session_with(
         self,
         recorder: Recorder,
-        registry: Registry,
+        registry: CanaryRegistry,
         *,
         worker: int,
         number: int,
@@ -152,7 +152,7 @@ class GradioUser(User):  # type: ignore[misc]
         """Build a session that reports to Locust as this user; `auth` goes before the class's own, and is the run's `account`."""
         user = tokens.user_name(registry.run_tag, worker, self._user_number)
         # What belongs to a user belongs to the account, where there is one: others who use it see it, too.
-        watch = SessionWatch(
+        watcher = SessionWatcher(
             registry, worker=worker, number=number, user=f"account {account}" if account else user
         )
         return LoadSession(
@@ -161,7 +161,7 @@ class GradioUser(User):  # type: ignore[misc]
                 timeout_s=self.timeout_s,
                 auth=auth or self.auth,
                 browser=self._browser,
-                watcher=watch,
+                watcher=watcher,
             ),
             recorder,
             run_tag=registry.run_tag,
@@ -171,7 +171,7 @@ class GradioUser(User):  # type: ignore[misc]
             params=params,
             user=user,
             account=account,
-            watch=watch,
+            watcher=watcher,
             on_request=self._report,
         )
 

@@ -21,11 +21,11 @@ from harness.errors import ExitCode, HarnessError, UsageError
 from harness.load.commands import (
     Admitted,
     Broken,
+    ClusterWorkerConfig,
     Configure,
     GeneratorConfig,
     Lost,
     MasterConfig,
-    NodeConfig,
     Ready,
     Report,
     Returned,
@@ -59,7 +59,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     join_timeout_s: float = 60.0
 
 
-class _Node:
+class _LocalWorker:
     """A local worker process."""
 
     def __init__(self, number: int, log: Path, cwd: Path) -> None:
@@ -71,7 +71,7 @@ class _Node:
             target=_read, args=(self.control, self.reports), name=f"worker-{number}", daemon=True
         ).start()
 
-    def tell(self, config: NodeConfig) -> None:
+    def tell(self, config: ClusterWorkerConfig) -> None:
         _send(self.control, config)
 
 
@@ -98,12 +98,12 @@ class DistributedGenerator(LoadGenerator):
         super().__init__(log, cwd, module="harness.load.cluster.master", on_event=on_event)
         self._distribution = distribution
         self._workload = workload
-        self._nodes: list[_Node] = []
+        self._workers: list[_LocalWorker] = []
         self._history = Path()
         try:
             count = distribution.workers if distribution.local else 0
             for number in range(1, count + 1):
-                self._nodes.append(_Node(number, log, cwd))
+                self._workers.append(_LocalWorker(number, log, cwd))
         except BaseException:
             self.stop()
             raise
@@ -121,7 +121,7 @@ class DistributedGenerator(LoadGenerator):
     @property
     def pids(self) -> list[int]:
         """Process ids of the master and the local workers."""
-        return [self.pid, *(node.child.pid for node in self._nodes)]
+        return [self.pid, *(worker.child.pid for worker in self._workers)]
 
     @property
     def watched(self) -> bool:
@@ -140,13 +140,13 @@ class DistributedGenerator(LoadGenerator):
         if self._distribution.local and self._distribution.shard == "return":
             # FollowUp the place where they will arrive, so that not even a killed harness loses them.
             self._unreturned.mkdir(exist_ok=True)
-        for node in self._nodes:
-            node.tell(
-                NodeConfig(
+        for worker in self._workers:
+            worker.tell(
+                ClusterWorkerConfig(
                     master_host=self._distribution.bind_host,
                     master_port=port,
                     workload=str(self._workload),
-                    worker=node.number,
+                    worker=worker.number,
                     shard=self._distribution.shard,
                     shard_folder=str(self._unreturned),
                     join_timeout_s=self._distribution.join_timeout_s,
@@ -187,38 +187,38 @@ class DistributedGenerator(LoadGenerator):
             HarnessError: one could not begin.
         """
         super().poll()
-        for node in self._nodes:
-            while not node.reports.empty():
-                report = node.reports.get_nowait()
+        for worker in self._workers:
+            while not worker.reports.empty():
+                report = worker.reports.get_nowait()
                 # Once it is admitted, the master hears of it too, and decides what that means for the run.
                 if isinstance(report, Broken) and not self._ready:
                     raise error_from(report)
-            status = node.child.exit_status()
-            if status is not None and not node.ended:
-                node.ended = True
+            status = worker.child.exit_status()
+            if status is not None and not worker.ended:
+                worker.ended = True
                 if not self._quitting:
                     if not self._ready:
                         raise self.ended(
-                            f"Worker {node.number} {describe_exit(status)} before the run had begun."
+                            f"Worker {worker.number} {describe_exit(status)} before the run had begun."
                         )
                     self._send_line(
-                        msgspec.json.encode(Lost(worker=node.number, reason=describe_exit(status)))
+                        msgspec.json.encode(Lost(worker=worker.number, reason=describe_exit(status)))
                     )
 
     def quit(self, tick: Callable[[], None]) -> None:
         """Let them return their shards, close their history and end."""
         super().quit(tick)
-        for node in self._nodes:
-            node.child.wait(10.0)
+        for worker in self._workers:
+            worker.child.wait(10.0)
 
     def stop(self) -> None:
         """End all processes, whatever they do. What they have recorded stays."""
         try:
             super().stop()
         finally:
-            for node in self._nodes:
-                node.child.stop(grace_s=2.0)
-                node.control.close()
+            for worker in self._workers:
+                worker.child.stop(grace_s=2.0)
+                worker.control.close()
         rescue(self._history)
 
     @property
@@ -296,7 +296,7 @@ def work(plan: WorkerPlan, on_admitted: Callable[[int, str], None]) -> WorkerOut
     try:
         _send(
             control,
-            NodeConfig(
+            ClusterWorkerConfig(
                 master_host=plan.master_host,
                 master_port=plan.master_port,
                 workload=str(plan.workload),

@@ -14,7 +14,7 @@ from locust.runners import Runner
 from harness.load.arrivals import ArrivalCounts, dispatch, schedule, share_of_cap
 from harness.load.commands import Drive
 from harness.load.gradio_user import GradioUser
-from harness.load.self_monitor import Watch
+from harness.load.self_monitor import SelfMonitor
 from harness.load.users.arrival import ArrivalPool, ArrivalUser
 from harness.load.users.holder import HeldSessions, Holder
 from harness.load.users.reload_share import ReloadShare
@@ -51,7 +51,7 @@ class UserCoordinator:
         url: str,
         timeout_s: float,
         page_class: type[GradioPage] | type[StockPage],
-        monitor: Watch,
+        monitor: SelfMonitor,
         make_runner: Callable[[list[type[User]], str], Runner],
     ) -> None:
         self._context = context

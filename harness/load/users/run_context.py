@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import gevent.event
 
-from harness.load.canary_scanner import Registry
+from harness.load.canary_scanner import CanaryRegistry
 from harness.load.gradio_user import GradioUser
 from harness.load.recorder import Recorder
 from harness.load.users.recent_visitors import RecentVisitors
@@ -52,7 +52,7 @@ class RunContext:
         self.auth = auth
         self.on_misuse = on_misuse
         self.recorder = recorder
-        self.registry = Registry(run_tag, workload.variables, workload.shared)
+        self.registry = CanaryRegistry(run_tag, workload.variables, workload.shared)
         self.profile = profile
         self.worker = worker
         self.seed = seed
