@@ -1,170 +1,51 @@
-"""What no response of the server may hold: tokens of other sessions, and secrets. ScanCounts for both in raw bytes.
+"""Searches every response for values that its session must not receive: tokens of other sessions, and secrets.
 
-Nearly all responses hold neither, so that the usual look is a few searches for fixed bytes. Base64 is no hiding place: a
-text within it shows as one of three fixed strings, by where it begins among the groups of three bytes. Neither are the
-escapes of URLs, HTML and JSON: in all of them, the hyphen of a token becomes one of two numbers. Files are looked into by
+Nearly all responses hold neither, so the usual search is a few searches for fixed bytes. Texts in base64 are found, too:
+there a text shows as one of three fixed strings, depending on where it begins in a group of three bytes. So are texts in
+the escapes of URLs, HTML and JSON, where the hyphen of a token becomes one of two numbers. Files are unpacked by
 `harness.load.file_decoders`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
-import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 from harness import tokens
 from harness.load import file_decoders
+from harness.load.canary_registry import CanaryRegistry, Secret
+from harness.load.encoded_text import (
+    DATA_URL,
+    MAX_HITS,
+    PNG_IN_BASE64,
+    base64_at,
+    base64_decoded,
+    places,
+    unescaped,
+)
 from harness.load.recorder import ScanCounts
 from harness.page.response_watcher import ScanHit, SightingKind
-from harness.records import Effect, Scope, Sighting, StateVariable
+from harness.records import Effect, Sighting
 
 MAX_SIGHTINGS = 8
 _MAX_SHOWN = 160
-# A shorter text would be found where nobody had put it.
-MIN_SECRET_LENGTH = 8
-# A workload declares few secrets per session, but there may be thousands of sessions. Of those that a token does not lead
-# to, every response is searched for the session's own, and for so many of the others' as they are usually written.
-_OTHERS_SECRETS = 16
-# Beyond that, whose a token is will be found out from the history.
-_MAX_OWNERS = 200_000
 _MAX_REPORTED = 512
-# In one response, of what is written in base64 or in escapes: so many of the session's own tokens may stand before another's.
-_MAX_HITS = 10_000
 _MAX_FILE_BYTES = 8_000_000
 # An archive in an archive is looked into, and no deeper.
 _MAX_DEPTH = 2
 # Longer than any token.
 _TOKEN_LENGTH = 64
-# Nor is any token that is escaped once, whatever is escaped of it.
-_JOINT = 200
-_MAX_JOINT = 1000
 
-_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_PNG_IN_BASE64 = b"iVBORw0KGgo"
-_DATA_URL = b";base64,"
 # A hyphen in a URL, in JSON or in HTML, once or twice over.
 _HYPHEN = re.compile(rb"%(?:25)*2[dD]|\\+(?:u00|x)2[dD]|&(?:amp;)*#(?:[xX]0*2[dD]|0*45);")
 _HYPHEN_HINTS = (b"2d", b"2D", b"45;")
 _ESCAPED_RUN = re.compile(rb"[\w%&#;\\-]*")
-_JSON_ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
 # Longer than any token of which every character is escaped.
 _ESCAPED_LENGTH = 480
 
 
-class _Secret(NamedTuple):
-    """A text that only the server's State may hold.
-
-    Attributes:
-        forms: how it counts in a response, whichever way it is written there.
-        plain: how it usually does.
-    """
-
-    text: str
-    forms: tuple[bytes, ...]
-    plain: bytes
-
-
-class CanaryRegistry:
-    """What the sessions of one worker must know of each other.
-
-    Args:
-        run_tag: the part of every token that names the run.
-        state: the variables of the workload: what is written to one that is not the session's own may be seen by others.
-        shared: names of components in which tokens of any session may stand.
-
-    Attributes:
-        public: whether there is a variable of everyone.
-        prefix: how all tokens of the run begin.
-        token: what they look like.
-        cores: see `_cores`, of the prefix.
-        encoded: what stands in base64 that may hold a token, in a text or in a file.
-        wide: codecs with two bytes for each character, each with the prefix in it.
-        loose: secrets that no token leads to, the latest.
-        has_secrets: whether any were declared.
-        longest: length of the longest text that is looked for, in characters.
-    """
-
-    def __init__(
-        self, run_tag: str, state: Mapping[str, StateVariable] | None = None, shared: Sequence[str] = ()
-    ) -> None:
-        self.run_tag = run_tag
-        self.shared = frozenset(shared)
-        self.prefix = f"t-{run_tag}-".encode()
-        self.token = re.compile(re.escape(self.prefix) + rb"\d+-\d+-\d+-[0-9a-f]{4}")
-        self.cores = tuple(_cores(self.prefix))
-        self.encoded = (*(core for core, _ in self.cores), _PNG_IN_BASE64, _DATA_URL)
-        self.wide = tuple((codec, self.prefix.decode().encode(codec)) for codec in ("utf-16-le", "utf-16-be"))
-        self._scopes: dict[str, Scope] = {
-            name: variable.scope for name, variable in (state or {}).items() if variable.scope != "session"
-        }
-        self.public = "everyone" in self._scopes.values()
-        # Token → who may see it: a person's name, or empty for everybody.
-        self._owners: dict[str, str] = {}
-        self._by_token: dict[str, list[_Secret]] = {}
-        self.loose: deque[_Secret] = deque(maxlen=_OTHERS_SECRETS)
-        self.has_secrets = False
-        self.longest = _JOINT
-
-    def worker_prefix(self, worker: int) -> str:
-        """How all tokens of a worker begin."""
-        return f"t-{self.run_tag}-{worker}-"
-
-    def wrote(self, user: str, effects: Mapping[str, Effect]) -> None:
-        """Take note of what is about to be written where others may see it."""
-        if not self._scopes:
-            return
-        for name, effect in effects.items():
-            scope = self._scopes.get(name)
-            if scope is None or len(self._owners) >= _MAX_OWNERS:
-                continue
-            for token in self.token.findall(msgspec.json.encode(effect.value)):
-                self._owners[token.decode()] = "" if scope == "everyone" else user
-
-    def may_see(self, user: str, token: str) -> bool:
-        """Whether a token was written to something that this person shares with its writer."""
-        return self._owners.get(token) in ("", user)
-
-    def keep(self, text: str) -> _Secret | None:
-        """Take note of a secret; returns it if no token of the run leads to it.
-
-        Raises:
-            ValueError: it is too short to be told from what stands there by chance.
-        """
-        if len(text) < MIN_SECRET_LENGTH:
-            raise ValueError(
-                f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
-            )
-        forms = tuple(dict.fromkeys(_forms(text)))
-        self.has_secrets = True
-        secret = _Secret(text, forms, json.dumps(text, ensure_ascii=False)[1:-1].encode())
-        self.longest = min(_MAX_JOINT, max(self.longest, len(text)))
-        names = self.token.findall(text.encode())
-        for name in names:
-            kept = self._by_token.setdefault(name.decode(), [])
-            if secret not in kept:
-                kept.append(secret)
-        if names:
-            return None
-        if secret not in self.loose:
-            self.loose.append(secret)
-        return secret
-
-    def secrets_with(self, token: str) -> Sequence[_Secret]:
-        """The secrets that a token leads to."""
-        return self._by_token.get(token, ())
-
-
 class SessionWatcher:
-    """ScanCounts at everything that the server sends to one session: a `harness.page.response_watcher.Watcher`.
+    """Searches everything that the server sends to one session: a `harness.page.response_watcher.Watcher`.
 
     Args:
         registry: of the worker.
@@ -202,7 +83,7 @@ class SessionWatcher:
         self._secretive = False
         self._sightings: list[Sighting] = []
         # None of these for most sessions, of which there are thousands.
-        self._loose: list[_Secret] | None = None
+        self._loose: list[Secret] | None = None
         self._reported: set[str] | None = None
 
     @property
@@ -346,18 +227,16 @@ class SessionWatcher:
     ) -> None:
         """Look into what is written in base64."""
         for core, skipped in self._registry.cores:
-            for at in _places(content, core):
+            for at in places(content, core):
                 begin = max(0, at - skipped)
-                text = _decoded(content[begin : begin + 128])
-                self._judge(text, content, literal or _literal(content, at), found)
+                text = base64_decoded(content[begin : begin + 128])
+                self._judge(text, content, literal or base64_at(content, at), found)
         if not depth:
             return
-        files = {at + len(_DATA_URL) for at in _places(content, _DATA_URL)} | {
-            *_places(content, _PNG_IN_BASE64)
-        }
+        files = {at + len(DATA_URL) for at in places(content, DATA_URL)} | {*places(content, PNG_IN_BASE64)}
         for at in sorted(files):
-            file = _decoded(content[at : at + _MAX_FILE_BYTES])
-            self._search(file, literal or _literal(content, at), found, depth - 1)
+            file = base64_decoded(content[at : at + _MAX_FILE_BYTES])
+            self._search(file, literal or base64_at(content, at), found, depth - 1)
 
     def _unescape(
         self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit]
@@ -369,10 +248,10 @@ class SessionWatcher:
                 continue
             # Places that were looked at: a token alone has five hyphens.
             looked += 1
-            if looked > _MAX_HITS:
+            if looked > MAX_HITS:
                 return
             done = hyphen.start() + _ESCAPED_LENGTH
-            text = _unescaped(content[max(0, hyphen.start() - _ESCAPED_LENGTH) : done + _ESCAPED_LENGTH])
+            text = unescaped(content[max(0, hyphen.start() - _ESCAPED_LENGTH) : done + _ESCAPED_LENGTH])
             if self._registry.prefix in text:
                 run = _ESCAPED_RUN.match(content, hyphen.start(), hyphen.start() + 24)
                 assert run is not None  # it matches nothing, too
@@ -385,84 +264,10 @@ class SessionWatcher:
         for part in file_decoders.parts(content):
             self._search(part, literal, found, depth - 1)
         for codec, prefix in self._registry.wide:
-            for at in _places(content, prefix):
+            for at in places(content, prefix):
                 text = content[at : at + 2 * _TOKEN_LENGTH].decode(codec, "replace").encode()
                 self._judge(text, text, literal, found)
 
 
-def _literal(content: bytes, at: int) -> str:
-    """The base64 at a place, so much of it as is enough to find it again."""
-    run = _BASE64_RUN.match(content, at, at + 24)
-    return run.group().decode() if run else ""
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
-
-
-def _places(content: bytes, needle: bytes) -> Iterator[int]:
-    at = content.find(needle)
-    for _ in range(_MAX_HITS):
-        if at < 0:
-            return
-        yield at
-        at = content.find(needle, at + 1)
-
-
-# --- encodings ---
-
-
-def _unescaped(text: bytes) -> bytes:
-    """What stands in the escapes of URLs, HTML and JSON, as often as they were applied."""
-    for _ in range(4):
-        before = text
-        text = _JSON_ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), unquote_to_bytes(text))
-        text = html.unescape(text.decode("latin-1")).encode("latin-1", "replace")
-        if text == before:
-            break
-    return text
-
-
-def _forms(text: str) -> Iterator[bytes]:
-    """The bytes that a text may have become in a response: JSON, a URL, HTML, base64."""
-    for plain in (
-        text,
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        json.dumps(text)[1:-1],
-        quote(text),
-        html.escape(text),
-    ):
-        yield plain.encode()
-    for core, _ in _cores(text.encode()):
-        yield core
-
-
-def _cores(text: bytes) -> Iterator[tuple[bytes, int]]:
-    """What base64 of anything that holds a text must hold, in both alphabets.
-
-    Base64 writes three bytes as four characters, so the text can begin at any of three places of a group. The characters that
-    share bits with its neighbours are left out.
-
-    Returns:
-        Each of them with the number of characters between the beginning of its group and its own.
-    """
-    for before in range(3):
-        encoded = base64.b64encode(b"\0" * before + text)
-        first = -(-before * 8 // 6)
-        core = encoded[first : (before + len(text)) * 8 // 6]
-        yield core, first
-        if (url_safe := core.translate(bytes.maketrans(b"+/", b"-_"))) != core:
-            yield url_safe, first
-
-
-def _decoded(content: bytes) -> bytes:
-    """The base64 at the beginning of some bytes, decoded as far as it goes."""
-    run = _BASE64_RUN.match(content)
-    assert run is not None  # it matches nothing, too
-    text = run.group().translate(_URL_SAFE)
-    if len(text) % 4 == 1:
-        text = text[:-1]
-    try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4))
-    except binascii.Error:
-        return b""

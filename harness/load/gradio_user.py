@@ -16,7 +16,8 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from harness import tokens
-from harness.load.canary_scanner import CanaryRegistry, SessionWatcher
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.page.browser import Browser

@@ -11,7 +11,8 @@ import pytest
 
 from harness.app_under_test import Target, inspect_interpreter
 from harness.history import pair
-from harness.load.canary_scanner import CanaryRegistry, SessionWatcher
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession
 from harness.page import GradioPage

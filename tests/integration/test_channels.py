@@ -18,7 +18,8 @@ import pytest
 
 from harness import tokens
 from harness.app_under_test import Target, inspect_interpreter
-from harness.load.canary_scanner import CanaryRegistry, SessionWatcher
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.page import GradioPage, files
 from harness.page.page_errors import OperationFailed
 from tests import planted

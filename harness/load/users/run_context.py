@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import gevent.event
 
-from harness.load.canary_scanner import CanaryRegistry
+from harness.load.canary_registry import CanaryRegistry
 from harness.load.gradio_user import GradioUser
 from harness.load.recorder import Recorder
 from harness.load.users.recent_visitors import RecentVisitors

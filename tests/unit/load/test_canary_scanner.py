@@ -13,7 +13,8 @@ import pytest
 
 from harness import tokens
 from harness.load import file_decoders
-from harness.load.canary_scanner import MAX_SIGHTINGS, CanaryRegistry, SessionWatcher
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import MAX_SIGHTINGS, SessionWatcher
 from harness.records import Effect, StateVariable
 from tests import planted
 

@@ -13,7 +13,8 @@ import pytest
 
 from harness.errors import StorageError
 from harness.history import pair
-from harness.load.canary_scanner import CanaryRegistry, SessionWatcher
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
