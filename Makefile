@@ -1,4 +1,4 @@
-# Every target works as the first command on a fresh machine: `install` makes .venv and is remembered by a stamp.
+# Every target works as the first command on a fresh machine. `install` makes .venv; a stamp file records that it is done.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,57 +24,61 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: install
-install: $(STAMP) ## Make .venv with everything that was tested together (idempotent)
+install: $(STAMP) ## Make .venv with the versions that were tested together (may be repeated)
 
 .PHONY: bench
-bench: install ## Run the core scenarios and make one report about them (BENCH_ARGS="--all", "--profile full": every one)
+bench: install ## Run the core scenarios and make one report (all of them: BENCH_ARGS="--all" or "--profile full")
 	@$(BIN)/gradsoak bench $(BENCH_ARGS)
 
 .PHONY: test
-test: install ## Run the tests, the real servers and the real browser included (TEST_ARGS="-k probe")
+test: install ## Run the tests, with real servers and a real browser (TEST_ARGS="-k probe")
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(TEST_ARGS)
 
 .PHONY: check-all
-check-all: install ## Run every test, the slow proofs included
+check-all: install ## Run all tests, including the slow ones
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_ARGS)
 
 .PHONY: perf
-perf: install ## Measure what the load side costs (PERF_ARGS="--only cpu,memory --rounds 5")
+perf: install ## Measure what gradsoak itself costs (PERF_ARGS="--only cpu,memory --rounds 5")
 	@$(BIN)/python -m tests.perf $(PERF_ARGS)
 
 .PHONY: power
-power: install ## Measure how many operations it takes to see a rare fault (8 minutes; POWER_ARGS="--repetitions 20")
+power: install ## Measure how many operations it takes to find a rare fault (8 minutes; POWER_ARGS="--repetitions 20")
 	@$(BIN)/python -m tests.power $(POWER_ARGS)
 
 .PHONY: seeds
-seeds: install ## Try every scenario with 20 seeds, planted faults with 3 (2 hours; SEEDS_ARGS="counters --seeds 3")
+seeds: install ## Run every scenario with 20 seeds, planted faults with 3 (2 hours; SEEDS_ARGS="counters --seeds 3")
 	@$(BIN)/python -m tests.power.seeds $(SEEDS_ARGS)
 
 .PHONY: alarms
-alarms: install ## Run clean apps under the experiment on memory: is any called a leak? (25 minutes; ALARMS_ARGS="--runs 8")
+alarms: install ## Count leaks reported for apps without one (25 minutes; ALARMS_ARGS="--runs 8")
 	@$(BIN)/python -m tests.power.memory $(ALARMS_ARGS)
 
 .PHONY: lint
-lint: install ## Check style, types and layering; edits nothing
+lint: install ## Check style, types and imports; edits nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
 .PHONY: format
-format: install ## Put the code into shape
+format: install ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: install ## Generate docs/file-formats.md from the record types
+	@$(BIN)/python -m tests.docs
+
 .PHONY: check
-check: lint test ## Lint and test, as CI does
+check: lint test ## Lint and test, like CI
 
 .PHONY: wheel
-wheel: install ## Build dist/*.whl, with the bundled scenarios inside
+wheel: install ## Build dist/*.whl with the bundled scenarios
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --outdir dist . > /dev/null && ls dist
 
 .PHONY: clean
-clean: ## Remove .venv, caches and builds; runs and baselines stay
+clean: ## Remove .venv, caches and builds; recorded runs in reports/ stay
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Errors that a user can act on, and the exit codes of the command."""
+"""Errors with a hint for the user, and the exit codes of the command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process exit status means. Listed in `gradsoak --help`."""
+    """Exit codes of `gradsoak`. `gradsoak --help` lists them."""
 
     PASS = 0
     ANOMALY = 1
@@ -17,12 +17,12 @@ class ExitCode(IntEnum):
 
 
 class HarnessError(Exception):
-    """A failure that is explained to the user in one message instead of a traceback.
+    """A failure that the user sees as one message, without a traceback.
 
     Attributes:
         message: what failed, on what, and why.
-        hint: the next thing to try.
-        exit_code: the status that the command ends with.
+        hint: what the user can do next.
+        exit_code: exit code of the command.
     """
 
     default_exit_code = ExitCode.INTERNAL
@@ -35,7 +35,7 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The command line, a scenario, or a profile cannot be used as it is."""
+    """The command line, a scenario, or a profile is not valid."""
 
     default_exit_code = ExitCode.USAGE
 
@@ -47,13 +47,13 @@ class TargetError(HarnessError):
 
 
 class StorageError(HarnessError):
-    """A file of the run could not be written: what was observed is incomplete, so nothing is known."""
+    """A file of the run could not be written. The record is incomplete, so the verdict is unknown."""
 
     default_exit_code = ExitCode.UNKNOWN
 
 
 def run_exit_code(verdict: str, error: HarnessError | None) -> ExitCode:
-    """What a run's exit status is: the reason for its early end, or its verdict."""
+    """The exit code of a run: that of the error that ended it early, or else that of its verdict."""
     if error is not None:
         return error.exit_code
     return {"pass": ExitCode.PASS, "fail": ExitCode.ANOMALY}.get(verdict, ExitCode.UNKNOWN)

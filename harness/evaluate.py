@@ -12,13 +12,22 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.allocation_sites import Attribution, join
+from harness.analysis.memory.allocation_sites import join
 from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.guarantees import facts, judge
 from harness.history import Shards, Workers, aligned, pair, phases, workers_of
-from harness.records import NOT_TRACED, TRACED, Checks, HistoryRecord, RunEvent, RunManifest, StateVariable
+from harness.records import (
+    NOT_TRACED,
+    TRACED,
+    Attribution,
+    Checks,
+    HistoryRecord,
+    RunEvent,
+    RunManifest,
+    StateVariable,
+)
 from harness.run_dir import (
     ANALYSIS,
     ATTRIBUTION,

@@ -1,9 +1,10 @@
-"""Scenarios: finding one by name or path, and reading its `scenario.toml`."""
+"""Scenarios: find one by name or path, and read its `scenario.toml`."""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,23 @@ _VERDICTS = ("pass", "fail", "unknown", "inconclusive")
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a scenario declares that gradsoak must find.
+    """The outcome that a scenario declares.
 
     Attributes:
         verdict: `pass`, `fail`, `unknown` or `inconclusive`.
-        kind: an anomaly of this kind must be among those found.
+        kind: kind of anomaly that must be among those found; None for any or none.
     """
 
     verdict: str = "pass"
     kind: str | None = None
 
     def met_by(self, verdict: str, kinds: set[str]) -> bool:
-        """Whether a run gave what is declared."""
+        """Whether a run gave this outcome.
+
+        Args:
+            verdict: the run's verdict.
+            kinds: kinds of anomalies that it found.
+        """
         return verdict == self.verdict and (self.kind is None or self.kind in kinds)
 
     def __str__(self) -> str:
@@ -53,18 +59,20 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """An app, what people do with it, and what must be true.
+    """An app, what users do with it, and what must be true.
 
     Attributes:
-        name: the folder's name.
-        folder: absolute path.
-        app: path of the app, which may stand elsewhere; the file may be missing if it need not be started.
+        name: name of the folder.
+        folder: absolute path of the folder.
+        app: path of the app, which may be outside the folder. The file may be missing if the app is not to be started.
         workload: path of the workload, which may belong to another scenario.
-        params: adjustable values with their defaults; the app gets them as environment variables.
-        expect: what is declared, None if nothing is.
-        patterns: numbers of the ways to keep state that it shows; see docs/scenarios.md. Empty for a planted fault.
-        core: part of the quick suite that `gradsoak bench` runs unless all are asked for.
-        restart: the app is stopped and started again in the middle of the run, and its users come back.
+        title: title, a few words.
+        description: one sentence.
+        params: parameters with their defaults; the app gets them as environment variables.
+        expect: the declared outcome; None if none is declared.
+        patterns: numbers of the patterns of docs/scenarios.md that it shows; empty for a planted fault.
+        core: whether it belongs to the core suite, which `gradsoak bench` runs by default.
+        restart: whether the app is stopped and started again after the load, and users return.
         guarantees: guarantee → why it does not apply to this app; see `harness.guarantees`.
         profiles: the scenario's own settings, by profile name.
     """
@@ -85,19 +93,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bundled_folder() -> Path:
-    """Where the bundled scenarios stand: inside the installed package, or beside it in a checkout."""
+    """Folder of the bundled scenarios: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "_scenarios"
     return installed if installed.is_dir() else package.parent / "scenarios"
 
 
 def bundled() -> list[Scenario]:
-    """All bundled scenarios, by name."""
+    """All bundled scenarios, sorted by name."""
     return [load(folder) for folder in sorted(bundled_folder().iterdir()) if (folder / APP).is_file()]
 
 
 def core() -> list[Scenario]:
-    """The bundled scenarios of the quick suite, by name."""
+    """The bundled scenarios of the core suite, sorted by name."""
     return [scenario for scenario in bundled() if scenario.core]
 
 
@@ -105,11 +113,11 @@ def find(target: str, needs_app: bool = True) -> Scenario:
     """Find a scenario by the name of a bundled one, or by the path of a folder.
 
     Args:
-        target: what the user named.
-        needs_app: its app will be started; otherwise the folder need not hold one.
+        target: name or path, as the user gave it.
+        needs_app: whether its app will be started; otherwise the folder need not hold one.
 
     Raises:
-        UsageError: there is none; the message names those that are near.
+        UsageError: there is no such scenario, or it is not valid. The hint names similar ones.
     """
     folder = bundled_folder() / target
     if "/" not in target and (folder / APP).is_file():
@@ -120,7 +128,7 @@ def find(target: str, needs_app: bool = True) -> Scenario:
     if path.is_file():
         raise UsageError(
             f"{target} is a file.",
-            f"Name the scenario folder: the one that holds {APP}, {WORKLOAD} and {SETTINGS}.",
+            f"Give the scenario folder: the folder that holds {APP}, {WORKLOAD} and {SETTINGS}.",
         )
     names = [scenario.name for scenario in bundled()]
     near = difflib.get_close_matches(target, names, n=3, cutoff=0.4)
@@ -146,29 +154,29 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
             if settings.app == APP
             else f"{folder / SETTINGS} names the app {settings.app}, and {app} does not exist.",
             f"A scenario folder holds {APP}, {WORKLOAD} and {SETTINGS}; see docs/write-a-scenario.md. "
-            "For an app that runs already, give its address with --url.",
+            "If the app is already running, give its address with --url.",
         )
     workload = (folder / settings.workload).resolve()
     if not workload.is_file():
         raise UsageError(
             f"{folder} has no {settings.workload}.",
-            "The workload says what people do; see docs/write-a-scenario.md.",
+            "The workload describes what users do; see docs/write-a-scenario.md.",
         )
     if settings.expect is not None and settings.expect.verdict not in _VERDICTS:
         raise UsageError(
             f"{folder / SETTINGS} expects the verdict {settings.expect.verdict!r}.",
             f"Choose one of: {', '.join(_VERDICTS)}.",
         )
-    strange = sorted(set(settings.profile) - set(BASES))
-    if strange:
+    unknown = sorted(set(settings.profile) - set(BASES))
+    if unknown:
         raise UsageError(
-            f"{folder / SETTINGS} has settings for the profile {strange[0]!r}, which does not exist.",
+            f"{folder / SETTINGS} has settings for the profile {unknown[0]!r}, which does not exist.",
             f"Profiles: {', '.join(BASES)}.",
         )
-    unheard = sorted(set(settings.guarantees) - set(GUARANTEES))
-    if unheard:
+    unknown = sorted(set(settings.guarantees) - set(GUARANTEES))
+    if unknown:
         raise UsageError(
-            f"{folder / SETTINGS} says why the guarantee {unheard[0]!r} does not apply; there is none of that name.",
+            f"{folder / SETTINGS} names the guarantee {unknown[0]!r}, which does not exist.",
             f"Guarantees: {', '.join(GUARANTEES)}.",
         )
     return Scenario(
@@ -188,22 +196,20 @@ def load(folder: Path, needs_app: bool = True) -> Scenario:
     )
 
 
-def override_params(scenario: Scenario, assignments: list[str]) -> dict[str, str]:
-    """The scenario's params with `NAME=VALUE` from the command line applied.
+def override_params(scenario: Scenario, given: Mapping[str, str]) -> dict[str, str]:
+    """The scenario's parameters, with those that the command line gives.
 
     Raises:
-        UsageError: an assignment is malformed, or names a parameter that the scenario does not have.
+        UsageError: the scenario has no parameter of a name that is given.
     """
-    params = dict(scenario.params)
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"{assignment!r} is not NAME=VALUE.", "For example: --param LIST_ITEMS=50000.")
-        if name not in params:
-            known = ", ".join(sorted(params)) or "none"
-            raise UsageError(f"The scenario {scenario.name} has no parameter {name!r}.", f"It has: {known}.")
-        params[name] = value
-    return params
+    for name in given:
+        if name not in scenario.params:
+            known = ", ".join(sorted(scenario.params)) or "none"
+            raise UsageError(
+                f"--param {name}: the scenario {scenario.name} has no parameter of that name.",
+                f"It has: {known}.",
+            )
+    return {**scenario.params, **given}
 
 
 def _read_settings(path: Path) -> _Settings:

@@ -1,7 +1,7 @@
-"""Figures for people: three significant digits, units written out, thousands separated. Pure.
+"""Figures as text: three significant digits, with units, thousands separated. Pure.
 
-Decimal units throughout: 1 KB = 1000 bytes. A minus is the real one (−), and a missing figure is a dash (–), so that a
-table cell is never empty by accident.
+All units are decimal: 1 KB = 1000 bytes. The minus sign is − (U+2212). A missing figure is a dash (–), so that no table cell is
+empty.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Protocol
 
 MISSING = "–"
 _BYTE_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "KB"))
-# 999.5 of a unit rounds to four digits; from there on the next unit reads better.
+# 999.5 of a unit would round to four digits, so from there on the next unit is used.
 _ROUNDS_UP = 0.9995
 
 
 class Estimated(Protocol):
-    """Anything with an estimate and its interval: `analysis.fit.Line`, `records.Interval`."""
+    """An estimate with its interval: `harness.analysis.theil_sen.Slope`, `harness.records.Interval`."""
 
     @property
     def estimate(self) -> float:
-        """The figure itself."""
+        """The estimate."""
 
     @property
     def low(self) -> float:
@@ -51,7 +51,7 @@ def count(value: float | None) -> str:
 
 
 def byte_size(value: float | None) -> str:
-    """An amount of memory: `512 B`, `71.5 KB`, `191 MB`."""
+    """An amount of memory given in bytes: `512 B`, `71.5 KB`, `191 MB`."""
     if value is None or not math.isfinite(value):
         return MISSING
     scale, unit = _byte_unit(value)
@@ -59,7 +59,7 @@ def byte_size(value: float | None) -> str:
 
 
 def byte_interval(line: Estimated | None) -> str:
-    """The interval alone, in the unit of its estimate: `69.4–77.6 KB`, `−1.2 to 4.0 KB`."""
+    """The interval without its estimate, in the estimate's unit: `69.4–77.6 KB`, `−1.2 to 4.0 KB`."""
     if line is None:
         return MISSING
     return f"{_ends(line)} {_byte_unit(line.estimate)[1]}"
@@ -73,14 +73,14 @@ def bytes_with_interval(line: Estimated | None, per: str = "") -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency: `0.43 ms`, `13.9 ms`, `1.23 s`."""
+    """A latency given in milliseconds: `0.43 ms`, `13.9 ms`, `1.23 s`."""
     if value is None or not math.isfinite(value):
         return MISSING
     return f"{number(value)} ms" if abs(value) < 999.5 else f"{number(value / 1000)} s"
 
 
 def duration(seconds: float | None) -> str:
-    """How long something took: `340 ms`, `12.0 s`, `2 min 5 s`, `1 h 3 min`."""
+    """A duration: `340 ms`, `12.0 s`, `2 min 5 s`, `1 h 3 min`."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if abs(seconds) < 0.9995:
@@ -101,14 +101,14 @@ def rate(per_second: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A part of one: `12%`, `0.4%`."""
+    """A share, given as 0 to 1, in percent: `12%`, `0.4%`."""
     if value is None or not math.isfinite(value):
         return MISSING
     return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
 
 
 def setting(value: float) -> str:
-    """A figure that somebody chose, as they wrote it: `10`, `0.2`."""
+    """A figure that a user chose, with all its digits: `10`, `0.2`."""
     return f"{value:,.10g}".replace("-", "−")
 
 
@@ -118,7 +118,7 @@ def plural(value: int, one: str, many: str | None = None) -> str:
 
 
 def clip(text: str, length: int) -> str:
-    """Cut a long text, marking the cut with `…`."""
+    """A text of at most `length` characters; a cut is marked with `…`."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -131,6 +131,6 @@ def _byte_unit(value: float) -> tuple[float, str]:
 def _ends(line: Estimated) -> str:
     scale, unit = _byte_unit(line.estimate)
     show = count if unit == "B" else number
-    # A dash between figures that may carry a minus is hard to read.
+    # Between figures with a minus sign, a dash is hard to read.
     joint = " to " if line.low < 0 or line.high < 0 else "–"
     return f"{show(line.low / scale)}{joint}{show(line.high / scale)}"

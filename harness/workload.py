@@ -1,6 +1,6 @@
-"""What a scenario's `workload.py` is written with.
+"""The building blocks of a scenario's `workload.py`: models, effects, actions.
 
-A workload says what a person does in one browser tab, and which state that touches:
+A workload describes what a user does in one browser tab, and which state that touches:
 
     class Visitor(Workload):
         state = {"count": counter()}
@@ -13,7 +13,7 @@ A workload says what a person does in one browser tab, and which state that touc
             with self.operation("click", count=increment()) as seen:
                 seen["count"] = self.page.call("/click")
 
-It knows nothing of Locust: the load generator gives it a session to act in. `load_workload` finds the one in a file.
+It does not depend on Locust: the load generator gives it a session to act in. `load_workload` loads the workload of a file.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def counter(
     """A number that only its owner's increments change.
 
     Args:
-        initial: where it starts.
+        initial: its value for a new owner.
         scope: who owns it: the `session`, one `user` over all page loads, or `everyone`.
         concurrent_updates: what the app guarantees for updates that overlap in time: `atomic` (none is lost), or
             `last-wins` (each may overwrite those that it overlaps).
@@ -103,13 +103,13 @@ def append_only_list(
     within_s: float = 0.0,
     above: float | None = None,
 ) -> StateVariable:
-    """A list that only grows, by its owner's appends. Elements are unique: use tokens.
+    """A list that only grows, by its owner's appends. Each element must be unique: use tokens.
 
     Args:
         scope: see `counter`.
         concurrent_updates: see `counter`.
-        within_s: a write must be visible to reads that begin so many seconds after its completion; 0 is at once.
-        above: elements come as `offer(number, element)`, and only those whose number is greater are accepted.
+        within_s: a write must be visible to reads that begin this many seconds after its completion; 0 means at once.
+        above: elements come as `offer(number, element)`; the list accepts only those with a number greater than this.
     """
     return StateVariable(
         model="list",
@@ -124,48 +124,48 @@ def append_only_list(
 def register(
     initial: Any = None, *, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic"
 ) -> StateVariable:
-    """A value that holds the last one its owner wrote. Values are unique: make them from tokens. Arguments as of `counter`."""
+    """A variable that holds the last value its owner wrote. Each value must be unique: use tokens. Arguments as for `counter`."""
     return StateVariable(
         model="register", initial=initial, scope=scope, concurrent_updates=concurrent_updates
     )
 
 
 def record(initial: Mapping[str, Any] | None = None, *, scope: Scope = "session") -> StateVariable:
-    """A dict each of whose keys holds the last value its owner put there. Values are unique: make them from tokens.
+    """A dict in which each key holds the last value its owner put there. Each value must be unique: use tokens.
 
     Args:
-        initial: what a new owner starts from; a key that is not in it reads as absent until something is put there.
+        initial: its content for a new owner; any other key is absent until a value is put there.
         scope: see `counter`.
     """
     return StateVariable(model="record", initial=dict(initial or {}), scope=scope)
 
 
 def blob(*, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic") -> StateVariable:
-    """Content that is too large for the history, such as a file: what its owner stored last, compared by its digest.
+    """Content too large for the history, such as a file: the last content its owner stored, compared by its digest.
 
-    Contents are unique: put a token into each, or enough that is random. What is read goes into `seen` as
-    `digest(content)`; None stands for nothing. Arguments as of `counter`.
+    Each content must be unique: put a token or enough random bytes into it. Put a read into `seen` as `digest(content)`, or
+    None if there is no content. Arguments as for `counter`.
     """
     return StateVariable(model="blob", scope=scope, concurrent_updates=concurrent_updates)
 
 
 def assigned(*, scope: Scope = "session") -> StateVariable:
-    """A value that the app itself gives to each owner, such as the time when a page was loaded: never another's, never changed."""
+    """A value that the app gives each owner, such as the time of a page load: unique to the owner, and never changed."""
     return StateVariable(model="assigned", scope=scope)
 
 
 def answer() -> StateVariable:
-    """What the answer to an operation shows must be what that operation asked. Read a value, or a list of all that was shown."""
+    """An operation's answer must show what that operation asked. Read one value, or a list of all values shown."""
     return StateVariable(model="answer")
 
 
 def chain() -> StateVariable:
-    """Every step of an operation must show what that same operation began with. Read a list, one value for each step."""
+    """Each step of an operation must show what that operation began with. Read a list with one value per step."""
     return StateVariable(model="chain")
 
 
 class Model:
-    """A model of one's own: what each effect makes of the state, in one pure function.
+    """A model of your own: one pure function returns the state after each effect.
 
         class Stack(Model):
             initial = []
@@ -173,11 +173,11 @@ class Model:
             def step(self, state, name, value):
                 return [*state, value] if name == "push" else state[:-1]
 
-    An operation asks for `does("push", value)`, and `state = {"stack": Stack(scope="user")}` declares the variable. Every read
-    must be explained by some order in which the operations of its owner can have taken effect.
+    An operation asks for `does("push", value)`, and `state = {"stack": Stack(scope="user")}` declares the variable. Some order in
+    which the owner's operations can have taken effect must explain every read.
 
     Attributes:
-        initial: the state that a new owner begins with, of what JSON has.
+        initial: the state of a new owner, made of JSON values.
 
     Args:
         scope: see `counter`.
@@ -199,16 +199,17 @@ class Model:
         self.within_s = within_s
 
     def step(self, state: Any, name: str, value: Any) -> Any:
-        """The state after an effect. It depends on nothing else, and may be asked for many times.
+        """The state after an effect. It must depend on its arguments alone; the checker calls it many times.
 
         Args:
-            state: the one before.
-            name, value: as in `does(name, value)`.
+            state: the state before.
+            name: the effect's name, as in `does(name, value)`.
+            value: the effect's value, as in `does(name, value)`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method step(self, state, name, value)")
 
     def shows(self, state: Any) -> Any:
-        """What a read of the state must show; the state itself, unless this is overridden."""
+        """What a read of the state must show: the state itself, unless a subclass overrides this."""
         return state
 
     @property
@@ -217,17 +218,15 @@ class Model:
         return type(self).shows is Model.shows
 
     def variable(self) -> StateVariable:
-        """What the manifest says of it.
+        """The variable as the manifest records it.
 
         Raises:
-            TypeError: the initial state is nothing that JSON has.
+            TypeError: the initial state is not made of JSON values.
         """
         try:
             initial = msgspec.json.decode(msgspec.json.encode(self.initial))
         except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"{type(self).__name__}.initial must be made of what JSON has: {error}"
-            ) from error
+            raise TypeError(f"{type(self).__name__}.initial must be made of JSON values: {error}") from error
         return StateVariable(
             model="custom",
             initial=initial,
@@ -244,10 +243,10 @@ def increment(amount: int = 1) -> Effect:
     """Effect: add a positive whole number to a counter.
 
     Raises:
-        ValueError: the amount is not positive: then no bound on the count would hold.
+        ValueError: the amount is not positive; the checker's bounds on a count need positive amounts.
     """
     if not isinstance(amount, int) or amount < 1:
-        raise ValueError(f"a counter grows by whole numbers from 1 on, not by {amount!r}")
+        raise ValueError(f"increment({amount!r}): a counter grows by whole numbers, 1 or more")
     return Effect(op="increment", value=amount)
 
 
@@ -257,7 +256,7 @@ def append(value: str) -> Effect:
 
 
 def offer(number: float, element: str) -> Effect:
-    """Effect: add one unique element to a list that accepts only those whose number is above its threshold."""
+    """Effect: offer one unique element to a list that accepts it only if the number is above the list's threshold."""
     return Effect(op="offer", value=[number, element])
 
 
@@ -270,10 +269,10 @@ def store(content: Any) -> Effect:
     """Effect: replace a blob.
 
     Args:
-        content: bytes, a text, or anything that JSON can say; only its digest is recorded, and the tokens in it.
+        content: bytes, a text, or JSON values; only its digest and the tokens in it are recorded.
     """
     data = as_bytes(content)
-    # The tokens say what a response may show of it, where it is meant for others as well.
+    # If the blob is shared, responses to other sessions may show these tokens.
     return Effect(op="store", value=[digest(data), [*dict.fromkeys(tokens.find(data.decode("latin-1")))]])
 
 
@@ -283,116 +282,116 @@ def put(**values: Any) -> Effect:
 
 
 def clear() -> Effect:
-    """Effect: back to the initial value."""
+    """Effect: set the variable back to its initial value."""
     return Effect(op="clear", value=None)
 
 
 def ask(value: Any) -> Effect:
-    """Effect: the answer to this operation must show this value, and no other operation's."""
+    """Effect: the answer to this operation must show this value, and no value of another operation."""
     return Effect(op="ask", value=value)
 
 
 def begin(value: Any) -> Effect:
-    """Effect: each step of the chain that this operation sets off must show this value."""
+    """Effect: each step of the chain that this operation starts must show this value."""
     return Effect(op="begin", value=value)
 
 
 def does(name: str, value: Any = None) -> Effect:
-    """Effect: what `step(state, name, value)` of a model of one's own makes of the state."""
+    """Effect of a model of your own: the state becomes `step(state, name, value)`."""
     return Effect(op="does", value=[name, value])
 
 
 class Page(Protocol):
-    """The browser tab, as a workload sees it: `harness.page.gradio_page.GradioPage`, described in docs/page.md.
+    """The browser tab of a session: `harness.page.gradio_page.GradioPage`, described in docs/page.md.
 
-    A `name` is a label (or the text on a button), an `elem_id`, an id, or a type if there is only one of it.
+    A `name` is a label, the text on a button, an `elem_id`, an id, or a component type that occurs once on the page.
     """
 
     @property
     def partials(self) -> list[Any]:
-        """Every partial output of the `call` that ended last, in the form of its result."""
+        """All partial outputs of the last `call`, each in the form of its result."""
 
     def fill(self, name: str | int, value: Any) -> Any:
-        """Give a component a value, and wait until everything that this sets off is over. So do the others.
+        """Set a component's value, and wait for all events that this triggers. The other actions wait likewise.
 
-        The result has `value(name)`: what this very action brought for a component.
+        The result has `value(name)`: the value that this action brought for a component.
         """
 
     def click(self, name: str | int, *, may_fail: bool = False) -> Any:
-        """Click a button; with `may_fail`, an error of the app is an answer like any other."""
+        """Click a button. With `may_fail`, an error of the app is an answer and not a failed operation."""
 
     def submit(self, name: str | int, value: Any = None, *, may_fail: bool = False) -> Any:
-        """Press Enter in a component, after filling it if a value is given."""
+        """Press Enter in a component; if a value is given, fill it first."""
 
     def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Any:
-        """Choose in a dropdown, radio or checkbox group, or open a tab."""
+        """Choose in a dropdown, radio or checkbox group, or open a tab of the app."""
 
     def upload(self, name: str | int, *files: Any, may_fail: bool = False) -> Any:
-        """Choose files, by path or as a name with its content, in an upload component."""
+        """Choose files in an upload component, each by its path or as a name with its content."""
 
     def trigger(self, name: str | int, event: str, event_data: Any = None, *, may_fail: bool = False) -> Any:
-        """Let any other event of a component happen."""
+        """Trigger any other event of a component."""
 
     def begin(
         self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
     ) -> Any:
-        """As `trigger`, without waiting; the result has `wait()`."""
+        """Trigger an event without waiting for it; the result has `wait()`."""
 
     def value(self, name: str | int) -> Any:
         """What a component shows."""
 
     def prop(self, name: str | int, prop: str) -> Any:
-        """A property of a component as it is now."""
+        """The current value of a component's property."""
 
     def download(self, file: Any) -> bytes:
         """The content of a file that a component shows."""
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event of the app by its endpoint and wait for its outputs; the components do not notice.
+        """Trigger an event of the app by its endpoint, and wait for its outputs. The page's components stay as they are.
 
         Args:
             api_name: the endpoint, for example `/click`.
-            args: values of its input components, in order, State left out.
+            args: values of its input components, in order, without State.
 
         Returns:
-            The value of its output component, or a tuple of several; State left out.
+            The value of its output component, or a tuple of several values, without State.
         """
 
 
 class Session(Protocol):
-    """What the load generator provides to a workload: a tab, and a place to write down what happens in it."""
+    """A session, as the load generator provides it to a workload: a browser tab, and the recording of its operations."""
 
     @property
     def id(self) -> str:
-        """Its name in the history."""
+        """The session's id in the history."""
 
     @property
     def page(self) -> Page:
-        """Its tab."""
+        """The session's browser tab."""
 
     @property
     def random(self) -> random.Random:
-        """Random numbers that the run's seed decides."""
+        """Random number generator, seeded by the run's seed."""
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The scenario's adjustable values."""
+        """The scenario's parameters: name → value."""
 
     @property
     def user(self) -> str:
-        """The person's name: the same after a reload, and after a restart of the app; unlike any other person's."""
+        """The user's name: unique, and the same after a reload and after a restart of the app."""
 
     def token(self) -> str:
-        """A new value that names this session and no other write."""
+        """A new unique value that names this session."""
 
     def secret(self, text: str) -> None:
-        """From now on, no response of the server may hold this text."""
+        """Declare that from now on no response of the server may contain this text."""
 
     def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
-        """Do several actions at the same time, and wait for all."""
+        """Do several actions at the same time, and wait for all of them."""
 
     def operation(self, name: str, effects: Mapping[str, Effect]) -> AbstractContextManager[dict[str, Any]]:
-        """Record one operation: its invoke on entry, its completion on exit."""
+        """Record one operation: its invoke when the block begins, its completion when the block ends."""
 
 
 @overload
@@ -400,11 +399,11 @@ def action(function: F) -> F: ...
 @overload
 def action(*, weight: int = 1) -> Callable[[F], F]: ...
 def action(function: Any = None, *, weight: int = 1) -> Any:
-    """Mark a method as something that a person does again and again.
+    """Mark a method as an action that users repeat.
 
     Args:
-        function: the method, when used without parentheses.
-        weight: how often it is chosen, compared with the other actions.
+        function: the method, if the decorator is used without parentheses.
+        weight: how often the action is chosen, relative to the other actions.
     """
 
     def mark(method: F) -> F:
@@ -414,22 +413,22 @@ def action(function: Any = None, *, weight: int = 1) -> Any:
     return mark(function) if function is not None else mark
 
 
-# Names of a workload's actions with their cumulative weights: needed at every act, found out once.
+# Workload class → names of its actions and their cumulative weights. Each `act` needs them, so they are computed once.
 _choices: dict[type, tuple[list[str], list[int]]] = {}
 
 
 class Workload:
-    """One visit to the app: a session from opening the page to closing it.
+    """One session of one user: from opening the page to closing it.
 
-    Subclass it in `workload.py`, name the state variables, and write one method per action. One object lives as
-    long as one session, so attributes of `self` are what the page itself holds, such as a chat's visible history.
+    Subclass it in `workload.py`, declare the state variables, and write one method per action. One object exists per session, so
+    its attributes can hold what the page holds, such as the visible history of a chat.
 
     Attributes:
-        state: state variable → the model that it must follow: one of those above, or a `Model` of one's own.
-        shared: names of components in which tokens of any session may stand: what the app shows to everybody on purpose,
-            and `state` says nothing of. What is written to a variable of scope `everyone` may be seen anywhere.
-        variables: what the manifest says of `state`.
-        own_models: those variables that have a model of one's own.
+        state: state variable → the model that it must follow: one of the functions above, or a `Model` of your own.
+        shared: names of components that may show tokens of any session: data that the app shares on purpose and that no variable
+            of `state` stands for. Tokens written to a variable of scope `everyone` may appear in any component.
+        variables: the variables of `state`, as the manifest records them.
+        own_models: the variables that have a model of your own.
     """
 
     state: ClassVar[Mapping[str, StateVariable | Model]] = {}
@@ -441,7 +440,7 @@ class Workload:
         super().__init_subclass__(**kwargs)
         if isinstance(cls.shared, str):
             raise TypeError(
-                f"{cls.__name__}.shared is the text {cls.shared!r}, whose letters would be the names: "
+                f"{cls.__name__}.shared must be a list of names, not the text {cls.shared!r}: "
                 f"write shared = [{cls.shared!r}]"
             )
         cls.own_models = {name: model for name, model in cls.state.items() if isinstance(model, Model)}
@@ -459,36 +458,36 @@ class Workload:
 
     @property
     def random(self) -> random.Random:
-        """Random numbers that the run's seed decides."""
+        """Random number generator, seeded by the run's seed."""
         return self._session.random
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The scenario's adjustable values."""
+        """The scenario's parameters: name → value."""
         return self._session.params
 
     def token(self) -> str:
-        """A new value that names this session and no other write."""
+        """A new unique value that names this session."""
         return self._session.token()
 
     @property
     def user(self) -> str:
-        """The person's name: the same after a reload, and after a restart of the app; unlike any other person's."""
+        """The user's name: unique, and the same after a reload and after a restart of the app."""
         return self._session.user
 
     def secret(self, text: str) -> None:
-        """Declare a text that only the server's State holds: from now on, no response may show it, whoever gets it.
+        """Declare a text that only the server's State holds: from now on no response to any session may contain it.
 
         Raises:
-            ValueError: it is so short that it may stand anywhere. Make it from a token.
+            ValueError: the text is so short that it may occur by chance. Make it from a token.
         """
         self._session.secret(text)
 
     def at_once(self, *actions: Callable[[], None]) -> None:
-        """Do several things at the same time, as with a double click or with two buttons, and wait for all of them.
+        """Do several actions at the same time, such as a double click or two buttons, and wait for all of them.
 
         Args:
-            actions: methods of this workload, each with operations of its own; the same may stand there twice.
+            actions: methods of this workload, each with operations of its own; one method may be given twice.
         """
         self._session.at_once(actions)
 
@@ -497,19 +496,19 @@ class Workload:
         """Record one operation.
 
         Args:
-            name: the action's name, as it stands in the latency table.
+            name: name of the action, as in the latency table.
             effects: state variable → what this operation asks of it.
 
         Returns:
-            A context manager; put what the page showed into the mapping that it yields, by state variable.
+            A context manager that yields a mapping; put what the page showed into it, by state variable.
 
         Raises:
             KeyError: an effect or an observation names a variable that `state` does not declare.
-            ValueError: an effect does not fit the variable's model, or the name is that of something a tab does by itself.
+            ValueError: an effect does not fit the variable's model, or the name is one of the tab's own actions.
         """
         if name in TAB_ACTIONS:
             raise ValueError(
-                f"operation {name!r}: {', '.join(TAB_ACTIONS)} are what a tab does by itself; choose another name"
+                f"operation {name!r}: {', '.join(TAB_ACTIONS)} are names of the tab's own actions; choose another name"
             )
         self.check_effects(name, effects)
         with self._session.operation(name, effects) as seen:
@@ -517,7 +516,7 @@ class Workload:
             self._declared(name, seen)
 
     def check_effects(self, name: str, effects: Mapping[str, Effect]) -> None:
-        """Make sure that an operation may ask this of the state.
+        """Check that the declared state allows these effects.
 
         Raises:
             KeyError: an effect names a variable that `state` does not declare.
@@ -539,18 +538,18 @@ class Workload:
         raise KeyError(f"operation {name!r} names {', '.join(unknown)}; `state` declares {known}")
 
     def arrive(self) -> None:
-        """What everybody does first, and what gives the session its state. Default: nothing."""
+        """What each user does first; it gives the session its state. Default: nothing."""
 
     def leave(self) -> Mapping[str, Effect]:
-        """What closing the tab asks of the state: state variable → effect. Default: nothing.
+        """The effects of closing the tab: state variable → effect. Default: none.
 
-        Called once for each session whose page was open, just before the tab is closed, however the visit went; the effects
-        stand on the `close` operation. Gradio tells nobody when an app's `unload` has run: that may be later.
+        It is called once for each session whose page was open, just before the tab is closed, also if an action failed before.
+        The effects are recorded on the `close` operation. Gradio may run the app's `unload` later and does not report when.
         """
         return {}
 
     def act(self) -> None:
-        """Do one of the actions, chosen by weight."""
+        """Do one action, chosen at random by weight."""
         kind = type(self)
         if kind not in _choices:
             methods = kind.actions()
@@ -561,7 +560,7 @@ class Workload:
 
     @classmethod
     def actions(cls) -> dict[str, int]:
-        """Names of the methods marked with `@action`, with their weights, in order of definition."""
+        """Name of each method marked with `@action` → its weight, in order of definition."""
         found: dict[str, int] = {}
         for kind in reversed(cls.__mro__):
             for name, member in vars(kind).items():
@@ -571,14 +570,14 @@ class Workload:
         return found
 
 
-# --- finding the one in a file ---
+# --- loading a workload from a file ---
 
 
 def load_workload(path: Path) -> type[Workload]:
-    """Import a scenario's `workload.py` and find the one Workload that it defines.
+    """Import a scenario's `workload.py` and return the Workload class that it defines.
 
     Raises:
-        UsageError: it cannot be imported, or does not define exactly one.
+        UsageError: the file cannot be imported, defines none or several, or the workload has no action.
     """
     module = _import(path)
     found = [
@@ -595,7 +594,7 @@ def load_workload(path: Path) -> type[Workload]:
     workload = found[0]
     if not workload.actions():
         raise UsageError(
-            f"{path}: {workload.__name__} has no @action.", "Mark what a person does with @action."
+            f"{path}: {workload.__name__} has no @action.", "Mark each method that is an action with @action."
         )
     return workload
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.analysis.memory.allocation_sites import Attribution
 from harness.history import History, PhaseSpan
 from harness.records import (
     EXPLAIN_PHASE,
+    Attribution,
     Census,
     Checks,
     GeneratorSample,

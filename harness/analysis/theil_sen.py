@@ -31,10 +31,12 @@ _SEED = 20
 _Floats = npt.NDArray[np.float64]
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Slope(msgspec.Struct, frozen=True, kw_only=True):
     """A slope with its 95 % interval, in units of y per unit of x.
 
     Attributes:
+        estimate: the slope.
+        low, high: ends of its 95 % interval.
         intercept: y at x = 0, for drawing.
         points: how many points it rests on.
     """
@@ -46,7 +48,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     points: int
 
 
-def theil_sen(x: Sequence[float], y: Sequence[float]) -> Line | None:
+def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope | None:
     """Fit a line; None with fewer than five points, or without two different x.
 
     Args:
@@ -60,7 +62,7 @@ def theil_sen(x: Sequence[float], y: Sequence[float]) -> Line | None:
     values = values - values[0]
     estimate = float(_slopes(at, values)[()])
     low, high = _interval(at, values, estimate)
-    return Line(
+    return Slope(
         estimate=estimate,
         low=low,
         high=high,

@@ -9,23 +9,19 @@ through them. Where it succeeds there is nothing else to find out; where it does
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.checkers.intervals import end_of
-from harness.checkers.models import put_there
+from harness.checkers.models import key, put_there
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation
 
-if TYPE_CHECKING:
-    from harness.checkers.index import Ledger
 
-
-def grows(ledger: Ledger, keys: dict[tuple[str, Any], list[Operation]], key: Any) -> bool:
+def grows(ledger: OwnerLog) -> bool:
     """Whether one order of an owner's appends explains every read of the list, in the time that each took.
 
     Args:
         ledger: of a list, arranged, with times of one clock.
-        keys: see `Ledger.by_value`.
-        key: a value as a dictionary key.
     """
     variable, model = ledger.variable, ledger.model
     if (
@@ -48,7 +44,7 @@ def grows(ledger: Ledger, keys: dict[tuple[str, Any], list[Operation]], key: Any
             return False
     order: list[Operation] = []
     for element in longest:
-        writes = keys.get(("", key(element)), ())
+        writes = ledger.by_value.get(("", key(element)), ())
         if len(writes) != 1:
             return False
         order.append(writes[0])

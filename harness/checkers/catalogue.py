@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.checkers.anomalies import NON_LINEARIZABLE
 from harness.checkers.completeness import watched
 from harness.checkers.counter_reads import examine_counts
 from harness.checkers.findings import Found
 from harness.checkers.index import Index
-from harness.checkers.linearizability.check import NON_LINEARIZABLE, examine_orders
+from harness.checkers.linearizability.check import examine_orders
 from harness.checkers.list_reads import examine_own_writes
 from harness.checkers.provenance import examine_values, exposed
 from harness.checkers.responses import examine_replies

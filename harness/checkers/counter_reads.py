@@ -15,18 +15,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.checkers.findings import Found, acknowledged, saw
-from harness.checkers.index import Index, Ledger, Tally
-from harness.checkers.intervals import end_of
-from harness.checkers.list_reads import (
+from harness.checkers.anomalies import (
     CLEARED_STATE_RETURNS,
+    CROSS_SESSION_READ,
     DUPLICATE_EFFECT,
-    Before,
-    count_pairs,
-    count_plain,
+    GARBAGE_READ,
+    MONOTONIC_READS,
+    RESET,
+    RESURRECTED_STATE,
 )
-from harness.checkers.missing_writes import MONOTONIC_READS, RESET, Gap, report
-from harness.checkers.provenance import CROSS_SESSION_READ, GARBAGE_READ, RESURRECTED_STATE
+from harness.checkers.findings import Found, acknowledged, saw
+from harness.checkers.increments import Tally
+from harness.checkers.index import Index
+from harness.checkers.intervals import end_of
+from harness.checkers.list_reads import Before, count_pairs, count_plain
+from harness.checkers.missing_writes import Gap, report
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation
 
 
@@ -79,7 +83,7 @@ class _Count(msgspec.Struct, kw_only=True):
 class _Counter:
     """Reads of a counter by one owner, against the increments of the owner and of all."""
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger, found: Found) -> None:
+    def __init__(self, index: Index, variable: str, ledger: OwnerLog, found: Found) -> None:
         self._index = index
         self._variable = variable
         self._ledger = ledger
@@ -440,7 +444,7 @@ class Floor:
         initial: where the counter starts.
     """
 
-    def __init__(self, ledger: Ledger, initial: int) -> None:
+    def __init__(self, ledger: OwnerLog, initial: int) -> None:
         self._ledger = ledger
         self._initial = initial
         self._at: dict[int, int] = {}

@@ -1,14 +1,15 @@
-"""All increments of one counter by all sessions, in columns: what others counted, without holding their operations in memory."""
+"""All increments of one counter, whoever made them: as operations in memory (`Tally`), or in columns (`Increments`)."""
 
 from __future__ import annotations
 
+import bisect
 from array import array
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from harness.checkers.intervals import end_of
+from harness.checkers.intervals import Clocks, Line, Sums, end_of
 from harness.history import Recorded, may_have_happened, outcome_of
 from harness.records import Effect, Ok, Operation
 
@@ -16,8 +17,57 @@ _NEVER = 2**63 - 1
 _NOT_READ: Any = object()
 
 
+class Tally:
+    """All increments of one counter, whoever made them: how many can have happened until a read was complete?
+
+    Args:
+        increments: operations that may have happened, by invoke, with their amounts.
+        clocks: to compare their times.
+    """
+
+    def __init__(self, increments: list[tuple[Operation, int]], clocks: Clocks) -> None:
+        self._clocks = clocks
+        lines: dict[Line, list[tuple[Operation, int]]] = {}
+        for operation, amount in increments:
+            lines.setdefault(clocks.line(operation), []).append((operation, amount))
+        self.lines = {line: Sums(found) for line, found in lines.items()}
+        self._operations = {line: [o for o, _ in found] for line, found in lines.items()}
+        self._begins = {line: [o.invoke_ns for o, _ in found] for line, found in lines.items()}
+
+    def possible_before(self, read: Operation) -> int:
+        """The largest sum that a read can have seen."""
+        return sum(sums.possible(self._clocks.on(line, read).end) for line, sums in self.lines.items())
+
+    def sure_before(self, read: Operation, within_ns: float = 0.0) -> int:
+        """The sum that had surely been reached before a read began."""
+        return sum(
+            sums.sure(self._clocks.on(line, read).begin - within_ns) for line, sums in self.lines.items()
+        )
+
+    def latest_before(self, read: Operation, suits: Callable[[str], bool]) -> Operation | None:
+        """The increment that best explains what a read saw, of those by sessions that suit.
+
+        That is the latest one acknowledged before the read began, since nobody can doubt its order; failing that, the
+        latest one invoked before the read was complete; failing that, one by a worker with another clock.
+        """
+        mine = self._clocks.line(read)[0]
+        for line in sorted(self.lines, key=lambda line: (line[0] != mine, not line[1])):
+            span = self._clocks.on(line, read)
+            fallback = None
+            for position in range(bisect.bisect_left(self._begins[line], span.end) - 1, -1, -1):
+                operation = self._operations[line][position]
+                if not suits(operation.session):
+                    continue
+                fallback = fallback or operation
+                if end_of(operation) <= span.begin:
+                    return operation
+            if fallback is not None:
+                return fallback
+        return None
+
+
 class Increments:
-    """The same as `harness.checkers.index.Tally`, of a history whose times can all be compared.
+    """The same as `Tally`, of a history whose times can all be compared.
 
     Args:
         recorded: the history.

@@ -12,27 +12,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import NAMED_VALUES, SINGLE, Index, Ledger, key, written
-from harness.checkers.intervals import end_of
-from harness.checkers.missing_writes import (
+from harness.checkers.anomalies import (
+    CLEARED_STATE_RETURNS,
+    DUPLICATE_EFFECT,
     LOST_UPDATE,
     MONOTONIC_READS,
     MONOTONIC_WRITES,
     READ_YOUR_WRITES,
     RESET,
     WRITES_FOLLOW_READS,
-    Follower,
-    Gap,
-    Gaps,
-    report_all,
 )
-from harness.checkers.models import accepted, put_there
+from harness.checkers.findings import Found, involved, show, wrote
+from harness.checkers.index import Index
+from harness.checkers.intervals import end_of
+from harness.checkers.missing_writes import Follower, Gap, Gaps, report_all
+from harness.checkers.models import NAMED_VALUES, SINGLE, accepted, key, put_there, written
+from harness.checkers.owner_log import OwnerLog
+from harness.checkers.sequential import PlainFollowers
 from harness.checkers.writes_follow_reads import Following, Overtaken, report_overtaken
 from harness.records import Operation
 
-DUPLICATE_EFFECT = "duplicate-effect"
-CLEARED_STATE_RETURNS = "cleared-state-returns"
 _SEEN_BEFORE = "reads_of_what_had_been_seen_before"
 # What a read of a record shows at a key that is not there.
 ABSENT = None
@@ -61,7 +60,7 @@ def examine_own_writes(index: Index, found: Found) -> None:
                 report_all(variable, gaps, found, doubtful=ledger.doubtful)
 
 
-def count_plain(ledger: Ledger, found: Found) -> None:
+def count_plain(ledger: OwnerLog, found: Found) -> None:
     """Count what there was to look at where nothing can be wrong, just as is done elsewhere."""
     variable, model = ledger.variable, ledger.model.model
     if model == "record":
@@ -108,33 +107,7 @@ def count_plain(ledger: Ledger, found: Found) -> None:
             found.count(WRITES_FOLLOW_READS, "writes_shown_that_followed_a_read", followed)
 
 
-class PlainFollowers:
-    """Counts the elements of a list whose session had read others' before, where everything happens one after the other."""
-
-    def __init__(self) -> None:
-        # Sessions of which an element is there, those that have seen another's, and how many elements are theirs.
-        self._there: set[str] = set()
-        self._knowing: set[str] = set()
-        self._followers = 0
-
-    def clear(self) -> None:
-        """The list is as a new owner finds it."""
-        self._there.clear()
-        self._followers = 0
-
-    def write(self, session: str) -> None:
-        """A session added an element."""
-        self._there.add(session)
-        self._followers += session in self._knowing
-
-    def read(self, session: str) -> int:
-        """How many of the elements that a read shows are such."""
-        if len(self._there) > (session in self._there):
-            self._knowing.add(session)
-        return self._followers
-
-
-def _count_plain_record(ledger: Ledger, found: Found) -> None:
+def _count_plain_record(ledger: OwnerLog, found: Found) -> None:
     names = _names(ledger)
     written_to: set[str] = set()
     cleared, reads = False, 0
@@ -163,7 +136,7 @@ class Before:
         ledger: whose reads they are.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: OwnerLog) -> None:
         self._by_session = ledger.model.scope == "everyone" or ledger.within_ns > 0
         self._reads: dict[str, tuple[list[int], list[Operation]]] = {}
 
@@ -181,7 +154,7 @@ class Before:
 class _List:
     """Reads of a list by one owner, against the owner's appends."""
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger, found: Found) -> None:
+    def __init__(self, index: Index, variable: str, ledger: OwnerLog, found: Found) -> None:
         self._index = index
         self._variable = variable
         self._ledger = ledger
@@ -417,7 +390,7 @@ class _Values(NamedTuple):
     reads: list[tuple[Operation, Any]]
 
 
-def _cells(ledger: Ledger) -> list[_Values]:
+def _cells(ledger: OwnerLog) -> list[_Values]:
     variable, initial = ledger.variable, ledger.model.initial
     if ledger.model.model in SINGLE:
         return [
@@ -454,7 +427,7 @@ def _cells(ledger: Ledger) -> list[_Values]:
     return cells
 
 
-def _names(ledger: Ledger) -> list[str]:
+def _names(ledger: OwnerLog) -> list[str]:
     """The keys of a record that its owner begins with or puts something at."""
     own = (name for write in ledger.writes for name, _ in written(write.effects[ledger.variable]))
     return list(dict.fromkeys([*(ledger.model.initial or {}), *own]))
@@ -463,7 +436,7 @@ def _names(ledger: Ledger) -> list[str]:
 class _Cell:
     """Reads of a register or of one key of a record by one owner, against the owner's writes."""
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger, cell: _Values, found: Found) -> None:
+    def __init__(self, index: Index, variable: str, ledger: OwnerLog, cell: _Values, found: Found) -> None:
         self._index = index
         self._variable = variable
         self._ledger = ledger
@@ -556,7 +529,7 @@ class _Cell:
             report_went_back(self._variable, shown, earlier, read, expected, self._cell.name, self._found)
 
 
-def _latest(ledger: Ledger, writes: list[Operation]) -> Callable[[Operation], list[Operation]]:
+def _latest(ledger: OwnerLog, writes: list[Operation]) -> Callable[[Operation], list[Operation]]:
     """A function from a read to the write, of each line, that began last of those surely over before it."""
     lines: dict[Any, tuple[list[float], list[Operation]]] = {}
     for write in sorted(writes, key=lambda w: (end_of(w), w.id)):
@@ -575,7 +548,7 @@ def _latest(ledger: Ledger, writes: list[Operation]) -> Callable[[Operation], li
     return latest
 
 
-def _required(ledger: Ledger, read: Operation) -> list[Operation]:
+def _required(ledger: OwnerLog, read: Operation) -> list[Operation]:
     """Writes that a read must show: acknowledged before it, and its own."""
     required = [w for writes in ledger.acknowledged_before(read) for w in writes if ledger.settled(w)]
     own = read.effects.get(ledger.variable)
@@ -591,7 +564,13 @@ def count_pairs(found: Found, pairs: int) -> None:
 
 
 def report_cleared(
-    ledger: Ledger, write: Operation, read: Operation, cleared_ns: float, value: Any, name: str, found: Found
+    ledger: OwnerLog,
+    write: Operation,
+    read: Operation,
+    cleared_ns: float,
+    value: Any,
+    name: str,
+    found: Found,
 ) -> None:
     """A read shows what was cleared before."""
     variable = ledger.variable

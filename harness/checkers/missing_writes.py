@@ -20,15 +20,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from harness.checkers.anomalies import (
+    LOST_UPDATE,
+    MONOTONIC_READS,
+    MONOTONIC_WRITES,
+    READ_YOUR_WRITES,
+    RESET,
+    WRITES_FOLLOW_READS,
+)
 from harness.checkers.findings import Found, involved, saw, show, wrote
 from harness.records import Operation
-
-LOST_UPDATE = "lost-update"
-READ_YOUR_WRITES = "read-your-writes"
-MONOTONIC_READS = "monotonic-reads"
-MONOTONIC_WRITES = "monotonic-writes"
-WRITES_FOLLOW_READS = "writes-follow-reads"
-RESET = "reset"
 
 
 class Follower(NamedTuple):

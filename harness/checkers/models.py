@@ -11,10 +11,19 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness.blobs import canonical
 from harness.records import Effect, Operation, StateVariable
 
 # A count of 3 may be shown as 3.0, but not as true.
 COUNTS = (int, float)
+# Models whose values say by themselves who wrote them.
+NAMED_VALUES = ("list", "register", "record", "blob")
+# Of these, the ones that hold one value: the last one that was written.
+SINGLE = ("register", "blob")
+# Models of state that the app keeps and that only effects change.
+KEPT = ("counter", *NAMED_VALUES)
+# Nothing is kept of these from one operation to the next.
+REPLIES = ("answer", "chain")
 
 
 class OwnModel(Protocol):
@@ -115,3 +124,32 @@ def follows(name: str, variable: StateVariable, operations: Sequence[Operation])
             if type(shown) not in kinds or shown != state:
                 return False
     return True
+
+
+def key(value: Any) -> Any:
+    """A value as a dictionary key: the same for values that are equal in JSON, however they were written down.
+
+    The order of an object's keys says nothing, and 1 is the same number as 1.0, inside of lists and objects as well.
+    """
+    if isinstance(value, (str, float)) or type(value) is int:
+        return value
+    return canonical(value)
+
+
+def written(effect: Effect) -> list[tuple[str, Any]]:
+    """What an effect puts into the state: (key of a record, value); the key is empty for all other models."""
+    if effect.op == "put":
+        return list(effect.value.items())
+    return [] if effect.op in ("clear", "increment", "does") else [("", put_there(effect))]
+
+
+def owner_of(model: StateVariable, session: str, user: str, account: int = 0) -> str:
+    """Whose state a session deals with: its own, its user's if that is known, or everybody's (the empty string).
+
+    A user is who the app takes for one: the account, where people log in, and several of them may use the same.
+    """
+    if model.scope == "everyone":
+        return ""
+    if model.scope == "user" and account:
+        return f"account {account}"
+    return f"user {user}" if model.scope == "user" and user else f"session {session}"

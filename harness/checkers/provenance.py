@@ -13,16 +13,19 @@ from typing import Any
 import msgspec
 
 from harness import tokens
+from harness.checkers.anomalies import (
+    CROSS_SESSION_READ,
+    GARBAGE_READ,
+    MONOTONIC_READS,
+    RESET,
+    RESURRECTED_STATE,
+)
 from harness.checkers.findings import Found, show, wrote
-from harness.checkers.index import NAMED_VALUES, Index, Ledger, key
+from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
+from harness.checkers.models import NAMED_VALUES, key
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation, StateVariable
-
-CROSS_SESSION_READ = "cross-session-read"
-GARBAGE_READ = "garbage-read"
-RESURRECTED_STATE = "resurrected-state"
-RESET = "reset"
-MONOTONIC_READS = "monotonic-reads"
 
 
 def examine_values(index: Index, found: Found) -> None:
@@ -78,7 +81,7 @@ def exposed(index: Index, variable: str) -> int:
     return count
 
 
-def _values(index: Index, variable: str, ledger: Ledger, read: Operation, found: Found) -> None:
+def _values(index: Index, variable: str, ledger: OwnerLog, read: Operation, found: Found) -> None:
     model = ledger.model
     observed = read.reads[variable]
     if observed == model.initial or (observed is None and model.model == "record"):
@@ -147,7 +150,7 @@ def _not_yet(
 def _unowned(
     index: Index,
     variable: str,
-    ledger: Ledger,
+    ledger: OwnerLog,
     read: Operation,
     name: str,
     value: Any,
@@ -268,7 +271,7 @@ def _by_its_token(index: Index, variable: str, read: Operation, value: Any, foun
     )
 
 
-def _may_be_lost(index: Index, ledger: Ledger, read: Operation, value: Any) -> bool:
+def _may_be_lost(index: Index, ledger: OwnerLog, read: Operation, value: Any) -> bool:
     """Whether the owner may have written a value in an operation that is not on record: nothing in it says who did.
 
     So it is with every blob, of which a read shows the digest alone, and with values that were not made from tokens.

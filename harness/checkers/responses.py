@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.checkers.anomalies import (
+    CROSS_SESSION_READ,
+    GARBAGE_READ,
+    LOST_UPDATE,
+    MISDELIVERED_RESPONSE,
+    NON_ATOMIC_CHAIN,
+)
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index, key
-from harness.checkers.missing_writes import LOST_UPDATE
-from harness.checkers.provenance import CROSS_SESSION_READ, GARBAGE_READ, sessions_named
+from harness.checkers.index import Index
+from harness.checkers.models import key
+from harness.checkers.provenance import sessions_named
 from harness.records import Operation
-
-MISDELIVERED_RESPONSE = "misdelivered-response"
-NON_ATOMIC_CHAIN = "non-atomic-chain"
 
 
 def examine_replies(index: Index, found: Found) -> None:

@@ -14,11 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness import tokens
+from harness.checkers.anomalies import (
+    GARBAGE_READ,
+    MISDELIVERED_RESPONSE,
+    NON_ATOMIC_CHAIN,
+    NON_LINEARIZABLE,
+    RESURRECTED_STATE,
+)
 from harness.checkers.findings import Found
-from harness.checkers.index import KEPT, key, owner_of, written
-from harness.checkers.linearizability.check import NON_LINEARIZABLE
-from harness.checkers.provenance import GARBAGE_READ, RESURRECTED_STATE
-from harness.checkers.responses import MISDELIVERED_RESPONSE, NON_ATOMIC_CHAIN
+from harness.checkers.models import KEPT, REPLIES, key, owner_of, written
 from harness.checkers.sequential import MODELS, NOTHING, Cell, cell_of
 from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
 from harness.records import (
@@ -36,8 +40,6 @@ from harness.records import (
 # With more than this share of all sessions to be looked at closely, all are: to search for those that wrote what the others saw
 # would cost more than it saves.
 _MOST = 0.5
-# Nothing is kept of these from one operation to the next.
-REPLIES = ("answer", "chain")
 
 
 class SessionFacts:

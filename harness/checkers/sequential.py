@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.checkers.findings import Found
-from harness.checkers.index import key
-from harness.checkers.list_reads import CLEARED_STATE_RETURNS, DUPLICATE_EFFECT, PlainFollowers
-from harness.checkers.missing_writes import (
+from harness.checkers.anomalies import (
+    CLEARED_STATE_RETURNS,
+    DUPLICATE_EFFECT,
     LOST_UPDATE,
     MONOTONIC_READS,
     MONOTONIC_WRITES,
@@ -21,12 +20,39 @@ from harness.checkers.missing_writes import (
     RESET,
     WRITES_FOLLOW_READS,
 )
-from harness.checkers.models import COUNTS, accepted, put_there, start
+from harness.checkers.findings import Found
+from harness.checkers.models import COUNTS, accepted, key, put_there, start
 from harness.records import Effect, Invoke, ListDelta, Ok, StateVariable
 
 # What an operation shows of a variable that it does not read.
 NOTHING: Any = object()
 _NEVER_NS = 2**63 - 1
+
+
+class PlainFollowers:
+    """Counts the elements of a list whose session had read others' before, where everything happens one after the other."""
+
+    def __init__(self) -> None:
+        # Sessions of which an element is there, those that have seen another's, and how many elements are theirs.
+        self._there: set[str] = set()
+        self._knowing: set[str] = set()
+        self._followers = 0
+
+    def clear(self) -> None:
+        """The list is as a new owner finds it."""
+        self._there.clear()
+        self._followers = 0
+
+    def write(self, session: str) -> None:
+        """A session added an element."""
+        self._there.add(session)
+        self._followers += session in self._knowing
+
+    def read(self, session: str) -> int:
+        """How many of the elements that a read shows are such."""
+        if len(self._there) > (session in self._there):
+            self._knowing.add(session)
+        return self._followers
 
 
 class Cell:

@@ -14,10 +14,12 @@ import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from harness.checkers.anomalies import MONOTONIC_WRITES, WRITES_FOLLOW_READS
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index, Ledger, key
-from harness.checkers.missing_writes import MONOTONIC_WRITES, WRITES_FOLLOW_READS, Follower
-from harness.checkers.models import put_there
+from harness.checkers.index import Index
+from harness.checkers.missing_writes import Follower
+from harness.checkers.models import key, put_there
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Operation
 
 
@@ -106,7 +108,7 @@ class Following:
         ledger: its owner's; all of its reads are looked at once, and then again by `overtaken`.
     """
 
-    def __init__(self, index: Index, variable: str, ledger: Ledger) -> None:
+    def __init__(self, index: Index, variable: str, ledger: OwnerLog) -> None:
         self._index = index
         self._variable = variable
         self._ledger = ledger

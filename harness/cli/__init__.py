@@ -10,19 +10,19 @@ import msgspec
 from rich.console import Console
 
 from harness.cli.terminal_summary import json_was_printed, print_error, print_interrupted, print_json
-from harness.cli.verbs import app
+from harness.cli.verbs import app, no_result
 from harness.errors import ExitCode, HarnessError, UsageError
 
 __all__ = ["main"]
 
 
-# What typer ends with after Ctrl-C, a shell's convention; our own table has `unknown` for it.
+# Typer's exit code after Ctrl-C, by a shell convention. Ours is that of `unknown`.
 _TYPER_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run `gradsoak`, and turn whatever happens into one message and the right exit status."""
-    # Whoever ends us politely (CI, systemd) gets the same clean end as Ctrl-C.
+    """Run `gradsoak`. Each failure becomes one message, and one exit code of `ExitCode`."""
+    # SIGTERM, as CI and systemd send it, ends a run as cleanly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _status(code: Any) -> Any:
-    """The exit status for one that typer chose, with the JSON object that it did not print."""
+    """The exit code for one that typer chose. With --json, the JSON object that typer does not print is printed."""
     if code == _TYPER_INTERRUPTED:
         print_interrupted()
         _as_json(HarnessError("Interrupted.", exit_code=ExitCode.UNKNOWN))
@@ -54,21 +54,15 @@ def _status(code: Any) -> Any:
     if code == int(ExitCode.USAGE):
         _as_json(
             UsageError(
-                "The command line cannot be used as it is; standard error says why.", "See gradsoak --help."
+                "The command line is not valid; standard error has the reason.", "See gradsoak --help."
             )
         )
     return code
 
 
 def _as_json(error: HarnessError) -> None:
-    """With --json there is always one object on standard output, also when there is nothing to say but the error."""
+    """With --json, print the error as the one JSON object, unless the object is already printed."""
     if "--json" not in sys.argv[1:] or json_was_printed():
         return
     explained = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
-    if "bench" in sys.argv[1:2]:
-        empty: dict[str, Any] = {"bench_dir": None, "verdict": "unknown", "rows": [], "error": explained}
-    else:
-        empty = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}, "error": explained}
-        if "check" in sys.argv[1:2]:
-            empty |= {"anomalies": {}, "anomalies_total": {}}
-    print_json(msgspec.json.encode(empty).decode())
+    print_json(msgspec.json.encode({**no_result(sys.argv[1:]), "error": explained}).decode())

@@ -1,9 +1,10 @@
-"""`gradsoak bench`: all bundled scenarios in one go."""
+"""`gradsoak bench`: many scenarios, one after the other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -11,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import profiles, units
+from harness import units
 from harness.app_under_test import inspect_interpreter
 from harness.cli import options, terminal_summary
+from harness.cli.option_groups import takes_groups
 from harness.cli.progress_display import ProgressDisplay
 from harness.errors import ExitCode, UsageError
 from harness.records import Bench, BenchRow
@@ -22,66 +24,47 @@ from harness.runs.plan import RunOptions, command_line, random_seed
 from harness.runs.single_run import Progress
 
 
+@takes_groups
 def bench(
+    profile: options.ProfileOptions,
+    launch: options.LaunchOptions,
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Scenarios to run, by name or path. Default: the core of those that are bundled.",
+            help="Scenarios to run, by name or path. Default: the core suite of the bundled ones.",
             show_default=False,
         ),
     ] = None,
-    profile: options.ProfileName = "quick",
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Run all bundled scenarios; --profile full does, too."),
+        typer.Option("--all", help="Run all bundled scenarios. --profile full does so, too."),
     ] = False,
-    users: options.Users = None,
-    spawn_rate: options.SpawnRate = None,
-    duration: options.Duration = None,
-    think: options.Think = None,
-    rate: options.Rate = None,
-    arrivals: options.Arrivals = None,
-    max_in_flight: options.MaxInFlight = None,
-    levels: options.Levels = None,
-    sessions_per_level: options.SessionsPerLevel = None,
     seed: options.Seed = None,
-    python: options.Python = None,
-    ready_timeout: options.ReadyTimeout = "60s",
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Run many scenarios, those with a planted fault included, and make one page about them.
+    """Run many scenarios, including those with a planted fault, and write one page about all of them.
 
-    Exits with 0 when every scenario gave what it declares: the clean ones pass, the faulty ones are caught.
+    The exit code is 0 if each scenario gave the outcome it declares: clean ones pass, planted faults are found.
     """
-    overrides = options.profile_overrides(
-        users=users,
-        spawn_rate=spawn_rate,
-        duration=duration,
-        think=think,
-        rate=rate,
-        arrivals=arrivals,
-        max_in_flight=max_in_flight,
-        levels=levels,
-        sessions_per_level=sessions_per_level,
-    )
     if targets and everything:
         raise UsageError(
-            "Scenarios were named, and --all means all that are bundled.", "Leave out --all, or the names."
+            "--all means all bundled scenarios, and the command line also names some.",
+            "Leave out --all, or the names.",
         )
-    selection = benches.select(targets or [], everything=everything or profile == "full")
+    selection = benches.select(targets or [], everything=everything or profile.name == "full")
     if selection.left_out:
         _print_selection(selection)
-    interpreter = inspect_interpreter(python)
+    interpreter = inspect_interpreter(launch.python)
     chosen_seed = random_seed() if seed is None else seed
     plans = [
         RunOptions(
             scenario=s,
-            profile=profiles.resolve(profile, s.profiles, overrides),
+            profile=profile.resolve(s),
             params=s.params,
             seed=chosen_seed,
             interpreter=interpreter,
-            ready_timeout_s=profiles.parse_duration(ready_timeout),
+            ready_timeout_s=launch.ready_timeout_s(),
             argv=command_line(),
         )
         for s in selection.scenarios
@@ -118,11 +101,16 @@ def bench(
     raise typer.Exit(int(code))
 
 
+def no_result(arguments: Sequence[str]) -> dict[str, Any]:
+    """The `--json` object of a bench without a result."""
+    return {"bench_dir": None, "verdict": "unknown", "rows": []}
+
+
 def _print_selection(selection: benches.Selection) -> None:
     chosen = len(selection.scenarios)
     Console(stderr=True, highlight=False).print(
         f"The core suite: {chosen} of {chosen + selection.left_out} scenarios. "
-        "All of them: gradsoak bench --all, or --profile full for long runs.",
+        "To run all of them: gradsoak bench --all, or --profile full for long runs.",
         soft_wrap=True,
     )
 
@@ -162,7 +150,7 @@ def _print_table(bench: Bench, folder: Path) -> None:
         )
     console = Console(highlight=False)
     if any(row.latency_doubtful for row in bench.rows):
-        table.caption = "? doubtful: the load generator was, or may have been, the bottleneck"
+        table.caption = "? doubtful: the load generator was or may have been the bottleneck"
         table.caption_justify = "left"
     met = sum(row.met for row in bench.rows)
     console.print()

@@ -1,4 +1,4 @@
-"""`gradsoak init`: a scenario folder for an app of the user's own."""
+"""`gradsoak init`: propose a scenario folder for the user's own app."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,49 +14,41 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness import profiles, scaffold
+from harness import scaffold
 from harness.app_under_test import Target, inspect_interpreter
 from harness.child_process import uninterrupted
 from harness.cli import options
+from harness.cli.option_groups import takes_groups
 from harness.errors import TargetError, UsageError
 
-# So long after its connections broke an app may still be seen to run.
+# Longest time between an app's connections breaking and its end becoming visible.
 _LAST_MOMENTS_S = 1.0
 
 
+@takes_groups
 def init(
-    folder: Annotated[
-        Path, typer.Argument(help="The scenario folder to make; it must not hold anything yet.")
-    ],
+    folder: Annotated[Path, typer.Argument(help="The scenario folder to write: a new or empty folder.")],
     app: Annotated[Path, typer.Option("--app", help="The app's file.")],
-    python: options.Python = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            metavar="NAME=VALUE",
-            help="Something that the app is told in its environment. May be repeated.",
-        ),
-    ] = None,
-    auth: options.Auth = None,
-    ready_timeout: options.ReadyTimeout = "60s",
+    launch: options.LaunchOptions,
+    given: options.AppOptions,
 ) -> None:
-    """Write a scenario folder for your own app: start it, try what there is to do on its page, and propose a workload.
+    """Write a scenario folder for your own app: start the app, try the actions of its page, and propose a workload.
 
-    The trial clicks every button and fills in every field a few times, as a visitor would, in an app that is started for it and
-    stopped afterwards.
+    The trial starts the app, clicks every button and fills in every field a few times, as a visitor would, and stops the app again.
     """
-    params = _params(param or [])
+    params = given.params()
+    _check_names(params)
     _check(folder, app)
-    interpreter = inspect_interpreter(python)
-    accounts = options.accounts(auth)
+    interpreter = inspect_interpreter(launch.python)
+    accounts = given.accounts()
+    ready_timeout_s = launch.ready_timeout_s()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="gradsoak-init-") as private:
         console.print(f"Starting {app}")
         target = Target(app.resolve(), interpreter, Path(private) / "target.log", params, accounts)
         try:
-            url = target.wait_ready(profiles.parse_duration(ready_timeout))
-            console.print("Trying what there is to do on its page")
+            url = target.wait_ready(ready_timeout_s)
+            console.print("Trying the actions of its page")
             draft = scaffold.draft(
                 url,
                 accounts if target.asks_login else [],
@@ -66,7 +59,7 @@ def init(
             target.check_alive("during the trial")
         except TargetError as error:
             error = _end_of(target) or error
-            # The log goes away with the temporary folder; its end stands in the message.
+            # The log is deleted with the temporary folder; the message has its last lines.
             raise TargetError(
                 error.message, f"Does it run by itself? {interpreter.path} {app}", error.exit_code
             ) from error
@@ -78,9 +71,9 @@ def init(
 
 
 def _end_of(target: Target) -> TargetError | None:
-    """How the app has ended, which says more than what a page then meets with; None if it runs.
+    """The error for an app that has exited; None if it still runs. It says more than the error of a page without an app.
 
-    Its connections break a moment before its end can be seen.
+    The app's connections break a moment before its exit is visible, so this waits a moment.
     """
     until = time.monotonic() + _LAST_MOMENTS_S
     while True:
@@ -93,33 +86,26 @@ def _end_of(target: Target) -> TargetError | None:
         time.sleep(0.02)
 
 
-def _params(given: list[str]) -> dict[str, str]:
-    params = {}
-    for assignment in given:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(
-                f"{assignment!r} is not NAME=VALUE.", "For example: --param MODEL_PATH=models/small."
-            )
+def _check_names(params: Mapping[str, str]) -> None:
+    for name in params:
         if not name.isidentifier():
             raise UsageError(
-                f"{name!r} is no name of a parameter.",
-                "Use letters, digits and underscores, as for LIST_ITEMS.",
+                f"--param {name} is not possible: the app's environment cannot have a variable of that name.",
+                "Use letters, digits and underscores, as in LIST_ITEMS.",
             )
-        params[name] = value
-    return params
 
 
 def _check(folder: Path, app: Path) -> None:
     if app.is_dir():
-        raise UsageError(f"{app} is a folder.", f"Name the app's file: --app {app / 'app.py'}")
-    if not app.is_file():
         raise UsageError(
-            f"{app} does not exist.", "Name the app's file with --app, for example --app app.py."
+            f"--app {app} is a folder.", f"Give the app's file, for example --app {app / 'app.py'}."
         )
+    if not app.is_file():
+        raise UsageError(f"--app {app} does not exist.", "Give the app's file, for example --app app.py.")
     if app.suffix != ".py":
         raise UsageError(
-            f"{app} is no Python file.", "Name the file that makes the Blocks, for example --app app.py."
+            f"--app {app} is not a Python file.",
+            "Give the file that makes the Blocks, for example --app app.py.",
         )
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file.", "Name a new folder.")
@@ -135,29 +121,24 @@ def _check(folder: Path, app: Path) -> None:
 
 
 def _report(draft: scaffold.Draft, folder: Path, logins: int | None) -> None:
-    """Say what is proposed.
+    """Print the proposal.
 
     Args:
-        draft: what was written.
-        folder: to where.
-        logins: how many were given, None if the app asks for none.
+        draft: the proposed scenario.
+        folder: where it was written.
+        logins: number of logins given; None if the app asks for none.
     """
     console = Console(highlight=False, soft_wrap=True)
     findings, gestures = draft.findings, draft.operations
     if not gestures:
-        console.print(
-            f"{'Whatever' if findings.failed else 'The app has no events that'} a person could set off"
-            f"{' failed' if findings.failed else ''}: the workload only opens the page.",
-            style="yellow",
-        )
+        none = "Every action of the page failed" if findings.failed else "The page has no actions"
+        console.print(f"{none}: the workload only opens the page.", style="yellow")
     for gesture in gestures:
         touched = [
             f"{v.name} ({v.model})" for v in findings.variables if gesture.slug in (*v.effects, *v.readers)
         ]
         console.print(
-            Text.assemble(
-                (gesture.slug, "bold"), f"  {', '.join(touched) or 'nothing that could be checked'}"
-            )
+            Text.assemble((gesture.slug, "bold"), f"  {', '.join(touched) or 'no state that can be checked'}")
         )
     for text in findings.unmodelled:
         console.print(Text(f"not checked: {text}"))
@@ -170,19 +151,21 @@ def _report(draft: scaffold.Draft, folder: Path, logins: int | None) -> None:
         console.print("ATTENTION: the trial saw one session's values in another one.", style="bold red")
         for text in findings.alarms:
             console.print(Text(text, style="red"))
-        console.print("A run will say so, too, unless workload.py declares that these are shared on purpose.")
+        console.print(
+            "A run will report this, too, unless workload.py declares that these values are shared on purpose."
+        )
         if logins == 1:
             console.print(
-                "Both sessions had the one login that was given: what belongs to an account looks just like that. "
-                "Give --auth twice, with two accounts."
+                "Both sessions used the same login, and data of an account looks the same. To tell them apart, give --auth twice, "
+                "with two accounts."
             )
         console.print()
-    console.print(Text(f"Wrote {folder}: read workload.py, and adjust what it says the app means. Then:"))
+    console.print(Text(f"Wrote {folder}. Read workload.py, and adjust what it says about the app. Then:"))
     login = " --auth USER:PASSWORD" if logins else ""
     console.print(Text(f"  gradsoak run {_as_path(folder)}{login}", style="bold"))
 
 
 def _as_path(folder: Path) -> str:
-    """A path, for a shell, that is not taken for the name of a bundled scenario."""
+    """A folder's path as a shell word that `gradsoak run` does not take for the name of a bundled scenario."""
     text = str(folder)
     return shlex.quote(text if "/" in text else f"./{text}")

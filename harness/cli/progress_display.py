@@ -1,4 +1,4 @@
-"""What is shown while a run is under way: one live line on a terminal, plain lines elsewhere. On standard error."""
+"""Progress of a run on standard error: one live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PLAIN_EVERY_S = 5.0
 
 
 class ProgressDisplay:
-    """Shows progress. Use as a context manager.
+    """Shows the progress of a run. Use it as a context manager.
 
     Args:
-        label: stands before everything, for example the scenario's name.
+        label: text before each line, for example the scenario's name.
     """
 
     def __init__(self, label: str) -> None:
@@ -45,18 +45,18 @@ class ProgressDisplay:
             self._live = None
 
     def begin(self, part: str) -> None:
-        """From now on it is about a part of what is under way, such as its control; without a name, about the whole again."""
+        """Name the part of the run that is now in progress, such as its baseline run; an empty name means the run itself."""
         self._label, self._phase = f"{self._whole}: {part}" if part else self._whole, ""
 
     def note(self, text: str) -> None:
-        """Show what is done after the load, such as drawing the report."""
+        """Show a text about work other than the load, such as drawing the report."""
         if self._live is not None:
             self._live.update(Text.assemble((self._label, "bold"), "  ", text))
         else:
             self._plain(text)
 
     def show(self, progress: Progress) -> None:
-        """Show where the run is."""
+        """Show the phase and the figures of the run."""
         if self._live is not None:
             self._live.update(_table(self._label, progress))
             return

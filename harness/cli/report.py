@@ -1,28 +1,83 @@
-"""`gradsoak report`: from the files of a run to its verdict and report, again."""
+"""`gradsoak report`: verdict, figures and report of an existing run, made again from its files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from harness.cli import again, options, terminal_summary
+from harness import evaluate
+from harness.cli import options, terminal_summary
+from harness.errors import ExitCode, HarnessError, StorageError, UsageError, run_exit_code
+from harness.evaluate import Derived
+from harness.run_dir import RunDir
+
+# Anomalies of each kind whose proof the terminal shows. The report shows more; `checks.json` and `--json` hold all that are kept.
+EXPLAINED = 3
 
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run folder.")],
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help=f"Print the proof of the first {EXPLAINED} anomalies of each kind; with --json, all that are kept.",
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Check, analyse and draw an existing run again, from its files alone, and print a summary.
-
-    `gradsoak check` does the same, and explains each kind of anomaly on the terminal.
-    """
-    derived, error = again.redo(run_dir)
+    """Evaluate an existing run again, from its files alone: verdicts, figures, plots and report. The app is not needed."""
+    derived, error = evaluate_again(run_dir)
     if json:
-        terminal_summary.print_json(terminal_summary.as_json(run_dir, derived, error))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir, derived, error, anomalies=explain))
     else:
-        terminal_summary.print_summary(run_dir, derived)
+        terminal_summary.print_summary(run_dir, derived, explained=EXPLAINED if explain else 0)
     if error is not None:
         terminal_summary.print_error(error)
-    raise typer.Exit(again.exit_code(derived, error))
+    raise typer.Exit(exit_code(derived, error))
+
+
+def no_result(arguments: Sequence[str]) -> dict[str, Any]:
+    """The `--json` object of a run that cannot be evaluated."""
+    anomalies: dict[str, Any] = {"anomalies": {}, "anomalies_total": {}}
+    return {**terminal_summary.NO_RESULT, **(anomalies if "--explain" in arguments else {})}
+
+
+def evaluate_again(path: Path) -> tuple[Derived, HarnessError | None]:
+    """Make verdicts, figures, plots and the report of a run again.
+
+    Args:
+        path: the run folder. Its raw files are only read.
+
+    Returns:
+        The conclusions; and an error if they could not all be written. Files of an earlier evaluation then stay as they were.
+
+    Raises:
+        UsageError: the folder holds no run, or its files cannot be read.
+    """
+    folder = RunDir.open(path)
+    try:
+        derived = evaluate.derive(folder)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot read {error.filename or path}: {error.strerror or error}.",
+            "Give yourself the right to read the run folder, or copy it to where you have it.",
+        ) from error
+    try:
+        evaluate.write(folder, derived)
+        evaluate.render(folder, derived)
+    except StorageError as error:
+        return derived, StorageError(
+            error.message, "Free some space, or copy the run folder to where it can be written to."
+        )
+    return derived, None
+
+
+def exit_code(derived: Derived, error: HarnessError | None) -> int:
+    """The exit status. A proven anomaly stays proven if it cannot be written to disk."""
+    if derived.checks.verdict == "fail":
+        return int(ExitCode.ANOMALY)
+    return int(run_exit_code(derived.checks.verdict, error))

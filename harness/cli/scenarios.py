@@ -1,4 +1,4 @@
-"""`gradsoak scenarios`: what is bundled."""
+"""`gradsoak scenarios`: list the bundled scenarios."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ from harness import scenario
 from harness.cli import options, terminal_summary
 from harness.scenario import Expectation, Scenario
 
-# The beginning of a description says more than a title, if it is as long as this.
+# In a narrower column, a title says more than the beginning of a description.
 _READABLE = 48
 _HEAD = ("scenario", "patterns", "what it is", "expected")
 _GAP = "  "
 
 
 def scenarios(json: options.Json = False) -> None:
-    """List the bundled scenarios, with the patterns that each shows and what it is expected to give."""
+    """List the bundled scenarios, with the patterns that each shows and the outcome that it declares."""
     found = scenario.bundled()
     if json:
         terminal_summary.print_json(msgspec.json.encode([_as_json(s) for s in found]).decode())
         return
-    # A pipe has no width: whoever reads it decides what to cut.
+    # A pipe has no width, so nothing is cut.
     width = Console().width if sys.stdout.isatty() else None
     for line in lines(found, width):
         sys.stdout.write(line + "\n")
 
 
 def lines(found: Sequence[Scenario], width: int | None) -> list[str]:
-    """The list, one line for each scenario: those that show a pattern first, then the planted faults, each in columns.
+    """The list as lines: first the scenarios that show a pattern, then the planted faults, each group in columns.
 
     Args:
-        found: what to list.
-        width: columns of the terminal, None if nothing need be cut. Descriptions that do not fit are cut, or give way to
-            titles where little would be left of them; names and expectations never do.
+        found: the scenarios.
+        width: columns of the terminal; None to cut nothing. A description that does not fit is cut, or replaced by the title if
+            little would be left of it. Names and expected outcomes are never cut.
     """
     core = sum(s.core for s in found)
     text = []
     for group in ([s for s in found if s.patterns], [s for s in found if not s.patterns]):
         if group:
             text += [*_table(group, width), ""]
-    text.append(f"{len(found)} scenarios; gradsoak bench runs {core} of them (core), with --all every one.")
+    text.append(
+        f"{len(found)} scenarios. gradsoak bench runs {core} of them (core); with --all, all of them."
+    )
     return text
 
 
@@ -76,7 +78,7 @@ def _what(s: Scenario, room: int | None) -> str:
 
 
 def _expected(s: Scenario) -> Expectation:
-    """What is declared; whoever declares nothing expects a pass, as `gradsoak bench` does."""
+    """The declared outcome; `pass` if a scenario declares none, as in `gradsoak bench`."""
     return s.expect or Expectation()
 
 

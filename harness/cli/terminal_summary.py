@@ -1,4 +1,4 @@
-"""The end of a verb: a short table for people, or one JSON object for programs."""
+"""What a verb prints at its end: a short table, or one JSON object with `--json`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from harness.records import Check, Guarantee, not_applying
 from harness.report.memory_section import finding, in_one_line, news
 from harness.run_dir import REPORT
 
+# The `--json` object of a run without a result.
+NO_RESULT: dict[str, Any] = {"run_dir": None, "verdict": "unknown", "checks": {}, "figures": {}}
+
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
 
 
@@ -27,10 +30,10 @@ def as_json(run_dir: Path, derived: Derived, error: HarnessError | None, *, anom
     """`{"run_dir", "verdict", "checks", "does_not_apply", "workers", "promises", "figures"}`, and `error` if there is one.
 
     Args:
-        run_dir: where everything is.
-        derived: what was concluded.
-        error: what ended the run early, or kept the conclusions from being written.
-        anomalies: also `anomalies`, check → those that are kept, and `anomalies_total`, check → how many there were.
+        run_dir: the run folder.
+        derived: the run's verdicts and figures.
+        error: why the run ended early, or why the conclusions could not be written; None if neither is so.
+        anomalies: whether to add `anomalies` (check → the anomalies that are kept) and `anomalies_total` (check → their number).
     """
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
@@ -54,12 +57,12 @@ _printed: list[str] = []
 
 
 def json_was_printed() -> bool:
-    """Whether the one object is out already."""
+    """Whether the JSON object has been printed."""
     return bool(_printed)
 
 
 def print_json(text: str) -> None:
-    """Print the one object."""
+    """Print the JSON object on standard output."""
     _printed.append(text)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -68,13 +71,13 @@ def print_json(text: str) -> None:
 def print_summary(
     run_dir: Path, derived: Derived, error: HarnessError | None = None, *, explained: int = 0
 ) -> None:
-    """Print the verdict, why, and the few figures that everybody wants.
+    """Print the verdict with its reason, and the most important figures.
 
     Args:
-        run_dir: where the report is.
-        derived: what was concluded.
-        error: what ended the run early; it is explained after the table, so the table does not repeat it.
-        explained: how many anomalies of each kind to explain; 0: a single one, as an example.
+        run_dir: the run folder.
+        derived: the run's verdicts and figures.
+        error: why the run ended early. It is printed after the table, so the table leaves out its reason.
+        explained: number of anomalies of each kind to explain; 0 explains one anomaly in all, as an example.
     """
     console = Console(highlight=False)
     checks, analysis = derived.checks, derived.analysis
@@ -115,13 +118,13 @@ def print_summary(
     for name, text in memory_in_words(analysis):
         table.add_row(name, text)
     for action, latency in analysis.latency_ms.items():
-        told = "   ".join(
+        percentiles = "   ".join(
             f"{name} {value:.1f}"
             for name in ("p50", "p95", "p99")
             if (value := getattr(latency, name)) is not None
         )
         mark = "" if analysis.generator.bottleneck is False else "   doubtful"
-        table.add_row(f"{action} (ms)", Text.assemble(f"{told}   n {latency.count}", (mark, "yellow")))
+        table.add_row(f"{action} (ms)", Text.assemble(f"{percentiles}   n {latency.count}", (mark, "yellow")))
         split = analysis.stages_ms[action].mean if action in analysis.stages_ms else None
         if split is not None:
             parts = ("page_wait", "generator_delay", "accept", "queue_wait", "service")
@@ -157,18 +160,18 @@ def print_summary(
         console.print()
     elif first is not None:
         console.print(Text.assemble(("for example  ", "dim"), first.explanation))
-    # It may be that nobody could write it.
+    # The report may be missing, for example on a full disk.
     if (run_dir / REPORT).is_file():
         console.print(Text.assemble(("report  ", "dim"), str(run_dir / REPORT)), soft_wrap=True)
 
 
 def _explain(console: Console, check: Check, most: int) -> None:
-    """The first anomalies that a check found of each kind, and how many more there are."""
+    """Print the first anomalies of each kind that a check found, and the number of the others."""
     kinds = dict.fromkeys(anomaly.kind for anomaly in check.anomalies)
     shown = 0
     for kind in kinds:
         found = [anomaly for anomaly in check.anomalies if anomaly.kind == kind]
-        # One check can find anomalies of several kinds, and then its name is none of them.
+        # A check that finds several kinds of anomalies has a name of its own.
         name = kind if kind == check.name else f"{check.name}: {kind}"
         console.print()
         console.print(Text(name, style=STYLES["fail"]))
@@ -185,9 +188,9 @@ def _explain(console: Console, check: Check, most: int) -> None:
 
 
 def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
-    """What becomes of memory, each a row: the verdict with what things cost, what grows and who holds it, the first advice.
+    """The rows about memory: verdict with costs, next step, Gradio's own share, what grows and what holds it, first advice.
 
-    Of all this only what is known; what an open session costs stands in a row of its own already.
+    A row is left out if its content is unknown.
     """
     rows: list[tuple[str, Text]] = []
     verdict = finding(analysis.memory)
@@ -200,8 +203,8 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
             for of, each in zip(units_of, slopes, strict=True)
             if each.live is not None
         ]
-        told = f"  live heap: {', '.join(costs)}" if costs else f"  {verdict.reason}"
-        rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), told)))
+        detail = f"  live heap: {', '.join(costs)}" if costs else f"  {verdict.reason}"
+        rows.append(("memory", Text.assemble((verdict.word, STYLES[verdict.style]), detail)))
         if verdict.next_step is not None:
             rows.append(("to decide", Text(verdict.next_step)))
         grounds = (memory.floor_per_open_session, memory.floor_per_closed_session, memory.floor_per_request)
@@ -211,7 +214,7 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
             if each.live is not None
         ]
         if floors:
-            rows.append(("Gradio's own", Text(f"a state-free app takes {', '.join(floors)}")))
+            rows.append(("Gradio's own", Text(f"a stateless app takes {', '.join(floors)}")))
     grown = [g for g in news(analysis) if g.verdict in ("leak-per-request", "leak-per-session")]
     if grown:
         first = grown[0]
@@ -235,7 +238,7 @@ def memory_in_words(analysis: Analysis) -> list[tuple[str, Text]]:
 
 
 def check_in_words(check: Check) -> Text:
-    """The verdict of a check, or why it does not apply: then it has not passed anything."""
+    """The verdict of a check with the number of its anomalies; if the check does not apply, the reason."""
     why_not = check.why_not()
     if why_not is not None:
         return Text(f"– does not apply  {why_not}", style="dim")
@@ -244,7 +247,7 @@ def check_in_words(check: Check) -> Text:
 
 
 def guarantees_in_words(guarantees: Sequence[Guarantee]) -> Text:
-    """How many were kept, and which of the others are broken or unknown; all the rest is in the report."""
+    """The number of guarantees kept, the names of those broken or unknown, and the number of those that do not apply."""
     of = {
         status: [p.name for p in guarantees if p.status == status]
         for status in ("kept", "broken", "unknown", "does-not-apply")
@@ -261,7 +264,7 @@ def guarantees_in_words(guarantees: Sequence[Guarantee]) -> Text:
 
 
 def print_error(error: HarnessError) -> None:
-    """Explain a failure on standard error: what, and what to do next."""
+    """Print an error and its hint on standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("Error:", style="bold red", end=" ")
     console.print(error.message, markup=False)
@@ -270,7 +273,7 @@ def print_error(error: HarnessError) -> None:
 
 
 def print_interrupted() -> None:
-    """Say that the user ended it, and that nothing is lost."""
+    """Print that the user interrupted the command, and that the record is kept."""
     Console(stderr=True, highlight=False).print(
-        "Interrupted. What was observed until then is kept.", style="bold"
+        "Interrupted. Everything recorded until then is kept.", style="bold"
     )

@@ -1,6 +1,6 @@
 """L0: the records that a run is made of. Data only: nothing here reads, writes, or decides."""
 
-from harness.records.attribution import Allocation, Frame, HeldEntries
+from harness.records.attribution import Allocation, Attribution, Frame, HeldEntries, Site
 from harness.records.bench_results import Bench, BenchRow, Interval, Suite
 from harness.records.events import NOT_TRACED, TRACED, RunEvent, Seal, ShardSeal
 from harness.records.manifest import (
@@ -90,6 +90,7 @@ __all__ = [
     "TRACED",
     "Allocation",
     "Anomaly",
+    "Attribution",
     "Bench",
     "BenchRow",
     "Census",
@@ -137,6 +138,7 @@ __all__ = [
     "SessionGroup",
     "ShardSeal",
     "Sighting",
+    "Site",
     "StateSizes",
     "StateVariable",
     "Suite",

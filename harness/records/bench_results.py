@@ -1,4 +1,4 @@
-"""The outcome of a bench: one row per scenario."""
+"""Records of a bench: one row per scenario."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ Suite = Literal["core", "all", "named"]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate with its 95 % interval."""
+    """An estimate with its 95 % confidence interval.
+
+    Attributes:
+        estimate: the estimate, in the unit of the field that holds it.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
 
     estimate: float
     low: float
@@ -23,22 +29,33 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario of a bench.
 
     Attributes:
-        patterns: numbers of the ways to keep state that it shows, none for a planted fault; see docs/scenarios.md.
+        scenario: the scenario's name.
+        title: the scenario's title.
+        description: the scenario's description, one sentence.
+        patterns: numbers of the patterns of docs/scenarios.md that it shows; empty for a planted fault.
         run: path of the run folder, relative to the bench folder.
-        verdict: what the run concluded.
-        expected: what the scenario declares, in words.
-        met: whether the two agree.
-        error: what ended the run early, None if it was completed.
-        exit_code: what `gradsoak run` would have ended with.
-        checks: name → verdict; of those that do not apply, it is `pass`.
-        does_not_apply: of these, name → why.
-        anomalies: kind → how many.
-        guarantees: (`promises` in the file) as in `checks.json`.
-        live_bytes_per_session, uss_bytes_per_session: cost of one more open session.
-        slowest_action: the action with the highest p95, tab actions aside.
-        p50_ms, p95_ms: its latency; None where there were too few operations.
-        latency_doubtful: whether the load generator was the bottleneck, or nobody knows.
-        duration_s: wall time of the run.
+        verdict: the run's verdict.
+        expected: the outcome that the scenario declares, in words.
+        met: whether the run gave that outcome.
+        error: why the run ended early; null if it was completed.
+        exit_code: exit code that `gradsoak run` would have ended with.
+        reason: why the verdict is what it is, one or a few sentences.
+        checks: check → verdict; `pass` also for a check that does not apply.
+        does_not_apply: check that does not apply → why.
+        anomalies: kind of anomaly → number of anomalies.
+        guarantees: (`promises` in the file) the status of each guarantee, as in `checks.json`.
+        operations: number of operations in the whole run.
+        sessions: number of sessions opened in the whole run.
+        live_bytes_per_session: live heap that one more open session costs, bytes; null if it was not measured.
+        uss_bytes_per_session: unique set size that one more open session costs, bytes; null if it was not measured.
+        slowest_action: the workload's action with the highest 95th percentile; null if no action has one.
+        p50_ms: median response time of that action, milliseconds; null with too few operations.
+        p95_ms: 95th percentile of its response time, milliseconds; null with too few operations.
+        latency_doubtful: whether the load generator was, or may have been, the bottleneck.
+        throughput_per_s: completed actions of the workload per second; null if it was not measured.
+        server_rss_high_water_bytes: largest sample of the app's resident memory, bytes; null without samples.
+        duration_s: wall time of the run, seconds.
+        warnings: sentences about what makes some figures doubtful.
     """
 
     scenario: str
@@ -71,13 +88,22 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """`bench.json`.
+    """`bench.json`: the results of one bench.
 
     Attributes:
+        schema_version: version of this format.
+        bench_id: name of the bench folder.
+        gradsoak_version: version of gradsoak that ran the bench.
+        gradio_version: version of Gradio under test.
+        python_version: version of the Python that ran the apps.
+        machine: operating system, architecture and number of cores.
         profile: name of the profile that all scenarios ran under.
-        suite: what was to be run: the `core` of the bundled scenarios, `all` of them, or those that were `named`.
-        left_out: bundled scenarios that do not belong to it; 0 for those that were named.
+        suite: which scenarios were chosen: the `core` of the bundled ones, `all` of them, or those `named`.
+        left_out: number of bundled scenarios that the suite leaves out; 0 if scenarios were named.
+        started_wall_ns: start of the bench, nanoseconds since 1970.
+        duration_s: wall time of the bench, seconds.
         ended: `completed` or `interrupted`.
+        rows: one row for each scenario that was run.
     """
 
     schema_version: int

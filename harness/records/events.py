@@ -1,4 +1,4 @@
-"""Events of a run, and the seal that says how it ended."""
+"""Events of a run, and the seal that records how it ended."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any, Literal
 
 import msgspec
 
-# Kinds of events with which a memray pass ends.
+# The two kinds of event that end a memray pass.
 TRACED = "traced"
 NOT_TRACED = "not_traced"
 
 
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to the run as a whole.
+    """One line of `events.jsonl`: an event of the run as a whole.
 
     Attributes:
-        kind: `phase` (detail: name, users), `steady` (all users are there), `arrivals` (detail: total, started, dropped),
-            `target_exit`, `loadgen_exit`,
-            `target_restart` (detail: old_pid, new_pid, stopped, duration_s),
-            `sampler_gap` (detail: process, gap_s), `warning`, `interrupted`, `error`.
+        time_ns: when it happened, monotonic clock of the machine, nanoseconds.
+        wall_ns: when it happened, nanoseconds since 1970.
+        kind: kind of event, for example `phase`, `warning` or `target_exit`.
+        detail: facts about the event; which ones depends on its kind.
     """
 
     time_ns: int
@@ -28,7 +28,13 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardSeal(msgspec.Struct, frozen=True, kw_only=True):
-    """Size and checksum of one raw file at the end of the run."""
+    """Size and checksum of one raw file at the end of the run.
+
+    Attributes:
+        lines: number of lines.
+        bytes: size, bytes.
+        sha256: SHA-256 of the content, hexadecimal.
+    """
 
     lines: int
     bytes: int
@@ -36,12 +42,13 @@ class ShardSeal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """Written last. A run folder without it is incomplete, and its verdict is `unknown`.
+    """`SEALED.json`, written last. Without it a run is incomplete, and its verdict is `unknown`.
 
     Attributes:
-        ended: how the run ended; `misused` if scenario or command line do not fit the app. Only `completed` can lead to a verdict of `pass`.
-        reason: text for people, empty when completed.
-        shards: path within the run folder → what it held.
+        ended: how the run ended. Only `completed` can lead to `pass`. `misused`: scenario or command line do not fit the app.
+        reason: why it ended that way, in words; empty if it was completed.
+        wall_ns: when the seal was written, nanoseconds since 1970.
+        shards: path of each raw file, relative to the run folder → its size and checksum.
     """
 
     ended: Literal[

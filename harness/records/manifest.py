@@ -1,94 +1,177 @@
-"""The manifest: everything that was decided before the run began."""
+"""The manifest: all settings and facts that are fixed before a run begins."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 SCHEMA_VERSION = 1
 
-# Why a run was made: for its own sake, or to explain another, inside whose folder it then stands.
+# What a run is for: `run` stands for itself; the others are follow-up runs, stored inside the folder of the run they explain.
 Purpose = Literal["run", "control", "attribution", "what-if"]
-# What sessions are made of: GradioPage, or an unmodified gradio_client for comparison.
+# What a session is driven by: `page` is GradioPage; `stock` is an unmodified gradio_client, for comparison.
 Driver = Literal["page", "stock"]
 
 
-class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The memory experiment: `levels` steps of `sessions_per_level` sessions each, after plateau 0, then requests, then a second round.
+# What a setting is about, besides the load; it decides the panel of `--help` in which its option stands.
+_MEMORY = {"about": "memory"}
+_DAY_S = 24 * 3600.0
 
-    Attributes:
-        settle_timeout_s: longest wait for memory to come to rest at one plateau, seconds.
-        request_batches: batches of requests in the sessions that are held after the last step, with a plateau after each.
-        requests_per_batch: times that one of these sessions acts, in each batch.
-        batch_timeout_s: after this nobody begins to act in a batch, which then has fewer requests, seconds.
-        requests_per_level: times that one of the sessions that are held acts at each step, before its plateau.
-        idle_s: how long the sessions that are held are left alone after the last batch, before one more plateau, seconds; 0 for none.
-        rounds: times that `sessions_per_level` new sessions come and go when all others have closed, with a plateau after each.
+
+class PlateauPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory experiment: steps of new sessions, batches of requests in the held sessions, rounds of sessions that come and go.
+
+    The limits hold for every run. `asked` has those of a run that a user asks for: a follow-up run may be smaller, since its
+    figures are read together with those of the run it explains.
     """
 
-    levels: int
-    sessions_per_level: int
-    settle_timeout_s: float
-    request_batches: int = 0
-    requests_per_batch: int = 0
-    batch_timeout_s: float = 2.0
-    rounds: int = 0
-    requests_per_level: int = 0
-    idle_s: float = 0.0
+    levels: Annotated[
+        int, Meta(ge=1, description="Steps of the memory staircase.", extra={"asked": Meta(ge=4)})
+    ]
+    sessions_per_level: Annotated[
+        int,
+        Meta(ge=1, description="Sessions opened at each step of the memory staircase, and in each round."),
+    ]
+    settle_timeout_s: Annotated[
+        float, Meta(gt=0, description="Longest wait for memory to settle at one plateau, seconds.")
+    ]
+    request_batches: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Batches of requests in the held sessions after the last step, each followed by a plateau; 0 for none.",
+            extra={"asked": Meta(ge=5), "or": 0},
+        ),
+    ] = 0
+    requests_per_batch: Annotated[
+        int, Meta(ge=0, description="Actions of the held sessions in each batch.")
+    ] = 0
+    batch_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Time for starting the actions of a batch, seconds; actions left over are not made.",
+        ),
+    ] = 2.0
+    rounds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Rounds in which new sessions open and close after all others, each followed by a plateau; 0 for none.",
+            extra={"asked": Meta(ge=3), "or": 0},
+        ),
+    ] = 0
+    requests_per_level: Annotated[
+        int, Meta(ge=0, description="Actions of the held sessions at each step, before its plateau.")
+    ] = 0
+    idle_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_DAY_S,
+            description="Time without actions in the held sessions after the last batch, before one more plateau, seconds; 0 for none.",
+        ),
+    ] = 0.0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """How much load, for how long.
+    """How much load, for how long. Each field is an option of `gradsoak run` and `bench`, but for its name and its unit.
 
-    Attributes:
-        users: active users during the timed phase, under the closed model.
-        spawn_rate: users started per second.
-        duration_s: length of the timed phase, ramp included, seconds.
-        think_s: mean pause between two actions of a user, seconds (drawn from 0.5 to 1.5 times this).
-        actions_per_session: mean number of actions before a user closes or reloads the page.
-        reload_share: share of session ends that are a reload of the page by the same user, 0 to 1.
-        warmup_s: length of the warm-up phase, seconds.
-        operation_timeout_s: after this an operation counts as `info`, seconds.
-        sample_interval_s: distance between two samples of the process trees, seconds.
-        arrival_rate: arrivals per second in the timed phase, whatever the server does: the open model. None is the closed
-            model: users who wait for the answer, think, and act again.
-        arrivals: `poisson` (independent of each other, as strangers are) or `uniform` (equal distances).
-        max_in_flight: most sessions that arrivals may have in use at once; an arrival beyond is dropped, and counted.
-        warm_until_flat: whether the warm-up is repeated until memory has come to rest, some times at most.
-        compress_ttl: whether Gradio is told to let go of the State of closed sessions within seconds, instead of its hour.
-        control: whether a state-free app is measured as well, for the framework's own cost of a session.
+    `asked` has limits of a run that a user asks for; see `PlateauPlan`.
     """
 
-    name: str
-    users: int
-    spawn_rate: float
-    duration_s: float
-    think_s: float
-    actions_per_session: float
-    reload_share: float
-    warmup_s: float
-    operation_timeout_s: float
-    sample_interval_s: float
-    staircase: PlateauPlan
-    arrival_rate: float | None = None
-    arrivals: Literal["poisson", "uniform"] = "poisson"
-    max_in_flight: int = 200
-    warm_until_flat: bool = False
-    compress_ttl: bool = False
-    control: bool = False
+    name: Annotated[str, Meta(description="Name of the profile.")]
+    users: Annotated[int, Meta(ge=1, le=5000, description="Active users in the timed phase (closed model).")]
+    spawn_rate: Annotated[float, Meta(gt=0, description="Users started per second (closed model).")]
+    duration_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_DAY_S,
+            description="Length of the timed phase, ramp included, seconds.",
+            extra={"asked": Meta(gt=0)},
+        ),
+    ]
+    think_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_DAY_S,
+            description="Mean pause between two actions of a user, seconds (closed model); each is 0.5 to 1.5 times as long.",
+        ),
+    ]
+    actions_per_session: Annotated[
+        float, Meta(ge=1, description="Mean number of actions before a user closes or reloads the page.")
+    ]
+    reload_share: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of session ends at which the same user reloads the page."),
+    ]
+    warmup_s: Annotated[float, Meta(ge=0, le=_DAY_S, description="Length of the warm-up phase, seconds.")]
+    operation_timeout_s: Annotated[
+        float, Meta(gt=0, description="Time after which the outcome of an operation is unknown, seconds.")
+    ]
+    sample_interval_s: Annotated[
+        float, Meta(ge=0.05, description="Time between two samples of the process trees, seconds.")
+    ]
+    staircase: Annotated[PlateauPlan, Meta(description="The memory experiment.", extra=_MEMORY)]
+    arrival_rate: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=10_000,
+                description="Arrivals per second, however fast the app answers (open model); without it, users wait and think.",
+            ),
+        ]
+        | None
+    ) = None
+    arrivals: Annotated[
+        Literal["poisson", "uniform"],
+        Meta(
+            description="Distances between arrivals (open model): poisson (random, as strangers arrive) or uniform (equal)."
+        ),
+    ] = "poisson"
+    max_in_flight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=5000,
+            description="Most sessions in use at once (open model); an arrival beyond is dropped, and counted.",
+        ),
+    ] = 200
+    warm_until_flat: Annotated[
+        bool,
+        Meta(description="Repeat the warm-up, a few times at most, until memory has settled.", extra=_MEMORY),
+    ] = False
+    compress_ttl: Annotated[
+        bool,
+        Meta(
+            description="Let Gradio free the State of closed sessions within seconds, instead of its hour.",
+            extra=_MEMORY,
+        ),
+    ] = False
+    control: Annotated[
+        bool,
+        Meta(
+            description="Measure a stateless app in a baseline run, for what Gradio itself costs.",
+            extra=_MEMORY,
+        ),
+    ] = False
 
     @property
     def model(self) -> Literal["open", "closed"]:
-        """Which of the two models of load the timed phase follows."""
+        """The model of load in the timed phase: `open` if arrivals have a rate, else `closed`."""
         return "closed" if self.arrival_rate is None else "open"
 
 
-# What one state variable may do, and what must then be true of it: `harness.checkers`.
+# Models of state variables; `harness.checkers` holds what must be true of each.
 Model = Literal["counter", "list", "register", "record", "blob", "assigned", "answer", "chain", "custom"]
-# Whose state it is: each page load's own, one person's over all page loads, or the whole app's.
+# Who owns a state variable: each page load, one person over all page loads, or the whole app.
 Scope = Literal["session", "user", "everyone"]
-# What becomes of updates of one owner that overlap in time.
+# What the app guarantees for updates of one owner that overlap in time.
 ConcurrentUpdates = Literal["atomic", "last-wins"]
 
 
@@ -96,18 +179,18 @@ class StateVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One piece of state that a workload writes and reads, and the model that it must follow.
 
     Attributes:
-        model: `counter` (starts at `initial`, grows by its increments), `list` (append-only, unique elements),
-            `register` (holds the last value written), `record` (a dict; each key is a register), `assigned` (a value that
-            the app itself gives each owner: unique, and never changed), `answer` (no state: what an operation shows must
-            be what that same operation asked), or `chain` (no state: every step of an operation must show what that same
-            operation began with), or `custom` (the workload has a model of its own, which says what each effect does).
+        model: `counter` (starts at `initial`, grows by its increments), `list` (append-only, unique elements), `register` (holds
+            the last value written), `record` (a dict; each key is a register), `blob` (the last content stored, compared by its
+            digest), `assigned` (a unique value that the app gives each owner and never changes), `answer` (no state: an operation
+            must show what it asked), `chain` (no state: every step of an operation must show what the operation began with), or
+            `custom` (the workload's own model says what each effect does).
         initial: value that a new owner starts from.
-        scope: who owns it. `session`: every page load has its own. `user`: one person's, over reloads and restarts of the
-            app. `everyone`: shared by all, on purpose.
-        concurrent_updates: what the app guarantees for updates of one owner that overlap in time: `atomic` (none is lost), or
-            `last-wins` (each may overwrite those that it overlaps; updates one after another are never lost).
-        within_s: a write must be visible to reads that begin so many seconds after its completion; 0 is at once.
-        above: of a list: an element is only accepted if the number offered with it is greater; None accepts all.
+        scope: who owns it: `session` (each page load), `user` (one person, over reloads and restarts of the app), or `everyone`
+            (shared on purpose).
+        concurrent_updates: guarantee for updates of one owner that overlap in time: `atomic` (none is lost), or `last-wins` (each
+            may overwrite the updates that it overlaps; updates one after another are never lost).
+        within_s: a write must be visible to reads that begin this many seconds after its completion; 0 means at once.
+        above: for a list: an element is accepted only if the number offered with it is greater; null accepts all.
     """
 
     model: Model
@@ -119,14 +202,27 @@ class StateVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ClockAnchor(msgspec.Struct, frozen=True, kw_only=True):
-    """The two clocks, read together."""
+    """The machine's two clocks, read together.
+
+    Attributes:
+        monotonic_ns: monotonic clock, nanoseconds.
+        wall_ns: time of day, nanoseconds since 1970.
+    """
 
     monotonic_ns: int
     wall_ns: int
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine that ran target and load generator."""
+    """The machine that ran the app and the load generator.
+
+    Attributes:
+        system: operating system, for example `Linux`.
+        release: release of the operating system.
+        architecture: processor architecture, for example `x86_64`.
+        cpu_count: number of CPU cores.
+        memory_bytes: physical memory, bytes.
+    """
 
     system: str
     release: str
@@ -136,11 +232,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the running app that decide how long state lives, and what a session costs; None where they could not be read.
+    """Settings of the running app that decide how long state lives and what a session costs; null where they could not be read.
 
     Attributes:
-        components, functions: of its page: Gradio copies its account of them for each session.
-        component_types: class of Gradio's own → how many components of it there are, for example `{"Textbox": 2}`.
+        state_session_capacity: number of sessions whose State Gradio keeps at most.
+        state_ttl_when_closed_s: time for which Gradio keeps the State of a closed session, seconds.
+        heartbeat_interval_s: time between two heartbeats of a page, seconds.
+        components: number of components of the app's page; Gradio copies its records of them for each session.
+        functions: number of event functions of the app's page; Gradio copies its records of them for each session.
+        component_types: class of Gradio's own components → number of components of it, for example `{"Textbox": 2}`.
     """
 
     state_session_capacity: int | None = None
@@ -152,14 +252,14 @@ class GradioLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):
-    """An app that ran already, and that gradsoak did not start.
+    """An app that was already running and that gradsoak did not start.
 
     Attributes:
-        url: its root, without credentials and query.
-        protocol: how it brings results to a page, for example `sse_v3`.
-        pid: root of the process tree whose memory and CPU were sampled from outside, None if there is none.
-        process: name of that process.
-        not_sampled: why there is none, as the end of a sentence; empty if there is one.
+        url: its root URL, without credentials and query.
+        protocol: how it sends results to a page, for example `sse_v3`.
+        pid: process id of the root of the process tree that was sampled from outside; null if none was.
+        process: name of that process; null if none was sampled.
+        not_sampled: why no process was sampled, as the end of a sentence; empty if one was.
     """
 
     url: str
@@ -170,21 +270,37 @@ class ExternalApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Written first, atomically.
+    """`manifest.json`, written first.
 
     Attributes:
+        schema_version: version of this format; a reader refuses other versions.
+        gradsoak_version: version of gradsoak that made the run.
+        run_id: name of the run; it sorts by time.
         run_tag: the part of every token that names this run.
-        params: the app's adjustable values, passed as environment variables.
-        driver: `page`, or `stock` for an unmodified gradio_client.
-        expect: what the scenario declares, None or `{"verdict": …, "kind": …}`.
-        guarantees: (`promises` in the file) guarantee → why it does not apply, as the scenario says.
-        state: the variables that the workload reads and writes, with their models.
-        packages: distribution → version, for the target's interpreter and for the harness.
-        target_python, target_python_version: None for an app that gradsoak did not start.
-        external: the app, if it ran already; None if gradsoak started it.
-        environment: what the app's environment was given besides the parameters, for example `{"GRADIO_IS_E2E_TEST": "1"}`.
-        purpose: `run`, or what it was made for beside another run: `control`, `attribution` (memray), `what-if`.
-        what_if: the setting that was tried, for example `time_to_live=60`.
+        scenario: name of the scenario.
+        scenario_path: absolute path of the scenario folder.
+        title: title of the scenario.
+        argv: the command line; passwords, and what a URL carries besides its path, are replaced by `***`.
+        seed: seed of everything random in the load.
+        profile: how much load, for how long.
+        params: the scenario's parameters, as the app gets them in its environment.
+        driver: what drives the sessions: `page`, or `stock` for an unmodified gradio_client.
+        expect: outcome that the scenario declares: `verdict`, and `kind` of anomaly if it names one; null if it declares none.
+        guarantees: (`promises` in the file) guarantee → why it does not apply to this app, as the scenario declares.
+        state: state variables that the workload reads and writes, with their models.
+        checks: names of the checks.
+        git_sha: commit of the scenario's checkout, with `+` if it had changes; null outside a checkout.
+        target_python: path of the Python that ran the app; null for an app that gradsoak did not start.
+        target_python_version: its version; null for an app that gradsoak did not start.
+        target_packages: package → version in the app's environment; empty for an app that gradsoak did not start.
+        harness_packages: package → version in gradsoak's environment.
+        gradio_version: version of Gradio in the app.
+        machine: the machine that ran the app and the load generator.
+        clock: the machine's two clocks at the start of the run.
+        external: facts about an app that was already running; null if gradsoak started the app.
+        environment: variables set in the app's environment besides `params`, for example `{"GRADIO_IS_E2E_TEST": "1"}`.
+        purpose: `run`; or the kind of follow-up run: `control` (baseline app), `attribution` (memray), or `what-if`.
+        what_if: the setting that a what-if changed, for example `time_to_live=60`; null otherwise.
     """
 
     schema_version: int

@@ -1,7 +1,7 @@
 """Operations: what a session did, and what it saw.
 
-An operation is written as two records, Jepsen's way: `Invoke` before anything goes on the wire, then
-`Ok`, `Fail` or `Info`. `Operation` is the pair, joined by `harness.history`.
+An operation is recorded as two records, as in Jepsen: `Invoke` before anything is sent, then `Ok`, `Fail` or `Info`.
+`Operation` is the pair, joined by `harness.history`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from typing import Any, Literal
 
 import msgspec
 
-# These records are made by the million and refer to nothing that refers to them, so that the collector of cycles need not know
-# them (`gc=False`).
+# `gc=False`: a run makes millions of these records and they are never part of a reference cycle, so the garbage collector need
+# not track them.
 
-# What a tab does by itself, whatever the workload says.
+# Actions of the tab itself; a workload cannot use these names.
 TAB_ACTIONS = ("open", "reload", "close", "look-around")
-# The phase in which sessions are opened, given their state, and held open.
+# Sessions are opened, given their state, and held open.
 STAIRCASE_PHASE = "staircase"
-# The phase in which the sessions that are held act, batch by batch, between two looks at memory.
+# The held sessions act, in batches; memory is measured after each batch.
 REQUESTS_PHASE = "requests"
-# The phase in which the sessions that are held do nothing, if somebody wants to know what goes by itself.
+# The held sessions do nothing, to measure which memory the app frees by itself (for what-ifs about a time to live).
 IDLE_PHASE = "idle"
-# The phase in which users visit the app; figures of time and the verdict rest on it.
+# Users visit the app: the timed phase.
 LOAD_PHASE = "load"
-# The phase in which sessions that were held open act once more.
+# The held sessions act once more, and close.
 DRAIN_PHASE = "drain"
-# The phase in which new sessions are opened, given their state, and closed again, batch by batch.
+# New sessions are opened, given their state, and closed again, in batches.
 SECOND_ROUND_PHASE = "second-round"
-# The phase in which the app is asked why what grew is still there; looking for it takes memory of the app's own.
+# The probe finds out why what grew is still in memory. It comes late because the search itself uses memory of the app.
 EXPLAIN_PHASE = "explain"
-# The phase in which the app is stopped and started again, and the one in which people of the load phase come back to it.
+# The app is stopped and started again; then users of the load phase return.
 RESTART_PHASE = "restart"
 RETURN_PHASE = "after-restart"
-# Phases in which there are operations, in order. One begins when all workers have finished the one before, so what was
-# acknowledged in an earlier one came before whatever was invoked in a later one, on whichever machine.
+# Phases with operations, in order. A phase begins when all workers have finished the one before. So an operation acknowledged in
+# one phase precedes every operation invoked in a later phase, on any machine.
 PHASES = (
     "start",
     "warm-up",
@@ -50,12 +50,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an operation asks one state variable to do.
 
     Attributes:
-        op: `increment` (add value to a counter), `append` (add value to the end of a list), `offer` (value is
-            `[number, element]`; a list with a threshold takes the element only if the number is above it), `write` (replace a
-            register), `store` (value is `[digest, tokens]`: replace a blob), `put` (value is a dict: replace these keys of a record), `clear` (back to the initial value), `ask` (the
-            answer to this operation must show value, and nothing else), `begin` (every step of this operation must), or `does`
-            (value is `[name, value]`: a model of the workload's own says what becomes of the state).
-        value: the amount, or the unique value written; None for `clear`.
+        op: the effect. `increment`: add `value` to a counter. `append`: add `value` to the end of a list. `offer`: `value` is
+            `[number, element]`; the list takes the element only if the number is above its threshold. `write`: replace a register.
+            `store`: replace a blob; `value` is `[digest, tokens]`. `put`: `value` is a dict; replace these keys of a record.
+            `clear`: back to the initial value. `ask`: the answer to this operation must show `value`, and nothing else. `begin`:
+            every step of this operation must show `value`. `does`: `value` is `[name, value]`; the workload's own model decides.
+        value: the amount, or the unique value written; null for `clear`.
     """
 
     op: Literal["increment", "append", "offer", "write", "store", "put", "clear", "ask", "begin", "does"]
@@ -63,13 +63,13 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Something that a response held and must not, whatever the app does.
+    """Something that a response held although no response to that session may hold it.
 
     Attributes:
         kind: `foreign-token` (a token of another session), `state-on-the-wire` (a value where Gradio sends null instead of
-            State), or `secret` (a text of which the workload said that it stays on the server).
-        value: what was seen, cut to a readable length.
-        where: in which response, and where in it, for people.
+            State), or `secret` (a text that the workload declared secret).
+        value: what was found, cut to a readable length.
+        where: the response, and the place in it, in words.
     """
 
     kind: Literal["foreign-token", "state-on-the-wire", "secret"]
@@ -78,15 +78,15 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ListDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A list that was read, as the difference to the session's previous reading of the same variable.
+    """A list that was read, recorded as the difference to the session's previous read of the same variable.
 
-    The list is `keep` elements of that reading from `start` on, and then those of `then`; see `harness.history.list_delta`.
+    The list is `keep` elements of the previous read, from `start` on, followed by `then`; see `harness.history.list_delta`.
 
     Attributes:
-        since: number of the operation, of the same worker, that made that reading.
-        start: place of the first element that is still there, from 0.
-        keep: how many are, in a row.
-        then: the elements after them.
+        since: number of the operation, of the same worker, that made the previous read.
+        start: position of the first element that is kept, from 0.
+        keep: number of elements that are kept, in a row.
+        then: elements that follow them.
     """
 
     since: int
@@ -99,9 +99,10 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why an operation did not end as `ok`.
 
     Attributes:
-        kind: `app` (the app's function raised), `rejected` (the server refused before running anything), `partly` (it
-            refused one event after it had accepted another of the same operation), `timeout`, `connection`, `protocol`, or `workload` (the scenario's own code raised).
-        message: text for people.
+        kind: `app` (the app's function raised), `rejected` (the server refused before it ran anything), `partly` (the server
+            refused one event of the operation after it had accepted another), `timeout`, `connection`, `protocol`, or `workload`
+            (the scenario's own code raised).
+        message: what happened, in words.
     """
 
     kind: Literal["app", "rejected", "partly", "timeout", "connection", "protocol", "workload"]
@@ -114,16 +115,15 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", 
     Attributes:
         id: number of the operation, unique within its worker.
         session: id of the session that performs it.
-        action: name of the action, as in the latency tables (`open`, `reload`, `close` and `look-around` are the tab's own).
+        action: name of the action, as in the latency tables; `open`, `reload`, `close` and `look-around` are the tab's own.
         phase: phase of the run in which it was invoked.
-        time_ns: when it really began, monotonic clock of the machine, nanoseconds.
-        intended_ns: when it should have begun: under the open model the time of the arrival that it answers, under the
-            closed one the end of the user's think time. None where nothing decided that, as for `close`.
+        time_ns: when it began, monotonic clock of the machine, nanoseconds.
+        intended_ns: when it should have begun, monotonic nanoseconds: at its arrival (open model), or at the end of the user's
+            think time (closed model). Null where neither applies, as for `close`.
+        user: the person whose session begins with this operation (`open` or `reload`); empty for all later operations.
+        account: number of the login that this person uses, from 1 on; people may share one. 0 for all later operations, and
+            without logins.
         effects: state variable → what the operation asks of it.
-        user: the person whose session begins with this operation (`open` or `reload`); a reload keeps it. Empty for all
-            later operations of the session.
-        account: which of the run's logins that person uses, from 1 on; several people may have one in common. 0 for all later
-            operations, and where nobody logs in.
     """
 
     id: int
@@ -138,23 +138,21 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", 
 
 
 class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_defaults=True):
-    """The operation happened, and this is what the session saw.
+    """The operation happened, and the session saw this.
 
     Attributes:
-        id: the operation's number.
-        time_ns: when the response was complete on the socket, monotonic nanoseconds.
-        accepted_ns: when the server had queued it, if it was queued.
-        started_ns: when the server said that it had started to work on it.
-        first_output_ns: when the first partial output arrived; None if there was none, as for every function that is not
-            a generator. What the page showed first is then its completion.
-        event_ids: Gradio's names of the events that it caused.
-        looked: how many responses and messages of the server were searched for what must not be in them.
-        sightings: what was found there.
-        marked: how many texts and files the page sent in which there is a token: a canary, which is recognised wherever it shows up.
-        unmarked: how many in which there is none.
-        echoed: in how many of those responses a token of the session's own was seen: where none ever shows up, nobody else's
-            could have been seen either.
-        reads: state variable → the value observed, but for what stands in `deltas`.
+        id: number of the operation.
+        time_ns: when the response was complete on the socket, monotonic clock of the machine, nanoseconds.
+        accepted_ns: when the server had queued it, monotonic nanoseconds; null if it was not queued.
+        started_ns: when the server reported that it had started to work on it, monotonic nanoseconds; null without a report.
+        first_output_ns: when the first partial output arrived, monotonic nanoseconds; null if there was none.
+        event_ids: Gradio's ids of the events that the operation caused.
+        looked: responses and messages of the server that were searched for values the session must not receive.
+        sightings: such values that were found.
+        marked: texts and files that the page sent with a token in them.
+        unmarked: texts and files that the page sent without a token.
+        echoed: searched responses that held a token of the session's own. While this is 0, a foreign token could not show either.
+        reads: state variable → the value observed, without the variables in `deltas`.
         deltas: state variable → the list observed, as a difference.
     """
 
@@ -174,7 +172,22 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit_defaults=True):
-    """The server answered that the operation did not succeed. Its stages are given as far as it came; see `Ok`."""
+    """The server answered that the operation did not succeed.
+
+    Attributes:
+        id: number of the operation.
+        time_ns: when it ended, monotonic clock of the machine, nanoseconds.
+        error: why it did not succeed.
+        accepted_ns: as in `Ok`; null if it did not come so far.
+        started_ns: as in `Ok`; null if it did not come so far.
+        first_output_ns: as in `Ok`; null if it did not come so far.
+        event_ids: as in `Ok`.
+        looked: as in `Ok`.
+        sightings: as in `Ok`.
+        marked: as in `Ok`.
+        unmarked: as in `Ok`.
+        echoed: as in `Ok`.
+    """
 
     id: int
     time_ns: int
@@ -191,7 +204,22 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit_defaults=True):
-    """Nobody knows whether the operation happened (timeout, broken connection). Its stages as far as it came; see `Ok`."""
+    """The outcome is unknown: the operation may or may not have happened (timeout, broken connection).
+
+    Attributes:
+        id: number of the operation.
+        time_ns: when it ended, monotonic clock of the machine, nanoseconds.
+        error: why it did not succeed.
+        accepted_ns: as in `Ok`; null if it did not come so far.
+        started_ns: as in `Ok`; null if it did not come so far.
+        first_output_ns: as in `Ok`; null if it did not come so far.
+        event_ids: as in `Ok`.
+        looked: as in `Ok`.
+        sightings: as in `Ok`.
+        marked: as in `Ok`.
+        unmarked: as in `Ok`.
+        echoed: as in `Ok`.
+    """
 
     id: int
     time_ns: int
@@ -215,11 +243,28 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         worker: name of the shard that recorded it.
-        outcome: `ok`, `fail`, `info`, or `pending` (no completion was recorded: nobody knows).
-        invoke_ns: monotonic nanoseconds.
-        complete_ns: monotonic nanoseconds, None while pending.
-        intended_ns, user, account: see `Invoke`.
-        accepted_ns, started_ns, first_output_ns, event_ids, looked, sightings, marked, unmarked, echoed: see `Ok`.
+        id: as in `Invoke`.
+        session: as in `Invoke`.
+        action: as in `Invoke`.
+        phase: as in `Invoke`.
+        outcome: `ok`, `fail`, `info`, or `pending` if no completion was recorded.
+        invoke_ns: when it began, monotonic nanoseconds.
+        complete_ns: when it ended, monotonic nanoseconds; None while pending.
+        intended_ns: as in `Invoke`.
+        accepted_ns: as in `Ok`.
+        started_ns: as in `Ok`.
+        first_output_ns: as in `Ok`.
+        event_ids: as in `Ok`.
+        user: as in `Invoke`.
+        account: as in `Invoke`.
+        looked: as in `Ok`.
+        sightings: as in `Ok`.
+        marked: as in `Ok`.
+        unmarked: as in `Ok`.
+        echoed: as in `Ok`.
+        effects: as in `Invoke`.
+        reads: as in `Ok`; differences are resolved.
+        error: why it did not succeed; None if it did, or while pending.
     """
 
     worker: str
@@ -248,13 +293,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def may_have_happened(self) -> bool:
-        """False only where the server refused the operation before running anything of it.
+        """False only if the server refused the operation before it ran any part of it.
 
-        An app function that raises may have changed state before it did, so `app` failures count as possible.
+        A function of the app that raises may have changed state first, so an `app` failure may have happened.
         """
         return not (self.outcome == "fail" and self.error is not None and self.error.kind == "rejected")
 
     @property
     def latency_ns(self) -> int | None:
-        """Invoke to completion, nanoseconds."""
+        """Time from invoke to completion, nanoseconds; None while pending."""
         return None if self.complete_ns is None else self.complete_ns - self.invoke_ns

@@ -1,4 +1,4 @@
-"""Samples: what was measured, when. Times are `time.monotonic_ns` and `time.time_ns` of the machine."""
+"""Samples: what was measured, and when."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import msgspec
 
 
 class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A process tree as the operating system shows it, summed over its members.
+    """Memory, CPU time and size of a process tree, as the operating system reports them, summed over its processes.
 
     Attributes:
-        uss_bytes: unique set size, None where the system does not tell.
-        pss_bytes: proportional set size (what is shared, divided among those who share it), likewise. Only measured at plateaus.
-        cpu_s: user + system seconds used so far by the members alive now and those seen to end.
-        open_files: open file descriptors, sockets included.
+        time_ns: when it was measured, monotonic clock of the machine, nanoseconds.
+        wall_ns: when it was measured, nanoseconds since 1970.
+        processes: number of processes in the tree.
+        rss_bytes: resident set size, bytes.
+        uss_bytes: unique set size, bytes; null where the system does not report it.
+        cpu_s: user and system time used so far, seconds; processes that were seen to end are included.
+        threads: number of threads.
+        open_files: number of open file descriptors, sockets included; null where the system does not report it.
+        pss_bytes: proportional set size, bytes: shared pages divided among their users. Measured at plateaus only, else null.
     """
 
     time_ns: int
@@ -29,14 +34,15 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CgroupSample(msgspec.Struct, frozen=True, kw_only=True):
-    """What the kernel charges to the control group that the app runs in, everybody else in it included; None for what it does not tell.
+    """Memory that the kernel charges to the app's control group. Other processes in the group are included.
 
     Attributes:
         path: the group, as in `/proc/<pid>/cgroup`.
-        version: of the hierarchy, 1 or 2.
-        current_bytes: all of it, page cache included.
-        anonymous_bytes, file_bytes: its two large parts.
-        limit_bytes: where it ends; None without a limit.
+        version: version of the cgroup hierarchy, 1 or 2.
+        current_bytes: all memory charged, page cache included, bytes; null where the kernel does not report it.
+        anonymous_bytes: anonymous memory, bytes; null where the kernel does not report it.
+        file_bytes: page cache, bytes; null where the kernel does not report it.
+        limit_bytes: the group's memory limit, bytes; null without a limit.
     """
 
     path: str
@@ -48,26 +54,27 @@ class CgroupSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
-    """What the probe inside the target answered; None for what it could not find.
+    """The answer of the probe inside the app. A field is null where the probe could not find it.
 
     Attributes:
-        sessions: sessions held by Gradio's StateHolder (open ones and those not yet forgotten).
-        open_sessions: those of them whose page Gradio has not seen close.
-        states: State values that it holds, of all these sessions.
-        state_types: type of the values that are held in gr.State → how many, for example `{"int": 12, "list of Turn": 12}`;
-            of the 1,000 sessions used last.
-        live_bytes: bytes in use by the app's objects: `malloc_used + malloc_mmapped + pymalloc_used`.
-        malloc_used_bytes: glibc `mallinfo2().uordblks`.
-        malloc_mmapped_bytes: glibc `mallinfo2().hblkhd`.
+        time_ns: when it was measured, monotonic clock of the machine, nanoseconds.
+        wall_ns: when it was measured, nanoseconds since 1970.
+        sessions: sessions in Gradio's StateHolder: open ones, and closed ones that Gradio still keeps.
+        open_sessions: sessions in the StateHolder whose page Gradio has not seen close.
+        states: State values in the StateHolder, over all its sessions.
+        state_types: type → number of gr.State values of it, such as `{"list of Turn": 12}`, over the 1,000 sessions used last.
+        live_bytes: bytes in use by the app's objects: `malloc_used_bytes` + `malloc_mmapped_bytes` + `pymalloc_used_bytes`.
+        malloc_used_bytes: bytes in use in malloc's arenas: `uordblks` of glibc's `mallinfo2()`.
+        malloc_mmapped_bytes: bytes that malloc took with mmap: `hblkhd` of glibc's `mallinfo2()`.
         pymalloc_used_bytes: bytes in allocated blocks of CPython's own allocator.
-        free_bytes: bytes that both allocators hold and nobody uses, resident or not.
-        rss_bytes: resident memory of the app's own process, just before free memory was given back.
-        returned_bytes: how much less it was just after; 0 where nothing was given back, None where that cannot be asked for.
-        gc_counts: `gc.get_count()`: what was made since the last collection of each generation.
+        free_bytes: bytes that both allocators hold and that no object uses, resident or not.
+        rss_bytes: resident memory of the app's own process just before the probe gave free memory back, bytes.
+        returned_bytes: bytes by which resident memory then fell; 0 if nothing was given back, null if that is not possible.
+        gc_counts: objects since the last collection of each generation: `gc.get_count()`.
         gc_collections: collections of each generation so far.
-        threads: Python threads, the probe's own left out.
-        tasks: asyncio tasks of Gradio's event loop.
-        queue: entries of each structure of Gradio's Queue, for example `{"event_ids_to_events": 12}`.
+        threads: number of Python threads, without the probe's own.
+        tasks: number of asyncio tasks in Gradio's event loop.
+        queue: structure of Gradio's Queue → number of its entries, such as `{"event_ids_to_events": 12}`.
     """
 
     time_ns: int
@@ -91,15 +98,17 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The load generator's own account of how well it kept up, since its previous sample.
+    """A load generator process on itself: how late its event loop ran since its previous sample.
 
     Attributes:
-        cpu_s: processor time that the process has used since it began, seconds.
-        due_ns, tick_ns: the first of the moments in `lag_ns`, and the distance between two of them, nanoseconds.
-        lag_ns: how late the event loop was at each of the moments at which the watch had asked to be woken, nanoseconds. A
-            loop that was blocked through several of them counts at each, as late as it was for that one.
-        arrivals: arrivals of the open model that were due so far, since the process began.
-        dropped: those of them for which nobody acted, since all sessions allowed were in use.
+        time_ns: when the sample was taken, monotonic clock of the machine, nanoseconds.
+        wall_ns: when the sample was taken, nanoseconds since 1970.
+        cpu_s: CPU time of the process since it started, seconds.
+        due_ns: first moment at which the event loop had to wake up, monotonic nanoseconds.
+        tick_ns: distance between two such moments, nanoseconds.
+        lag_ns: lateness of the event loop at each moment, nanoseconds. A blocked loop is late at every moment that it missed.
+        arrivals: arrivals of the open model that were due since the process started.
+        dropped: arrivals without an action, because all sessions allowed were in use.
     """
 
     time_ns: int
@@ -113,22 +122,23 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Plateau(msgspec.Struct, frozen=True, kw_only=True):
-    """Load held, memory settled, measured.
+    """One measurement of memory: the load was held, memory had settled.
 
     Attributes:
-        label: `staircase` for a step that enters the fit of bytes per session, `requests` after a batch of requests in the
-            sessions that are held, `idle` when these have been left alone for a while, `after-close`, or `second-round` after a
-            batch of sessions that came and went.
+        label: what preceded it: `staircase` (a step of new sessions), `requests` (a batch of requests in the held sessions),
+            `idle` (the held sessions were left alone), `after-close` (all sessions closed), `second-round` (a batch of sessions
+            opened and closed). Only `staircase` enters the fit of bytes per open session.
         open_sessions: sessions that the load generator holds open, each with its state.
-        loadgen_rss_bytes: resident memory of the load generator at that moment.
-        settle_s: how long the settling took, seconds.
-        quiet: False if memory was still moving when the time limit for settling ended.
-        requests: operations begun in the app so far, in the whole run; those of the tab itself are not counted. None if
-            nobody knows, as after a worker was lost.
-        sessions: sessions begun so far, likewise.
-        pid: the app's process. Plateaus of different processes cannot be compared.
-        returned_bytes: resident memory that the app gave back in all the settling at this plateau; None without a probe.
-        cgroup: the control group of the app, None where there is none.
+        process: the app's process tree.
+        probe: the probe's answer.
+        loadgen_rss_bytes: resident memory of the load generator at that time, bytes; null if it was not measured.
+        settle_s: time that settling took, seconds.
+        quiet: false if memory still moved when the time limit for settling was reached.
+        requests: operations started so far in the whole run, without the tab's own; null if unknown, as after a lost worker.
+        sessions: sessions started so far in the whole run; null if unknown, as after a lost worker.
+        pid: process id of the app. Plateaus of different processes are never compared.
+        returned_bytes: resident memory that the app gave back while settling here, bytes; null without a probe.
+        cgroup: the app's control group; null if it has none.
     """
 
     label: str
@@ -149,13 +159,13 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All containers of the app at one access path, added up.
 
     Attributes:
-        path: how they are reached, with whatever differs between the elements of one container folded to `[*]`.
-        owner: `app` (from the user's modules) or `gradio` (from Gradio's own objects).
-        kind: type of the first of them, for example `list`.
-        containers: how many there are.
-        length: entries in all of them together. Of a buffer (`bytearray`, `ndarray`, a text that a name stands for): its bytes.
-        cap: entries that they may hold at most (`maxlen` of a deque, `maxsize` of an lru_cache), None without a known limit.
-        pinned_bytes: what they and everything that is only reached through them occupy, roughly.
+        path: the access path; parts that differ between elements of one container are folded to `[*]`.
+        owner: `app` (reached from the user's modules) or `gradio` (reached from Gradio's own objects).
+        kind: type of the first container, for example `list`.
+        containers: number of containers at this path.
+        length: entries in all of them; of a buffer (`bytearray`, `ndarray`, a text bound to a name), its bytes.
+        cap: most entries they may hold (`maxlen` of a deque, `maxsize` of an lru_cache); null without a known limit.
+        pinned_bytes: bytes of the containers and of everything reached only through them, approximately.
     """
 
     path: str
@@ -168,14 +178,15 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StateSizes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the values in gr.State occupy, everything that they hold included.
+    """Memory of the values in gr.State, with everything they hold.
 
     Attributes:
-        sessions: sessions that were looked at: those used last.
-        total_bytes: of all of these, what several sessions share counted once.
-        shared_bytes: of that, what more than one session holds.
-        median_bytes, max_bytes: of one session, what it shares with others included.
-        complete: False if there was more than the walk had patience for.
+        sessions: number of sessions measured: those used last.
+        total_bytes: bytes of all these sessions; objects that several sessions share are counted once.
+        shared_bytes: bytes of the objects that more than one session holds.
+        median_bytes: median bytes of one session, shared objects included.
+        max_bytes: largest bytes of one session, shared objects included.
+        complete: false if the walk reached its limit before it had visited everything.
     """
 
     sessions: int
@@ -187,20 +198,21 @@ class StateSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app held at one plateau, by access path, and by type.
+    """What the app held at one plateau, by access path and by type.
 
     Attributes:
         plateau: number of the plateau, from 0, in the order of `plateaus.jsonl`.
-        visited: objects that were looked into.
-        known_bytes: what everything that was found occupies, roughly.
-        opaque: objects of which nobody can tell what they occupy or hold, such as those of extension modules.
-        complete_depth: how deep containers are known in full; None if all were visited. Paths beyond may lack some.
-        pause_ms: how long the census took.
-        objects: objects that Python's garbage collector knows of; None where it was not asked.
-        types: type → how many of these. The first census of a process names every type, the later ones those of which there are
-            more or fewer than at the first. See `harness.history.type_counts`.
-        types_pause_ms: how long counting these took, during which nothing else ran in the app.
-        state: what the values in gr.State occupy; None where they cannot be seen.
+        time_ns: when it was taken, monotonic clock of the machine, nanoseconds.
+        containers: the containers found, one entry per access path.
+        visited: number of objects visited.
+        known_bytes: bytes of everything found, approximately.
+        opaque: objects whose size or content cannot be determined, such as those of extension modules.
+        complete_depth: depth down to which all containers were visited; null if all were. Deeper paths may be missing.
+        pause_ms: duration of the census, milliseconds.
+        objects: number of objects that Python's garbage collector tracks; null if it was not asked.
+        types: type → number of tracked objects. Later censuses of a process list only types whose number differs from the first.
+        types_pause_ms: time that counting by type stopped the app, milliseconds; null if it was not done.
+        state: memory of the values in gr.State; null where they cannot be seen.
     """
 
     plateau: int
@@ -218,12 +230,12 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """One way by which objects are held.
+    """One chain of references that keeps objects alive.
 
     Attributes:
-        chain: from a root (a module's name, Gradio's App, Blocks or Queue, a thread, a task) to the object, one step each, as
+        chain: steps from a root (a module, Gradio's App, Blocks or Queue, a thread, a task) to the object, such as
             `["gradio.Queue: gradio.queueing.Queue", ".event_ids_to_events: dict", "[*]: gradio.queueing.Event"]`.
-        count: how many are held that way.
+        count: number of objects held by this chain.
     """
 
     chain: list[str]
@@ -231,15 +243,16 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retainer(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something that grew is still there. Asked once, when the last plateau was over.
+    """Why something that grew is still in memory. Asked once, after the last plateau.
 
     Attributes:
         target: an access path of the census, or the name of a type.
-        of: which of the two.
-        before, now: its entries, or objects, at the first census and when it was asked.
-        holders: the ways that lead there, the one that holds most first; of a container the chain goes on to what it holds.
-        pinned_bytes: what would be freed if it went: everything that is reached only through it.
-        exact: False if the walk ended before everything was visited.
+        of: what `target` is: `container` or `type`.
+        before: its entries, or objects, at the first census.
+        now: its entries, or objects, when this was asked.
+        holders: the chains that lead to it, the one that holds most first; for a container they go on to its entries.
+        pinned_bytes: bytes that would be freed with it: everything reached only through it; null if unknown.
+        exact: false if the walk reached its limit before it had visited everything.
     """
 
     target: str
@@ -252,12 +265,15 @@ class Retainer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The load generator's own account of itself, sent to the parent while it works.
+    """The load generator's status, sent to the harness while it works.
 
     Attributes:
-        users: those that visit; those that hold a session are not counted.
-        p95_ms: over the operations of the last few seconds, for display only.
-        notices: what the pages cannot do, or have noticed, each said once per app.
+        users: users that visit the app; those that hold a session are not counted.
+        open_sessions: number of open sessions.
+        operations: operations completed so far.
+        failures: operations so far that did not succeed.
+        p95_ms: 95th percentile over the operations of the last few seconds, milliseconds, for display only; null without any.
+        notices: what pages cannot do, or have noticed; each once per app.
     """
 
     users: int

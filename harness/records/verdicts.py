@@ -1,4 +1,4 @@
-"""Verdicts: what was concluded, with the evidence."""
+"""Verdicts, with the evidence that they rest on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-# `inconclusive`: nothing contradicts the guarantee, but the run cannot stand for what it was made for, since the
-# generator and not the app was what it measured.
+# `inconclusive`: nothing contradicts the guarantees, but the run measured the load generator instead of the app.
 Verdict = Literal["pass", "fail", "unknown", "inconclusive"]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine verdicts: the first that occurs of fail, unknown, inconclusive, pass; nothing at all is unknown."""
+    """Combine verdicts: the first that occurs of fail, unknown, inconclusive, pass. No verdict at all gives unknown."""
     seen = set(verdicts)
     if "fail" in seen:
         return "fail"
@@ -23,14 +22,19 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 class WitnessOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation of a witness, short enough to read.
+    """One operation of a witness, shortened for reading.
 
     Attributes:
-        name: the letter under which the explanation speaks of it.
-        operation: `worker:id`, to be looked up in `history/<worker>.jsonl`.
-        invoke_s: seconds since the first operation of the run.
-        complete_s: likewise, None if it never completed.
-        reads: what it saw; long lists are cut down to the elements that matter.
+        name: the letter that the explanation uses for it.
+        operation: `worker:id`; the full record is in `history/<worker>.jsonl`.
+        session: id of its session.
+        action: name of its action.
+        phase: phase of the run in which it was invoked.
+        outcome: `ok`, `fail`, `info` or `pending`.
+        invoke_s: when it began, seconds since the first operation of the run.
+        complete_s: when it ended, seconds since the first operation of the run; null if it never completed.
+        effects: state variable → what it asked of it.
+        reads: state variable → what it saw; long lists are cut down to the elements that matter.
     """
 
     name: str
@@ -46,15 +50,15 @@ class WitnessOperation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """A contradiction between what happened and what isolation guarantees.
+    """A contradiction between the recorded operations and a guarantee.
 
     Attributes:
         kind: standard name of the anomaly, for example `cross-session-read`.
-        sessions: the sessions involved, the one that suffered last.
-        variable: the state variable in which it showed.
+        sessions: the sessions involved; the one that suffered comes last.
+        variable: the state variable that shows it.
         occurrences: how often this kind happened between these sessions on this variable.
-        witness: the few operations of the first occurrence that prove it.
-        explanation: the proof, as prose.
+        witness: the few operations that prove the first occurrence.
+        explanation: the proof as prose.
     """
 
     kind: str
@@ -69,8 +73,9 @@ class SessionGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions that share a row and a column of `Crossings`: neighbours in the order in which they began.
 
     Attributes:
-        first, last: their names; the same if it is only one.
-        sessions: how many they are.
+        first: id of the first session.
+        last: id of the last session; the same as `first` in a group of one.
+        sessions: number of sessions in the group.
     """
 
     first: str
@@ -79,14 +84,14 @@ class SessionGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crossings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sessions' state was seen in which others, over all anomalies of a check, those that are not kept included.
+    """Whose state was seen by which session, over all anomalies of a check, including those that are not kept.
 
     Attributes:
-        sessions: how many sessions had a part in it.
-        pairs: how many different pairs of whose state it was and who saw it.
-        occurrences: how often, in all.
-        groups: those sessions in the order in which they began, in at most `harness.checkers.session_matrix.MAX_GROUPS` groups.
-        seen: row (group whose state it was) → column (group that saw it) → occurrences.
+        sessions: number of sessions involved.
+        pairs: number of different pairs (session whose state it was, session that saw it).
+        occurrences: number of occurrences in all.
+        groups: these sessions in the order in which they began, in at most `harness.checkers.session_matrix.MAX_GROUPS` groups.
+        seen: matrix of occurrences: row = group whose state it was, column = group that saw it.
     """
 
     sessions: int
@@ -97,7 +102,7 @@ class Crossings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def not_applying(checks: Iterable[Check]) -> dict[str, str]:
-    """Checks that do not apply → why, as a sentence."""
+    """Each check that does not apply → why, as a sentence."""
     return {check.name: why for check in checks if (why := check.why_not()) is not None}
 
 
@@ -105,14 +110,16 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one checker.
 
     Attributes:
+        name: name of the check.
+        verdict: its verdict.
         reason: why the verdict is what it is, one sentence.
         evidence: counts that the verdict rests on, for example reads examined.
-        anomalies: at most `harness.checkers.MAX_ANOMALIES`, ordered by time.
-        anomalies_total: how many there were.
-        suffered: worker → how many of its sessions suffered from one.
-        applies: False if it could not happen here, so that a verdict of `pass` says nothing: no variable of such a model, or
-            no occasion for it in the whole run. The reason says which.
-        crossings: between which sessions, where anomalies concern more than one; None if none does.
+        anomalies: at most `harness.checkers.MAX_ANOMALIES` anomalies, ordered by time.
+        anomalies_total: number of anomalies found.
+        suffered: worker → number of its sessions that suffered from an anomaly.
+        applies: false if the anomaly could not happen in this run: no variable of such a model, or no occasion. `pass` then
+            says nothing, and `reason` names the cause.
+        crossings: the sessions between which anomalies are; null if no anomaly concerns more than one session.
     """
 
     name: str
@@ -126,7 +133,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     crossings: Crossings | None = None
 
     def why_not(self) -> str | None:
-        """Why it does not apply, as a sentence; None if it does."""
+        """Why the check does not apply, as a sentence; None if it applies."""
         if self.applies or self.verdict != "pass":
             return None
         text = self.reason.removeprefix("Does not apply: ")
@@ -134,12 +141,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the sessions of one worker, where several made the load.
+    """The verdict on the sessions of one worker, in a run with several workers.
 
     Attributes:
-        verdict: `fail` if one of its sessions suffered from an anomaly, `unknown` if its sessions are not known in full.
-        sessions: it had; those in its shard, or by its last report if that is more.
-        reason: one sentence.
+        worker: number of the worker, the name of its shard.
+        verdict: `fail` if one of its sessions suffered from an anomaly, `unknown` if its record is incomplete.
+        sessions: number of its sessions: those in its shard, or in its last report if that is more.
+        reason: why the verdict is what it is, one sentence.
     """
 
     worker: str
@@ -165,14 +173,15 @@ GuaranteeStatus = Literal["kept", "broken", "unknown", "does-not-apply"]
 
 
 class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one guarantee.
+    """The status of one guarantee.
 
     Attributes:
-        status: (`standing` in the file) `kept` (looked at, and nothing contradicts it), `broken` (with a witness), `unknown` (there was too little
-            to look at), or `does-not-apply` (the app has nothing that it could be about).
+        name: name of the guarantee.
+        status: (`standing` in the file) `kept` (examined, and nothing contradicts it), `broken` (with a witness), `unknown` (too
+            little to examine), or `does-not-apply` (the app has nothing that it concerns).
         reason: why, in a sentence or two.
         broken_by: names of the checks that found anomalies.
-        evidence: counts that it rests on.
+        evidence: counts that the status rests on.
     """
 
     name: GuaranteeName
@@ -183,11 +192,16 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
-    """`derived/checks.json`.
+    """`derived/checks.json`: the verdicts of a run.
 
     Attributes:
-        workers: one for each worker, where several made the load; otherwise empty.
-        guarantees: (`promises` in the file) what became of each, in the order of `harness.records.GUARANTEES`; empty before they were judged.
+        schema_version: version of this format.
+        verdict: verdict of the run: the first that occurs of `fail`, `unknown`, `inconclusive`, `pass`.
+        reason: why the verdict is what it is, one or a few sentences.
+        checks: the outcome of each check.
+        workers: one verdict for each worker, in a run with several workers; otherwise empty.
+        guarantees: (`promises` in the file) the status of each guarantee, in the order of `GUARANTEES`; empty before
+            they are judged.
     """
 
     schema_version: int

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import units
-from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 
-MOMENTS: dict[Moment, str] = {"held": "all sessions held", "closed": "all closed"}
-ITEMS: dict[Item, str] = {
+MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions held", "closed": "all closed"}
+ITEMS: dict[BreakdownItem, str] = {
     "interpreter": "interpreter, imports",
     "framework": "framework",
     "state": "users’ State",
@@ -41,17 +41,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    cells: dict[Moment, Cell | None]
+    cells: dict[BreakdownMoment, Cell | None]
     basis: list[tuple[str, str]]
 
 
-def moments(ledger: Sequence[LedgerEntry]) -> list[Moment]:
+def moments(ledger: Sequence[BreakdownEntry]) -> list[BreakdownMoment]:
     """Those that the ledger tells of, in order."""
     told = {entry.moment for entry in ledger}
     return [moment for moment in MOMENTS if moment in told]
 
 
-def rows(ledger: Sequence[LedgerEntry]) -> list[Row]:
+def rows(ledger: Sequence[BreakdownEntry]) -> list[Row]:
     """The items that occur, in the order in which they are shown. Their cells add up to `totals`."""
     found = []
     for item, name in ITEMS.items():
@@ -69,7 +69,7 @@ def rows(ledger: Sequence[LedgerEntry]) -> list[Row]:
     return found
 
 
-def totals(ledger: Sequence[LedgerEntry]) -> dict[Moment, int]:
+def totals(ledger: Sequence[BreakdownEntry]) -> dict[BreakdownMoment, int]:
     """Moment → the sum of its entries: resident memory."""
     return {moment: sum(e.bytes for e in ledger if e.moment == moment) for moment in moments(ledger)}
 
@@ -82,7 +82,7 @@ def megabytes(value: float, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def _cell(entries: Sequence[LedgerEntry]) -> Cell | None:
+def _cell(entries: Sequence[BreakdownEntry]) -> Cell | None:
     if not entries:
         return None
     products = [
@@ -93,7 +93,7 @@ def _cell(entries: Sequence[LedgerEntry]) -> Cell | None:
     return Cell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
 
 
-def _basis(entries: dict[Moment, list[LedgerEntry]]) -> list[tuple[str, str]]:
+def _basis(entries: dict[BreakdownMoment, list[BreakdownEntry]]) -> list[tuple[str, str]]:
     said = {moment: " ".join(e.basis for e in here) for moment, here in entries.items() if here}
     if len(set(said.values())) == 1:
         return [("", next(iter(said.values())))]

@@ -13,17 +13,11 @@ from harness import units
 from harness.analysis import Analysis, RunData
 from harness.analysis.data import FollowUp
 from harness.analysis.memory.advice import Advice
-from harness.analysis.memory.allocation_sites import Attribution
-from harness.analysis.memory.breakdown import Moment
-from harness.analysis.memory.container_growth import (
-    LIVE_HEAP,
-    PER_REQUEST,
-    PER_SESSION,
-    TEMPORARY_FILES,
-    Growth,
-)
+from harness.analysis.memory.breakdown import BreakdownMoment
+from harness.analysis.memory.gradio_containers import TEMPORARY_FILES
+from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
-from harness.records import Plateau, Retainer
+from harness.records import Attribution, Plateau, Retainer
 from harness.report import breakdown_table
 
 # Ways in which memory can end as it should, and as it must not.
@@ -65,8 +59,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     absent: list[str]
     kept: str
     entries: list[breakdown_table.Row]
-    moments: dict[Moment, str]
-    totals: dict[Moment, int]
+    moments: dict[BreakdownMoment, str]
+    totals: dict[BreakdownMoment, int]
     grown: list[Grown]
     types: list[GrownType]
     attribution: Allocated | None

@@ -13,7 +13,7 @@ from harness import units
 from harness.analysis import Analysis, RunData
 from harness.analysis.latency.figures import Latency
 from harness.analysis.memory.session_cost import live_bytes, staircase, uss_bytes
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.records import RESTART_PHASE, TAB_ACTIONS, Check, Plateau
 from harness.report import session_matrix_plot, waterfall
 from harness.report.plot_style import (
@@ -213,7 +213,7 @@ def _memory_per_session(plateaus: Sequence[Plateau], analysis: Analysis) -> Plot
     figure = blank(title, _HEIGHT_IN)
     steps = staircase(plateaus)
     slopes = analysis.memory.bytes_per_open_session
-    kinds: list[tuple[str, Callable[[Plateau], int | None], Line | None, str, str]] = [
+    kinds: list[tuple[str, Callable[[Plateau], int | None], Slope | None, str, str]] = [
         ("Live heap", live_bytes, slopes.live, FIRST, "o"),
         ("USS", uss_bytes, slopes.uss, SECOND, "s"),
     ]
@@ -283,7 +283,7 @@ def _growth(
 
 
 def _slope(
-    axes: Any, points: list[tuple[int, float]], line: Line | None, colour: str, marker: str
+    axes: Any, points: list[tuple[int, float]], line: Slope | None, colour: str, marker: str
 ) -> list[float]:
     """Draw one measure; returns the heights that the axis must hold."""
     x = np.array([p[0] for p in points], dtype=float)

@@ -10,7 +10,7 @@ import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
-from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 from harness.report.breakdown_table import ITEMS, MOMENTS, TOTAL, Row, megabytes, moments, rows, totals
 from harness.report.plot_style import (
     FIRST,
@@ -31,7 +31,7 @@ from harness.report.plot_style import (
 NAME = "memory-ledger"
 _MB = 1e6
 # What is in use, what should have gone, and what allocators keep; the rest is the ground that these stand on.
-_COLOURS: dict[Item, str] = {
+_COLOURS: dict[BreakdownItem, str] = {
     "interpreter": MUTED,
     "framework": FIRST,
     "state": FIRST,
@@ -55,7 +55,7 @@ _GAP_PT = 5.0
 _CHARACTER = 0.72
 
 
-def draw(ledger: Sequence[LedgerEntry]) -> Plot | None:
+def draw(ledger: Sequence[BreakdownEntry]) -> Plot | None:
     """The waterfall, one panel for each moment, all on the same scale; None without a ledger."""
     if not ledger:
         return None
@@ -75,7 +75,7 @@ class _Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.low > 0
 
 
-def _draw(ledger: Sequence[LedgerEntry]) -> Plot:
+def _draw(ledger: Sequence[BreakdownEntry]) -> Plot:
     shown, there = rows(ledger), moments(ledger)
     bars = {moment: _bars(shown, moment) for moment in there}
     high_in = (len(shown) + 1) * _ROW_IN
@@ -126,7 +126,7 @@ class _Bar(msgspec.Struct, frozen=True, kw_only=True):
     colour: str
 
 
-def _bars(shown: Sequence[Row], moment: Moment) -> list[_Bar]:
+def _bars(shown: Sequence[Row], moment: BreakdownMoment) -> list[_Bar]:
     """One for each row, and the total."""
     cells = [row.cells[moment] for row in shown]
     sizes = [cell.bytes if cell is not None else 0 for cell in cells]

@@ -14,7 +14,7 @@ import msgspec
 
 from harness import __version__, evaluate, scenario
 from harness.analysis import Analysis
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
 from harness.records import (
     SCHEMA_VERSION,
@@ -252,7 +252,7 @@ def _slowest(analysis: Analysis) -> str | None:
     return max(actions, key=lambda name: actions[name].slow) if actions else None
 
 
-def _interval(line: Line | None) -> Interval | None:
+def _interval(line: Slope | None) -> Interval | None:
     return None if line is None else Interval(estimate=line.estimate, low=line.low, high=line.high)
 
 

@@ -75,7 +75,7 @@ def control_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
             profile=profile,
             params=found.params | {name: text for name, text in page.items() if text is not None},
             driver="page",
-            distribution=None,
+            cluster=None,
             auth=[],
             purpose="control",
             what_if=None,
@@ -118,7 +118,7 @@ def attribution_run(options: RunOptions) -> FollowUpRun | None:
             options,
             profile=profile,
             driver="page",
-            distribution=None,
+            cluster=None,
             purpose="attribution",
             what_if=None,
         ),
@@ -171,7 +171,7 @@ def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOpti
             "--what-if starts the app anew with another setting, and gradsoak did not start this one.",
             "Leave out --url, and name the scenario whose app gradsoak can start.",
         )
-    if options.distribution is not None and not options.distribution.local:
+    if options.cluster is not None and not options.cluster.local:
         raise UsageError(
             "--what-if makes the run again, and workers from elsewhere are gone by then.",
             "Leave out --master, or --what-if.",

@@ -35,7 +35,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         ready_timeout_s: longest wait for the app to answer its first request.
         argv: the command line, for the manifest.
         driver: what sessions are made of: our page, or an unmodified gradio_client.
-        distribution: how the load is divided among several processes, None for a single one.
+        cluster: how the load is divided among several processes, None for a single one.
         external: the app, if it runs already; None to start the scenario's own.
         auth: user names and passwords that sessions log in with, in turn. Never written to a file.
         environment: what the app's environment is given besides the parameters.
@@ -50,7 +50,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     ready_timeout_s: float
     argv: list[str]
     driver: Driver = "page"
-    distribution: Distribution | None = None
+    cluster: Distribution | None = None
     external: RunningApp | None = None
     auth: list[Account] = []
     environment: dict[str, str] = {}

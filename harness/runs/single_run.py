@@ -13,7 +13,7 @@ import msgspec
 
 from harness import profiles
 from harness.analysis.memory.allocation_sites import MAX_FRAMES
-from harness.analysis.memory.suspects import suspicious
+from harness.analysis.memory.type_growth import suspicious
 from harness.app_under_test import AppUnderTest, ExternalTarget, Target
 from harness.child_process import uninterrupted
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
@@ -288,7 +288,7 @@ class _Run:
     def _doubts(self, target: AppUnderTest) -> list[str]:
         """What was asked for, and is not or may not be what happens."""
         options = self._options
-        found = profiles.doubts(options.profile)
+        found = profiles.config_warnings(options.profile)
         if options.auth and not target.asks_login:
             found.append(
                 "A login was given (--auth or GRADSOAK_AUTH), but the app asks for none: no session logged in"
@@ -389,10 +389,10 @@ class _Run:
 
     def _make_generator(self) -> LoadGenerator:
         scenario, log = self._options.scenario, self._dir.path / LOADGEN_LOG
-        if self._options.distribution is None:
+        if self._options.cluster is None:
             return LoadGenerator(log=log, cwd=scenario.folder)
         return DistributedGenerator(
-            self._options.distribution,
+            self._options.cluster,
             scenario.workload,
             log=log,
             cwd=scenario.folder,

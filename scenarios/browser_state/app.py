@@ -13,15 +13,15 @@ def keep(text, drafts):
 
 
 with gr.Blocks(title="Drafts") as demo:
-    # Without a key and a secret of its own, a BrowserState gets random ones whenever the app starts, and then finds nothing of
-    # what browsers had kept for it before. The secret only hides the value from who looks at the browser's storage: it is
-    # sent to every page, so it need not be a good one.
+    # Without a key and a secret, a BrowserState gets random ones at each start of the app, and no longer finds values that
+    # browsers stored before. The secret only hides the value in the browser's storage. It is sent to every page, so it need
+    # not be a strong one.
     drafts = gr.BrowserState([], storage_key="drafts", secret="drafts of this app")
     text = gr.Textbox(label="Draft")
     button = gr.Button("Keep")
     shown = gr.JSON(label="Drafts")
 
-    # What the browser kept is an input like any other, from the moment that the page is loaded.
+    # The value stored in the browser is an input like any other, as soon as the page is loaded.
     demo.load(show, drafts, shown)
     button.click(keep, [text, drafts], [drafts, shown], api_name="keep")
 

@@ -1,10 +1,10 @@
-"""Somebody who keeps drafts, and finds them again after loading the page anew, and after the server was restarted."""
+"""A user who keeps drafts, and finds them again after loading the page anew, and after the server was restarted."""
 
 from harness.workload import Workload, action, append, append_only_list
 
 
 class Visitor(Workload):
-    # Owned by the person: a browser is somebody's, whichever page it shows.
+    # Owned by the user: a browser belongs to one person, over all page loads.
     state = {"drafts": append_only_list(scope="user")}
 
     def arrive(self):

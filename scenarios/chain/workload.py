@@ -1,4 +1,4 @@
-"""Somebody who places orders, and now and then mistypes one, which must be refused and change nothing."""
+"""A user who places orders, and now and then mistypes one, which must be refused and change nothing."""
 
 from harness import tokens
 from harness.workload import Workload, action, append, append_only_list, begin, chain, register, write

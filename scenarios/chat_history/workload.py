@@ -1,4 +1,4 @@
-"""Somebody who chats: every message carries a token, and the reply quotes it. Sometimes it is all cleared away."""
+"""A user who chats: every message carries a token, and the reply quotes it. Sometimes it is all cleared away."""
 
 from harness import tokens
 from harness.workload import Workload, action, append, append_only_list, clear, register, write

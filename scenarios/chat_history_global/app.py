@@ -1,4 +1,4 @@
-"""The chat with its mistake: one history for everybody, in a module global."""
+"""The chat with its mistake: one history for all visitors, in a module global."""
 
 import os
 import time
@@ -19,10 +19,10 @@ def reply(message, _history):
 with gr.Blocks(title="Chat") as demo:
     chatbot = gr.Chatbot(label="Chat")
     message = gr.Textbox(label="Message")
-    # Textbox and Chatbot are emptied in the page, without a word to the server, whose history stays.
+    # Textbox and Chatbot are emptied in the page without a request, so the server's history stays.
     gr.ClearButton([message, chatbot])
 
-    # A reply waits more than it computes, so nobody has to queue behind somebody else's (the default limit is 1).
+    # A reply mostly waits, so replies may run at the same time instead of in a queue (the default limit is 1).
     message.submit(reply, [message, chatbot], [message, chatbot], api_name="reply", concurrency_limit=None)
 
 if __name__ == "__main__":

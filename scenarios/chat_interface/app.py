@@ -21,7 +21,7 @@ demo = gr.ChatInterface(
     title="Echo",
     chatbot=gr.Chatbot(label="Chat"),
     textbox=gr.Textbox(label="Message"),
-    # By default one reply is written at a time, and everybody else waits; here they stream to all visitors at once.
+    # By default one reply is written at a time, and other visitors wait; here replies stream to all visitors at once.
     concurrency_limit=None,
 )
 

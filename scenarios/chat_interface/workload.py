@@ -1,4 +1,4 @@
-"""Somebody who chats and watches the reply grow: every piece of it must belong to the question just asked."""
+"""A user who chats and watches the reply grow: every piece of it must belong to the question just asked."""
 
 from harness import tokens
 from harness.workload import Workload, action, answer, append, append_only_list, ask

@@ -1,4 +1,4 @@
-"""Somebody who keeps notes, and starts over now and then."""
+"""A user who keeps notes, and starts over now and then."""
 
 from harness.workload import Workload, action, append, append_only_list, clear, register, write
 

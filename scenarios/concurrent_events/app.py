@@ -1,7 +1,7 @@
 """Two buttons of one page that change the same State at the same time, with a guarantee and without.
 
-A function gets the State as it was when its call began, and what it returns replaces whatever is there by then. So two calls
-of one session that overlap in time overwrite each other, unless they cannot overlap.
+A function gets the State as it was when its call began, and its return value replaces the State at that later time. So two
+calls of one session overwrite each other if they overlap in time.
 """
 
 import os

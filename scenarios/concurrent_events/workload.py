@@ -1,4 +1,4 @@
-"""Somebody who presses two buttons at the same time: what is bought must all be there, a wish may be overwritten by the other."""
+"""A user who presses two buttons at the same time: what is bought must all be there, a wish may be overwritten by the other."""
 
 from harness.workload import Workload, action, append, append_only_list
 

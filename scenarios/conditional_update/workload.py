@@ -1,4 +1,4 @@
-"""Somebody who enters measurements, high and low ones, and looks at which were kept."""
+"""A user who enters measurements, high and low ones, and looks at which were kept."""
 
 from harness import tokens
 from harness.workload import Workload, action, answer, append_only_list, ask, offer

@@ -13,7 +13,7 @@ with gr.Blocks(title="Counter") as demo:
     button = gr.Button("Count")
     total = gr.Number(label="Total", value=0, interactive=False)
 
-    # The first output is the State itself: what is not returned into it is forgotten.
+    # The first output is the State itself: a value that is not returned to it is lost.
     button.click(count_one, count, [count, total])
 
 if __name__ == "__main__":

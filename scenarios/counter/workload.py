@@ -1,4 +1,4 @@
-"""Somebody who clicks, and expects 1, 2, 3 and so on."""
+"""A user who clicks, and expects 1, 2, 3 and so on."""
 
 from harness.workload import Workload, action, counter, increment
 

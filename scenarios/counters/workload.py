@@ -1,4 +1,4 @@
-"""Somebody who counts things, one click at a time."""
+"""A user who counts things, one click at a time."""
 
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 

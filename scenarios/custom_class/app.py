@@ -1,4 +1,4 @@
-"""An object of one's own class in gr.State, made by a button: a dataclass with lists and a dict."""
+"""An object of the app's own class in gr.State, made by a button: a dataclass with lists and a dict."""
 
 from dataclasses import asdict, dataclass, field
 

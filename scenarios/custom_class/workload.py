@@ -1,4 +1,4 @@
-"""Somebody who runs a project: every attribute of the object must be this session's, the lists and the dict included."""
+"""A user who runs a project: every attribute of the object must be this session's, the lists and the dict included."""
 
 from harness.workload import Workload, action, append, append_only_list, clear, put, record, register, write
 

@@ -38,7 +38,7 @@ with gr.Blocks(title="Default values") as demo:
         gr.State([]),
         gr.State({"colour": "grey", "shape": "round"}),
         gr.State({"from": {"town": "nowhere", "street": "none"}, "stops": []}),
-        # A function is called for each page load. (It is called once more when the app starts, for nobody.)
+        # Gradio calls the function for each page load, and once more when the app starts.
         gr.State(new_visit),
     ]
     word = gr.Textbox(label="Word")

@@ -1,4 +1,4 @@
-"""Somebody who looks at the defaults first and changes everything then; nobody else may ever see a change."""
+"""A user who reads the defaults first, and then changes all of them; no other session may see a change."""
 
 from harness.workload import (
     Workload,

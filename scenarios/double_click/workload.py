@@ -1,4 +1,4 @@
-"""Somebody who claps, mostly twice in a row."""
+"""A user who claps, mostly twice in a row."""
 
 from harness.workload import Workload, action, counter, increment, register, write
 

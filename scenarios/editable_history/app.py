@@ -1,4 +1,4 @@
-"""A Textbox as the state: whoever visits may edit it, and the server appends to what the page holds."""
+"""A Textbox as the state: the visitor may edit it, and the server appends to the page's value."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""Somebody who writes lines and corrects them: the server must append to what the page holds, edits included."""
+"""A user who writes lines and corrects them: the server must append to the page's value, edits included."""
 
 from harness.workload import Workload, action, register, write
 
@@ -25,5 +25,5 @@ class Visitor(Workload):
             seen["history"] = self.page.value("History")
 
     def lines(self):
-        """What the page holds now."""
+        """The page's current value."""
         return self.page.value("History").splitlines()

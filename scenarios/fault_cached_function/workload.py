@@ -1,4 +1,4 @@
-"""Somebody with a common first name, who talks; the assistant must remember this conversation only."""
+"""A user with a common first name, who talks; the assistant must remember this conversation only."""
 
 from harness.workload import Workload, action, append, append_only_list
 

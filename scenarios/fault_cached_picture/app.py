@@ -1,4 +1,4 @@
-"""A maker of badges that keeps what it has drawn, by the colour alone: whoever comes later gets the badge of the first."""
+"""A badge maker that caches its pictures by colour alone: later visitors get the badge of the first."""
 
 import html
 import tempfile
@@ -17,7 +17,7 @@ def draw(name, colour):
             f'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40"><rect width="300" height="40" fill="{colour}"/>'
             f"<title>{html.escape(name)}</title></svg>"
         )
-        drawn.replace(path)  # at once: nobody gets half a badge
+        drawn.replace(path)  # atomic: no visitor gets half a badge
     return str(path)
 
 

@@ -1,4 +1,4 @@
-"""Somebody who has a badge drawn. There is no model of the app here: a name that is a token is found wherever it comes up."""
+"""A user who has a badge drawn. This workload has no model of the app: a name that is a token is recognised in any response."""
 
 from harness.workload import Workload, action
 

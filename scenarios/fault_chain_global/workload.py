@@ -1,4 +1,4 @@
-"""Somebody who searches. What is found must be what was searched for."""
+"""A user who searches. What is found must be what was searched for."""
 
 from harness import tokens
 from harness.workload import Workload, action, begin, chain

@@ -1,4 +1,4 @@
-"""Somebody who fills a shopping cart, item by item."""
+"""A user who fills a shopping cart, item by item."""
 
 from harness.workload import Workload, action, append, append_only_list
 

@@ -1,4 +1,4 @@
-"""Somebody in a hurry, who adds two things at the same time. Both must be on the list."""
+"""A user in a hurry, who adds two things at the same time. Both must be on the list."""
 
 from harness.workload import Workload, action, append, append_only_list
 

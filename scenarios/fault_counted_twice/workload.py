@@ -1,4 +1,4 @@
-"""Somebody who counts things, with the button. Every click counts once."""
+"""A user who counts things, with the button. Every click counts once."""
 
 from harness.workload import Workload, action, append, append_only_list
 

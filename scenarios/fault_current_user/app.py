@@ -1,4 +1,4 @@
-"""A members' page that remembers who is signed in, in one object for the whole server: the last to sign in is everybody."""
+"""A members' page that keeps who is signed in, in one object of the whole server: the last sign-in counts for all sessions."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""Somebody who gives an access key once, and uses a service. The key must never come back."""
+"""A user who gives an access key once, and uses a service. The key must never come back."""
 
 from harness.workload import Workload, action, counter, increment
 

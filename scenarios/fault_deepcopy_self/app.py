@@ -1,4 +1,4 @@
-"""A chat whose assistant cannot be copied, because of a lock in it; a `__deepcopy__` that returns the object itself silenced the error."""
+"""A chat whose assistant cannot be copied, because of a lock in it. A `__deepcopy__` that returns the object itself hides the error."""
 
 import threading
 

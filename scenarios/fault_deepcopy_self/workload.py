@@ -1,4 +1,4 @@
-"""Somebody who talks to an assistant, which must remember this conversation only."""
+"""A user who talks to an assistant, which must remember this conversation only."""
 
 from harness.workload import Workload, action, append, append_only_list
 

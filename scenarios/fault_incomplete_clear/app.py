@@ -1,4 +1,4 @@
-"""A shopping list whose Clear button empties what is shown, and forgets gr.State: with the next item everything is back."""
+"""A shopping list whose Clear button empties the page but not gr.State: with the next item all old items are back."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""Somebody who fills a shopping list, and now and again begins a new one."""
+"""A user who fills a shopping list, and now and again begins a new one."""
 
 from harness.workload import Workload, action, append, append_only_list, clear
 

@@ -1,4 +1,4 @@
-"""A list kept as one text with commas between the items: an item with a comma in it comes back as two that nobody wrote."""
+"""A list kept as one text with commas between the items: an item with a comma in it comes back as two other items."""
 
 import gradio as gr
 

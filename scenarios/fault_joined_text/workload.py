@@ -1,4 +1,4 @@
-"""Somebody who writes a shopping list, with a remark on each item."""
+"""A user who writes a shopping list, with a remark on each item."""
 
 from harness.workload import Workload, action, append, append_only_list
 

@@ -1,4 +1,4 @@
-"""A board for all visitors, read now from the original and now from a copy that lags behind: what was there is gone, and comes back."""
+"""A board for all visitors, read alternately from the original and from a copy that lags behind: entries disappear, and come back."""
 
 import itertools
 import threading

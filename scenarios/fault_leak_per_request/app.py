@@ -1,4 +1,4 @@
-"""The click counter with a record of every request, kept in a list that nobody ever empties."""
+"""The click counter with a record of every request, kept in a list that is never emptied."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The click counter with notes about every session, in a dict that nobody prunes when the tab is closed."""
+"""The click counter with notes about every session, in a dict that is not pruned when the tab is closed."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The click counter with a default argument that remembers: Python makes the list once, for all calls and so for everybody."""
+"""The click counter with a mutable default argument: Python makes the list once, for all calls and so for all sessions."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""The click counter with a picture of every click: numpy holds the pixels, so Python's garbage collector sees next to nothing."""
+"""The click counter with a picture of every click: numpy holds the pixels, so Python's garbage collector sees almost none of the memory."""
 
 import gradio as gr
 import numpy as np

@@ -1,4 +1,4 @@
-"""A text with undo and redo, in which what was undone stays to be redone after something else was written."""
+"""A text with undo and redo, in which an undone line can still be redone after another line was written."""
 
 import gradio as gr
 

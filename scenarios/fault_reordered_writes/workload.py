@@ -1,4 +1,4 @@
-"""Somebody who keeps a diary. Entries may take a second to be saved, but must stand in the order in which they were made."""
+"""A user who keeps a diary. Entries may take a second to be saved, but must stand in the order in which they were made."""
 
 from harness.workload import Workload, action, append, append_only_list
 

@@ -1,4 +1,4 @@
-"""A forum kept in two copies, one for each half of the visitors: what one writes reaches the other half later, and a reply may overtake its question."""
+"""A forum kept in two copies, one for each half of the visitors: a post reaches the other half later, and a reply may overtake its question."""
 
 import heapq
 import itertools

@@ -1,4 +1,4 @@
-"""Somebody who asks in a forum, and replies to what is there. It may take two seconds to reach everybody, but no reply may come before its question."""
+"""A user who asks in a forum, and replies to posts. A post may take two seconds to reach all visitors, but no reply may come before its question."""
 
 from harness import tokens
 from harness.workload import Workload, action, append, append_only_list

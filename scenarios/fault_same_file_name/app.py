@@ -1,4 +1,4 @@
-"""A safe that keeps documents in one folder, by the name that they come with: of two of one name, the later is the only one."""
+"""A safe that keeps documents in one folder, under their own names: of two documents of one name, only the later is kept."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ FOLDER = Path(tempfile.mkdtemp())
 def keep(path):
     kept = FOLDER / Path(path).name
     shutil.copyfile(path, whole := FOLDER / uuid.uuid4().hex)
-    whole.replace(kept)  # at once: nobody reads half a document
+    whole.replace(kept)  # atomic: no visitor reads half a document
     return str(kept), f"Kept {kept.stat().st_size} bytes."
 
 
@@ -21,7 +21,7 @@ def give_back(kept):
     return kept
 
 
-# Gradio copies what it sends; of these copies it keeps none for longer than ten minutes.
+# Gradio copies the files that it sends, and keeps no copy for longer than ten minutes.
 with gr.Blocks(title="Safe", delete_cache=(600, 600)) as demo:
     document = gr.State("")
     upload = gr.File(label="Document")

@@ -1,4 +1,4 @@
-"""A chat whose worker threads put all replies into one queue: whoever takes the next one, takes anybody's."""
+"""A chat whose worker threads put all replies into one queue: a visitor takes the next reply, which may be another visitor's."""
 
 import queue
 import random

@@ -1,4 +1,4 @@
-"""Somebody who asks one question after the other, and wants the reply to that one."""
+"""A user who asks one question after the other, and wants the reply to that one."""
 
 from harness import tokens
 from harness.workload import Workload, action, answer, ask

@@ -1,4 +1,4 @@
-"""The click counter on a server that keeps the state of six sessions at most: whoever clicked longest ago begins again at 0."""
+"""The click counter on a server that keeps the state of at most six sessions: the session that clicked longest ago starts again at 0."""
 
 import gradio as gr
 
@@ -20,5 +20,5 @@ with gr.Blocks(title="Click counter") as demo:
     button.click(click, [label, count, clicks], [count, clicks, total, log], api_name="click")
 
 if __name__ == "__main__":
-    # Set to save memory. An open tab does not protect its state, and nobody is told when it goes.
+    # Set to save memory. An open tab does not protect its state, and Gradio does not report that it drops one.
     demo.launch(state_session_capacity=6)

@@ -1,4 +1,4 @@
-"""Somebody who counts a few things on arrival, so that it is known that they are kept, and more of them later."""
+"""A user who counts a few things on arrival, which shows that the app keeps them, and more of them later."""
 
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 

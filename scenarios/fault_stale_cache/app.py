@@ -1,4 +1,4 @@
-"""A board for all visitors, read through a cache that is refreshed a few times a second: whoever has just written, does not see it."""
+"""A board for all visitors, read through a cache that is refreshed a few times a second: a visitor does not see their own new entry at once."""
 
 import threading
 import time

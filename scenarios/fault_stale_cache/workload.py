@@ -1,4 +1,4 @@
-"""Somebody who writes on a board that belongs to all, and reads it. Whoever wrote something must find it there at once."""
+"""A user who writes on a board of all visitors, and reads it. A visitor must find their own entry at once."""
 
 from harness.workload import Workload, action, append, append_only_list
 

@@ -1,4 +1,4 @@
-"""Somebody who says who they are and fills a cart. Every page load is promised an empty one."""
+"""A user who says who they are and fills a cart. Every page load is promised an empty one."""
 
 from harness.workload import Workload, action, append, append_only_list
 

@@ -1,4 +1,4 @@
-"""A report maker that always writes to the same file: who is slow to read it, reads somebody else's report."""
+"""A report maker that always writes to the same file: a slow reader gets another visitor's report."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Somebody who has reports made, one after the other; each must be on what was asked for."""
+"""A user who has reports made, one after the other; each must be on what was asked for."""
 
 from harness.workload import Workload, action, register, write
 

@@ -1,4 +1,4 @@
-"""Somebody who likes what there is to see. The likes are everybody's, and each must count."""
+"""A user who clicks Like. All likes are counted together, and each must count."""
 
 from harness.workload import Workload, action, counter, increment
 

@@ -1,4 +1,4 @@
-"""Somebody who seals notes, and knows what the seals are: the page must follow the hidden State, and never show a seal."""
+"""A user who seals notes, and knows what the seals are: the page must follow the hidden State, and never show a seal."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Somebody who writes line by line, and sometimes clears it all."""
+"""A user who writes line by line, and sometimes clears it all."""
 
 from harness.workload import Workload, action, append, append_only_list, clear
 

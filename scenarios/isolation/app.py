@@ -1,4 +1,4 @@
-"""A tally that everybody clicks at the same moment: each visitor has a name, a count and a log of their own."""
+"""A tally that all visitors click at the same time: each has a name, a count and a log of their own."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Somebody who signs in and then clicks as fast as the app answers, together with everybody else."""
+"""A user who signs in and then clicks as fast as the app answers, together with all other users."""
 
 from harness.workload import Workload, action, append, append_only_list, counter, increment, register, write
 

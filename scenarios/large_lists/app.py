@@ -14,7 +14,7 @@ LIST_ITEMS = int(os.environ.get("LIST_ITEMS", "1000000"))
 
 
 def fill(name):
-    # Numbers that follow from the name, so that whoever knows the name can tell whether the table is still intact.
+    # The numbers follow from the name, so that the workload, which knows the name, can check that the table is intact.
     table = {"name": name, "rows": list(random.Random(name).randbytes(LIST_ITEMS))}
     return table, [], describe(table), []
 

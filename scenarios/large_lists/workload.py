@@ -1,4 +1,4 @@
-"""Somebody who fills a large table once, then writes notes on it; the table must stay as it was filled."""
+"""A user who fills a large table once, then writes notes on it; the table must stay as it was filled."""
 
 import random
 import zlib

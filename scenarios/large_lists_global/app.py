@@ -1,4 +1,4 @@
-"""The large table with its mistake: one table for everybody, in module globals."""
+"""The large table with its mistake: one table for all visitors, in module globals."""
 
 import os
 import random

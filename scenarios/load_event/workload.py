@@ -1,4 +1,4 @@
-"""Somebody who comes, does things, and looks: the visit must have begun when this page was loaded, and only then."""
+"""A user who comes, does things, and looks: the visit must have begun when this page was loaded, and only then."""
 
 from harness.workload import Workload, action, append, append_only_list, assigned
 

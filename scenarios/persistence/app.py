@@ -11,7 +11,7 @@ DATABASE = Path(os.environ.get("GRADSOAK_DATA", ".")) / "notes.sqlite"
 
 
 def connect():
-    # A connection for each call: one connection is not for several threads. Whoever finds the database locked waits.
+    # A connection per call: one connection must not be used by several threads. A call that finds the database locked waits.
     return closing(sqlite3.connect(DATABASE, timeout=30))
 
 
@@ -35,7 +35,7 @@ def sign_in(name):
 def save(text, name):
     if not name:
         raise gr.Error("Sign in first.", print_exception=False)
-    # Committed before the page is told: what somebody has seen as saved is there after the server was restarted.
+    # Committed before the page gets the answer: a note shown as saved is still there after a restart of the server.
     with connect() as database, database:
         database.execute("INSERT INTO notes (name, text) VALUES (?, ?)", [name, text])
         return name, notes_of(name, database)

@@ -1,4 +1,4 @@
-"""Somebody who signs in, finds all notes of earlier visits, and adds to them; the server is restarted in between."""
+"""A user who signs in, finds all notes of earlier visits, and adds to them; the server is restarted in between."""
 
 from harness.workload import Workload, action, answer, append, append_only_list, ask
 

@@ -1,4 +1,4 @@
-"""Somebody who answers a few questions, loads the page again, and finds the quiz at its beginning."""
+"""A user who answers a few questions, loads the page again, and finds the quiz at its beginning."""
 
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 
@@ -7,7 +7,7 @@ class Visitor(Workload):
     state = {"score": counter(), "answers": append_only_list()}
 
     def arrive(self):
-        # Before anything was done in it, a page shows the defaults, whatever its visitor did before the reload.
+        # Before its first action a page shows the defaults, whether or not its visitor did something before the reload.
         with self.operation("look") as seen:
             self.look(seen)
         self.answer()

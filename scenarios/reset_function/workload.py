@@ -1,4 +1,4 @@
-"""Somebody who collects things, and starts anew now and then; others must not notice."""
+"""A user who collects things, and starts anew now and then; others must not notice."""
 
 from harness.workload import (
     Workload,

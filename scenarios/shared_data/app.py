@@ -1,4 +1,4 @@
-"""A guest book for everybody: waves are counted in a module global, entries are rows in SQLite. Neither is State, on purpose."""
+"""A guest book for all visitors: waves are counted in a module global, entries are rows in SQLite. Neither is State, on purpose."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ waves_lock = threading.Lock()
 
 
 def connect():
-    # A connection for each call: one connection is not for several threads. Whoever finds the database locked waits.
+    # A connection per call: one connection must not be used by several threads. A call that finds the database locked waits.
     return closing(sqlite3.connect(DATABASE, timeout=30))
 
 
@@ -32,7 +32,7 @@ def wave():
 
 
 def sign(text):
-    # One transaction: nobody else writes between the entry and its count.
+    # One transaction: no other write comes between the entry and its count.
     with connect() as database, database:
         database.execute("INSERT INTO entries (text) VALUES (?)", [text])
         return database.execute("SELECT count(*) FROM entries").fetchone()[0]

@@ -1,10 +1,10 @@
-"""Somebody who waves, signs the guest book, and sometimes reads what everybody has written in it."""
+"""A user who waves, signs the guest book, and sometimes reads all entries in it."""
 
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 
 
 class Visitor(Workload):
-    # Owned by everyone: what a visitor sees may come from all the others, and must not lack what any of them has done.
+    # Owned by everyone: a visitor sees the writes of all visitors, and none may be missing.
     state = {
         "waves": counter(scope="everyone"),
         "count": counter(scope="everyone"),

@@ -2,14 +2,14 @@
 
 What Gradio 6 does, as far as an app depends on it:
 
-- Once a second it deletes each value whose time is over. `time_to_live` counts from the last write, and a page that is open
-  does not prolong it: the next function gets the default again.
-- When the page is closed, `unload` runs at once, and every State of that session is given an hour from its last write,
-  whatever its own time_to_live is. For tests, GRADIO_IS_E2E_TEST=1 makes that a second.
-- `delete_callback` gets the value that is deleted. One that was replaced gets no callback. A default that was only read
-  gets none either, and stays; but where a value was deleted before, it is deleted like that one, with a callback of its own.
-- The callback runs in the event loop: while it works, everybody waits; and if it raises, nothing is deleted any more, of
-  nobody, until the app is started again.
+- Once a second it deletes each value whose time is over. `time_to_live` counts from the last write, and an open page does
+  not extend it: the next function gets the default again.
+- When the page is closed, `unload` runs at once, and each State of that session lives for an hour from its last write; its
+  own time_to_live no longer counts. For tests, GRADIO_IS_E2E_TEST=1 makes that a second.
+- `delete_callback` gets the value that is deleted. A replaced value gets no callback. A default that was only read stays,
+  without a callback; but if a value was deleted before, the default is deleted like that value, with its own callback.
+- The callback runs in the event loop: while it works, all visitors wait. If it raises, Gradio deletes no value of any
+  session until the app is started again.
 """
 
 import os
@@ -19,8 +19,8 @@ import gradio as gr
 
 SEAT_S = float(os.environ.get("SEAT_S", "2"))
 
-# What was cleaned up is written down in files, for everybody to see: a list in memory would grow with every visitor, and so
-# be the leak that all of this is there to avoid. A real app would cancel the reservation, and delete what the visitor uploaded.
+# Files record what was cleaned up, for all visitors: a list in memory would grow with every visitor, and so be the leak that
+# the clean-up is there to avoid. A real app would cancel the reservation, and delete what the visitor uploaded.
 LOGS = Path(os.environ.get("GRADSOAK_DATA", "."))
 visitors = {}
 

@@ -1,14 +1,14 @@
-"""Somebody who reserves a seat, writes a draft, and leaves without a word; later visitors see that everything was cleaned up."""
+"""A user who reserves a seat, writes a draft, and closes the page; later visitors see that all of it was cleaned up."""
 
 from harness.workload import Workload, action, append, append_only_list, register, write
 
-# How long after its cause a callback may take: the seat's two seconds or the second that State outlives a closed page, another
-# until Gradio looks, and the rest for a machine that is busy.
+# Longest delay of a callback, seconds: two for the seat, or one that State outlives a closed page; one until Gradio's next
+# sweep; the rest for a busy machine.
 WITHIN_S = 8
 
 
 class Visitor(Workload):
-    # The lists belong to everyone, since whom they tell of is not there any more. Each name may stand there once.
+    # The lists belong to everyone, since the sessions they name have ended. Each name may occur once.
     state = {
         "name": register(""),
         "draft": register(""),

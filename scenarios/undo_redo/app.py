@@ -4,7 +4,7 @@ import gradio as gr
 
 
 def add(line, editor):
-    # Whoever goes on writing after an undo has left what was undone.
+    # A new line after an undo drops the undone lines.
     editor = {"lines": [*editor["lines"], line], "undone": []}
     return editor, editor["lines"]
 

@@ -1,4 +1,4 @@
-"""Somebody who writes, and changes their mind. What undo and redo do is a model of this workload's own."""
+"""A user who writes, and changes their mind. What undo and redo do is a model of this workload's own."""
 
 from harness.workload import Model, Workload, action, does
 

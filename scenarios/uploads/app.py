@@ -23,7 +23,7 @@ def forget(request: gr.Request):
     (FOLDER / f"{request.session_hash}.bin").unlink(missing_ok=True)
 
 
-# Gradio copies what it sends; of these copies it keeps none for longer than ten minutes.
+# Gradio copies the files that it sends, and keeps no copy for longer than ten minutes.
 with gr.Blocks(title="Safe", delete_cache=(600, 600)) as demo:
     document = gr.State(b"")
     upload = gr.File(label="Document")

@@ -1,4 +1,4 @@
-"""Somebody who puts a document into the safe, and wants it back as it was. The history holds a hash of each, and not the document."""
+"""A user who puts a document into the safe, and wants it back as it was. The history holds a hash of each, and not the document."""
 
 from harness.workload import Workload, action, blob, digest, store
 

@@ -1,4 +1,4 @@
-"""Somebody who goes through the steps one by one; step two must still know what was said in step one."""
+"""A user who goes through the steps one by one; step two must still know what was said in step one."""
 
 from harness.workload import Workload, action, clear, put, record
 
@@ -23,7 +23,7 @@ class Visitor(Workload):
                 self.page.click("Next")
                 seen["person"] = self.page.value("Collected")
             yield
-            # Anybody may be 37 years old: only with a token does the answer name who gave it.
+            # Many users may be 37 years old; only with a token does the answer name the session that gave it.
             age = f"{self.random.randint(18, 90)} {self.token()}"
             with self.operation("age", person=put(age=age)) as seen:
                 self.page.fill("Age", age)

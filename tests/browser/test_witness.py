@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.again import redo
+from harness.cli.report import evaluate_again
 from harness.workload import append_only_list, counter, register
 from tests.browser.looking import Visit
 from tests.builders import HistoryBuilder
@@ -44,7 +44,7 @@ def awkward() -> HistoryBuilder:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("witness") / "run"
     run = store(path, awkward(), log=append_only_list(), n=counter(), r=register())
-    derived, error = redo(run.path)
+    derived, error = evaluate_again(run.path)
     assert error is None
     found = {check.name for check in derived.checks.checks if check.anomalies}
     assert found >= {"cross-session-read", "read-your-writes", "lost-update"}

@@ -40,9 +40,9 @@ DYING_APP = app_that("if len(CALLS) > 25:\n    print('out of memory, probably', 
     ("arguments", "says"),
     [
         (["conters"], "Did you mean counters"),
-        (["counters", "--users", "0"], "0 users"),
-        (["counters", "--spawn-rate", "-2"], "spawn rate of -2"),
-        (["counters", "--duration", "soon"], "not a duration"),
+        (["counters", "--users", "0"], "--users 0 is not possible"),
+        (["counters", "--spawn-rate", "-2"], "Give a number: above 0."),
+        (["counters", "--duration", "soon"], "--duration 'soon' is not a duration"),
         (["counters", "--profile", "huge"], "quick"),
         (["counters", "--param", "X=1"], "has no parameter"),
         (["counters", "--python", "/nonexistent/python"], "not a Python"),
@@ -54,7 +54,7 @@ DYING_APP = app_that("if len(CALLS) > 25:\n    print('out of memory, probably', 
         ([], "Missing argument"),
     ],
 )
-def test_what_cannot_be_run_is_refused_before_anything_starts(
+def test_an_impossible_command_is_refused_before_anything_starts(
     arguments: list[str], says: str, tmp_path: Path
 ) -> None:
     done = gradsoak("run", *arguments, cwd=tmp_path)
@@ -65,7 +65,9 @@ def test_what_cannot_be_run_is_refused_before_anything_starts(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interpreter_without_gradio_is_told_how_to_get_it(tmp_path: Path) -> None:
+def test_the_error_for_an_interpreter_without_gradio_names_the_command_that_installs_it(
+    tmp_path: Path,
+) -> None:
     import venv
 
     venv.create(tmp_path / "bare")
@@ -110,7 +112,7 @@ def test_an_app_that_never_opens_its_port_is_given_up(make_scenario, tmp_path: P
     assert "--ready-timeout" in done.err
 
 
-def test_an_app_that_dies_in_the_middle_keeps_what_was_seen(make_scenario, tmp_path: Path) -> None:
+def test_if_the_app_dies_the_record_until_then_is_kept(make_scenario, tmp_path: Path) -> None:
     done = gradsoak("run", make_scenario(DYING_APP), "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 4
     assert done.json()["verdict"] == "unknown"
@@ -202,9 +204,7 @@ def test_a_workload_that_asks_for_what_the_app_does_not_have_ends_the_run_with_o
     assert done.json()["figures"]["operations"]["errors"] == {"workload": 1}
 
 
-def test_an_app_whose_function_fails_now_and_then_is_measured_all_the_same(
-    make_scenario, tmp_path: Path
-) -> None:
+def test_an_app_whose_function_sometimes_fails_is_still_measured(make_scenario, tmp_path: Path) -> None:
     app = app_that("if len(CALLS) % 4 == 0:\n    raise gr.Error('every fourth click fails')")
     done = gradsoak("run", make_scenario(app), "--out", "run", "--json", cwd=tmp_path)
     result = done.json()
@@ -224,7 +224,7 @@ def test_an_app_whose_function_fails_now_and_then_is_measured_all_the_same(
         (["--auth", "b:b"], "refuses the login"),
     ],
 )
-def test_an_app_that_asks_for_a_login_is_refused_in_words(
+def test_a_missing_or_wrong_login_is_refused_with_the_reason(
     options: list[str], says: str, make_scenario, tmp_path: Path
 ) -> None:
     folder = make_scenario(
@@ -262,9 +262,7 @@ def test_an_interrupted_run_is_sealed_and_reported(
     assert (run.path / "derived/report.html").exists()
 
 
-def test_a_harness_that_is_killed_leaves_no_process_and_a_history_that_is_no_pass(
-    scenarios: Path, tmp_path: Path
-) -> None:
+def test_a_killed_harness_leaves_no_process_and_its_run_is_no_pass(scenarios: Path, tmp_path: Path) -> None:
     _, left = interrupted(
         "run",
         scenarios / "counters",
@@ -304,7 +302,7 @@ def test_a_history_that_cannot_be_written_ends_the_run(scenarios: Path, tmp_path
     assert (tmp_path / "run/history/0.jsonl").stat().st_size > 0
 
 
-def test_report_on_what_is_no_run(tmp_path: Path) -> None:
+def test_report_refuses_a_folder_without_a_run(tmp_path: Path) -> None:
     done = gradsoak("report", ".", cwd=tmp_path)
     assert done.code == 2
     assert "holds no run" in done.err

@@ -125,7 +125,7 @@ def test_when_a_worker_is_lost_before_the_load_the_others_bring_all_of_the_arriv
 ) -> None:
     run = tmp_path / "run"
     arguments = (
-        "run", scenarios / "counters", "--workers", "3", "--rate", "12", "--arrivals", "uniform", "--duration", "5",
+        "run", scenarios / "counters", "--workers", "3", "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5",
         "--out", "run", "--json", *PATIENCE,
     )  # fmt: skip
     with Running(*arguments, cwd=tmp_path) as command:
@@ -337,18 +337,18 @@ def test_a_port_that_is_in_use_is_named(scenarios: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--workers", "0"], "0 workers"),
+        (["--workers", "0"], "--workers 0 is not possible"),
         (["--master", "--worker"], "either the master or a worker"),
         (["--master", "--master-bind-host", "0.0.0.0"], "--allow-remote"),
         (["--worker", "--master-host", "192.0.2.7"], "--allow-remote"),
-        (["--worker", "--master-host", "no-such-host.invalid"], "cannot be looked up"),
+        (["--worker", "--master-host", "no-such-host.invalid"], "cannot be resolved"),
         (["--worker", "--master-port", "70000"], "not a port"),
         (["--worker", "--shared-dir", "nowhere"], "not a folder"),
         (["--master-host", "127.0.0.1"], "is for workers"),
         (["--master-port", "5557"], "without a master"),
-        (["--shards", "return"], "--shards says nothing without a master"),
-        (["--join-timeout", "5s"], "--join-timeout says nothing without a master"),
-        (["--workers", "3", "--rate", "5", "--max-in-flight", "2"], "cannot share 2 sessions"),
+        (["--shards", "return"], "--shards has no meaning without a master"),
+        (["--join-timeout", "5s"], "--join-timeout has no meaning without a master"),
+        (["--workers", "3", "--arrival-rate", "5", "--max-in-flight", "2"], "cannot share 2 sessions"),
         (["--workers", "2", "--shards", "pigeon"], "folder or return"),
         (["--workers", "2", "--join-timeout", "soon"], "not a duration"),
     ],

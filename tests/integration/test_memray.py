@@ -88,7 +88,7 @@ def test_a_planted_leak_is_named_by_its_line(
     assert 0 < new - max(1, new // 10) <= held["held_entries"] <= new
     # What is told was written down: it needs neither memray's file nor memray.
     (run / ATTRIBUTION / MEMRAY_FILE).unlink()
-    again = gradsoak("check", run, "--json", cwd=tmp_path)
+    again = gradsoak("report", run, "--json", cwd=tmp_path)
     assert again.code == 1, again.err
     assert analysis(run)["attribution"] == found
     # The pass is sealed as a run of its own, and no line of code is told by where it stands on this machine.

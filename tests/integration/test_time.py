@@ -85,7 +85,7 @@ def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path:
     few = ("--levels", "4", "--sessions-per-level", "1", "--seed", "1")
     closed = gradsoak("run", scenario, "--users", "1", *few, "--out", "closed", "--json", cwd=tmp_path)
     opened = gradsoak(
-        "run", scenario, "--rate", "10", "--arrivals", "uniform", "--max-in-flight", "6", *few,
+        "run", scenario, "--arrival-rate", "10", "--arrivals", "uniform", "--max-in-flight", "6", *few,
         "--out", "open", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert (closed.code, opened.code) == (0, 0), closed.err + opened.err
@@ -187,10 +187,10 @@ def test_a_streaming_app_shows_something_well_before_it_is_done(make_scenario, t
 
 def test_settings_of_both_models_at_once_are_refused(tmp_path: Path) -> None:
     for arguments, name in (
-        (("--rate", "5", "--users", "3"), "--users"),
+        (("--arrival-rate", "5", "--users", "3"), "--users"),
         (("--arrivals", "uniform"), "--arrivals"),
-        (("--rate", "5", "--arrivals", "slowly"), "slowly"),
-        (("--rate", "0"), "rate of 0"),
+        (("--arrival-rate", "5", "--arrivals", "slowly"), "slowly"),
+        (("--arrival-rate", "0"), "--arrival-rate 0 is not possible"),
     ):
         done = gradsoak("run", "counters", *arguments, "--out", "run", cwd=tmp_path)
         assert done.code == 2

@@ -124,7 +124,7 @@ def test_state_is_gained_by_a_time_to_live_by_a_parameter_and_by_nothing_that_fa
     assert all('"GRADSOAK_SETTINGS": null' in line for line in seen)
     assert "MALLOC_ARENA_MAX=2" in advice
     # Concluded again, from the files alone, it is the same.
-    again = gradsoak("check", run, "--json", cwd=tmp_path)
+    again = gradsoak("report", run, "--json", cwd=tmp_path)
     assert advice_of(again) == advice
 
 
@@ -133,7 +133,7 @@ def test_closed_sessions_are_gained_by_a_capacity(make_scenario: Callable[..., P
     scenario = make_scenario(APP, settings=PARAMS, growth=True)
     run = tmp_path / "run"
     done = gradsoak(
-        "run", scenario, "--real-ttl", "--what-if", "state_session_capacity=15", "--out", run, "--json",
+        "run", scenario, "--no-compress-ttl", "--what-if", "state_session_capacity=15", "--out", run, "--json",
         cwd=tmp_path, timeout_s=300,
     )  # fmt: skip
     assert done.code == 0, done.err

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.memory.container_growth import growth_figures
+from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.leak_checks import check_growth
 from tests.unit.analysis.memory.memory_runs import LIVE, Then, experiment, memory_run
 

@@ -115,7 +115,7 @@ def recorded(history: History, *, min_kept: int) -> Shards:
 def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     short = check(Remembered(history), state, COMPLETED)
     with (
-        mock.patch("harness.checkers.index.follows", return_value=False),
+        mock.patch("harness.checkers.owner_log.follows", return_value=False),
         mock.patch("harness.checkers.index.grows", return_value=False),
     ):
         same(check(Remembered(history), state, COMPLETED, closely=True), short)

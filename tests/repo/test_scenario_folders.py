@@ -1,4 +1,4 @@
-"""Rules about the bundled scenarios, which are also the documentation of how to write one."""
+"""Rules about the bundled scenarios. They are also examples of how to write one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness import scenario
 from tests.conftest import REPO
 
 SCENARIOS = scenario.bundled()
-# What a scenario's files may import beside the standard library.
+# What the files of a scenario may import besides the standard library.
 ALLOWED = {"app.py": {"gradio", "numpy"}, "workload.py": {"harness"}, "refused.py": {"gradio"}}
 FILES = sorted((REPO / "scenarios").glob("*/*.py"))
 
@@ -26,7 +26,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_file_says_what_it_is_and_imports_little(path: Path) -> None:
+def test_a_file_has_a_docstring_and_imports_little(path: Path) -> None:
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
     imported = set()
@@ -50,15 +50,15 @@ def test_a_scenario_has_a_title_and_one_sentence_that_fit_a_table(bundled: scena
 
 
 @pytest.mark.parametrize("bundled", SCENARIOS, ids=lambda s: s.name)
-def test_an_app_is_launched_when_it_is_run_and_not_when_it_is_imported(bundled: scenario.Scenario) -> None:
+def test_an_app_launches_only_as_the_main_module(bundled: scenario.Scenario) -> None:
     *_, last = ast.parse(bundled.app.read_text()).body
     assert isinstance(last, ast.If)
     assert ast.unparse(last.test) == "__name__ == '__main__'"
     assert "demo.launch(" in ast.unparse(last)
 
 
-def test_an_interface_has_one_state_in_and_one_out_or_gradio_says_so() -> None:
-    """The file beside the app shows the error. If Gradio words it otherwise, or comes to allow it, we want to know."""
+def test_gradio_refuses_an_interface_without_exactly_one_state_in_and_out() -> None:
+    """`refused.py` shows the error. The test fails if Gradio changes its text, or begins to allow this."""
     done = subprocess.run(
         [sys.executable, REPO / "scenarios/interface_state/refused.py"],
         capture_output=True, text=True, check=True, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"},

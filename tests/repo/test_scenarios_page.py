@@ -1,4 +1,4 @@
-"""docs/scenarios.md lists what is bundled, no more and no less."""
+"""docs/scenarios.md lists exactly the bundled scenarios."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_every_pattern_names_the_scenarios_that_show_it() -> None:
     assert all(served.values())
 
 
-def test_every_planted_fault_is_listed_with_what_it_must_give() -> None:
+def test_every_planted_fault_is_listed_with_its_expected_outcome() -> None:
     listed = {names(name)[0]: must_give for name, _, must_give in rows("Planted faults")}
     declared = {s.name: str(s.expect or Expectation()) for s in scenario.bundled() if not s.patterns}
     assert listed == declared
 
 
-def test_no_scenario_shows_a_pattern_that_does_not_exist() -> None:
+def test_every_pattern_of_a_scenario_exists() -> None:
     assert {number for s in scenario.bundled() for number in s.patterns} <= set(range(1, 23))

@@ -64,18 +64,18 @@ def test_another_machine_is_refused_with_the_reason_and_the_option(
     with pytest.raises(UsageError) as refused:
         require_loopback(host, "The address of the app", allow_remote=False)
     assert f"The address of the app, {host}, is not on this machine" in refused.value.message
-    assert "somebody else's machine" in refused.value.message
+    assert "another owner's machine" in refused.value.message
     assert "--allow-remote" in refused.value.hint
 
 
-def test_with_the_option_it_passes_and_nothing_is_looked_up(names: dict[str, list[str]]) -> None:
+def test_with_the_option_the_host_is_not_resolved(names: dict[str, list[str]]) -> None:
     require_loopback("192.0.2.1", "The address of the app", allow_remote=True)
-    require_loopback("a name that no server was asked for", "The address of the app", allow_remote=True)
+    require_loopback("a name that is not resolved", "The address of the app", allow_remote=True)
 
 
-def test_what_is_no_address_to_connect_to_is_explained(names: dict[str, list[str]]) -> None:
+def test_an_address_for_listening_is_refused_with_the_reason(names: dict[str, list[str]]) -> None:
     with pytest.raises(UsageError, match="for listening") as refused:
         require_loopback("0.0.0.0", "The address of the app", allow_remote=False)
     assert "127.0.0.1" in refused.value.hint
-    with pytest.raises(UsageError, match="cannot be looked up"):
+    with pytest.raises(UsageError, match="cannot be resolved"):
         require_loopback("nowhere", "The address of the app", allow_remote=False)

@@ -103,7 +103,7 @@ def test_an_effect_that_does_not_fit_the_state_is_refused_before_the_wire(
     assert session.recorded == []
 
 
-def test_an_observation_that_no_variable_is_declared_for_is_no_silent_loss() -> None:
+def test_an_observation_without_a_declared_variable_is_an_error() -> None:
     session = FakeSession()
     with (
         pytest.raises(KeyError, match="lgo; `state` declares n, log, r"),
@@ -114,9 +114,9 @@ def test_an_observation_that_no_variable_is_declared_for_is_no_silent_loss() -> 
 
 
 @pytest.mark.parametrize("name", ["open", "reload", "close", "look-around"])
-def test_what_a_tab_does_by_itself_is_no_name_for_anything_else(name: str) -> None:
+def test_names_of_the_tabs_own_actions_are_refused(name: str) -> None:
     session = FakeSession()
-    with pytest.raises(ValueError, match="what a tab does by itself"), Visitor(session).operation(name):
+    with pytest.raises(ValueError, match="of the tab's own actions"), Visitor(session).operation(name):
         pass
     assert session.recorded == []
 
@@ -127,7 +127,7 @@ def test_counters_only_grow(amount: Any) -> None:
         increment(amount)
 
 
-def test_one_text_is_no_list_of_shared_components() -> None:
+def test_shared_must_be_a_list_of_names() -> None:
     with pytest.raises(TypeError, match=r"write shared = \['Leaderboard'\]"):
         type("Board", (Workload,), {"shared": "Leaderboard"})
     assert type("Board", (Workload,), {"shared": ["Leaderboard"]}).shared == ["Leaderboard"]
@@ -152,7 +152,7 @@ class Watcher(Workload):
             pass
 
 
-def test_a_model_of_ones_own_stands_beside_the_others() -> None:
+def test_an_own_model_can_be_declared_like_the_others() -> None:
     assert Watcher.variables == {
         "tally": StateVariable(
             model="custom", initial={"seen": []}, scope="user", concurrent_updates="last-wins"
@@ -171,11 +171,11 @@ def test_a_model_of_ones_own_stands_beside_the_others() -> None:
         Watcher(session).check_effects("look", {"n": does("see")})
 
 
-def test_the_initial_state_of_a_model_can_be_written_down() -> None:
+def test_the_initial_state_of_a_model_must_be_made_of_json_values() -> None:
     class Odd(Model):
         initial = object()
 
-    with pytest.raises(TypeError, match=r"Odd\.initial must be made of what JSON has"):
+    with pytest.raises(TypeError, match=r"Odd\.initial must be made of JSON values"):
 
         class Visitor2(Workload):
             state = {"odd": Odd()}

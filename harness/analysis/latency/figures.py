@@ -24,7 +24,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """How times of one kind are distributed, milliseconds. See `distribution`.
 
     Attributes:
-        p50: the median; p90, p95, p99, p999 likewise. None where there are too few operations to tell.
+        p50: the median.
+        p90, p95, p99, p999: percentiles (p999: 99.9 %); None with too few operations to estimate them.
         max: the longest.
         count: operations that all of this rests on.
     """
@@ -48,7 +49,8 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         count: operations that went through Gradio's queue, and told all of their stages.
-        page_wait, generator_delay: 0 under the closed model, where response time begins with the actual start.
+        accept, queue_wait, service: mean of the stage of this name.
+        page_wait, generator_delay: mean of the stage of this name; 0 under the closed model, where response time begins with the actual start.
     """
 
     count: int
@@ -59,7 +61,7 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
     service: float
 
 
-class Stages(msgspec.Struct, frozen=True, kw_only=True):
+class StageLatencies(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time of one action went, milliseconds; None where no operation told.
 
     Attributes:
@@ -88,6 +90,9 @@ class ArrivalFigures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rate: arrivals per second that were asked for.
         max_in_flight: sessions that they might have in use at once.
+        total: number of arrivals.
+        started: arrivals for which a session acted.
+        dropped: arrivals that found `max_in_flight` sessions in use.
     """
 
     rate: float
@@ -240,7 +245,7 @@ def ready_times(history: History) -> dict[tuple[str, int], int]:
 
 def stages(
     operations: Sequence[Operation], ready: Mapping[tuple[str, int], int], model: Model
-) -> dict[str, Stages]:
+) -> dict[str, StageLatencies]:
     """Where the time went, per action; actions that tell nothing of it are left out.
 
     Args:
@@ -263,7 +268,7 @@ def stages(
                 splits.append(split)
         figures = {name: distribution(values) for name, values in parts.items()}
         if any(figures.values()):
-            found[action] = Stages(mean=_mean(splits, model), **figures)
+            found[action] = StageLatencies(mean=_mean(splits, model), **figures)
     return found
 
 

@@ -176,7 +176,9 @@ def _complaints(worker: str, figures: GeneratorFigures, response_p50_ms: float |
 
 def _sentence(found: Sequence[str], model: str) -> str:
     shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-    less = "a lower --rate" if model == "open" else "fewer users (--users) or a longer pause (--think)"
+    less = (
+        "a lower --arrival-rate" if model == "open" else "fewer users (--users) or a longer pause (--think)"
+    )
     return (
         f"The load generator was the bottleneck: {shown}. Times are its own rather than the app's: "
         f"use {less}, more generator processes (--workers), or another machine."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.records import Allocation, Frame, HeldEntries
+from harness.records import Allocation, Attribution, Frame, HeldEntries, Site
 
 # So many lines are kept, those with the most bytes, and all that something which grew is known to hold.
 MAX_SITES = 200
@@ -25,48 +25,6 @@ EXPLAINS = 0.2
 # Where threads that know nothing of Python allocate.
 _NATIVE = "outside of Python"
 _PACKAGES = ("site-packages", "dist-packages")
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of code that allocated what was still there at the end of the window.
-
-    Attributes:
-        where: `file.py:12 in function`: the innermost line that is the app's, or else Gradio's, or else anybody's.
-        stack: the way to it, the innermost first, in the same form.
-        bytes, allocations: that were not given back, as memray saw it. Python keeps some small objects for whoever needs the next one
-            (see docs/methods/memory.md), so that of dicts, lists, tuples and floats this may be another line's.
-        held_by: access paths of the containers whose new entries were allocated there.
-        held_entries, held_bytes: these entries, and what they themselves occupy, as the objects tell.
-    """
-
-    where: str
-    stack: list[str]
-    bytes: int
-    allocations: int
-    held_by: list[str] = []
-    held_entries: int = 0
-    held_bytes: int = 0
-
-
-class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """A memray pass.
-
-    Attributes:
-        sites: the most bytes first, whoever saw them.
-        total_bytes: of all sites, those that are not listed included.
-        allocated_at: access path of a container that grew → the lines that allocated its new entries, the most first.
-        sessions, requests: that came in the window.
-        flame_graph: path within the run folder, None if it could not be drawn.
-        not_measured: why there is nothing, in a sentence; None if there is.
-    """
-
-    sites: list[Site] = []
-    total_bytes: int = 0
-    allocated_at: dict[str, list[str]] = {}
-    sessions: int = 0
-    requests: int = 0
-    flame_graph: str | None = None
-    not_measured: str | None = None
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):

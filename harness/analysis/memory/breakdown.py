@@ -10,7 +10,7 @@ import msgspec
 from harness.records import Plateau
 
 # In the order in which they are shown.
-Item = Literal[
+BreakdownItem = Literal[
     "interpreter",
     "framework",
     "state",
@@ -21,10 +21,10 @@ Item = Literal[
     "unexplained",
 ]
 # All sessions held, after the last batch of requests; or all closed, at the last plateau.
-Moment = Literal["held", "closed"]
+BreakdownMoment = Literal["held", "closed"]
 
 
-class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+class BreakdownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the ledger.
 
     Attributes:
@@ -38,8 +38,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
         basis: how it is known, in one sentence.
     """
 
-    moment: Moment
-    item: Item
+    moment: BreakdownMoment
+    item: BreakdownItem
     bytes: int
     each_bytes: float | None = None
     count: int | None = None
@@ -47,7 +47,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
 
 
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
+class UnitCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Live bytes, as slopes; None for what nobody knows.
 
     Attributes:
@@ -76,7 +76,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     keeps_state: bool = False
 
 
-def ledger(plateaus: Sequence[Plateau], prices: Prices) -> list[LedgerEntry]:
+def breakdown(plateaus: Sequence[Plateau], costs: UnitCosts) -> list[BreakdownEntry]:
     """Both moments, as far as the run came to them; empty without a probe."""
     start = next((p for p in plateaus if p.label == "staircase"), None)
     if start is None or start.probe.live_bytes is None:
@@ -88,13 +88,13 @@ def ledger(plateaus: Sequence[Plateau], prices: Prices) -> list[LedgerEntry]:
         entry
         for moment, found in (("held", held), ("closed", closed))
         if found
-        for entry in _at(moment, start, found[-1], prices, same)  # type: ignore[arg-type]
+        for entry in _at(moment, start, found[-1], costs, same)  # type: ignore[arg-type]
     ]
 
 
 def _at(
-    moment: Moment, start: Plateau, now: Plateau, prices: Prices, same: Sequence[Plateau]
-) -> list[LedgerEntry]:
+    moment: BreakdownMoment, start: Plateau, now: Plateau, costs: UnitCosts, same: Sequence[Plateau]
+) -> list[BreakdownEntry]:
     live, before = now.probe.live_bytes, start.probe.live_bytes
     if live is None or before is None:
         return []
@@ -102,22 +102,22 @@ def _at(
     lines = [
         _interpreter(start),
         *(
-            _held(now.open_sessions, begun, _beyond_stairs(same, now), prices)
+            _held(now.open_sessions, begun, _beyond_stairs(same, now), costs)
             if moment == "held"
-            else _closed(begun, _beyond_rounds(same, requests, begun), prices)
+            else _closed(begun, _beyond_rounds(same, requests, begun), costs)
         ),
     ]
-    if prices.leaked > 0:
+    if costs.leaked > 0:
         lines.append(
-            _Line(
+            _Draft(
                 "leaked-per-request",
-                prices.leaked * requests,
+                costs.leaked * requests,
                 "what every request leaves behind, of all that grew and was kept",
-            ).of(prices.leaked, requests, "request")
+            ).of(costs.leaked, requests, "request")
         )
     explained = sum(line.bytes for line in lines[1:])
     lines.append(
-        _Line(
+        _Draft(
             "allocator-retention",
             now.returned_bytes or 0,
             "resident memory that malloc_trim gave back at this plateau"
@@ -127,7 +127,7 @@ def _at(
     )
     loose = (now.process.rss_bytes - live) - (start.process.rss_bytes - before)
     lines.append(
-        _Line(
+        _Draft(
             "fragmentation",
             loose,
             "resident beyond the live heap, and not to be given back: what allocators keep, and what child processes or libraries that do "
@@ -135,7 +135,7 @@ def _at(
         )
     )
     lines.append(
-        _Line(
+        _Draft(
             "unexplained",
             live - before - explained,
             "live bytes above plateau 0 that nothing above accounts for",
@@ -161,112 +161,114 @@ def _beyond_rounds(plateaus: Sequence[Plateau], requests: int, begun: int) -> in
     return max(0, requests - round(each * begun))
 
 
-def _interpreter(start: Plateau) -> _Line:
-    return _Line(
+def _interpreter(start: Plateau) -> _Draft:
+    return _Draft(
         "interpreter",
         start.process.rss_bytes,
         "RSS at plateau 0, after the warm-up: Python, the libraries, the app, and what they have cached",
     )
 
 
-def _held(sessions: int, begun: int, requests: int, prices: Prices) -> list[_Line]:
-    if prices.session is None:
+def _held(sessions: int, begun: int, requests: int, costs: UnitCosts) -> list[_Draft]:
+    if costs.session is None:
         return []
-    kept = 0.0 if prices.keeps_state else _kept(prices)
-    if prices.floor_session is not None:
-        own = prices.floor_session
-        framework = _Line("framework", own * sessions, "what a state-free app costs under the same staircase")
-    elif prices.state is not None:
+    kept = 0.0 if costs.keeps_state else _kept(costs)
+    if costs.floor_session is not None:
+        own = costs.floor_session
+        framework = _Draft(
+            "framework", own * sessions, "what a state-free app costs under the same staircase"
+        )
+    elif costs.state is not None:
         # What closed sessions leave has a line of its own, and is taken from the framework's, not from the State that was counted.
-        own = max(0.0, prices.session - prices.state - kept)
-        framework = _Line(
+        own = max(0.0, costs.session - costs.state - kept)
+        framework = _Draft(
             "framework",
             own * sessions,
             "what an open session costs beyond its State and what it leaves behind; no state-free app was measured",
         )
     else:
         own = 0.0
-        framework = _Line(
+        framework = _Draft(
             "framework", 0.0, "not known: no state-free app was measured, so it stands with the State"
         )
     # Less than nothing is what the two apps differ by, and no State.
-    state = max(0.0, prices.session - own - kept)
+    state = max(0.0, costs.session - own - kept)
     # In sessions that stay open their State may grow with each request; what is a leak has a line of its own.
-    grown = max(0.0, (prices.request or 0.0) - prices.leaked - max(prices.kept, prices.floor_request or 0.0))
-    counted = "" if prices.state is None else f"; counted object by object it is {prices.state:,.0f} B"
+    grown = max(0.0, (costs.request or 0.0) - costs.leaked - max(costs.kept, costs.floor_request or 0.0))
+    counted = "" if costs.state is None else f"; counted object by object it is {costs.state:,.0f} B"
     lines = [
         framework.of(own, sessions, "session"),
-        _Line("state", state * sessions, f"what an open session costs beyond the framework{counted}").of(
+        _Draft("state", state * sessions, f"what an open session costs beyond the framework{counted}").of(
             state, sessions, "session"
         ),
     ]
     if grown and requests:
         lines.append(
-            _Line("state", grown * requests, "what requests in them have added since").of(
+            _Draft("state", grown * requests, "what requests in them have added since").of(
                 grown, requests, "request"
             )
         )
     if kept:
-        lines.append(_retained(kept, begun, prices))
-    return [*lines, *_kept_of_requests(prices, requests)]
+        lines.append(_retained(kept, begun, costs))
+    return [*lines, *_kept_of_requests(costs, requests)]
 
 
-def _closed(begun: int, requests: int, prices: Prices) -> list[_Line]:
+def _closed(begun: int, requests: int, costs: UnitCosts) -> list[_Draft]:
     lines = []
-    if prices.floor_closed is not None:
+    if costs.floor_closed is not None:
         lines.append(
-            _Line(
+            _Draft(
                 "framework",
-                prices.floor_closed * begun,
+                costs.floor_closed * begun,
                 "what closed sessions of a state-free app leave behind",
-            ).of(prices.floor_closed, begun, "session")
+            ).of(costs.floor_closed, begun, "session")
         )
-    kept = _kept(prices)
-    if prices.closed is not None or kept:
-        lines.append(_retained(kept, begun, prices))
-    return [*lines, *_kept_of_requests(prices, requests)]
+    kept = _kept(costs)
+    if costs.closed is not None or kept:
+        lines.append(_retained(kept, begun, costs))
+    return [*lines, *_kept_of_requests(costs, requests)]
 
 
-def _kept(prices: Prices) -> float:
+def _kept(costs: UnitCosts) -> float:
     """Bytes that a closed session leaves behind beyond the framework's own."""
-    if prices.closed is None:
-        return prices.left
-    return max(prices.left, prices.closed - (prices.floor_closed or 0.0))
+    if costs.closed is None:
+        return costs.left
+    return max(costs.left, costs.closed - (costs.floor_closed or 0.0))
 
 
-def _retained(kept: float, begun: int, prices: Prices) -> _Line:
+def _retained(kept: float, begun: int, costs: UnitCosts) -> _Draft:
     basis = (
         "what sessions leave behind beyond the framework’s own"
-        if prices.floor_closed is not None
+        if costs.floor_closed is not None
         else "what sessions leave behind, the framework’s own included: what that is was not measured"
     )
-    return _Line("retained-after-close", kept * begun, basis).of(kept, begun, "session")
+    return _Draft("retained-after-close", kept * begun, basis).of(kept, begun, "session")
 
 
-def _kept_of_requests(prices: Prices, requests: int) -> list[_Line]:
-    if not prices.kept or not requests:
+def _kept_of_requests(costs: UnitCosts, requests: int) -> list[_Draft]:
+    if not costs.kept or not requests:
         return []
     basis = "what Gradio keeps of each request, up to a bound, as of its last 10,000 events"
-    return [_Line("framework", prices.kept * requests, basis).of(prices.kept, requests, "request")]
+    return [_Draft("framework", costs.kept * requests, basis).of(costs.kept, requests, "request")]
 
 
-class _Line:
+class _Draft:
     """A line under construction."""
 
-    def __init__(self, item: Item, amount: float, basis: str) -> None:
+    def __init__(self, item: BreakdownItem, amount: float, basis: str) -> None:
         self._item, self.bytes, self._basis = item, round(amount), basis
         self._each: float | None = None
         self._count: int | None = None
         self._unit: Literal["session", "request"] | None = None
 
-    def of(self, each: float, count: int, unit: Literal["session", "request"]) -> _Line:
+    def of(self, each: float, count: int, unit: Literal["session", "request"]) -> _Draft:
         """What it was multiplied from."""
         self._each, self._count, self._unit = each, count, unit
         return self
 
-    def entry(self, moment: Moment) -> LedgerEntry:
+    def entry(self, moment: BreakdownMoment) -> BreakdownEntry:
         """The finished line."""
-        return LedgerEntry(
+        return BreakdownEntry(
             moment=moment,
             item=self._item,
             bytes=self.bytes,

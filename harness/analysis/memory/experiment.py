@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 
 from harness.analysis.data import RunData
-from harness.analysis.theil_sen import Line, theil_sen
+from harness.analysis.theil_sen import Slope, theil_sen
 from harness.history import type_counts
 from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
@@ -20,7 +20,7 @@ GOES_ON = 0.5
 USERS_OF = "the users of "
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """A plateau with its census, and what had happened until then.
 
     Attributes:
@@ -60,20 +60,20 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """The plateaus by what they are for; all of one process of the app."""
 
-    start: Moment
-    stairs: list[Moment]
-    batches: list[Moment]
-    after: Moment | None
-    rounds: list[Moment]
+    start: Measurement
+    stairs: list[Measurement]
+    batches: list[Measurement]
+    after: Measurement | None
+    rounds: list[Measurement]
 
     @property
-    def last(self) -> Moment:
+    def last(self) -> Measurement:
         """The last of them."""
         tail = [self.after] if self.after is not None else []
         return [self.start, *self.batches, *tail, *self.rounds[1:]][-1]
 
     @property
-    def everything(self) -> list[Moment]:
+    def everything(self) -> list[Measurement]:
         """All, in order, but for the steps of the staircase."""
         return [self.start, *self.batches, *([self.after] if self.after else []), *self.rounds[1:]]
 
@@ -82,7 +82,7 @@ def experiment_of(data: RunData) -> Experiment | None:
     """Put the plateaus of a run that were counted in their places; None if there is not even the first."""
     by_number = {census.plateau: census for census in data.census}
     operations = sorted(data.history.operations, key=lambda o: o.invoke_ns)
-    moments: list[Moment] = []
+    measurements: list[Measurement] = []
     actions: Counter[str] = Counter()
     declared: Counter[str] = Counter()
     users: set[str] = set()
@@ -99,8 +99,8 @@ def experiment_of(data: RunData) -> Experiment | None:
         if census is None or plateau.requests is None or plateau.sessions is None:
             continue
         whole = first.setdefault(plateau.pid, census)
-        moments.append(
-            Moment(
+        measurements.append(
+            Measurement(
                 plateau=plateau,
                 lengths={container.path: container for container in census.containers},
                 census=census,
@@ -111,15 +111,15 @@ def experiment_of(data: RunData) -> Experiment | None:
                 types=type_counts(whole, census),
             )
         )
-    stairs = [m for m in moments if m.plateau.label == "staircase"]
+    stairs = [m for m in measurements if m.plateau.label == "staircase"]
     if not stairs:
         return None
     begun = stairs[0]
-    moments = [m for m in moments if m.plateau.pid == begun.plateau.pid]
-    stairs = [m for m in moments if m.plateau.label == "staircase"]
-    batches = [m for m in moments if m.plateau.label == "requests"]
-    after = next((m for m in moments if m.plateau.label == "after-close"), None)
-    rounds = [m for m in moments if m.plateau.label == "second-round"]
+    measurements = [m for m in measurements if m.plateau.pid == begun.plateau.pid]
+    stairs = [m for m in measurements if m.plateau.label == "staircase"]
+    batches = [m for m in measurements if m.plateau.label == "requests"]
+    after = next((m for m in measurements if m.plateau.label == "after-close"), None)
+    rounds = [m for m in measurements if m.plateau.label == "second-round"]
     return Experiment(
         start=begun,
         stairs=stairs,
@@ -148,17 +148,19 @@ def _declare(
                 declared[USERS_OF + name] += 1
 
 
-def live_line(moments: Sequence[Moment], measure: Callable[[Moment], int | None]) -> Line | None:
-    """Slope of a measure over requests; None if one of the moments lacks it."""
-    values = [value for m in moments if (value := measure(m)) is not None]
-    if len(values) != len(moments):
+def live_line(
+    measurements: Sequence[Measurement], measure: Callable[[Measurement], int | None]
+) -> Slope | None:
+    """Slope of a measure over requests; None if one of the measurements lacks it."""
+    values = [value for m in measurements if (value := measure(m)) is not None]
+    if len(values) != len(measurements):
         return None
-    return theil_sen([m.requests for m in moments], values)
+    return theil_sen([m.requests for m in measurements], values)
 
 
-def steps(moments: Sequence[Moment], of: Callable[[Moment], int]) -> list[int]:
-    """By how much something grew from each moment to the next."""
-    return [of(later) - of(earlier) for earlier, later in pairwise(moments)]
+def steps(measurements: Sequence[Measurement], of: Callable[[Measurement], int]) -> list[int]:
+    """By how much something grew from each measurement to the next."""
+    return [of(later) - of(earlier) for earlier, later in pairwise(measurements)]
 
 
 def exactly(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
@@ -177,10 +179,10 @@ def goes_on(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
     return Fraction(sum(grew[-half:])) / late >= GOES_ON * Fraction(sum(grew[:half])) / early
 
 
-def declared_by(grew: Sequence[int], moments: Sequence[Moment]) -> str | None:
+def declared_by(grew: Sequence[int], measurements: Sequence[Measurement]) -> str | None:
     """The variable to which exactly as many entries were added on purpose, in every step."""
-    for name in sorted(moments[-1].declared):
-        added = steps(moments, lambda m, name=name: m.declared[name])  # type: ignore[misc]
+    for name in sorted(measurements[-1].declared):
+        added = steps(measurements, lambda m, name=name: m.declared[name])  # type: ignore[misc]
         if sum(added) and added == list(grew):
             return name
     return None

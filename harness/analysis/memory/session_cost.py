@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.memory.breakdown import LedgerEntry
-from harness.analysis.theil_sen import Line, theil_sen
+from harness.analysis.memory.breakdown import BreakdownEntry
+from harness.analysis.theil_sen import Slope, theil_sen
 from harness.records import Census, ExternalApp, Plateau
 
 Measure = Callable[[Plateau], int | None]
@@ -28,8 +28,8 @@ class PerSession(msgspec.Struct, frozen=True, kw_only=True):
         uss: from the process tree's unique set size, which includes what allocators keep.
     """
 
-    live: Line | None
-    uss: Line | None
+    live: Slope | None
+    uss: Slope | None
 
 
 MemoryVerdict = Literal[
@@ -83,6 +83,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
         measuring: what measuring cost the app; None without a probe.
         after_close_live_bytes: live bytes at the end, all tabs closed, above plateau 0. Gradio keeps a closed
             session's state for an hour by default, so most of it is expected to be there still.
+        after_close_uss_bytes: unique set size at the same plateau, above plateau 0.
     """
 
     verdict: MemoryVerdict = "inconclusive"
@@ -97,7 +98,7 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     floor_per_request: PerSession = PerSession(live=None, uss=None)
     no_floor: str | None = None
     state_bytes_per_session: float | None = None
-    ledger: list[LedgerEntry] = []
+    ledger: list[BreakdownEntry] = []
     measuring: MeasuringCost | None = None
     after_close_live_bytes: int | None
     after_close_uss_bytes: int | None
@@ -137,17 +138,17 @@ def loadgen_rss_bytes(plateau: Plateau) -> int | None:
     return plateau.loadgen_rss_bytes
 
 
-def per_session(plateaus: Sequence[Plateau], measure: Measure) -> Line | None:
+def per_session(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
     """Slope of a measure over open sessions, as it comes; None if any plateau lacks it."""
     return _line(staircase(plateaus), measure, lambda p: p.open_sessions)
 
 
-def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Line | None:
+def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
     """Slope of a measure over requests in sessions that stay open."""
     return _line(batches(plateaus), measure, lambda p: p.requests)
 
 
-def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
     """Slope of a measure over open sessions, with what their first requests have added to them.
 
     Args:
@@ -156,7 +157,7 @@ def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: floa
     return _line(staircase(plateaus), _without(measure, leaked), lambda p: p.open_sessions)
 
 
-def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Line | None:
+def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
     """Slope of a measure over sessions that came and went; `leaked` as for `per_open_session`."""
     return _line(rounds(plateaus), _without(measure, leaked), lambda p: p.sessions)
 
@@ -175,7 +176,7 @@ def _line(
     plateaus: Sequence[Plateau],
     measure: Callable[[Plateau], float | None],
     over: Callable[[Plateau], int | None],
-) -> Line | None:
+) -> Slope | None:
     """A slope; None if any plateau lacks one of the two, or belongs to another process than the first."""
     if len({p.pid for p in plateaus}) > 1:
         return None
@@ -302,7 +303,7 @@ def _requests_each(plateaus: Sequence[Plateau], over: Measure) -> float | None:
     return (last.requests - first.requests) / sessions
 
 
-def _shifted(line: Line | None, by: float) -> Line | None:
+def _shifted(line: Slope | None, by: float) -> Slope | None:
     if line is None:
         return None
     return msgspec.structs.replace(line, estimate=line.estimate + by, low=line.low + by, high=line.high + by)

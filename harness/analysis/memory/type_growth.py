@@ -1,4 +1,4 @@
-"""What grew by type of object, where no container that was counted says it; and why what grew is still there.
+"""What grew by type of object, where no container that was counted says it.
 
 A census of containers sees what can be reached from the user's modules and from Gradio. The collector's list of all objects sees
 the rest, but only their types: a leak is what grows by the very same whole number with each request, or each session, whoever holds
@@ -8,29 +8,26 @@ it. How it is held, the retainers tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import partial
 
 import msgspec
 
 from harness.analysis.data import RunData
-from harness.analysis.memory.container_growth import (
-    PER_REQUEST,
-    PER_SESSION,
-    TYPE,
-    Growth,
-    GrowthBasis,
-    GrowthVerdict,
+from harness.analysis.memory.experiment import Experiment, Measurement, experiment_of
+from harness.analysis.memory.gradio_containers import gradio_container
+from harness.analysis.memory.growth import PER_REQUEST, TYPE, Growth, inside
+from harness.analysis.memory.growth_evidence import (
+    GrowthEvidence,
+    Holding,
     OverRequests,
     OverSessions,
-    growth_figures,
-    inside,
+    Unit,
     over_requests,
     over_sessions,
-    rank,
 )
-from harness.analysis.memory.experiment import Experiment, Moment, experiment_of
-from harness.records import Retainer
+from harness.analysis.memory.rules import GrowthJudgement, judge_growth
+from harness.history import type_counts
+from harness.records import Census, Retainer
 
 # What becomes of these is known, and it is no leak.
 _KNOWN = ("bounded", "declared", "retained-until-ttl", "framework-floor")
@@ -39,13 +36,25 @@ _SAME = 1e-9
 _WEAK = (": weakref.WeakKeyDictionary", ": weakref.WeakValueDictionary")
 
 
-def everything_grown(data: RunData) -> tuple[list[Growth], GrowthBasis]:
-    """Judge all that grew, containers, the live heap and types: the worst first, each with how it is held; and what that rests on."""
-    growth, basis = growth_figures(data)
-    experiment = experiment_of(data)
-    if experiment is not None and len(basis.not_judged) < 2:
-        growth += type_growth(experiment, growth, data)
-    return sorted(_explained(growth, data.retainers), key=rank), basis
+def suspicious(first: Census, last: Census, requests: int) -> bool:
+    """Whether anything grew from the first census to the last but what Gradio keeps of each session and each request.
+
+    Args:
+        first: of the process.
+        last: of the same.
+        requests: that came between the two. A type of which there are as many more may leak with each of them.
+    """
+    before = {container.path: container.length for container in first.containers}
+    if any(
+        container.length > before.get(container.path, 0) and gradio_container(container.path) is None
+        for container in last.containers
+    ):
+        return True
+    counts = type_counts(first, first)
+    return requests > 0 and any(
+        "." in name and number - counts.get(name, 0) >= requests
+        for name, number in type_counts(first, last).items()
+    )
 
 
 def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunData) -> list[Growth]:
@@ -53,67 +62,115 @@ def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunD
 
     Args:
         experiment: the plateaus of the run.
-        containers: what is known of containers.
-        data: the run, for its retainers and its control.
+        containers: what is known of containers, the worst first.
+        data: the run, for its retainers and its baseline run.
     """
     holders = {r.target: r for r in data.retainers if r.of == "type"}
-    control = _control(data)
+    baseline = _baseline(data)
     found = []
     for name in sorted(set(experiment.last.types) | set(experiment.start.types)):
         if "." not in name:  # a dict may be anything
             continue
-        count = partial(_objects, name)
-        requests = over_requests(count, experiment)
-        sessions = over_sessions(count, experiment, requests)
-        verdict = _verdict(name, requests, sessions, control, holders.get(name))
-        if verdict is None:
+        evidence = type_evidence(name, experiment, baseline, containers, holders.get(name))
+        if evidence is None:
             continue
-        if _is_accounted_for(verdict, requests, sessions, containers, holders.get(name)):
-            continue
-        around = _around(containers, holders.get(name))
-        if around is not None and around.verdict != verdict:
-            continue  # what becomes of them is known from the container
-        holder = around.path if around is not None else _first_leak(verdict, containers, holders.get(name))
-        by_request = verdict == PER_REQUEST
-        rate = float(requests.rate if by_request and requests else sessions.rate if sessions else 0)
-        more = (
-            f"There were exactly {rate:,.2f} more with each "
-            f"{'request' if by_request else 'session that came and went'}, and none of them went"
-        )
-        unasked = holder is None and name not in holders
-        found.append(
-            Growth(
-                path=name,
-                kind=TYPE,
-                owner="gradio" if _is_gradios(name, holders.get(name)) else "app",
-                # A container that is known to be bounded may be what holds them.
-                verdict="inconclusive" if unasked else verdict,
-                per_request=float(requests.rate) if requests else None,
-                per_action=requests.action if requests else None,
-                per_session=float(sessions.rate) if sessions else None,
-                exact=True,
-                length=experiment.last.types.get(name, 0),
-                cap=None,
-                pinned_bytes=(holders[name].pinned_bytes or 0) if name in holders else 0,
-                within=holder,
-                reason=(
-                    f"They stand inside {holder}."
-                    if holder is not None
-                    else f"{more}; what holds them was not recorded."
-                    if unasked
-                    else f"{more}; no container of the app or of Gradio that was counted holds them."
-                ),
-            )
-        )
+        judgement = judge_growth(evidence)
+        if _is_reported(evidence, judgement):
+            found.append(_grown(evidence, judgement, experiment, holders.get(name)))
     return found
 
 
-def _objects(name: str, moment: Moment) -> int:
-    return moment.types.get(name, 0)
+def type_evidence(
+    name: str,
+    experiment: Experiment,
+    baseline: Experiment | None,
+    containers: Sequence[Growth],
+    held: Retainer | None,
+) -> GrowthEvidence | None:
+    """Return what is known of the objects of a type; None if they do not grow exactly and steadily, or do not stay.
+
+    Args:
+        name: of the type.
+        experiment: the plateaus of the run.
+        baseline: those of the baseline run; None without one.
+        containers: what is known of containers, the worst first.
+        held: how the objects are held; None if the app was not asked.
+    """
+    count = partial(_objects, name)
+    requests = over_requests(count, experiment)
+    sessions = over_sessions(count, experiment, requests)
+    grows_with = _exact_growth(requests, sessions)
+    if grows_with is None:
+        return None
+    floor = over_sessions(count, baseline, None) if baseline is not None else None
+    evidence = GrowthEvidence(
+        path=name,
+        kind=TYPE,
+        owner="gradio" if name.startswith("gradio.") or _access_path(held).startswith("gradio.") else "app",
+        grows_with=grows_with,
+        requests=requests,
+        sessions=sessions,
+        baseline_rate=floor.rate if floor is not None else None,
+    )
+    unit = "request" if grows_with == "request" else "session that came and went"
+    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    return msgspec.structs.replace(
+        evidence,
+        statement=f"There were exactly {rate:,.2f} more with each {unit}, and none of them went",
+        holding=_holding(evidence, containers, held),
+    )
 
 
-def _control(data: RunData) -> Experiment | None:
-    """The experiment of the state-free app, if there was one."""
+def _exact_growth(requests: OverRequests | None, sessions: OverSessions | None) -> Unit | None:
+    """What the number of objects grew with by the very same whole number each time, and stayed; None if with neither."""
+    rates: tuple[tuple[Unit, OverRequests | OverSessions | None], ...] = (
+        ("request", requests),
+        ("session", sessions),
+    )
+    return next(
+        (
+            unit
+            for unit, found in rates
+            if found is not None and found.steady and found.exact and found.kept and found.declared is None
+        ),
+        None,
+    )
+
+
+def _objects(name: str, measurement: Measurement) -> int:
+    return measurement.types.get(name, 0)
+
+
+def _is_reported(evidence: GrowthEvidence, judgement: GrowthJudgement) -> bool:
+    """Whether the type says more than its container does: it leaks, alone or as its container does, or its holder is unknown."""
+    return judgement.verdict == evidence.leak or (
+        judgement.verdict == "inconclusive" and judgement.within is None
+    )
+
+
+def _grown(
+    evidence: GrowthEvidence, judgement: GrowthJudgement, experiment: Experiment, held: Retainer | None
+) -> Growth:
+    requests, sessions = evidence.requests, evidence.sessions
+    return Growth(
+        path=evidence.path,
+        kind=evidence.kind,
+        owner=evidence.owner,
+        verdict=judgement.verdict,
+        per_request=float(requests.rate) if requests else None,
+        per_action=requests.action if requests else None,
+        per_session=float(sessions.rate) if sessions else None,
+        exact=True,
+        length=experiment.last.types.get(evidence.path, 0),
+        cap=None,
+        pinned_bytes=(held.pinned_bytes or 0) if held is not None else 0,
+        within=judgement.within,
+        reason=judgement.reason,
+    )
+
+
+def _baseline(data: RunData) -> Experiment | None:
+    """The experiment of the baseline run, if there was one."""
     if data.control is None:
         return None
     return experiment_of(
@@ -127,117 +184,33 @@ def _control(data: RunData) -> Experiment | None:
     )
 
 
-def _verdict(
-    name: str,
-    requests: OverRequests | None,
-    sessions: OverSessions | None,
-    control: Experiment | None,
-    held: Retainer | None,
-) -> GrowthVerdict | None:
-    if (
-        requests is not None
-        and requests.steady
-        and requests.exact
-        and requests.kept
-        and requests.declared is None
-    ):
-        return PER_REQUEST
-    if sessions is None or not (sessions.steady and sessions.exact and sessions.kept) or sessions.declared:
-        return None
-    floor = over_sessions(partial(_objects, name), control, None) if control is not None else None
-    if floor is None:
-        # Nobody knows what the framework keeps of each session, but that it has no objects of the app's own classes. And what
-        # only a task or a thread holds may be about to end: Gradio's own wait for a heartbeat after their page has closed.
-        if held is None or _is_gradios(name, held) or _is_under_way(held):
-            return None
-        return PER_SESSION
-    return PER_SESSION if sessions.rate > floor.rate else None
-
-
-def _path(held: Retainer) -> str:
-    """The access path that a chain leads along."""
-    return "".join(step.partition(": ")[0] for step in held.holders[0].chain) if held.holders else ""
-
-
-def _is_under_way(held: Retainer) -> bool:
-    """Whether a task or a thread holds it, and nothing else that was found sooner."""
-    return bool(held.holders) and held.holders[0].chain[0].startswith(("task ", "thread "))
-
-
-def _is_gradios(name: str, held: Retainer | None) -> bool:
-    return name.startswith("gradio.") or (held is not None and _path(held).startswith("gradio."))
-
-
-def _around(containers: Sequence[Growth], held: Retainer | None) -> Growth | None:
-    """The outermost of the containers that grew too and hold these; None if there is none, or nobody knows."""
-    if held is None:
-        return None
-    path = _path(held)
-    around = [g for g in containers if path == g.path or inside(path, g.path)]
-    return min(around, key=lambda g: len(g.path), default=None)
-
-
-def _is_accounted_for(
-    verdict: GrowthVerdict,
-    requests: OverRequests | None,
-    sessions: OverSessions | None,
-    containers: Sequence[Growth],
-    held: Retainer | None,
-) -> bool:
-    """Whether nobody knows what holds these, and a container that is no leak got as many entries: they may well be those."""
-    if held is not None and held.holders:
-        return False
-    rate = (
-        requests.rate
-        if verdict == PER_REQUEST and requests
-        else sessions.rate
-        if sessions is not None
-        else Fraction(0)
+def _holding(evidence: GrowthEvidence, containers: Sequence[Growth], held: Retainer | None) -> Holding:
+    chain = held.holders[0].chain if held is not None and held.holders else []
+    path = _access_path(held)
+    around = [g for g in containers if path == g.path or inside(path, g.path)] if held is not None else []
+    alike = [g for g in containers if g.verdict == evidence.leak]
+    weak = any(kind in step for step in chain for kind in _WEAK)
+    return Holding(
+        recorded=held is not None,
+        temporary=bool(chain) and chain[0].startswith(("task ", "thread ")),
+        container=min(around, key=lambda g: len(g.path), default=None),
+        same_rate=None if chain or alike else _as_fast(evidence, containers),
+        leaking=next((g for g in alike if g.within is None), None) if weak or not chain else None,
     )
-    grew = [
-        (g.per_request if verdict == PER_REQUEST else g.per_session)
-        for g in containers
-        if g.verdict in _KNOWN
-    ]
-    leaks = any(g.verdict == verdict for g in containers)
-    return not leaks and any(abs((each or 0.0) - float(rate)) < _SAME for each in grew)
 
 
-def _first_leak(verdict: GrowthVerdict, containers: Sequence[Growth], held: Retainer | None) -> str | None:
-    """Where nobody knows what holds these, or only for as long as something else does: a container that leaks alike."""
-    if (
-        held is not None
-        and held.holders
-        and not any(kind in step for step in held.holders[0].chain for kind in _WEAK)
-    ):
-        return None
-    return next((g.path for g in containers if g.verdict == verdict and g.within is None), None)
+def _access_path(held: Retainer | None) -> str:
+    """The access path that a chain of holders leads along; empty if it is unknown."""
+    if held is None or not held.holders:
+        return ""
+    return "".join(step.partition(": ")[0] for step in held.holders[0].chain)
 
 
-def _explained(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[Growth]:
-    """The same, each with how it is held, and with what exactly it pins."""
-    known = {(r.target, r.of): r for r in retainers}
-    found = []
-    for g in growth:
-        held = known.get((g.path, "type" if g.kind == TYPE else "container"))
-        if held is not None and held.holders:
-            g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain)
-            # A walk that ended early has seen some of it: that is a lower bound, as is what a census of nearer things found.
-            if held.pinned_bytes is not None and (held.exact or held.pinned_bytes > g.pinned_bytes):
-                g = _weighed(g, held.pinned_bytes, held.now)
-        found.append(g)
-    return found
-
-
-def _weighed(growth: Growth, pinned_bytes: int, now: int) -> Growth:
-    """The same, with what it was found to pin exactly; an entry more is taken to be like those that are there."""
-    each = pinned_bytes / now if now else 0.0
-    leaks = growth.verdict in (PER_REQUEST, PER_SESSION) and growth.within is None
-    by_request = growth.bytes_per_request if growth.per_request is None else each * growth.per_request
-    by_session = growth.bytes_per_session if growth.per_session is None else each * growth.per_session
-    return msgspec.structs.replace(
-        growth,
-        pinned_bytes=pinned_bytes,
-        bytes_per_request=by_request if leaks else growth.bytes_per_request,
-        bytes_per_session=by_session if leaks else growth.bytes_per_session,
-    )
+def _as_fast(evidence: GrowthEvidence, containers: Sequence[Growth]) -> Growth | None:
+    """A container that is no leak, and that got as many entries: these may well be the objects."""
+    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    for g in containers:
+        grew = g.per_request if evidence.leak == PER_REQUEST else g.per_session
+        if g.verdict in _KNOWN and abs((grew or 0.0) - rate) < _SAME:
+            return g
+    return None

@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from harness.checkers.anomalies import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import KEPT, SINGLE, Index, Ledger, key
+from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.linearizability import registers
 from harness.checkers.linearizability.search import MOST_CONFIGURATIONS, Contradiction, Entry, search
 from harness.checkers.linearizability.states import states_of
-from harness.checkers.models import OwnModel, Unavailable, put_there
-from harness.checkers.provenance import CROSS_SESSION_READ, RESURRECTED_STATE
+from harness.checkers.models import KEPT, SINGLE, OwnModel, Unavailable, key, put_there
+from harness.checkers.owner_log import OwnerLog
 from harness.records import Effect, Operation
 
-NON_LINEARIZABLE = "non-linearizable"
 # After so many windows that were given up, the next hundred will not be better, and each takes its time.
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
@@ -88,7 +88,7 @@ class _Variable:
                 f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
             )
 
-    def _told(self, ledger: Ledger) -> bool:
+    def _told(self, ledger: OwnerLog) -> bool:
         """Whether enough is known of an owner's operations to put them in order."""
         if not ledger.one_clock or ledger.doubtful:
             return False
@@ -97,7 +97,7 @@ class _Variable:
         # Copies of what everyone shares may lag behind in different ways, where they may lag behind.
         return not (ledger.within_ns and self._model.scope == "everyone")
 
-    def _judge(self, ledger: Ledger) -> None:
+    def _judge(self, ledger: OwnerLog) -> None:
         if self._windows >= _MOST_GIVEN_UP:
             self._given_up += len(ledger.reads)
             return
@@ -122,7 +122,7 @@ class _Variable:
                     self._report(ledger, outcome.contradiction)
                 return
 
-    def _views(self, ledger: Ledger) -> list[list[Entry]]:
+    def _views(self, ledger: OwnerLog) -> list[list[Entry]]:
         """What must be explained by one order: all that was seen, or, where reads may lag behind, all that each session saw."""
         if not ledger.within_ns:
             return [self._entries(ledger, ledger.operations)]
@@ -131,7 +131,7 @@ class _Variable:
             self._entries(ledger, [r for r in ledger.reads if r.session == session]) for session in sessions
         ]
 
-    def _entries(self, ledger: Ledger, reading: Sequence[Operation]) -> list[Entry]:
+    def _entries(self, ledger: OwnerLog, reading: Sequence[Operation]) -> list[Entry]:
         """The owner's operations as moments; of those that only read, and of what was shown, what `reading` has."""
         variable = self._variable
         within, last_wins = ledger.within_ns > 0, self._model.concurrent_updates == "last-wins"
@@ -182,7 +182,7 @@ class _Variable:
 
     # --- how it is told ---
 
-    def _report(self, ledger: Ledger, contradiction: Contradiction) -> None:
+    def _report(self, ledger: OwnerLog, contradiction: Contradiction) -> None:
         read = contradiction.entry.operation
         operations = {id(e.operation): e.operation for e in contradiction.witness}
         if len(operations) == 1 and contradiction.known is None:
@@ -227,7 +227,7 @@ class _Variable:
         self._found.count(NON_LINEARIZABLE, what, number)
 
 
-def _writers(ledger: Ledger, read: Operation) -> list[Operation]:
+def _writers(ledger: OwnerLog, read: Operation) -> list[Operation]:
     """Those that wrote what a read shows, one for each value."""
     shown = read.reads.get(ledger.variable)
     if ledger.model.model == "record" and isinstance(shown, dict):

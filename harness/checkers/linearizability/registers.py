@@ -17,9 +17,8 @@ from typing import Any
 
 import msgspec
 
-from harness.checkers.index import key
 from harness.checkers.linearizability.search import Contradiction, Entry, Outcome
-from harness.checkers.models import put_there
+from harness.checkers.models import key, put_there
 
 
 class _Zone(msgspec.Struct):

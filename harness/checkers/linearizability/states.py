@@ -6,9 +6,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from harness.checkers.index import key
 from harness.checkers.linearizability.search import Mark, States
-from harness.checkers.models import OwnModel, accepted, put_there, start, step
+from harness.checkers.models import OwnModel, accepted, key, put_there, start, step
 from harness.records import Effect, StateVariable
 
 

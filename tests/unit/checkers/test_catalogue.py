@@ -7,7 +7,7 @@ import pytest
 
 from harness import tokens
 from harness.checkers import check_history
-from harness.checkers.index import key
+from harness.checkers.models import key
 from harness.history import WorkerFacts, Workers
 from harness.records import Anomaly, Check, Checks, StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, record, register

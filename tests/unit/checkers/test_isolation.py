@@ -119,7 +119,7 @@ def test_whose_counts_came_back_is_looked_for_among_the_persons_own_sessions() -
         history.open(f"{person}1", person).click(f"{person}1", 1)
     for person in "abc":
         history.open(f"{person}2", person).click(f"{person}2", 2).click(f"{person}2", 3)
-    with mock.patch("harness.checkers.index.Tally.latest_before", side_effect=AssertionError):
+    with mock.patch("harness.checkers.increments.Tally.latest_before", side_effect=AssertionError):
         checks = judge(history)
     assert kinds(checks) == {"resurrected-state"}
     assert [a.sessions for a in named(checks, "resurrected-state").anomalies] == [

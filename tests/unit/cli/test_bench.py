@@ -1,4 +1,4 @@
-"""What `gradsoak bench` asks to be run."""
+"""Which scenarios `gradsoak bench` runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.errors import UsageError
 @pytest.mark.parametrize(
     ("given", "everything"), [({}, False), ({"everything": True}, True), ({"profile": "full"}, True)]
 )
-def test_all_are_run_if_they_are_asked_for_and_under_the_full_profile(
+def test_all_scenarios_are_run_with_all_or_under_the_full_profile(
     given: dict[str, Any], everything: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []

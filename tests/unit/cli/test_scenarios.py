@@ -70,7 +70,7 @@ def test_a_pipe_gets_whole_descriptions(capsys: pytest.CaptureFixture[str]) -> N
         assert " ".join(s.description.split()) in line
 
 
-def test_for_programs_the_list_has_the_fields_that_they_go_by(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_list_has_all_fields(capsys: pytest.CaptureFixture[str]) -> None:
     scenarios(json=True)
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert set(listed) == {s.name for s in scenario.bundled()}

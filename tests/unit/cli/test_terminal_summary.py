@@ -44,18 +44,18 @@ def test_a_check_that_does_not_apply_is_not_shown_as_passed(
     assert " ".join(line.split()) == "reset – does not apply Nothing was read twice."
 
 
-def test_programs_are_told_what_does_not_apply(derived: Derived) -> None:
+def test_the_json_object_names_the_checks_that_do_not_apply(derived: Derived) -> None:
     told = json.loads(as_json(Path("run"), derived, None))
     assert told["checks"] == {"completeness": "pass", "reset": "pass"}
     assert told["does_not_apply"] == {"reset": "Nothing was read twice."}
 
 
-def test_a_check_that_found_something_or_knows_nothing_always_applies() -> None:
+def test_a_check_with_a_verdict_other_than_pass_always_applies() -> None:
     unsure = Check(name="canary", verdict="unknown", reason="Lost.", evidence={}, applies=False)
     assert not_applying([unsure]) == {}
 
 
-def test_check_explains_the_first_of_each_kind_and_counts_the_others(
+def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -84,7 +84,7 @@ def test_check_explains_the_first_of_each_kind_and_counts_the_others(
     assert out.count("Let A") == 1
 
 
-def test_programs_are_told_every_anomaly_that_is_kept_and_how_many_there_were(full: RunData) -> None:
+def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RunData) -> None:
     checks = failing([anomaly(number) for number in range(5)], total=900)
     derived = Derived(data=full, checks=checks, analysis=analyse(full))
     told = json.loads(as_json(Path("run"), derived, None, anomalies=True))
@@ -93,7 +93,7 @@ def test_programs_are_told_every_anomaly_that_is_kept_and_how_many_there_were(fu
     assert "anomalies" not in json.loads(as_json(Path("run"), derived, None))
 
 
-def test_memory_is_told_in_a_few_lines(
+def test_memory_is_summarised_in_a_few_lines(
     derived: Derived, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
@@ -115,7 +115,7 @@ def test_memory_is_told_in_a_few_lines(
     (own,) = [line for line in lines if line.startswith("Gradio's own")]
     floor = analysis.memory.floor_per_open_session.live
     assert floor is not None
-    assert own.startswith(f"Gradio's own a state-free app takes {byte_size(floor.estimate)} per open session")
+    assert own.startswith(f"Gradio's own a stateless app takes {byte_size(floor.estimate)} per open session")
     assert [line for line in lines if line.startswith("advice")] == [f"advice {memories.ADVICE[0].text}"]
     unsure = memories.figures(verdict="inconclusive", next_step="Run it for longer.")
     told = msgspec.structs.replace(told, analysis=msgspec.structs.replace(analysis, memory=unsure, growth=[]))
@@ -131,7 +131,7 @@ def test_memory_is_told_in_a_few_lines(
     assert "advice" not in out
 
 
-def test_programs_are_told_everything_about_memory(derived: Derived, full: RunData) -> None:
+def test_the_json_object_has_all_figures_of_memory(derived: Derived, full: RunData) -> None:
     data, analysis = memories.rich(full)
     figures = json.loads(
         as_json(Path("run"), Derived(data=data, checks=derived.checks, analysis=analysis), None)

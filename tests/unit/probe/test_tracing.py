@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.memory.allocation_sites import MAX_FRAMES, Attribution, join
+from harness.analysis.memory.allocation_sites import MAX_FRAMES, join
 from harness.app_under_test.probe_client import ProbeClient
 from harness.probe import tracing
+from harness.records import Attribution
 from harness.runs import memray_pass
 from tests.unit.probe.test_heap import other_pythons
 from tests.unit.probe.test_server import FAKE_GRADIO, MAIN

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.latency.figures import Latency
-from harness.analysis.theil_sen import Line
+from harness.analysis.theil_sen import Slope
 from harness.records import (
     SCHEMA_VERSION,
     TAB_ACTIONS,
@@ -189,8 +189,8 @@ def with_latency(data: RunData, latency_ms: dict[str, Latency]) -> Analysis:
     return msgspec.structs.replace(analyse(data), latency_ms=latency_ms)
 
 
-def line(estimate: float, low: float, high: float) -> Line:
-    return Line(estimate=estimate, low=low, high=high, intercept=0.0, points=6)
+def line(estimate: float, low: float, high: float) -> Slope:
+    return Slope(estimate=estimate, low=low, high=high, intercept=0.0, points=6)
 
 
 def bench_row(**changes: Any) -> BenchRow:

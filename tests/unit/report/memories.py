@@ -8,16 +8,16 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.advice import Advice, Gain
-from harness.analysis.memory.allocation_sites import Attribution, Site
-from harness.analysis.memory.breakdown import Item, LedgerEntry, Moment
-from harness.analysis.memory.container_growth import Growth, GrowthBasis
+from harness.analysis.memory.advice import Advice
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
+from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
-from harness.records import CgroupSample, Holder, Plateau, Retainer
+from harness.analysis.memory.what_if_gain import Gain
+from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
 from tests.unit.report.builders import line, manifest, plateau
 
 MB = 1_000_000
-HELD: dict[Item, int] = {
+HELD: dict[BreakdownItem, int] = {
     "interpreter": 141_231_104,
     "framework": 2_840_000,
     "state": 4_104_192,
@@ -27,7 +27,7 @@ HELD: dict[Item, int] = {
     "fragmentation": 6_213_632,
     "unexplained": -1_302_528,
 }
-CLOSED: dict[Item, int] = {
+CLOSED: dict[BreakdownItem, int] = {
     "interpreter": 141_231_104,
     "framework": 0,
     "state": 0,
@@ -37,14 +37,14 @@ CLOSED: dict[Item, int] = {
     "fragmentation": 7_221_248,
     "unexplained": 4_096,
 }
-_EACH: dict[tuple[Moment, Item], tuple[float, int, Any]] = {
+_EACH: dict[tuple[BreakdownMoment, BreakdownItem], tuple[float, int, Any]] = {
     ("held", "framework"): (71_000.0, 40, "session"),
     ("held", "state"): (102_604.8, 40, "session"),
     ("held", "leaked-per-request"): (8_300.0, 100, "request"),
     ("closed", "retained-after-close"): (24_375.0, 128, "session"),
     ("closed", "leaked-per-request"): (8_300.0, 730, "request"),
 }
-_BASIS: dict[Item, str] = {
+_BASIS: dict[BreakdownItem, str] = {
     "interpreter": "RSS at plateau 0, when nobody had come yet.",
     "framework": "What a session of the state-free app costs, times the sessions that were open.",
     "state": "The values in gr.State, counted object by object.",
@@ -64,9 +64,11 @@ CHAIN = [
 ]
 
 
-def ledger(held: dict[Item, int] | None = None, closed: dict[Item, int] | None = None) -> list[LedgerEntry]:
+def ledger(
+    held: dict[BreakdownItem, int] | None = None, closed: dict[BreakdownItem, int] | None = None
+) -> list[BreakdownEntry]:
     entries = []
-    of: dict[Moment, dict[Item, int]] = {
+    of: dict[BreakdownMoment, dict[BreakdownItem, int]] = {
         "held": HELD if held is None else held,
         "closed": CLOSED if closed is None else closed,
     }
@@ -74,7 +76,7 @@ def ledger(held: dict[Item, int] | None = None, closed: dict[Item, int] | None =
         for item, size in items.items():
             each, count, unit = _EACH.get((moment, item), (None, None, None))
             entries.append(
-                LedgerEntry(
+                BreakdownEntry(
                     moment=moment,
                     item=item,
                     bytes=size,

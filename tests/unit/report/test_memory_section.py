@@ -10,10 +10,9 @@ import msgspec
 import pytest
 
 from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.memory.allocation_sites import Attribution
-from harness.analysis.memory.breakdown import Item
+from harness.analysis.memory.breakdown import BreakdownItem
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
-from harness.records import Checks, RunEvent
+from harness.records import Attribution, Checks, RunEvent
 from harness.report import breakdown_table, waterfall
 from harness.report.memory_section import chain, finding, section
 from harness.report.page_templates import breakable
@@ -392,7 +391,7 @@ def test_an_axis_that_has_room_for_all_is_not_broken() -> None:
         ({"state": 700}, {}),
     ],
 )
-def test_any_ledger_can_be_drawn(held: dict[Item, int], closed: dict[Item, int]) -> None:
+def test_any_ledger_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[BreakdownItem, int]) -> None:
     plot = waterfall.draw(memories.ledger(held, closed))
     assert plot is not None
     words = _words(plot.svg)

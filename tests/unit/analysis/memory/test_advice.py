@@ -9,11 +9,12 @@ import pytest
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.advice import Advice, advise, failed_what_ifs
-from harness.analysis.memory.breakdown import LedgerEntry
-from harness.analysis.memory.container_growth import Growth
+from harness.analysis.memory.advice import Advice, advise
+from harness.analysis.memory.breakdown import BreakdownEntry
+from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
-from harness.analysis.theil_sen import Line
+from harness.analysis.memory.what_if_gain import failed_what_ifs
+from harness.analysis.theil_sen import Slope
 from harness.profiles import BASES
 from harness.records import (
     Anomaly,
@@ -37,7 +38,7 @@ LIMITS = RunEvent(time_ns=0, wall_ns=0, kind="limits", detail={"state_session_ca
 
 
 def line(estimate: float, off: float = 0.0) -> PerSession:
-    found = Line(estimate=estimate, low=estimate - off, high=estimate + off, intercept=0.0, points=7)
+    found = Slope(estimate=estimate, low=estimate - off, high=estimate + off, intercept=0.0, points=7)
     return PerSession(live=found, uss=None)
 
 
@@ -177,7 +178,7 @@ def test_more_sessions_than_fit_speak_for_a_capacity() -> None:
     assert "is expected to leave 2 MB" in advice.evidence
     # No run of a minute comes to 2,000 sessions: what it tries is what it reaches, and that the State lives its hour.
     assert advice.command is not None
-    assert advice.command.endswith("--real-ttl --what-if state_session_capacity=130")
+    assert advice.command.endswith("--no-compress-ttl --what-if state_session_capacity=130")
 
 
 def test_what_was_measured_to_be_left_behind_comes_before_what_is_expected() -> None:
@@ -232,9 +233,9 @@ def test_files_that_nobody_deletes_speak_for_delete_cache() -> None:
         assert advise(run(), figures(), [other]) == []
 
 
-def ledger(moment: str = "closed", **items: float) -> list[LedgerEntry]:
+def ledger(moment: str = "closed", **items: float) -> list[BreakdownEntry]:
     return [
-        LedgerEntry(moment=moment, item=item.replace("_", "-"), bytes=int(size * MB), basis="")  # type: ignore[arg-type]
+        BreakdownEntry(moment=moment, item=item.replace("_", "-"), bytes=int(size * MB), basis="")  # type: ignore[arg-type]
         for item, size in items.items()
     ]
 
@@ -251,7 +252,7 @@ def ledger(moment: str = "closed", **items: float) -> list[LedgerEntry]:
     ],
 )
 def test_what_allocators_keep_speaks_for_other_allocators(
-    entries: list[LedgerEntry], advised: bool, says: str
+    entries: list[BreakdownEntry], advised: bool, says: str
 ) -> None:
     found = advise(run(), figures(ledger=entries), [])
     assert settings(found) == (["MALLOC_ARENA_MAX=2", "jemalloc"] if advised else [])

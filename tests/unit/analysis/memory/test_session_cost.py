@@ -9,9 +9,8 @@ import msgspec
 import pytest
 
 from harness.analysis import RunData, analyse
-from harness.analysis.memory.allocation_sites import Attribution
-from harness.analysis.memory.breakdown import LedgerEntry
-from harness.records import ProbeSample, Seal, StateSizes
+from harness.analysis.memory.breakdown import BreakdownEntry
+from harness.records import Attribution, ProbeSample, Seal, StateSizes
 from tests.unit.analysis.memory.memory_runs import LIVE, Then, experiment, memory_run
 
 # One plateau more than a quick run has, so that what a closed session leaves behind has an interval.
@@ -32,7 +31,7 @@ def control(each: float, closed: float = 0.0, request: float = 0.0) -> RunData:
     return run(lambda t: each * t.open + closed * (t.sessions - t.open) + request * t.requests)
 
 
-def by_item(data: RunData, moment: str) -> dict[str, LedgerEntry]:
+def by_item(data: RunData, moment: str) -> dict[str, BreakdownEntry]:
     return {entry.item: entry for entry in analyse(data).memory.ledger if entry.moment == moment}
 
 

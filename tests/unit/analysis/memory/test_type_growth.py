@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from harness.analysis import RunData
-from harness.analysis.memory.container_growth import Growth
+from harness.analysis.memory.growth import Growth
+from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.leak_checks import check_growth
-from harness.analysis.memory.type_growth import everything_grown
-from harness.records import Holder, Retainer
+from harness.analysis.memory.type_growth import suspicious
+from harness.records import Census, Container, Holder, Retainer
 from tests.unit.analysis.memory.memory_runs import Lengths, Then, memory_run
 
 CHAIN = ["lib.cache: module", ".SEEN: set", "[*]: lib.cache.Entry"]
@@ -39,7 +41,7 @@ def run(
 
 
 def of_type(data: RunData) -> list[Growth]:
-    return [g for g in everything_grown(data)[0] if g.kind == "type"]
+    return [g for g in growth_figures(data)[0] if g.kind == "type"]
 
 
 def test_objects_that_only_a_library_holds_are_a_leak_told_with_how_they_are_held() -> None:
@@ -52,7 +54,7 @@ def test_objects_that_only_a_library_holds_are_a_leak_told_with_how_they_are_hel
         None,
     )
     assert (found.retainer_path, found.pinned_bytes) == (CHAIN, 4096)
-    check = check_growth(*everything_grown(data))[0]
+    check = check_growth(*growth_figures(data))[0]
     assert check.verdict == "fail"
     (anomaly,) = check.anomalies
     assert "lib.cache.Entry (a type) grew by exactly 1.00 objects per request" in anomaly.explanation
@@ -114,7 +116,7 @@ def test_what_a_leaking_container_holds_is_told_once() -> None:
     )
     (found,) = of_type(data)
     assert found.within == "app.LOG"
-    assert check_growth(*everything_grown(data))[0].anomalies_total == 1
+    assert check_growth(*growth_figures(data))[0].anomalies_total == 1
     (unknown,) = of_type(msgspec.structs.replace(data, retainers=[]))
     assert unknown.within == "app.LOG"
 
@@ -158,7 +160,7 @@ def test_what_nobody_knows_the_holder_of_is_no_leak_since_a_bounded_container_ma
         (found,) = of_type(data)
         assert found.verdict == "inconclusive"
         assert found.reason.endswith("and none of them went; what holds them was not recorded.")
-        assert {check.verdict for check in check_growth(*everything_grown(data))} == {"pass", "inconclusive"}
+        assert {check.verdict for check in check_growth(*growth_figures(data))} == {"pass", "inconclusive"}
 
 
 def test_growth_that_is_not_exact_or_does_not_stay_is_no_leak_of_a_type() -> None:
@@ -175,14 +177,79 @@ def test_a_container_is_told_with_how_it_is_held_and_what_it_pins_exactly() -> N
     chain = ["app: module", ".LOG: list", "[*]: dict"]
     data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
     kept = msgspec.structs.replace(data, retainers=[held("app.LOG", *chain, of="container", pinned=777)])
-    (found,) = everything_grown(kept)[0]
+    (found,) = growth_figures(kept)[0]
     assert (found.retainer_path, found.pinned_bytes) == (chain, 777)
     rough = held("app.LOG", *chain, of="container", pinned=777)
     kept = msgspec.structs.replace(data, retainers=[msgspec.structs.replace(rough, exact=False)])
-    assert everything_grown(kept)[0][0].pinned_bytes != 777
+    assert growth_figures(kept)[0][0].pinned_bytes != 777
 
 
 def test_a_type_that_the_walk_did_not_come_to_is_judged_all_the_same() -> None:
     unreached = msgspec.structs.replace(held("lib.cache.Entry"), holders=[])
     (found,) = of_type(run("lib.cache.Entry", lambda t: t.requests, retainers=[unreached]))
     assert (found.verdict, found.retainer_path) == ("leak-per-request", [])
+
+
+# --- whether a short run asks the app what holds what grew ---
+
+
+def census(lengths: dict[str, int], types: dict[str, int] | None = None) -> Census:
+    return Census(
+        plateau=0,
+        time_ns=0,
+        containers=[
+            Container(
+                path=path,
+                owner="gradio" if path.startswith("gradio.") else "app",
+                kind="dict",
+                length=length,
+                pinned_bytes=0,
+            )
+            for path, length in lengths.items()
+        ],
+        visited=1,
+        known_bytes=0,
+        opaque=0,
+        complete_depth=None,
+        pause_ms=1.0,
+        objects=1000,
+        types=types or {},
+    )
+
+
+def grew(path: str, before: int, after: int) -> bool:
+    return suspicious(census({path: before}), census({path: after}), 100)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio.StateHolder.session_data",
+        "gradio.StateHolder.session_data[*].state_data[*]['items']",
+        "gradio.Queue.event_analytics[*]",
+        "gradio.Queue.pending_messages_per_session",
+    ],
+)
+def test_what_gradio_keeps_of_everybody_is_no_reason(path: str) -> None:
+    assert not grew(path, 0, 500)
+
+
+@pytest.mark.parametrize(
+    "path", ["app.LOG", "gradio.Queue.event_ids_to_events", "gradio.App.iterators_to_reset"]
+)
+def test_anything_else_that_grew_is(path: str) -> None:
+    assert grew(path, 3, 4)
+    assert not grew(path, 4, 4)
+    assert not grew(path, 4, 3)
+
+
+def test_something_new_is() -> None:
+    assert suspicious(census({}), census({"app.NEW": 1}), 100)
+
+
+def test_as_many_more_of_a_type_as_there_were_requests_is() -> None:
+    first = census({}, {"lib.Entry": 5, "dict": 10})
+    assert suspicious(first, census({}, {"lib.Entry": 105}), 100)
+    assert not suspicious(first, census({}, {"lib.Entry": 104}), 100)
+    assert not suspicious(first, census({}, {"dict": 1000}), 100)
+    assert not suspicious(first, first, 0)

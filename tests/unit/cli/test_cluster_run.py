@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.cli.cluster_options import check_cap
+from harness.cli.cluster_run import check_cap
 from harness.errors import UsageError
 from harness.load.cluster.client import Distribution
 from harness.profiles import BASES

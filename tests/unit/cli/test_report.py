@@ -1,4 +1,4 @@
-"""Everything once more, from the files of a run: whatever is wrong with them is one error or verdict, and nothing is lost."""
+"""Evaluating a run again: damage to its files gives one error or one verdict, and no file is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cli.again import exit_code, redo
+from harness.cli.report import evaluate_again, exit_code
 from harness.errors import ExitCode, StorageError, UsageError
 from harness.run_dir import MANIFEST, SEAL, RunDir
 from harness.workload import append_only_list
@@ -32,11 +32,11 @@ def content(path: Path) -> dict[str, bytes]:
         (lambda path: path.mkdir(), "holds no run: there is no manifest.json"),
     ],
 )
-def test_what_is_no_run_folder_is_refused_in_words(make: Any, says: str, tmp_path: Path) -> None:
+def test_a_path_without_a_run_is_refused_with_the_reason(make: Any, says: str, tmp_path: Path) -> None:
     make(tmp_path / "run")
     before = content(tmp_path)
     with pytest.raises(UsageError, match=says) as caught:
-        redo(tmp_path / "run")
+        evaluate_again(tmp_path / "run")
     assert str(tmp_path / "run") in caught.value.message
     assert caught.value.hint
     assert content(tmp_path) == before
@@ -59,7 +59,7 @@ def test_a_damaged_manifest_is_refused_and_nothing_is_touched(damage: Any, says:
     file.write_bytes(damage(file.read_bytes()))
     before = content(run.path)
     with pytest.raises(UsageError, match=says):
-        redo(run.path)
+        evaluate_again(run.path)
     assert content(run.path) == before
 
 
@@ -83,7 +83,7 @@ def test_an_incomplete_run_is_unknown_with_the_reason_and_its_report_is_drawn(
     run = store(tmp_path / "run", clean(), **LOG)
     damage(run)
     before = content(run.path)
-    derived, error = redo(run.path)
+    derived, error = evaluate_again(run.path)
     assert error is None
     assert derived.checks.verdict == "unknown"
     assert says in derived.checks.reason
@@ -96,23 +96,23 @@ def test_an_incomplete_run_is_unknown_with_the_reason_and_its_report_is_drawn(
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     run = store(tmp_path / "run", clean(), **LOG)
-    # Whoever may read everything is stopped by a folder of that name, all the same.
+    # A folder of that name stops even a superuser, whom file permissions do not stop.
     run.history_path("1").mkdir()
     with pytest.raises(UsageError, match=r"Cannot read .*history/1\.jsonl"):
-        redo(run.path)
+        evaluate_again(run.path)
 
 
 @pytest.mark.parametrize(
     ("builder", "verdict", "code"),
     [(leaking(), "fail", ExitCode.ANOMALY), (clean(), "pass", ExitCode.UNKNOWN)],
 )
-def test_what_cannot_be_written_is_concluded_all_the_same(
+def test_a_run_is_evaluated_even_if_the_results_cannot_be_written(
     builder: Any, verdict: str, code: ExitCode, tmp_path: Path
 ) -> None:
     run = store(tmp_path / "run", builder, **LOG)
     (run.path / "derived").write_text("in the way")
     before = content(run.path)
-    derived, error = redo(run.path)
+    derived, error = evaluate_again(run.path)
     assert derived.checks.verdict == verdict
     assert isinstance(error, StorageError)
     assert "Cannot write" in error.message
@@ -122,15 +122,15 @@ def test_what_cannot_be_written_is_concluded_all_the_same(
 
 
 def test_a_clean_run_passes_again(tmp_path: Path) -> None:
-    derived, error = redo(store(tmp_path / "run", clean(), **LOG).path)
+    derived, error = evaluate_again(store(tmp_path / "run", clean(), **LOG).path)
     assert (derived.checks.verdict, error, exit_code(derived, error)) == ("pass", None, ExitCode.PASS)
 
 
 def test_the_same_files_give_the_same_report(tmp_path: Path) -> None:
     run = store(tmp_path / "run", leaking(), **LOG)
-    redo(run.path)
+    evaluate_again(run.path)
     once = content(run.path)
-    redo(run.path)
+    evaluate_again(run.path)
     assert content(run.path) == once
     assert {
         "derived/plots/sessions-cross-session-read.svg",

@@ -1,0 +1,96 @@
+"""Everything that grew in a run, the worst first, and what that rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.analysis.data import RunData
+from harness.analysis.memory.container_growth import container_growth
+from harness.analysis.memory.experiment import Experiment, experiment_of
+from harness.analysis.memory.growth import LEAKS, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis, rank
+from harness.analysis.memory.growth_evidence import MIN_BATCHES, MIN_ROUNDS
+from harness.analysis.memory.type_growth import type_growth
+from harness.analysis.memory.unnamed_bytes import live_slope, unnamed_growth, unnamed_slope
+from harness.records import Retainer
+
+
+def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
+    """Judge containers, bytes that no container accounts for, and types of objects: the worst first, each with how it is held."""
+    experiment = experiment_of(data)
+    missing, inapplicable = _missing(data, experiment)
+    if experiment is None or len(missing) == len(LEAKS):
+        return [], GrowthBasis(not_judged=missing, not_applicable=inapplicable)
+    growth = container_growth(experiment)
+    if not any(found.verdict == PER_REQUEST for found in growth):
+        unnamed = unnamed_growth(experiment)
+        growth += [unnamed] if unnamed is not None else []
+    growth.sort(key=rank)
+    growth += type_growth(experiment, growth, data)
+    batches, rounds = experiment.batches, experiment.rounds
+    return sorted(_with_holders(growth, data.retainers), key=rank), GrowthBasis(
+        batches=max(0, len(batches) - 1),
+        requests=batches[-1].requests - batches[0].requests if batches else 0,
+        rounds=max(0, len(rounds) - 1),
+        sessions=rounds[-1].sessions - rounds[0].sessions if rounds else 0,
+        paths=len({path for measurement in experiment.everything for path in measurement.lengths}),
+        live_bytes_per_request=live_slope(experiment),
+        unnamed_bytes_per_request=unnamed_slope(experiment),
+        not_judged=missing,
+        not_applicable=inapplicable,
+    )
+
+
+def _missing(data: RunData, experiment: Experiment | None) -> tuple[dict[str, str], list[str]]:
+    """Check → why it cannot be answered, and those of them that this run was not asked, or could not be."""
+    both = (PER_REQUEST, PER_SESSION)
+    plan = data.manifest.profile.staircase
+    if data.manifest.external is not None:
+        why = "gradsoak did not start the app, and so cannot count what it holds."
+        return dict.fromkeys(both, f"Does not apply: {why}"), list(both)
+    found: dict[str, str] = {}
+    unasked: list[str] = []
+    batches = len(experiment.batches) - 1 if experiment is not None and experiment.batches else 0
+    rounds = len(experiment.rounds) - 1 if experiment is not None and experiment.rounds else 0
+    for name, planned, seen, least, what in (
+        (PER_REQUEST, plan.request_batches, batches, MIN_BATCHES, "batches of requests"),
+        (PER_SESSION, plan.rounds, rounds, MIN_ROUNDS, "rounds of sessions that came and went"),
+    ):
+        if not planned:
+            found[name] = f"Does not apply: the profile asks for no {what}."
+            unasked.append(name)
+        elif seen < least:
+            found[name] = f"What the app holds was counted after {seen} {what}, and it takes {least}."
+        elif experiment is None or experiment.after is None:
+            found[name] = "What the app holds was not counted after all sessions had closed."
+    return found, unasked
+
+
+def _with_holders(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[Growth]:
+    """The same, each with how it is held, and with what exactly it pins."""
+    known = {(r.target, r.of): r for r in retainers}
+    found = []
+    for g in growth:
+        held = known.get((g.path, "type" if g.kind == TYPE else "container"))
+        if held is not None and held.holders:
+            g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain)
+            # A walk that ended early has seen some of it: that is a lower bound, as is what a census of nearer things found.
+            if held.pinned_bytes is not None and (held.exact or held.pinned_bytes > g.pinned_bytes):
+                g = _weighed(g, held.pinned_bytes, held.now)
+        found.append(g)
+    return found
+
+
+def _weighed(growth: Growth, pinned_bytes: int, now: int) -> Growth:
+    """The same, with what it was found to pin exactly; an entry more is taken to be like those that are there."""
+    each = pinned_bytes / now if now else 0.0
+    leaks = growth.verdict in LEAKS and growth.within is None
+    by_request = growth.bytes_per_request if growth.per_request is None else each * growth.per_request
+    by_session = growth.bytes_per_session if growth.per_session is None else each * growth.per_session
+    return msgspec.structs.replace(
+        growth,
+        pinned_bytes=pinned_bytes,
+        bytes_per_request=by_request if leaks else growth.bytes_per_request,
+        bytes_per_session=by_session if leaks else growth.bytes_per_session,
+    )

@@ -1,0 +1,124 @@
+"""The app's memory in one record: what was measured, where it went, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.analysis.data import RunData
+from harness.analysis.memory.breakdown import UnitCosts, breakdown
+from harness.analysis.memory.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.rules import judge_memory
+from harness.analysis.memory.session_cost import MemoryFigures, live_bytes, memory_figures, per_request
+from harness.analysis.memory.verdict_evidence import VerdictEvidence
+from harness.analysis.theil_sen import Slope
+from harness.history import limits_of
+
+
+def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) -> MemoryFigures:
+    """Return the figures of memory, with the breakdown and the verdict.
+
+    Args:
+        data: the run, with its baseline run if there was one.
+        growth: what grew in it.
+        basis: what the judgement on growth rests on.
+    """
+    leaked_by_app, leaked_by_gradio = (_leaked_per_request(growth, owner) for owner in ("app", "gradio"))
+    counted = kept = _kept_by_gradio(growth)
+    floor = per_request(data.control.plateaus, live_bytes) if data.control is not None else None
+    if floor is not None and floor.low > 0:
+        # A stateless app keeps of a request what Gradio keeps, and nothing else: Gradio's leaks and its bounded containers.
+        if leaked_by_gradio:
+            leaked_by_gradio = max(leaked_by_gradio, floor.estimate - counted)
+        else:
+            kept = max(counted, floor.estimate)
+    figures = memory_figures(
+        data.plateaus,
+        data.manifest.external,
+        census=data.census,
+        control=data.control.plateaus if data.control is not None else [],
+        no_control=_no_control(data),
+        leaked_per_request=leaked_by_app + leaked_by_gradio,
+        leaked_by_gradio=leaked_by_gradio,
+        kept_per_request=kept,
+    )
+    figures = msgspec.structs.replace(
+        figures, ledger=breakdown(data.plateaus, _unit_costs(data, figures, growth, kept))
+    )
+    found = judge_memory(
+        VerdictEvidence(
+            memory=figures,
+            growth=[g for g in growth if g.within is None],
+            basis=basis,
+            plateaus=data.plateaus,
+            limits=limits_of(data.events),
+            scenario=data.manifest.scenario,
+        )
+    )
+    return msgspec.structs.replace(
+        figures, verdict=found.verdict, reason=found.reason, next_step=found.next_step
+    )
+
+
+def _unit_costs(data: RunData, figures: MemoryFigures, growth: Sequence[Growth], kept: float) -> UnitCosts:
+    return UnitCosts(
+        session=_estimate(figures.bytes_per_open_session.live),
+        closed=_estimate(figures.bytes_per_closed_session.live),
+        request=_estimate(figures.bytes_per_request.live),
+        leaked=figures.leaked_bytes_per_request,
+        left=sum(
+            max(0.0, g.bytes_per_session or 0.0)
+            for g in growth
+            if g.verdict == PER_SESSION and g.within is None
+        ),
+        kept=kept,
+        floor_session=_estimate(figures.floor_per_open_session.live),
+        floor_closed=_estimate(figures.floor_per_closed_session.live),
+        floor_request=_estimate(figures.floor_per_request.live),
+        state=figures.state_bytes_per_session,
+        keeps_state=bool(data.plateaus and data.plateaus[-1].probe.states),
+    )
+
+
+def _leaked_per_request(growth: Sequence[Growth], owner: str) -> float:
+    """Bytes that each request leaves behind for good in the containers of an owner, `app` or `gradio`."""
+    return sum(
+        max(0.0, g.bytes_per_request or 0.0)
+        for g in growth
+        if g.verdict == PER_REQUEST and g.within is None and g.owner == owner
+    )
+
+
+def _kept_by_gradio(growth: Sequence[Growth]) -> float:
+    """Bytes per request that Gradio keeps in containers it bounds itself; of nested containers, the outermost counts."""
+    found = [
+        g
+        for g in growth
+        if g.owner == "gradio"
+        and g.verdict in ("bounded", "framework-floor")
+        and g.exact
+        and (g.per_request or 0) > 0
+    ]
+    return sum(
+        max(0.0, g.bytes_per_request or 0.0)
+        for g in found
+        if not any(g is not outer and g.path.startswith(outer.path) for outer in found)
+    )
+
+
+def _estimate(line: Slope | None) -> float | None:
+    return line.estimate if line is not None else None
+
+
+def _no_control(data: RunData) -> str:
+    if data.manifest.external is not None:
+        return "No state-free app was measured beside this one: gradsoak did not start it."
+    if not data.manifest.profile.control:
+        return "No state-free app was measured beside this one, since none was asked for; `gradsoak run` with the profile staircase or soak does it."
+    if data.control is None:
+        return "The state-free app that should have been measured beside this one was not."
+    seal = data.control.seal
+    if seal is None or seal.ended != "completed":
+        return f"The state-free app beside this one was not measured to the end. {seal.reason if seal else ''}".strip()
+    return "The state-free app beside this one was measured at too few plateaus."
