@@ -11,10 +11,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import gevent
 import gevent.lock
@@ -23,7 +21,7 @@ from locust import User
 from locust.env import Environment
 from locust.runners import Runner
 
-from harness.errors import HarnessError, StorageError, UsageError
+from harness.errors import StorageError
 from harness.load.arrivals import ArrivalCounts
 from harness.load.commands import (
     ActBatch,
@@ -41,6 +39,7 @@ from harness.load.commands import (
     Status,
     Steady,
 )
+from harness.load.control_channel import Channel, SocketChannel, failures_reported, first_line
 from harness.page.gradio_page import GradioPage
 from harness.page.page_errors import PageMisuse
 from harness.page.protocol import notices
@@ -54,47 +53,6 @@ from harness.workload import load_workload
 
 _UNSEARCHED = "the workload declares secrets, but with --driver stock no response is searched: that none of them was seen says nothing"
 _STATUS_S = 0.5
-
-
-class Channel(Protocol):
-    """Where commands come from, and reports go to."""
-
-    def commands(self) -> Iterator[Command]:
-        """The commands, until `quit` or until whoever gives them is gone."""
-
-    def send(self, report: Report) -> None:
-        """Report."""
-
-
-class SocketChannel:
-    """The harness itself, at the other end of a socket pair.
-
-    Args:
-        control: our end.
-    """
-
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._sending = gevent.lock.RLock()  # two greenlets send; a line must not be cut by another
-        self._encoder = msgspec.json.Encoder()
-
-    def commands(self) -> Iterator[Command]:
-        """One command per line, until `quit` or the end of the connection."""
-        decoder = msgspec.json.Decoder(Command)
-        with self._control.makefile("rb") as lines:
-            for line in lines:
-                command = decoder.decode(line)
-                if isinstance(command, Quit):
-                    return
-                yield command
-
-    def send(self, report: Report) -> None:
-        """Tell the harness; if it is gone, so are we."""
-        try:
-            with self._sending:
-                self._control.sendall(self._encoder.encode(report) + b"\n")
-        except OSError:
-            os._exit(0)
 
 
 def local_runner(user_classes: list[type[User]], url: str) -> Runner:
@@ -227,40 +185,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=GeneratorConfig)
-    with failures_told(control):
+    with failures_reported(control):
         GeneratorProcess(config, SocketChannel(control)).serve()
-
-
-@contextmanager
-def failures_told(control: socket.socket) -> Iterator[None]:
-    """Whatever ends the process before its time is told to whoever started it."""
-
-    def broken(cause: str, message: str, hint: str = "") -> None:
-        control.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
-
-    try:
-        yield
-    except UsageError as error:
-        broken("workload", error.message, error.hint)
-        raise SystemExit(1) from error
-    except HarnessError as error:
-        broken("storage", error.message, error.hint)
-        raise SystemExit(1) from error
-    except Exception as error:
-        traceback.print_exc()
-        broken("internal", f"{type(error).__name__}: {error}")
-        raise SystemExit(1) from error
-
-
-def first_line(control: socket.socket) -> bytes:
-    """The line that a process is configured with. Ends the process if whoever started it is gone."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = control.recv(1)
-        if not byte:
-            raise SystemExit(0)
-        line += byte
-    return line
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class ScanHit(NamedTuple):
 
 
 class Watcher(Protocol):
-    """ScanCounts at everything that the server sends to a page."""
+    """Searches everything that the server sends to a page."""
 
     @property
     def shared(self) -> frozenset[str]:

@@ -63,7 +63,7 @@ from harness.load.cluster.messages import (
 )
 from harness.load.cluster.shard_transfer import Chunk, ShardEnd, ShardReceiver
 from harness.load.cluster.split import share
-from harness.load.generator_process import failures_told, first_line
+from harness.load.control_channel import failures_reported, first_line
 
 # Locust counts a worker as missing after this many heartbeats, one a second. A machine under load is slow, not dead.
 _HEARTBEATS = 10
@@ -450,7 +450,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=MasterConfig)
-    with failures_told(control):
+    with failures_reported(control):
         master = Master(config, control)
 
         def stop(*_: object) -> None:

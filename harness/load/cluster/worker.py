@@ -58,7 +58,8 @@ from harness.load.cluster.messages import (
     Welcome,
 )
 from harness.load.cluster.shard_transfer import Answer, ChunkAnswer, Piece, ShardAnswer, send_shard
-from harness.load.generator_process import GeneratorProcess, first_line
+from harness.load.control_channel import first_line
+from harness.load.generator_process import GeneratorProcess
 from harness.records import LoadStatus
 from harness.run_dir import HISTORY, MANIFEST
 
