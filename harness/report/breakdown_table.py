@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import units
-from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownMoment, BreakdownItem
+from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 
 MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions held", "closed": "all closed"}
 ITEMS: dict[BreakdownItem, str] = {

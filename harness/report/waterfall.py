@@ -10,7 +10,7 @@ import msgspec
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from harness import units
-from harness.analysis.memory.breakdown import BreakdownMoment, BreakdownItem
+from harness.analysis.memory.breakdown import BreakdownItem, BreakdownMoment
 from harness.report.breakdown_table import (
     ITEMS,
     MOMENTS,
