@@ -1,4 +1,4 @@
-"""The app under test: its interpreter, its process, its probe; or an app that runs already."""
+"""The app under test: its interpreter, its process and its probe; or an app that is already running."""
 
 from harness.app_under_test.app_process import Target
 from harness.app_under_test.external_app import ExternalTarget, RunningApp, locate

@@ -1,4 +1,4 @@
-"""Another allocator in the place of the C library's: finding jemalloc, and whether an interpreter starts with it."""
+"""Finds jemalloc, to preload it in place of the C library's allocator, and checks that an interpreter starts with it."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ _LINE = re.compile(r"^\s*libjemalloc\.so[\w.]*\s.*=>\s*(\S+)\s*$", re.MULTILINE)
 
 
 def parse_ldconfig(text: str) -> list[str]:
-    """Paths of jemalloc in what `ldconfig -p` prints."""
+    """Paths of jemalloc in the output of `ldconfig -p`."""
     return _LINE.findall(text)
 
 
 def find_jemalloc(
     named: str | None, starts: Callable[[str], bool], candidates: Iterable[str] | None = None
 ) -> str:
-    """The library to preload.
+    """The path of the library to preload.
 
     Args:
-        named: the one that the user named, None to look for it.
-        starts: whether the app's interpreter starts with a library, and its `malloc` is jemalloc then.
-        candidates: where to look, default: what the system's linker knows, and the usual places.
+        named: path given by the user; None to search for it.
+        starts: whether the app's interpreter starts with a library, and the library is jemalloc.
+        candidates: paths to try; default: those that the system's linker knows, and the usual places.
 
     Raises:
-        UsageError: there is none, or it cannot be used.
+        UsageError: no usable jemalloc was found.
     """
     if sys.platform != "linux":
-        raise UsageError("jemalloc is preloaded with LD_PRELOAD, which only Linux has.", "Leave it out.")
+        raise UsageError(
+            "jemalloc is preloaded with LD_PRELOAD, which exists only on Linux.",
+            "Leave out the jemalloc setting.",
+        )
     if named is not None:
         path = os.path.abspath(os.path.expanduser(named))
         if not os.path.isfile(path):
@@ -68,7 +71,7 @@ def find_jemalloc(
 
 
 def starts_with(python: str, library: str) -> bool:
-    """Whether an interpreter starts with a library preloaded, and the library is jemalloc. What cannot be preloaded is passed over in silence by the linker."""
+    """Whether an interpreter starts with a preloaded library that is jemalloc. The linker ignores a library that it cannot preload."""
     code = "import ctypes; ctypes.CDLL(None).mallctl"
     try:
         done = subprocess.run(

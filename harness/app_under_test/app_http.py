@@ -1,4 +1,4 @@
-"""One HTTP request to an app, and what it means if no answer comes, in a sentence with the next step."""
+"""One HTTP request to an app. If no answer comes, the error says why, and the next step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_BODY = 64 * 1024 * 1024
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP answer; header names in lower case, the values of `Set-Cookie` in `cookies`."""
+    """An HTTP answer. Header names are in lower case; `cookies` has the values of `Set-Cookie`."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unreachable(Exception):
-    """No answer came. `waiting` if it makes sense to try again in a moment."""
+    """No answer came. `waiting`: a later attempt may succeed."""
 
     def __init__(self, error: TargetError | UsageError, *, waiting: bool) -> None:
         super().__init__(error.message)
@@ -43,7 +43,7 @@ def ask(
     form: Mapping[str, str] | None = None,
     cookies: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request to an app: GET, or POST if there is a form. Redirects are not followed.
+    """Send one request to an app: POST with a form, else GET. Redirects are not followed.
 
     Raises:
         Unreachable: no answer came.
@@ -78,7 +78,7 @@ def ask(
 
 
 def _trusted() -> ssl.SSLContext:
-    """Certificates to trust: the load generator's transport uses the same."""
+    """Trusted certificates, the same as in the load generator's transport."""
     own = os.environ.get("SSL_CERT_FILE")
     try:
         return ssl.create_default_context(cafile=own or certifi.where())
@@ -95,7 +95,7 @@ def _cookies(headers: Sequence[str]) -> dict[str, str]:
         try:
             found |= {name: morsel.value for name, morsel in SimpleCookie(header).items()}
         except CookieError:
-            continue  # a browser drops what it cannot read
+            continue  # a browser ignores a cookie that it cannot read
     return found
 
 
@@ -105,7 +105,7 @@ def _unreachable(url: str, error: Exception, timeout_s: float) -> Unreachable:
         return Unreachable(
             TargetError(
                 f"Nothing listens at {root}: the connection was refused.",
-                "Start the app, or check host and port; for an app that takes its time, give --ready-timeout 60s.",
+                "Start the app, or check host and port; if the app needs time to start, give --ready-timeout 60s.",
             ),
             waiting=True,
         )
@@ -133,7 +133,7 @@ def _unreachable(url: str, error: Exception, timeout_s: float) -> Unreachable:
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):  # RemoteDisconnected is one of these
         return Unreachable(
             TargetError(
-                f"What listens at {root} hangs up without an answer.",
+                f"The server at {root} closes the connection without an answer.",
                 "Check the port and the app's log; if the app was started with a certificate, its address begins with https://.",
             ),
             waiting=True,
@@ -141,7 +141,7 @@ def _unreachable(url: str, error: Exception, timeout_s: float) -> Unreachable:
     if isinstance(error, http.client.HTTPException):
         return Unreachable(
             UsageError(
-                f"What listens at {root} does not answer in HTTP ({type(error).__name__}).",
+                f"The server at {root} does not answer in HTTP ({type(error).__name__}).",
                 "Check the port; if the app was started with a certificate, its address begins with https://.",
             ),
             waiting=False,

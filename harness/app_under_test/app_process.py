@@ -1,4 +1,4 @@
-"""Starting, watching and stopping the app under test."""
+"""Starts, monitors, restarts and stops the app under test."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from harness.records import Census, GradioLimits, ProbeSample, Retainer
 _PROBE_MAIN = Path(__file__).resolve().parent.parent / "probe" / "__main__.py"
 _POLL_S = 0.05
 _LOG_LINES = 15
-# The app's environment variable with a folder of its own, which outlives a restart and not the run.
+# Environment variable of the app with the path of its own folder, which lasts for the run, restarts included.
 DATA_FOLDER = "GRADSOAK_DATA"
-# What `docker stop` leaves a program to end by itself.
+# Seconds that `docker stop` gives a program to end by itself.
 _RESTART_GRACE_S = 10.0
 T = TypeVar("T")
 
@@ -39,9 +39,9 @@ class Target:
         app: path of the app's file.
         interpreter: the Python that runs it.
         log: file for its output.
-        params: adjustable values, passed as environment variables.
+        params: parameters of the scenario, passed as environment variables.
         accounts: user names and passwords, for an app that asks for a login.
-        environment: variables of the harness's choice; they win over the parameters.
+        environment: variables set by the harness; they override the parameters.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Target:
             **(environment or {}),
             DATA_FOLDER: str(data),
         }
-        # Ours, if the harness itself was started with one; the app's interpreter must not see it.
+        # These belong to the harness. The app's interpreter must not see them.
         self._environment.pop("PYTHONPATH", None)
         self._environment.pop("GRADSOAK_AUTH", None)
         self._app = app
@@ -91,7 +91,7 @@ class Target:
         self._states: int | None = None
 
     def _launch(self, port: int | None = None) -> Child:
-        """Start the app, on this port or on any."""
+        """Start the app, on the given port or on any free one."""
         arguments = [str(_PROBE_MAIN), str(self._socket_path), str(self._app)]
         try:
             return Child(
@@ -115,11 +115,11 @@ class Target:
 
         Args:
             timeout_s: longest wait.
-            tick: called many times a second meanwhile.
+            tick: called many times a second while waiting.
 
         Raises:
-            TargetError: it ended, or did not answer in time; the message holds the end of its log.
-            UsageError: it asks for a login that it was not given, or speaks no protocol of ours.
+            TargetError: the app ended, or did not answer in time; the message includes the end of its log.
+            UsageError: the app needs a login that is missing, or uses an unsupported protocol.
         """
         deadline = time.monotonic() + timeout_s
         last = "it never opened a port"
@@ -129,7 +129,7 @@ class Target:
                 try:
                     port = self.probe.hello(timeout_s=2.0).get("port")
                 except TargetError:
-                    # It has ended, which the next turn finds out, or it is so busy that even the probe must wait.
+                    # The app has ended, which the next iteration reports, or is too busy for the probe to answer.
                     self._child.wait(_POLL_S)
                     continue
                 if port is not None:
@@ -154,21 +154,21 @@ class Target:
         grace_s: float = _RESTART_GRACE_S,
         seen: Iterable[tuple[int, float]] = (),
     ) -> str:
-        """Stop the app as whoever runs it would, SIGTERM first, and start it again on the same port.
+        """Stop the app as an operator would, SIGTERM first, and start it again on the same port.
 
         Its environment, its private folder and its log stay the same.
 
         Args:
-            timeout_s: longest wait until it answers again.
-            tick: called many times a second meanwhile.
-            grace_s: seconds for it to end by itself.
-            seen: its descendants noticed earlier, see `harness.child_process.Child.stop`.
+            timeout_s: longest wait until the app answers again.
+            tick: called many times a second while waiting.
+            grace_s: seconds for the app to end by itself.
+            seen: descendants of the app seen earlier; see `harness.child_process.Child.stop`.
 
         Returns:
-            How it ended, for people.
+            How the app ended, in words.
 
         Raises:
-            TargetError: it did not come back.
+            TargetError: the app did not start again.
         """
         port = urlsplit(self.url).port
         assert port is not None  # it was ready before
@@ -178,7 +178,7 @@ class Target:
         assert status is not None
         self._socket_path.unlink(missing_ok=True)
         with _reserved(port):
-            with uninterrupted():  # between its start and our knowing of it, nobody could stop it
+            with uninterrupted():  # interrupted here, the new process would never be stopped
                 self._child = self._launch(port)
             try:
                 self.wait_ready(timeout_s, tick)
@@ -187,7 +187,7 @@ class Target:
         return describe_exit(status)
 
     def describe(self) -> dict[str, Any]:
-        """Where it is, which of its launch arguments were replaced, how many of its objects got which setting, and how many gr.State its page has."""
+        """Address, replaced launch arguments, number of objects that got each setting, and number of gr.State."""
         hello = self.probe.hello()
         return {
             "pid": self.pid,
@@ -198,27 +198,27 @@ class Target:
         }
 
     def settle(self) -> ProbeSample:
-        """Collect garbage and trim inside the app, and measure."""
+        """Collect garbage and trim memory inside the app, then measure."""
         return self._asked(self.probe.settle)
 
     def measure(self) -> ProbeSample:
-        """Measure inside the app, as it is."""
+        """Measure inside the app without settling."""
         return self._asked(self.probe.measure)
 
     def census(self, plateau: int) -> Census | None:
-        """Count what the app holds."""
+        """Take a census of the app's objects; None if the probe could not."""
         return self._asked(lambda: self.probe.census(plateau))
 
     def start_trace(self, file: Path, frames: int, lent: dict[str, Any]) -> dict[str, Any]:
-        """Begin to trace what the app allocates, see `ProbeClient.start_trace`."""
+        """Start tracing allocations; see `ProbeClient.start_trace`."""
         return self._asked(lambda: self.probe.start_trace(file, frames, lent))
 
     def stop_trace(self) -> dict[str, Any]:
-        """Stop memray, see `ProbeClient.stop_trace`."""
+        """Stop memray; see `ProbeClient.stop_trace`."""
         return self._asked(self.probe.stop_trace)
 
     def traced_entries(self, paths: Sequence[str]) -> dict[str, Any]:
-        """Which lines allocated what is new in some containers, see `ProbeClient.traced_entries`."""
+        """The lines that allocated new entries of some containers; see `ProbeClient.traced_entries`."""
         return self._asked(lambda: self.probe.traced_entries(paths))
 
     def end_trace(self) -> None:
@@ -226,7 +226,7 @@ class Target:
         self._asked(self.probe.end_trace)
 
     def retainers(self) -> list[Retainer]:
-        """Why what has grown since the first census is still there. Keeps the app busy for some seconds."""
+        """What holds the growth since the first census. Keeps the app busy for some seconds."""
         return self._asked(self.probe.retainers)
 
     def limits(self) -> GradioLimits:
@@ -234,14 +234,14 @@ class Target:
         return self._asked(self.probe.limits)
 
     def news(self) -> list[str]:
-        """Nothing: its end is the only thing that can happen to it."""
+        """Always empty: the end of the process is reported by `check_alive`."""
         return []
 
     def _asked(self, question: Callable[[], T]) -> T:
         try:
             return question()
         except TargetError:
-            self._child.wait(0.2)  # let the process be reaped, so that the error says how it ended
+            self._child.wait(0.2)  # wait until the process is reaped, so that the error says how it ended
             self.check_alive("while it was measured")
             raise
 
@@ -249,7 +249,7 @@ class Target:
         """Raise if the app has ended.
 
         Raises:
-            TargetError: with the way it ended and the end of its log.
+            TargetError: how it ended, and the end of its log.
         """
         status = self._child.exit_status()
         if status is not None:
@@ -259,11 +259,11 @@ class Target:
             )
 
     def stop(self, grace_s: float = 5.0, seen: Iterable[tuple[int, float]] = ()) -> None:
-        """End the app: SIGTERM, then SIGKILL after the grace period; nothing that it started stays.
+        """End the app and all processes that it started: SIGTERM, then SIGKILL after the grace period.
 
         Args:
             grace_s: seconds between the two.
-            seen: its descendants noticed earlier, see `harness.child_process.Child.stop`.
+            seen: descendants of the app seen earlier; see `harness.child_process.Child.stop`.
         """
         self.probe.close()
         self._child.stop(grace_s, seen)
@@ -280,15 +280,15 @@ class Target:
 
 @contextlib.contextmanager
 def _reserved(port: int) -> Iterator[None]:
-    """Keep a port of 127.0.0.1 from being given to anybody's outgoing connection until the app listens there again.
+    """Keep a port of 127.0.0.1 from being used for an outgoing connection until the app listens there again.
 
-    On Linux, two sockets that both allow reuse may be bound to one address as long as neither listens, and Gradio's does
-    allow it. Elsewhere the port is left to luck.
+    On Linux, two sockets that both allow reuse may be bound to one address while neither listens, and Gradio's socket allows
+    reuse. On other systems, the port is not reserved.
     """
     with socket.socket() as keeper:
         if sys.platform == "linux":
             keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):  # somebody was faster: the app will say so
+            with contextlib.suppress(OSError):  # the port is taken: the app will report it
                 keeper.bind(("127.0.0.1", port))
         yield
 

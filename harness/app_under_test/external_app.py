@@ -1,4 +1,4 @@
-"""An app that runs already: reached as a visitor reaches it, watched from outside, never stopped."""
+"""An app that is already running: reached over HTTP, monitored from outside, never stopped."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from harness.records import Census, ExternalApp, GradioLimits, ProbeSample, Reta
 
 _WATCH_INTERVAL_S = 1.0
 _WATCH_TIMEOUT_S = 5.0
-# A restart takes an app a few seconds, which a run can survive; longer than this, there is nothing left to measure.
+# A run survives a restart of a few seconds. After this time, the app counts as gone.
 _GONE_AFTER_S = 10.0
 
 
 class ExternalTarget:
     """An app that gradsoak did not start.
 
-    A thread asks it every second for the number that Gradio draws at each start: so its end and its restart are seen,
-    also where its process cannot be.
+    A thread asks it every second for its `app_id`, which Gradio draws anew at each start. So its end and its restart are
+    detected, even if its process is unknown.
 
     Args:
-        facts: what `inspect_url` found.
-        pid: root of its process tree, None if that is not known.
-        gone_after_s: it counts as gone when nobody has listened for this long.
+        facts: the result of `inspect_url`.
+        pid: root of its process tree; None if unknown.
+        gone_after_s: the app counts as gone after it has accepted no connection for so many seconds.
     """
 
     def __init__(self, facts: AppFacts, pid: int | None, *, gone_after_s: float = _GONE_AFTER_S) -> None:
@@ -42,7 +42,7 @@ class ExternalTarget:
         self._lock = threading.Lock()
         self._news: list[str] = []
         self._app_id = facts.app_id
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._refused_since: float | None = None
         self._gone_s: float | None = None
         self._stop = threading.Event()
@@ -50,16 +50,16 @@ class ExternalTarget:
 
     @property
     def pid(self) -> int | None:
-        """Root of the process tree to sample; None if it is not known, or has ended."""
+        """Root of the process tree to sample; None if it is unknown or has ended."""
         return self._pid if self._pid is not None and psutil.pid_exists(self._pid) else None
 
     @property
     def asks_login(self) -> bool:
-        """Whether it lets in only those who log in."""
+        """Whether the app requires a login."""
         return self._facts.asks_login
 
     def wait_ready(self, timeout_s: float, tick: Callable[[], None] = lambda: None) -> str:
-        """Begin to watch; that the app answers was found out before the run."""
+        """Start monitoring, and return the URL. The preflight already found that the app answers."""
         if not self._watch.is_alive():
             self._watch.start()
         return self._facts.url
@@ -67,17 +67,18 @@ class ExternalTarget:
     def restart(
         self, timeout_s: float, tick: Callable[[], None], *, seen: Iterable[tuple[int, float]]
     ) -> str:
-        """Refuse: it is not ours.
+        """Refuse: gradsoak does not restart an app that it did not start.
 
         Raises:
             TargetError: always.
         """
         raise TargetError(
-            "gradsoak did not start this app, and does not stop it.", "Leave out --url to let it."
+            "gradsoak did not start this app, so it does not restart it.",
+            "Leave out --url: gradsoak then starts the app itself.",
         )
 
     def describe(self) -> dict[str, Any]:
-        """Address and version, and how many gr.State its page has."""
+        """Address, version, and number of gr.State."""
         return {
             "pid": self._pid,
             "url": self._facts.url,
@@ -86,60 +87,60 @@ class ExternalTarget:
         }
 
     def settle(self) -> ProbeSample | None:
-        """Nothing: there is no probe inside."""
+        """Always None or empty: the app has no probe."""
         return None
 
     def measure(self) -> ProbeSample | None:
-        """Nothing: there is no probe inside."""
+        """Always None or empty: the app has no probe."""
         return None
 
     def census(self, plateau: int) -> Census | None:
-        """Nothing: there is no probe inside."""
+        """Always None or empty: the app has no probe."""
         return None
 
     def retainers(self) -> list[Retainer]:
-        """Nothing: there is no probe inside."""
+        """Always None or empty: the app has no probe."""
         return []
 
     def limits(self) -> GradioLimits | None:
-        """Nothing: no visitor is told."""
+        """Always None: only a probe could read the limits."""
         return None
 
     def check_alive(self, when: str) -> None:
-        """Raise if nobody has listened for a while.
+        """Raise if the app is gone.
 
         Raises:
-            TargetError: since when.
+            TargetError: for how long it has accepted no connection.
         """
         with self._lock:
             gone_s = self._gone_s
         if gone_s is not None:
             raise TargetError(
                 f"The app at {self._facts.url.rstrip('/')} is gone {when}: it has accepted no connection for {gone_s:.0f} s.",
-                "Look at its own log; gradsoak did not start it, and keeps none.",
+                "Read the log of the app; gradsoak did not start it, so it has no log of it.",
             )
 
     def news(self) -> list[str]:
-        """Restarts that were seen since the last call."""
+        """What was detected since the last call: a restart, or a missing answer."""
         with self._lock:
-            told, self._news = self._news, []
-        return told
+            news, self._news = self._news, []
+        return news
 
     def stop(self, *, seen: Iterable[tuple[int, float]] = ()) -> None:
-        """Watch no longer. The app stays."""
+        """Stop monitoring. The app keeps running."""
         self._stop.set()
         if self._watch.is_alive():
-            self._watch.join(1.0)  # an app that hangs must not hold us up
+            self._watch.join(1.0)  # do not wait for an app that hangs
 
     def look(self, now_s: float) -> None:
-        """Ask once, and remember what that says. `now_s` is monotonic seconds."""
+        """Ask the app once, and record the result. `now_s` is monotonic seconds."""
         try:
             found = app_id(self._facts, _WATCH_TIMEOUT_S)
         except TimeoutError:
-            with self._lock:  # it is there, and busy or hanging: what that means, the operations say
-                self._tell(
+            with self._lock:  # it is busy or hangs; the operations show the effect
+                self._report(
                     "silent",
-                    f"The app gave no answer within {_WATCH_TIMEOUT_S:g} s to the simplest of questions (its app_id): it hung, or was overloaded",
+                    f"The app did not return its app_id within {_WATCH_TIMEOUT_S:g} s: it hung or was overloaded",
                 )
             return
         except ConnectionError:
@@ -152,17 +153,17 @@ class ExternalTarget:
             self._refused_since = self._gone_s = None
             changed = found is not None and self._app_id is not None and found != self._app_id
             if changed:
-                self._tell(
+                self._report(
                     "restarted",
-                    "The app is not the one that it was at the start (its app_id changed): it was restarted, or several replicas "
-                    "answer at this address. Sessions lose what they kept in the other",
+                    "The app_id of the app changed: it was restarted, or several replicas answer at this address. Sessions lose the "
+                    "state that they had in the other process",
                 )
             self._app_id = found if found is not None else self._app_id
 
-    def _tell(self, what: str, sentence: str) -> None:
-        """Each kind of news once: replicas would take turns for ever."""
-        if what not in self._told:
-            self._told.add(what)
+    def _report(self, what: str, sentence: str) -> None:
+        """Report each kind of news once: replicas would alternate without end."""
+        if what not in self._reported:
+            self._reported.add(what)
             self._news.append(sentence)
 
     def _run(self) -> None:
@@ -171,7 +172,7 @@ class ExternalTarget:
 
 
 class RunningApp(msgspec.Struct, frozen=True, kw_only=True):
-    """An app that runs already: what it says of itself, and what of that is recorded."""
+    """An app that is already running: its facts, and the record for the manifest."""
 
     facts: AppFacts
     record: ExternalApp
@@ -181,8 +182,8 @@ def locate(facts: AppFacts, pid: int | None) -> RunningApp:
     """Find the process behind a URL, to sample it from outside.
 
     Args:
-        facts: what the app says of itself.
-        pid: the process that the user named, None to find the one that listens.
+        facts: the result of `inspect_url`.
+        pid: the process named by the user; None to find the process that listens.
 
     Raises:
         UsageError: the named process does not exist.
@@ -210,7 +211,7 @@ def locate(facts: AppFacts, pid: int | None) -> RunningApp:
 
 
 def _listener(host: str, port: int) -> tuple[int | None, str]:
-    """The process that listens on a port of this machine; or None, and why."""
+    """The process that listens on a port of this machine; or None, and the reason."""
     try:
         if not is_loopback(host):
             return None, "it runs on another machine"
@@ -238,7 +239,7 @@ def _listener(host: str, port: int) -> tuple[int | None, str]:
 
 
 def _answers(connection: Any, port: int) -> bool:
-    """Whether a socket is one that visitors on this machine reach at a port."""
+    """Whether a socket listens on a port at an address that clients on this machine reach."""
     if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
         return False
     address = ipaddress.ip_address(connection.laddr.ip.partition("%")[0])

@@ -1,4 +1,4 @@
-"""What a run needs from the app under test, whoever started it."""
+"""The interface of the app under test, whether gradsoak started it or not."""
 
 from __future__ import annotations
 
@@ -9,80 +9,80 @@ from harness.records import Census, GradioLimits, ProbeSample, Retainer
 
 
 class AppUnderTest(Protocol):
-    """The app under test: started by us with a probe inside, or running already somewhere."""
+    """The app under test: started by gradsoak with a probe inside, or already running."""
 
     @property
     def pid(self) -> int | None:
-        """Root of the process tree to sample; None if it is not known, or has ended."""
+        """Root of the process tree to sample; None if it is unknown or has ended."""
 
     @property
     def asks_login(self) -> bool:
-        """Whether it lets in only those who log in; known once it is ready."""
+        """Whether the app requires a login; known once it is ready."""
 
     def wait_ready(self, timeout_s: float, tick: Callable[[], None]) -> str:
         """Wait until the app answers a real request, and return its URL.
 
         Raises:
-            TargetError: it ended, or did not answer in time.
-            UsageError: it lets us in only with a login that it was not given, or speaks no protocol of ours.
+            TargetError: the app ended, or did not answer in time.
+            UsageError: the app needs a login that is missing, or uses an unsupported protocol.
         """
 
     def restart(
         self, timeout_s: float, tick: Callable[[], None], *, seen: Iterable[tuple[int, float]]
     ) -> str:
-        """Stop it and start it again at the same address; how it ended. Only for what we started.
+        """Stop the app and start it again at the same address; returns how it ended. Only for an app that gradsoak started.
 
         Raises:
-            TargetError: it did not come back, or it is not ours.
+            TargetError: the app did not start again, or gradsoak did not start it.
         """
 
     def describe(self) -> dict[str, Any]:
-        """What there is to say of it now that it is ready, for the record."""
+        """Facts about the app for the event log, once it is ready."""
 
     def settle(self) -> ProbeSample | None:
-        """Bring its memory to rest as far as that can be done, and measure from inside; None without a probe.
+        """Let memory settle as far as possible, and measure inside the app; None without a probe.
 
         Raises:
-            TargetError: it should answer, and does not.
+            TargetError: the probe does not answer.
         """
 
     def measure(self) -> ProbeSample | None:
-        """Measure from inside, without bringing anything to rest; None without a probe.
+        """Measure inside the app without settling; None without a probe.
 
         Raises:
-            TargetError: it should answer, and does not.
+            TargetError: the probe does not answer.
         """
 
     def census(self, plateau: int) -> Census | None:
-        """Count what it holds, by access path; None without a probe, or if the probe could not.
+        """Take a census of the app's objects; None without a probe, or if the probe could not.
 
         Raises:
-            TargetError: it should answer, and does not.
+            TargetError: the probe does not answer.
         """
 
     def retainers(self) -> list[Retainer]:
-        """Why what has grown since the first census is still there; empty without a probe. Keeps the app busy for some seconds.
+        """What holds the growth since the first census; empty without a probe. Keeps the app busy for some seconds.
 
         Raises:
-            TargetError: it should answer, and does not.
+            TargetError: the probe does not answer.
         """
 
     def limits(self) -> GradioLimits | None:
-        """Gradio's settings for sessions; None if nobody can tell.
+        """Gradio's settings for sessions; None if unknown.
 
         Raises:
-            TargetError: it should answer, and does not.
+            TargetError: the probe does not answer.
         """
 
     def check_alive(self, when: str) -> None:
         """Raise if the app is gone.
 
         Raises:
-            TargetError: what is known about its end.
+            TargetError: how it ended, as far as known.
         """
 
     def news(self) -> list[str]:
-        """What has happened to the app since the last call and makes some conclusions doubtful, one sentence each."""
+        """Events since the last call that make some results doubtful, such as a restart, one sentence each."""
 
     def stop(self, *, seen: Iterable[tuple[int, float]]) -> None:
-        """Let go of it. What we started ends, with the descendants that were `seen`; what runs by itself stays."""
+        """End an app that gradsoak started, with its descendants in `seen`. Any other app keeps running."""

@@ -1,4 +1,4 @@
-"""The Python interpreter that runs the app, which need not be ours."""
+"""The Python interpreter that runs the app. It may differ from the harness's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "packages": pack
 
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
-    """A Python that can run the app.
+    """A Python interpreter that can run the app.
 
     Attributes:
         path: its executable.
@@ -47,10 +47,10 @@ def inspect_interpreter(python: str | None = None) -> Interpreter:
     """Ask an interpreter for its version and packages.
 
     Args:
-        python: path of its executable, default: the one that runs the harness.
+        python: path of its executable; default: the interpreter of the harness.
 
     Raises:
-        UsageError: it does not run, is too old, or has no gradio.
+        UsageError: the interpreter does not run, is too old, or has no gradio.
     """
     path = python or sys.executable
     if python is not None:
@@ -58,7 +58,7 @@ def inspect_interpreter(python: str | None = None) -> Interpreter:
         path = os.path.abspath(os.path.expanduser(python))
         if Path(path).is_dir():
             path = str(Path(path) / "bin" / "python")
-    # As the app will be started: without the PYTHONPATH of whoever started us.
+    # The app is started in the same way: without the PYTHONPATH of the harness.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         answer = subprocess.run(

@@ -1,6 +1,6 @@
-"""A look at a running app before anything is done to it: is it there, is it Gradio, does it let us in?
+"""Checks a running app before a run: does it answer, is it Gradio, does it accept the login?
 
-Plain HTTP from the harness's own process, so that whatever is wrong is said in one sentence before a run begins.
+Plain HTTP from the harness's own process, so that a fault is reported in one sentence before the run begins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from harness.addresses import holds_login, redacted, require_loopback
 from harness.app_under_test.app_http import Answer, Unreachable, ask
 from harness.errors import TargetError, UsageError
 
-# What GradioPage speaks (a test keeps it the same as in `harness.page.protocol`, which cannot be imported here).
+# Protocols of GradioPage. A test compares them with `harness.page.protocol`, which cannot be imported here.
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
-# The oldest release that was tried.
+# The oldest tested release.
 FIRST_RELEASE = "4.16"
 _RETRY_S = 0.2
-# Each costs a request; a wrong one among very many shows in the history.
+# Each login costs a request. A wrong login beyond these shows in the history.
 _MOST_LOGINS = 50
 _ASLEEP = re.compile(
     r"\b(sleeping|asleep|paused|building|preparing|starting|restarting|waking)\b", re.IGNORECASE
@@ -33,16 +33,16 @@ Account = tuple[str, str]
 
 
 class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app says of itself to whoever loads its page.
+    """What an app reports about itself to a client that loads its page.
 
     Attributes:
         url: its root, ending with a slash, without credentials and query.
         gradio_version: for example `6.31.0`.
         protocol: how results come back, for example `sse_v3`.
         api_prefix: path of its API below the root, without slashes at its ends; empty before Gradio 5.
-        app_id: a number that Gradio draws anew at each start, None if it tells none.
-        asks_login: it answers only visitors who have logged in.
-        states: how many gr.State its page has; None if nobody looked.
+        app_id: a number that Gradio draws at each start; None if unknown.
+        asks_login: the app requires a login.
+        states: number of gr.State on its page; None if unknown.
     """
 
     url: str
@@ -55,10 +55,10 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clean_url(text: str) -> str:
-    """The root of an app from what a person types or pastes: with a slash at its end, without query and fragment.
+    """The root URL of an app from a typed or pasted address: with a final slash, without query and fragment.
 
     Raises:
-        UsageError: it is no http(s) address, or it holds a password.
+        UsageError: the text is no http(s) address, or contains a password.
     """
     parts = urlsplit(text.strip())
     try:
@@ -67,12 +67,12 @@ def clean_url(text: str) -> str:
         port_is_fine = False
     if holds_login(text.strip()) or parts.username is not None or parts.password is not None:
         raise UsageError(
-            "The URL holds a user name or a password, which would be written down with it.",
-            "Give the URL without, and the login as --auth USER:PASSWORD.",
+            "The URL contains a user name or a password, which would be recorded with it.",
+            "Give the URL without them, and the login as --auth USER:PASSWORD.",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         guess = f"http://{text.strip().removeprefix('//')}"
-        # A password may hold a slash, a ? or a #: whatever stands before an @ is not repeated.
+        # A password may contain a slash, a ? or a #, so text before an @ is not repeated.
         shown = redacted(re.sub(r"^.*@", "***@", text.strip())).partition("?")[0]
         near = re.fullmatch(r"http://[\w.\-]+(:\d+)?(/\S*)?", guess) and not re.search("://|@", text)
         raise UsageError(
@@ -92,18 +92,18 @@ def inspect_url(
     timeout_s: float = 10.0,
     patience_s: float = 0.0,
 ) -> AppFacts:
-    """Find out whether the app at a URL can be tested.
+    """Check that the app at a URL can be tested, and return its facts.
 
     Args:
-        text: the URL as the user gave it.
+        text: the URL as typed.
         accounts: user names and passwords to log in with.
-        allow_remote: the address may be another machine's.
+        allow_remote: accept an address of another machine.
         timeout_s: longest wait for one answer.
-        patience_s: how long an app that is not there yet is asked again.
+        patience_s: how long to retry if the app does not answer yet.
 
     Raises:
-        UsageError: it is not loopback, no Gradio app, too old, or does not let us in.
-        TargetError: it cannot be reached, or is broken.
+        UsageError: the address is not loopback, or the app is no Gradio app, too old, or refuses the login.
+        TargetError: the app cannot be reached, or fails.
     """
     url = clean_url(text)
     host = str(urlsplit(url).hostname)
@@ -126,7 +126,7 @@ def inspect_url(
 
 
 def look(url: str, accounts: Sequence[Account], timeout_s: float) -> AppFacts:
-    """Load an app's configuration, logging in if it asks for that. `url` is as `clean_url` returns it.
+    """Load an app's config, with a login if required. `url` is as `clean_url` returns it.
 
     Raises:
         UsageError, TargetError: as for `inspect_url`.
@@ -160,17 +160,17 @@ def _states(config: Mapping[str, Any]) -> int | None:
 
 
 def check_protocol(version: str, protocol: str, who: str) -> None:
-    """Refuse an app that brings its results in a way that no page of ours understands.
+    """Refuse an app with an unsupported protocol.
 
     Raises:
-        UsageError: it is too old, or too new.
+        UsageError: the app is too old or too new.
     """
     if protocol in PROTOCOLS:
         return
     known = protocol in ("ws", "sse")
     raise UsageError(
         f"{who} is Gradio {version} with the protocol {protocol}, which is too {'old' if known else 'new'}; "
-        f"gradsoak speaks {', '.join(PROTOCOLS)}.",
+        f"gradsoak supports {', '.join(PROTOCOLS)}.",
         f"Update the app to Gradio {FIRST_RELEASE} or later." if known else "Update gradsoak.",
     )
 
@@ -179,7 +179,7 @@ def check_logins(url: str, accounts: Sequence[Account], timeout_s: float) -> dic
     """Log in with each account, and return the cookies of the first.
 
     Raises:
-        UsageError: there is no account, or the app refuses one.
+        UsageError: no account was given, or the app refuses one.
     """
     if not accounts:
         raise UsageError(
@@ -205,7 +205,11 @@ def check_logins(url: str, accounts: Sequence[Account], timeout_s: float) -> dic
 
 
 def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
-    """The app's configuration from the answer to GET config, or the reason why it is none."""
+    """The app's config from the answer to GET config.
+
+    Raises:
+        UsageError, Unreachable: the answer has no config; the message says why.
+    """
     root = url.rstrip("/")
     if 300 <= answer.status < 400:
         raise _redirected(url, answer)
@@ -236,13 +240,13 @@ def _config(url: str, answer: Answer, timeout_s: float) -> dict[str, Any]:
         raise Unreachable(
             TargetError(
                 f"{root} answers {answer.status}: {meaning}.",
-                "Look at the app's log; for an app that takes its time, give --ready-timeout 60s.",
+                "Read the app's log; if the app needs time to start, give --ready-timeout 60s.",
             ),
             waiting=waiting,
         )
     if answer.status == 403:
         raise UsageError(
-            f"{root} answers 403: it lets nobody in from here.",
+            f"{root} answers 403: access is denied.",
             "gradsoak can log in where Gradio itself asks (auth=), not through a page in front of it.",
         )
     what = {200: "answers, but not with a Gradio app's config"}.get(answer.status, f"answers {answer.status}")
@@ -280,7 +284,7 @@ def _is_space(url: str, answer: Answer) -> bool:
 
 
 def _where_else(url: str, timeout_s: float) -> str:
-    """Where the app may be instead: above the path that was given, or below the root."""
+    """A hint where the app may be: above the given path, or below the root."""
     parts = urlsplit(url)
     if parts.hostname in ("huggingface.co", "hf.co"):
         return "That is the page around a Space; the app itself is at https://OWNER-NAME.hf.space."
@@ -299,11 +303,11 @@ def _where_else(url: str, timeout_s: float) -> str:
 
 
 def app_id(facts: AppFacts, timeout_s: float) -> int | None:
-    """The number that the app drew when it started; None if it does not tell.
+    """The number that the app drew when it started; None if it does not report one.
 
     Raises:
-        ConnectionError: nobody is there.
-        TimeoutError: it did not answer in time.
+        ConnectionError: the app cannot be reached.
+        TimeoutError: the app did not answer in time.
     """
     path = f"{facts.api_prefix}/app_id" if facts.api_prefix else "app_id"
     try:

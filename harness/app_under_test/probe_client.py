@@ -1,4 +1,4 @@
-"""Our end of the probe's socket."""
+"""The harness's end of the probe's socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.records import Census, GradioLimits, ProbeSample, Retainer
 
 
 class ProbeClient:
-    """Asks the probe inside the target.
+    """Asks questions to the probe inside the app.
 
     Args:
         path: the Unix socket.
@@ -30,7 +30,7 @@ class ProbeClient:
         self._stream: Any = None
 
     def connect(self) -> bool:
-        """Open the socket; False if nobody listens yet."""
+        """Open the socket; False if the probe does not listen yet."""
         if self._socket is not None:
             return True
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -45,13 +45,13 @@ class ProbeClient:
         return True
 
     def hello(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """Who is there: pid, port (None before the launch), python, gradio, limits.
+        """Facts about the app: pid, port (None before the launch), python, gradio, limits.
 
         Args:
-            timeout_s: longest wait for the answer, default: the client's own.
+            timeout_s: longest wait for the answer; default: that of the client.
 
         Raises:
-            TargetError: nobody answers in time.
+            TargetError: no answer came in time.
         """
         return self._ask("hello", timeout_s)
 
@@ -60,18 +60,18 @@ class ProbeClient:
         return msgspec.convert(self.hello().get("limits", {}), GradioLimits)
 
     def measure(self) -> ProbeSample:
-        """Sessions and live heap, as they are."""
+        """Measure sessions and live heap without settling."""
         return _sample(self._ask("measure"))
 
     def settle(self) -> ProbeSample:
-        """Collect garbage, give free memory back to the system, then measure."""
+        """Collect garbage, return free memory to the system, then measure."""
         return _sample(self._ask("settle"))
 
     def census(self, plateau: int) -> Census | None:
-        """What the app holds, by access path; None if the probe could not tell.
+        """Take a census by access path and type; None if the probe could not.
 
         Args:
-            plateau: number of the plateau at which it is taken.
+            plateau: number of the current plateau.
         """
         answer = self._ask("census")
         if "error" in answer:
@@ -79,11 +79,11 @@ class ProbeClient:
         return msgspec.convert({"plateau": plateau, "time_ns": time.monotonic_ns(), **answer}, Census)
 
     def start_trace(self, file: Path, frames: int, lent: dict[str, Any]) -> dict[str, Any]:
-        """Begin to trace allocations, by memray into a file and by tracemalloc; see `harness/probe/tracing.py`.
+        """Start tracing allocations, with memray into a file and with tracemalloc; see `harness/probe/tracing.py`.
 
         Args:
             file: where memray writes, absolute.
-            frames: how far out from an allocation tracemalloc looks.
+            frames: number of frames that tracemalloc keeps for an allocation.
             lent: a memray for an app whose interpreter has none.
 
         Returns:
@@ -96,22 +96,22 @@ class ProbeClient:
         return self._ask("trace-stop")
 
     def traced_entries(self, paths: Sequence[str]) -> dict[str, Any]:
-        """Which lines allocated what is new in the containers at these access paths: `entries`, or `error`."""
+        """The lines that allocated new entries of the containers at these access paths: `entries`, or `error`."""
         return self._ask("trace-entries", paths=list(paths))
 
     def end_trace(self) -> None:
-        """Stop tracemalloc, too."""
+        """Stop tracemalloc as well."""
         self._ask("trace-end")
 
     def retainers(self) -> list[Retainer]:
-        """Why what has grown since the first census is still there; empty if there was none, or if the probe could not tell.
+        """What holds the growth since the first census; empty without a first census, or if the probe could not.
 
-        It keeps the app busy for some seconds: to be asked once, when nothing is measured any more.
+        It keeps the app busy for some seconds, so it is asked once, after all measurements.
         """
         return msgspec.convert(self._ask("retainers").get("retainers", []), list[Retainer])
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._stream.close()
@@ -133,7 +133,7 @@ class ProbeClient:
                 raise OSError("connection closed")
             answer: dict[str, Any] = msgspec.json.decode(line)
         except (OSError, msgspec.DecodeError) as error:
-            self.close()  # an answer that comes late must not be taken for the answer to the next question
+            self.close()  # a late answer must not be read as the answer to the next question
             raise TargetError(
                 f"The probe inside the app stopped answering: {error}.",
                 "The app may have ended or hang; see logs/target.log.",

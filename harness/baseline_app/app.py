@@ -1,16 +1,16 @@
-"""A page that keeps nothing, with the components and as many functions as it is told: what Gradio itself takes for a session.
+"""The baseline app: it keeps no state, and has as many components and functions as requested. It measures Gradio's own cost.
 
-Where it is told of State it has as many, with nothing in it: what Gradio needs to keep a value is not what the value needs.
+It can also have gr.State without values: what Gradio needs to keep a value is not what the value needs.
 """
 
 import os
 
 import gradio as gr
 
-# Class and number, as `Button:1,Textbox:2`.
+# Class and number of components: `Button:1,Textbox:2`.
 COMPONENTS = os.environ.get("COMPONENTS", "Button:1,Textbox:2")
 FUNCTIONS = int(os.environ.get("FUNCTIONS", "1"))
-# A timer would make requests of its own. Forms come by themselves.
+# A timer would send requests of its own. Gradio creates forms by itself.
 LEFT_OUT = {"BrowserState", "Timer", "Form"}
 
 
@@ -19,24 +19,24 @@ def echo(text, *nothing):
 
 
 def make(name):
-    """A component of this class; a number in place of one that cannot be made without being told more."""
+    """Create a component of this class, or a number if the class needs arguments."""
     try:
         getattr(gr, name)()
     except Exception:
-        gr.Number(label="Nobody reads this")
+        gr.Number(label="Unused")
 
 
 wanted = dict(part.split(":") for part in COMPONENTS.split(",") if part)
-with gr.Blocks(title="Control") as demo:
+with gr.Blocks(title="Baseline app") as demo:
     nothing = [gr.State(None) for _ in range(int(wanted.pop("State", 0)))]
     text = gr.Textbox(label="Say")
     said = gr.Textbox(label="Said", interactive=False)
     button = gr.Button("Echo")
     button.click(echo, [text, *nothing], [said, *nothing], api_name="echo")
-    # Only with something to do at the end does Gradio watch whether a page of an app without State has closed.
+    # In an app without State, Gradio notices a closed page only if there is an unload event.
     demo.unload(lambda: None)
     while len(demo.fns) < FUNCTIONS:
-        text.submit(echo, [text, *nothing], [said, *nothing], api_name="nobody_calls_this")
+        text.submit(echo, [text, *nothing], [said, *nothing], api_name="unused")
     made = {"Textbox": 2, "Button": 1}
     for kind, number in wanted.items():
         if kind not in LEFT_OUT:

@@ -1,4 +1,4 @@
-"""Somebody who says something, and is told what it was."""
+"""A user who sends a text and reads it back."""
 
 from harness.workload import Workload, action, answer, ask
 

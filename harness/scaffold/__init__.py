@@ -1,8 +1,8 @@
-"""A scenario folder for an app of the user's own, proposed from its page and from a short trial.
+"""Proposes a scenario folder for a user's app, from its page and a short trial.
 
-Nobody but its author knows what an app means. So a proposal rests on what was seen: `gestures` finds what a person can do on
-the page, `trial` does it in three sessions, `models` compares what came back with the models that gradsoak has, and `text`
-writes that down as a workload that runs as it is. All but the trial is pure.
+gradsoak does not know what an app means, so the proposal rests on observations: `gestures` finds what a user can do on the page,
+`trial` does it in three sessions, `model_guess` compares the results with the models of gradsoak, and `scenario_text` writes a
+workload that runs as it is. All but the trial is pure.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         workload, settings: the texts of its files.
-        operations: what the workload does.
-        findings: what they rest on.
-        left_out: what is not proposed, one sentence each.
+        operations: the gestures of the workload.
+        findings: the results of the trial.
+        left_out: what is not proposed and why, one sentence each.
     """
 
     workload: str
@@ -50,18 +50,18 @@ def draft(
     title: str,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Draft:
-    """Try an app that was started for this, and propose a scenario.
+    """Try an app that was started for this purpose, and propose a scenario.
 
     Args:
         url: root of the app.
-        accounts: logins, if it asks for one.
+        accounts: logins, if the app requires one.
         app: path of its file, relative to the scenario's folder.
-        params: what it was told in its environment.
+        params: parameters that the app got as environment variables.
         title: of the scenario.
-        on_step: told what is done next.
+        on_step: called with each next step.
 
     Raises:
-        TargetError: its page cannot be opened.
+        TargetError: the page of the app cannot be opened.
     """
     page, acts, skipped = look_and_try(url, accounts, on_step)
     findings = conclude(page, acts)
@@ -80,7 +80,7 @@ def write(made: Draft, folder: Path) -> None:
     """Write the scenario's files into a new or empty folder.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

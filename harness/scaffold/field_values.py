@@ -1,4 +1,4 @@
-"""What goes into a field of a page: a value for the trial, and the Python that makes such a value in a workload. Pure."""
+"""Values for the fields of a page: for the trial, and as Python code of a workload. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PICTURE_HEX = (
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One field that is filled in before something is set off.
+    """One field that is filled in before an event is triggered.
 
     Attributes:
-        name: how to call the component.
-        low, high, step: of a number.
-        choices: of a choice, as shown.
-        suffix: of a file's name.
+        name: name of the component for GradioPage.
+        low, high, step: range of a number.
+        choices: options of a choice, as shown.
+        suffix: suffix of a file's name.
     """
 
     component: int
@@ -37,7 +37,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def value_of(fill: Fill, token: str, rng: random.Random) -> Any:
-    """A value for a field, as the code of `code_of` makes it."""
+    """A value for a field, the same as the code of `code_of` produces."""
     match fill.kind:
         case "text":
             return token
@@ -60,7 +60,7 @@ def value_of(fill: Fill, token: str, rng: random.Random) -> Any:
 
 
 def code_of(fill: Fill) -> str:
-    """The same as Python, in a method of a workload."""
+    """The Python expression for such a value in a method of a workload."""
     match fill.kind:
         case "text":
             return "token"
@@ -84,7 +84,7 @@ def code_of(fill: Fill) -> str:
 
 
 def literal(value: Any) -> str:
-    """Python for a text, a number or a list of those, with double quotes as everywhere here."""
+    """Python literal of a text, a number or a list of these, with double quotes."""
     if isinstance(value, str):
         plain = '"' not in value and "\\" not in value and value.isprintable()
         return f'"{value}"' if plain else repr(value)

@@ -1,4 +1,4 @@
-"""What a person can do on a page: its buttons and fields, what each needs to be filled in before, and what it may change. Pure."""
+"""What a user can do on a page: its buttons and fields, the fields each of them needs, and what it may change. Pure."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ _TEXTS: tuple[FillKind, ...] = ("text", "message")
 _WITH_TOKEN: tuple[FillKind, ...] = (*_TEXTS, "file")
 _ENTERED = ("change", "input", "select", "release", "blur")
 _BUTTONS = ("button", "clearbutton")
-# Never read: what has no value, what never leaves the server, and files, whose content is elsewhere.
+# Never read: components without a value, values that stay on the server, and files, whose content is elsewhere.
 _UNREADABLE = (
     "state", "browserstate", "button", "clearbutton", "uploadbutton", "downloadbutton", "duplicatebutton", "loginbutton",
     "row", "column", "group", "form", "tabs", "tabitem", "accordion", "sidebar", "timer", "dataset", "file", "image", "audio",
     "video", "gallery", "plot", "draggable", "walkthrough", "step", "dialogue", "navbar",
 )  # fmt: skip
 _MAX_CHOICES = 12
-# A token has about so many characters; a field that takes fewer would cut it.
+# Approximate number of characters of a token; a shorter field would cut it.
 _TOKEN_LENGTH = 32
 
 
 class Gesture(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a person does, and that the app answers.
+    """An action of a user that the app answers.
 
     Attributes:
-        slug: name of its operation and of its method.
+        slug: name of its operation and method.
         kind: `click` a button, `submit` a field with Enter, `enter` a value into a field that listens to that, or `upload`.
-        component, name: what it is done to, and how to call that.
-        fills: what is filled in before; for the other kinds than `click`, the field itself as the last one, if it is filled.
-        outputs: ids of the components that it may change, and that can be read.
+        component, name: the component, and its name for GradioPage.
+        fills: fields to fill in first. For kinds other than `click`, the last one is the field itself, if it is filled in.
+        outputs: ids of the readable components that it may change.
     """
 
     slug: str
@@ -64,17 +64,17 @@ class Gesture(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_text(self) -> bool:
-        """Whether a token goes in."""
+        """Whether a token is filled in."""
         return any(fill.kind in _WITH_TOKEN for fill in self.fills)
 
 
 class PageGestures(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to do on a page, and what can be read there.
+    """What a user can do on a page, and what can be read there.
 
     Attributes:
-        names: readable component → how to call it.
-        labels: the same → what a person calls it.
-        left_out: what was found and is not proposed, with the reason, one sentence each.
+        names: readable component → its name for GradioPage.
+        labels: readable component → its visible label.
+        left_out: what was found but is not proposed, and why, one sentence each.
     """
 
     gestures: list[Gesture]
@@ -84,7 +84,7 @@ class PageGestures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_gestures(blueprint: Blueprint, mode: str = "") -> PageGestures:
-    """Everything that a person can set off.
+    """All events that a user can trigger.
 
     Args:
         blueprint: the app's page.
@@ -134,7 +134,7 @@ def find_gestures(blueprint: Blueprint, mode: str = "") -> PageGestures:
 
 
 def name_of(blueprint: Blueprint, component: Component, event: str = "") -> str | int:
-    """How to call a component: by its label, elem_id or type if that is enough, or else by its id."""
+    """Name of a component for GradioPage: its label, elem_id or type if that is unique, else its id."""
     for name in (_label(component), component.elem_id, component.type):
         if name and not name.isdigit() and _means(blueprint, name, event, component.id):
             return name
@@ -160,7 +160,7 @@ def _gesture_kind(component: Component, event: str) -> GestureKind | None:
 def _without_twins(
     found: Sequence[tuple[Component, GestureKind, list[Dependency]]],
 ) -> list[tuple[Component, GestureKind, list[Dependency]]]:
-    """Where a button and Enter, or several fields, set off the very same, one of them will do: the button, if there is one."""
+    """Keep one of several gestures that trigger the same events, such as a button and Enter: the button, if there is one."""
     order: dict[GestureKind, int] = {"click": 0, "submit": 1, "upload": 2, "enter": 3}
     kept: list[tuple[Component, GestureKind, list[Dependency]]] = []
     for one in sorted(found, key=lambda f: order[f[1]]):
@@ -188,7 +188,7 @@ def _fills(
         wanted = [own]
     fills = [fill for i in wanted if (fill := _fill(blueprint, blueprint.components[i])) is not None]
     texts = [f.component for f in fills if f.kind in _TEXTS]
-    # A text that comes back changed is what the app keeps there, unless it is the only one to write into.
+    # A text field that is also an output shows what the app keeps, unless it is the only text field.
     fresh = [i for i in texts if i not in outputs] or [i for i in texts if i == own] or texts[:1]
     fills = [f for f in fills if f.component not in texts or f.component in fresh or f.component == own]
     fills = [f for f in fills if f.component not in outputs or f.kind in _TEXTS or f.component == own]
@@ -196,7 +196,7 @@ def _fills(
 
 
 def _fill(blueprint: Blueprint, component: Component) -> Fill | None:
-    """How to fill in a component; None for one that a person cannot fill in, or that we do not know how to."""
+    """How to fill in a component; None if a user cannot fill it in, or gradsoak does not know how."""
     kind = _FILLS.get(component.type)
     props = component.props
     if kind is None or props.get("interactive") is False:
@@ -216,7 +216,7 @@ def _fill(blueprint: Blueprint, component: Component) -> Fill | None:
         if not choices:
             return None
         several = kind == "choices" or bool(props.get("multiselect"))
-        if several:  # filled in by value, not chosen by what is shown
+        if several:  # filled in by value rather than by what is shown
             choices = [c[1] if isinstance(c, (list, tuple)) else c for c in props.get("choices") or []]
         return msgspec.structs.replace(
             fill, kind="choices" if several else "choice", choices=choices[:_MAX_CHOICES]
@@ -231,7 +231,7 @@ def _fill(blueprint: Blueprint, component: Component) -> Fill | None:
 
 
 def _outputs(blueprint: Blueprint, dependencies: Iterable[Dependency]) -> list[int]:
-    """Components that these events may change, those that follow included."""
+    """Ids of the components that these events and their followers may change."""
     waiting = list(dependencies)
     seen: dict[int, None] = {}
     outputs: dict[int, None] = {}
@@ -267,7 +267,7 @@ def _readable(blueprint: Blueprint, component: int) -> bool:
 
 
 def _label(component: Component) -> str:
-    """What a person calls it; a text that Gradio translates in the browser is no name."""
+    """The visible label; empty for a text that Gradio translates in the browser."""
     return "" if component.name.startswith("__i18n__") else component.name
 
 

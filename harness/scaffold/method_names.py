@@ -8,19 +8,18 @@ import re
 from harness.records import TAB_ACTIONS
 from harness.workload import Workload
 
-# What a workload has already, what tabs do by themselves, and what `text` writes into the class: a method of such a name would
-# take its place.
+# Names that a workload, the actions of a tab, or the code of `scenario_text` already use. A method of that name would hide them.
 _RESERVED = {*dir(Workload), *TAB_ACTIONS, "self", "tokens", "json", "action", "last_token_in", "number_in"}
 
 
 class UniqueNames:
-    """Names for methods and variables: each once, and none that means something already."""
+    """Gives out names for methods and variables, each name once."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def new(self, text: str, fallback: str) -> str:
-        """The name that a text gives, with a number if that is taken; of `fallback`, if it gives none."""
+        """A name made from a text, or `fallback` if that gives none; with a number if it is taken."""
         slug = slug_of(text) or fallback
         name, number = slug, 2
         while name in self._taken:
@@ -30,7 +29,7 @@ class UniqueNames:
 
 
 def slug_of(text: str) -> str:
-    """A Python name from a label; empty if there is nothing to make it from."""
+    """A Python name made from a label; empty if the label has no usable characters."""
     words = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
     if not words or not words.strip("0123456789_"):
         return ""

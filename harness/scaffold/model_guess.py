@@ -1,8 +1,8 @@
-"""Which model does what a component showed in the trial follow? Pure.
+"""Guesses the model of each component from the values it showed in the trial. Pure.
 
-A model is only proposed if all that the first session saw, alone with a fresh app, follows it. Where what came later does
-not, there are three reasons: the state lives on after a reload (then it is the user's), another session's values are in it
-(then it is shared, which is said loudly and not modelled as normal), or the model was wrong.
+A model is proposed only if all values that the first session saw, alone with a fresh app, follow it. If later values do not,
+there are three possible reasons. The state survives a reload: then it is the user's. It contains values of another session: then
+it is shared, which is reported as an alarm. Or the model is wrong.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _NUMBER = re.compile(r"-?\d+")
 
 
 class TrialAct(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was done in the trial, or a page that was opened.
+    """One gesture of the trial, or the opening of a page.
 
     Attributes:
         session: number of the page load, from 1 on.
-        person: whose page it is: a reload keeps the person.
-        gesture: slug of the gesture, empty for opening the page.
-        token: what went in.
-        shown: component → its value afterwards, of those that it may have changed; of all, after opening.
-        error: why it failed, None if it did not.
+        person: the user of the page; a reload keeps the person.
+        gesture: slug of the gesture; empty for opening the page.
+        token: the token that was filled in.
+        shown: component → its value afterwards, for the outputs of the gesture; for all components after opening.
+        error: why it failed; None if it did not.
     """
 
     session: int
@@ -49,13 +49,13 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     """A state variable of the proposed workload.
 
     Attributes:
-        name: in `state`.
-        component, read_as: what is read, and how the component is called.
-        effects: slug of a gesture → what that asks of the variable.
+        name: name in `state`.
+        component, read_as: the component that is read, and its name for GradioPage.
+        effects: slug of a gesture → its effect on the variable.
         readers: slugs of the gestures after which it is read.
-        initial: of a counter.
-        sharing: whose state it looked like.
-        seen: what the trial saw, one sentence.
+        initial: initial value of a counter.
+        sharing: whose state it seems to be.
+        seen: the observation, one sentence.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrialFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trial says.
+    """The results of the trial.
 
     Attributes:
-        unmodelled: what components showed that follows no model, one sentence each.
-        alarms: values of another session that were seen, one sentence each.
-        failed: slug → error, of gestures that failed at least once, and are not proposed.
+        unmodelled: components whose values follow no model, one sentence each.
+        alarms: values of another session that a session saw, one sentence each.
+        failed: slug → error, for gestures that failed at least once; they are not proposed.
     """
 
     variables: list[Variable]
@@ -85,7 +85,7 @@ class TrialFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shown_number(value: Any) -> int | None:
-    """The whole number that a component shows; None if there is none, or more than one."""
+    """The whole number that a component shows; None if it shows none or several."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -95,11 +95,11 @@ def shown_number(value: Any) -> int | None:
 
 
 def conclude(page: PageGestures, acts: Sequence[TrialAct]) -> TrialFindings:
-    """What can be said of each component that was read.
+    """Guess the model of each component that was read.
 
     Args:
-        page: what could be done.
-        acts: what was done, in order; session 1 was alone until session 2 began.
+        page: the page with its gestures.
+        acts: the acts of the trial, in order. Session 1 was alone until session 2 began.
     """
     failed = {act.gesture: act.error for act in acts if act.error is not None and act.gesture}
     tried = [g for g in page.gestures if g.slug not in failed and any(a.gesture == g.slug for a in acts)]
@@ -109,13 +109,13 @@ def conclude(page: PageGestures, acts: Sequence[TrialAct]) -> TrialFindings:
     taken: set[str] = set()
     for component, read_as in page.names.items():
         label = page.labels[component]
-        looked = _ShownByComponent(component=component, gestures=tried, acts=acts)
-        fitted = looked.fit()
-        if (alarm := looked.alarm(label, fitted)) is not None:
+        shown = _ShownByComponent(component=component, gestures=tried, acts=acts)
+        fitted = shown.fit()
+        if (alarm := shown.alarm(label, fitted)) is not None:
             alarms.append(alarm)
         if fitted is None:
-            if looked.changes:
-                unmodelled.append(f"{_quoted(label)} changed, but in no way that gradsoak has a model for.")
+            if shown.changes:
+                unmodelled.append(f"{_quoted(label)} changed, but no model of gradsoak fits.")
             continue
         name = slug_of(label) or f"component_{component}"
         while name in taken:
@@ -130,8 +130,8 @@ def conclude(page: PageGestures, acts: Sequence[TrialAct]) -> TrialFindings:
                 effects=fitted.effects,
                 readers=fitted.readers,
                 initial=fitted.initial,
-                sharing=looked.sharing(fitted),
-                seen=f"{_quoted(label)} {_seen(fitted, looked)}",
+                sharing=shown.sharing(fitted),
+                seen=f"{_quoted(label)} {_seen(fitted, shown)}",
             )
         )
     return TrialFindings(variables=variables, unmodelled=unmodelled, alarms=alarms, failed=failed)
@@ -157,7 +157,7 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alone(self) -> list[TrialAct]:
-        """What session 1 did before anybody else came."""
+        """The acts of session 1 before any other session began."""
         other = next((n for n, act in enumerate(self.acts) if act.session != 1), len(self.acts))
         return [act for act in self.acts[:other] if act.gesture]
 
@@ -181,8 +181,10 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
     # --- models ---
 
     def fit(self) -> _Fit | None:
-        """The first model that all of the first session's acts follow while it was alone, and that nothing later refutes
-        but another session's values."""
+        """The first model that fits all acts of the first session while it was alone.
+
+        Later acts may contradict the model only by values of another session.
+        """
         candidates = (self._as_list(), self._as_register(), self._as_answer(), self._as_counter())
         for candidate in candidates:
             if candidate is None or not self.follows(candidate, self.alone, lambda act: 0):
@@ -192,7 +194,7 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def sharing(self, fit: _Fit) -> Sharing:
-        """Whose state it looks like, under a model."""
+        """Whose state it seems to be, under a model."""
         acts = [act for act in self.acts if act.gesture]
         if self.follows(fit, acts, lambda act: act.session):
             return "session"
@@ -201,7 +203,7 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
         return "everyone"
 
     def foreign(self, fit: _Fit) -> bool:
-        """Whether what was seen is another person's, and not merely unlike the model."""
+        """Whether a session saw values of another person, rather than values that merely contradict the model."""
         if fit.model == "counter":
             acts = [act for act in self.acts if act.gesture]
             return self.follows(fit, acts, lambda act: 0)
@@ -216,7 +218,7 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def follows(self, fit: _Fit, acts: Sequence[TrialAct], owner: Callable[[TrialAct], int]) -> bool:
-        """Whether every read shows what the model says, if each owner has a state of its own."""
+        """Whether every read is as the model predicts, if each owner has its own state."""
         state: dict[int, Any] = {}
         for act in acts:
             if act.error is not None:
@@ -243,13 +245,13 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
     def _writers(self) -> list[str]:
-        """Gestures whose token was shown here, at once or later."""
+        """Gestures whose token the component showed, at once or later."""
         made = {act.token: act.gesture for act in self.alone if act.token}
         shown = {t for act in self.alone for t in tokens.all_in(self.value(act))}
         return list(dict.fromkeys(made[t] for t in made if t in shown))
 
     def _clearers(self, writers: Sequence[str]) -> list[str]:
-        """Gestures after which no token is left, and before which there was one."""
+        """Gestures that left no token, although there was one before."""
         found: dict[str, bool] = {}
         before: list[str] = []
         had: set[str] = set()
@@ -293,7 +295,7 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
         return _Fit(model="answer", effects=dict.fromkeys(askers, "ask"), readers=askers)
 
     def _as_counter(self) -> _Fit | None:
-        """Numbers that grow by one at each of some gestures, and are changed by no other, but set back by some."""
+        """A counter: some gestures add one each time, some may reset it, all others leave it unchanged."""
         reads = [(act, shown_number(self.value(act))) for act in self.alone if self.reads(act)]
         if len(reads) < 3 or any(number is None for _, number in reads):
             return None
@@ -321,17 +323,17 @@ class _ShownByComponent(msgspec.Struct, frozen=True, kw_only=True):
     # --- words ---
 
     def alarm(self, label: str, fit: _Fit | None) -> str | None:
-        """What of another person was seen."""
+        """A sentence about values of another person that a session saw; None if it saw none."""
         seen = self.strangers()
         if seen is not None:
             when = f"after {seen.gesture}" if seen.gesture else "as soon as its page was open"
             return f"{_quoted(label)} showed a token of another session in session {seen.session}, {when}."
         if fit is not None and fit.model == "counter" and self.sharing(fit) == "everyone":
-            return f"{_quoted(label)} went on counting where another session had stopped."
+            return f"{_quoted(label)} continued the count of another session."
         return None
 
 
-def _seen(fit: _Fit, looked: _ShownByComponent) -> str:
+def _seen(fit: _Fit, shown: _ShownByComponent) -> str:
     growers = " and ".join(g for g, effect in fit.effects.items() if effect != "clear")
     clearers = " and ".join(g for g, effect in fit.effects.items() if effect == "clear")
     after = f"; {clearers} emptied it" if clearers and fit.model != "counter" else ""
@@ -345,9 +347,7 @@ def _seen(fit: _Fit, looked: _ShownByComponent) -> str:
             return f"showed the token of that very {growers}, and no other."
         case "counter":
             numbers = [
-                n
-                for a in looked.alone
-                if looked.reads(a) and (n := shown_number(looked.value(a))) is not None
+                n for a in shown.alone if shown.reads(a) and (n := shown_number(shown.value(a))) is not None
             ]
             return f"showed {', '.join(map(str, numbers[:3]))} …: one more at each {growers}{after}."
 

@@ -1,4 +1,4 @@
-"""The files of the proposed scenario, as text. Pure."""
+"""The text of the files of the proposed scenario. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EFFECTS: dict[EffectName, str] = {
     "increment": "increment()",
     "clear": "clear()",
 }
-# How a model's value is read from the component of this name.
+# How a model's value is read from the component with that name.
 _READERS = {
     "list": "tokens.all_in(self.page.value({name}))",
     "answer": "tokens.all_in(self.page.value({name}))",
@@ -34,7 +34,7 @@ _HELPERS = {
 ''',
     "number_in": '''\
     def number_in(self, name):
-        """The whole number that a component shows; whatever else it shows is no count."""
+        """The whole number that a component shows; anything else is returned as it is."""
         shown = self.page.value(name)
         digits = re.findall(r"-?\\d+", shown) if isinstance(shown, str) else [shown]
         return int(digits[0]) if len(digits) == 1 and digits[0] is not None else shown
@@ -47,9 +47,9 @@ def workload(app: str, page: PageGestures, findings: TrialFindings, left_out: Se
 
     Args:
         app: the app's file name, for the first line.
-        page: what can be done.
-        findings: what the trial says.
-        left_out: what is not proposed, one sentence each.
+        page: the page with its gestures.
+        findings: the results of the trial.
+        left_out: what is not proposed and why, one sentence each.
     """
     gestures = [g for g in page.gestures if g.slug not in findings.failed]
     body = [_class(gestures, findings)]
@@ -70,34 +70,34 @@ def settings(title: str, app: str, params: Mapping[str, str]) -> str:
     """`scenario.toml`.
 
     Args:
-        title: for people.
+        title: title of the scenario.
         app: path of the app, relative to the folder.
-        params: what the app was told in its environment.
+        params: parameters that the app gets as environment variables.
     """
     lines = [
-        "# What gradsoak should know of this scenario. Every key is described in docs/file-formats.md.",
+        "# Settings of this scenario. docs/file-formats.md describes every key.",
         f"title = {_toml(title)}",
         'description = ""',
         "",
-        "# The app, seen from this folder: it stays where it is, beside the files that it needs.",
+        "# The app, relative to this folder. It stays in its place, next to the files it needs.",
         f"app = {_toml(app)}",
         "",
-        "# Told to the app in its environment, and to the workload as self.params. To change one: --param NAME=VALUE.",
+        "# Passed to the app as environment variables, and to the workload as self.params. To change one: --param NAME=VALUE.",
         *(
             ["[params]", *(f"{name} = {_toml(value)}" for name, value in params.items())]
             if params
             else ["# [params]", '# NAME = "value"']
         ),
         "",
-        '# What a run must find. Once you have planted a fault to see whether it is caught: "fail", with its kind.',
+        '# The expected verdict. For a scenario with a planted fault: "fail", with the kind of anomaly.',
         "[expect]",
         'verdict = "pass"',
         "",
-        "# Why a guarantee has no meaning for this app, if you know better than gradsoak: see docs/scenarios.md.",
+        "# Why a guarantee does not apply to this app, if gradsoak cannot know it: see docs/scenarios.md.",
         "# [guarantees]",
         '# reset-on-reload = "What is written belongs to the user, not to the page."',
         "",
-        "# More load, or less, than the profiles have by themselves.",
+        "# To change the load of a profile:",
         "# [profile.quick]",
         "# users = 10",
     ]
@@ -109,9 +109,9 @@ def settings(title: str, app: str, params: Mapping[str, str]) -> str:
 
 def _docstring(app: str) -> str:
     return (
-        f'"""What people do in {_plain(app)}, and what must be true of it.\n\n'
-        "Proposed by gradsoak init from the app's page and from a short trial. Nobody but you knows what the app means:\n"
-        'read the comments, and adjust what is not so.\n"""'
+        f'"""What users do in {_plain(app)}, and what must hold.\n\n'
+        "Proposed by gradsoak init from the app's page and a short trial. gradsoak does not know what the app means:\n"
+        'read the comments, and correct what is wrong.\n"""'
     )
 
 
@@ -135,18 +135,18 @@ def _notes(findings: TrialFindings, left_out: Sequence[str]) -> str:
     lines: list[str] = []
     if findings.alarms:
         lines += [
-            "ATTENTION: the trial saw one session's values in another one.",
+            "ATTENTION: in the trial, a session saw values of another session.",
             *(f"- {alarm}" for alarm in findings.alarms),
-            "A run of this scenario will say so, too. If it is not meant, it is a fault of the app. If it is, since these are data "
-            'for everybody, declare that in `state`, as in append_only_list(scope="everyone").',
+            "A run of this scenario will report it, too. If it is not intended, it is a fault of the app. If it is intended, because "
+            'the data is for all users, declare that in `state`, as in append_only_list(scope="everyone").',
         ]
     if findings.unmodelled:
         lines += [
             "",
-            "Not checked, but for other sessions' tokens:",
+            "Checked only for tokens of other sessions:",
             *(f"- {text}" for text in findings.unmodelled),
         ]
-    failed = [f"- {slug}: it failed in the trial with: {error}" for slug, error in findings.failed.items()]
+    failed = [f"- {slug}: it failed in the trial: {error}" for slug, error in findings.failed.items()]
     others = [f"- {text}" for text in left_out]
     if failed or others:
         lines += ["", "Left out:", *failed, *others]
@@ -173,24 +173,24 @@ def _class(gestures: Sequence[Gesture], findings: TrialFindings) -> str:
         lines.append("    }")
     elif gestures:
         without = (
-            "until then a run finds other sessions' tokens where a response holds them, and its verdict says nothing of "
-            "whatever else crosses or is lost."
+            "until then a run finds tokens of other sessions in responses, and its verdict covers no other state that crosses "
+            "sessions or is lost."
             if any(gesture.has_text for gesture in gestures)
-            else "until then a run can only tell how fast the app is, and its verdict is unknown."
+            else "until then a run measures only speed, and its verdict is unknown."
         )
         lines += [
             _comment(
-                "The trial found nothing that a session keeps: no token came back as any model says, and nothing counted. "
-                f"Name here what the app keeps, and put what the page shows into `seen` below; {without}",
+                "The trial found no state of a session: no token came back as a model predicts, and nothing counted. "
+                f"Declare here what the app keeps, and put what the page shows into `seen` below; {without}",
                 4,
             ),
             "    state = {}",
         ]
     else:
         why = (
-            "Whatever a person could set off failed in the trial; see above."
+            "Every gesture failed in the trial; see above."
             if findings.failed
-            else "The app has no events: there is nothing that a person could set off."
+            else "The app has no events that a user could trigger."
         )
         lines += [f'    """{why}"""', "", "    state = {}"]
     return "\n".join(lines) + "\n"
@@ -200,19 +200,19 @@ def _said_of(variable: Variable) -> list[str]:
     said = [variable.seen]
     if variable.model == "list":
         said.append(
-            "If the app keeps only the last few, this model will call the others lost: read an answer() instead."
+            "If the app keeps only the last few, this model reports the others as lost: use answer() instead."
         )
     if variable.model == "counter":
         said.append(
-            "If it stops or begins anew somewhere, as the number of a page does, this model will call that lost or reset: leave it out."
+            "If the number stops or restarts, like a page number, this model reports lost updates or resets: leave it out."
         )
     if variable.sharing == "user":
         said.append(
-            "It was still there after a reload: so it is the user's, not the page's. If that is not meant, the "
-            'app does not begin anew after a reload: leave out scope="user", and a run will say so.'
+            "It was still there after a reload, so it belongs to the user, not to the page. If that is not intended, leave "
+            'out scope="user", and a run will report it.'
         )
     if variable.sharing == "everyone":
-        said.append("ATTENTION: another session's values were seen in it; see above.")
+        said.append("ATTENTION: a session saw values of another session in it; see above.")
     return said
 
 
@@ -232,7 +232,7 @@ def _arrive(gestures: Sequence[Gesture], findings: TrialFindings) -> str:
     first = next((g for g in gestures if g.slug in writes), gestures[0])
     return (
         "    def arrive(self):\n"
-        + _comment("What everybody does first; what it leaves behind is what memory per session measures.", 8)
+        + _comment("The first action of every session. Memory per session measures what it leaves behind.", 8)
         + f"\n        self.{first.slug}()\n"
     )
 
@@ -251,9 +251,9 @@ def _operation(gesture: Gesture, findings: TrialFindings, page: PageGestures) ->
         opening = f"        with self.operation(\n{arguments}        ){' as seen' if read else ''}:"
     lines = ["    @action", f"    def {gesture.slug}(self):", f'        """{_described(gesture)}"""']
     if not read and gesture.has_text:
-        lines.append(_comment("The trial did not see the token again in any way that could be modelled.", 8))
+        lines.append(_comment("In the trial, the token did not come back in a way that fits a model.", 8))
     elif not read and not effects:
-        lines.append(_comment("The trial saw nothing come back that could be checked.", 8))
+        lines.append(_comment("In the trial, nothing came back that can be checked.", 8))
     if gesture.has_text:
         lines.append("        token = self.token()")
     lines.append(opening)
@@ -291,15 +291,15 @@ def _described(gesture: Gesture) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that may stand in a docstring."""
+    """Text that is safe in a docstring."""
     return " ".join(text.replace("\\", "/").replace('"', "'").split())
 
 
 def _nothing_to_do() -> str:
     comment = _comment(
-        "That is all that is left to do. Has the app events that gr.render adds, or JavaScript of its "
-        "own? Then write here what a person does, with self.page.fill, self.page.click and self.page.value: "
-        "docs/write-a-scenario.md shows how. Until then the verdict of a run is unknown.",
+        "No other action was found. If the app has events that gr.render adds, or JavaScript of its own, write here "
+        "what a user does, with self.page.fill, self.page.click and self.page.value: docs/write-a-scenario.md shows "
+        "how. Until then the verdict of a run is unknown.",
         8,
     )
     return (

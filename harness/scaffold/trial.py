@@ -1,4 +1,4 @@
-"""Doing what a workload would do, a few times, to see what comes back."""
+"""The trial: performs each gesture a few times in three sessions, and records what the page shows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from harness.scaffold.model_guess import TrialAct
 if TYPE_CHECKING:
     from harness.page.gradio_page import GradioPage
 
-# Who does what: person 1 alone, each gesture three times and then each once more; then another person; then person 1 again,
-# who reloads her page (session 3); and the other once more.
+# Person 1 alone performs each gesture three times, then each once more. Then person 2 follows; then person 1 again, who also
+# reloads the page (session 3); then person 2 once more.
 _ALONE, _OTHER, _RELOADED = 1, 2, 3
 _TAG = "1417"
-# An app that is slower than this gets fewer rounds, the last ones left out.
+# After this time, the remaining rounds are left out.
 _PATIENCE_S = 90.0
 _TIMEOUT_S = 30.0
 _MAX_GESTURES = 20
@@ -33,15 +33,15 @@ _MAX_GESTURES = 20
 def look_and_try(
     url: str, accounts: Sequence[Account], on_step: Callable[[str], None]
 ) -> tuple[PageGestures, list[TrialAct], list[str]]:
-    """Open the app's page, find out what can be done there, and do it.
+    """Open the app's page, find its gestures, and perform them.
 
     Args:
-        url: root of the app, which runs on this machine and was started for this.
-        accounts: logins; two persons take the first two of them.
-        on_step: told what is done next.
+        url: root of the app, which runs on this machine and was started for the trial.
+        accounts: logins; the two persons use the first two.
+        on_step: called with each next step.
 
     Returns:
-        What there is to do, what was done, and what was left out, one sentence each.
+        The gestures of the page, the acts of the trial, and what was left out, one sentence each.
 
     Raises:
         TargetError: the page cannot be opened.
@@ -53,7 +53,10 @@ def look_and_try(
         first = trial.open(GradioPage, person=1)
         config = first.config
         page = find_gestures(Blueprint.of(config), str(config.get("mode", "")))
-        left_out = [f"{g.slug}: there are very many things to do." for g in page.gestures[_MAX_GESTURES:]]
+        left_out = [
+            f"{g.slug}: the page has more than {_MAX_GESTURES} gestures."
+            for g in page.gestures[_MAX_GESTURES:]
+        ]
         trial.page = page
         gestures = page.gestures[:_MAX_GESTURES]
         if not gestures:
@@ -79,12 +82,12 @@ def look_and_try(
         everything(first, _RELOADED, 1)
         everything(second, _OTHER, 2)
         if time.monotonic() >= deadline:
-            left_out.append(f"Some rounds of the trial: it had taken {_PATIENCE_S:.0f} s.")
+            left_out.append(f"Some rounds of the trial: its time of {_PATIENCE_S:.0f} s was over.")
         return page, trial.acts, left_out
     except (OperationFailed, OperationUnknown) as error:
         raise TargetError(
             f"The app's page could not be opened: {error}.",
-            "Open it in a browser, and look at the app's log.",
+            "Open it in a browser, and read the app's log.",
         ) from error
     finally:
         trial.close()
@@ -102,7 +105,7 @@ class _Trial:
         self.failed: set[str] = set()
 
     def open(self, kind: type[GradioPage], person: int) -> GradioPage:
-        """A new page of a person, with a login of its own if there are as many."""
+        """Open a new page for a person, with a login of its own if there are enough."""
         auth = self._accounts[(person - 1) % len(self._accounts)] if self._accounts else None
         tab = kind(self._url, _TIMEOUT_S, auth=auth)
         self._tabs.append(tab)
@@ -110,12 +113,12 @@ class _Trial:
         return tab
 
     def look(self, tab: GradioPage, session: int, person: int) -> None:
-        """Note what a page shows when it has been opened."""
+        """Record what a page shows after opening."""
         shown = self._shown(tab, self.page.names)
         self.acts.append(TrialAct(session=session, person=person, gesture="", token="", shown=shown))
 
     def do(self, tab: GradioPage, gesture: Gesture, session: int, person: int) -> None:
-        """Do one thing, and note what is shown then."""
+        """Perform one gesture, and record what the page shows then."""
         token = tokens.mint(_TAG, 0, session, next(self._numbers)) if gesture.has_text else ""
         error = None
         try:
@@ -157,6 +160,6 @@ class _Trial:
         for component in components:
             try:
                 found[component] = tab.value(component)
-            except PageMisuse:  # gr.render took it away
+            except PageMisuse:  # gr.render removed the component
                 continue
         return found

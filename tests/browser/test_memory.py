@@ -11,7 +11,7 @@ import pytest
 from harness.analysis import RunData
 from harness.report.plots import draw_all
 from harness.report.run_page import render_run
-from tests.browser.looking import Visit
+from tests.browser.visit import Visit
 from tests.unit.report import memories
 from tests.unit.report.builders import failing
 from tests.unit.report.conftest import full
@@ -41,7 +41,7 @@ LEDGERS = {
 HEAD = (
     "e => { const head = e.closest('thead'); return head && getComputedStyle(head).position === 'absolute'; }"
 )
-# What is cut off, or reaches out of what it stands in: elements whose content is wider than they are, but for what may be scrolled.
+# Cut content: elements whose content is wider than they are, except those that can be scrolled.
 CUT = f"""[...document.querySelectorAll('section[aria-labelledby=memory] *')].filter(e =>
     e.checkVisibility() && !e.closest('svg, .scroll') && !({HEAD})(e) && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0
     && getComputedStyle(e).display !== 'inline').map(e => e.tagName + ' ' + e.textContent.slice(0, 60))"""
@@ -98,9 +98,7 @@ def test_everything_about_memory_can_be_read(
         page.close()
 
 
-def test_what_lies_on_something_else_or_is_cut_would_be_seen(
-    browser: Any, full: RunData, tmp_path: Path
-) -> None:
+def test_overlapping_or_cut_text_would_be_detected(browser: Any, full: RunData, tmp_path: Path) -> None:
     data, analysis = memories.rich(full)
     drawn = memories.waterfall_of(analysis.memory.ledger)
     assert drawn is not None

@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli.report import evaluate_again
 from harness.workload import append_only_list, counter, register
-from tests.browser.looking import Visit
+from tests.browser.visit import Visit
 from tests.builders import HistoryBuilder
 from tests.stored import FROM, MS, leaking, store
 
@@ -20,7 +20,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 
 
 def awkward() -> HistoryBuilder:
-    """What crossed many times, and beside it what is hard to draw: waits of seconds, ends that nobody knows, long values."""
+    """State that crossed many times, and cases that are hard to draw: waits of seconds, unknown ends, long values."""
     builder, log = leaking(), [f"s0-{n % 6 + 1}-value-{n}" for n in range(18)]
     now = FROM + 5_000 * MS
     for number in range(40):
@@ -91,7 +91,7 @@ def test_the_records_of_a_witness_open_by_a_click(browser: Any, report: Path) ->
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_timeline_stands_out_in_either_scheme(browser: Any, report: Path, scheme: str) -> None:
+def test_a_timeline_is_legible_in_both_colour_schemes(browser: Any, report: Path, scheme: str) -> None:
     visit = Visit(browser, report, color_scheme=scheme, **SCREEN)
 
     def seen(selector: str, what: str = "fill") -> float:
@@ -107,7 +107,7 @@ def test_a_timeline_stands_out_in_either_scheme(browser: Any, report: Path, sche
     assert abs(lane - seen(".link", "stroke")) > 0.25
 
 
-def test_a_screen_reader_is_told_what_a_timeline_shows(browser: Any, report: Path) -> None:
+def test_a_screen_reader_gets_a_description_of_a_timeline(browser: Any, report: Path) -> None:
     visit = Visit(browser, report, **SCREEN)
     image = visit.page.get_by_role("img", name="cross-session-read in log, sessions s0-1 and s0-2").first
     assert image.is_visible()

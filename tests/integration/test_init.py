@@ -115,7 +115,7 @@ def test_an_app_with_logins_parameters_and_files_beside_it_is_proposed_with_them
     assert 'with self.operation("submit_name", hello=ask(token)) as seen:' in text
     assert 'self.page.select("Mood", self.random.choice(["happy", "sad"]))' in text
     assert 'self.page.upload("Paper", (f"{token}.txt", token.encode()))' in text
-    assert "# - boom: it failed in the trial with: " in text
+    assert "# - boom: it failed in the trial: " in text
     assert "planted" in text
     assert "secret" not in text + (tmp_path / "made" / "scenario.toml").read_text()
     lint(tmp_path / "made")

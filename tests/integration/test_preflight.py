@@ -47,14 +47,14 @@ def refused(url: str, timeout_s: float = 5.0, **options: object) -> HarnessError
         ({"/config": Page(200, '{"version": ')}, "", USAGE, "no Gradio app", "mounted"),
         ({}, "", USAGE, "GET /config answers 404", "--url http://127.0.0.1:8000/app"),
         ({"/config": Page(200, CONFIG)}, "/somewhere/else", USAGE, "GET /somewhere/else/config answers 404", "There is one at http://127.0.0.1:"),
-        ({"/config": Page(403)}, "", USAGE, "403: it lets nobody in", "auth="),
+        ({"/config": Page(403)}, "", USAGE, "403: access is denied", "auth="),
         ({"/config": Page(500)}, "", FAILED, "answers 500: the server failed", "log"),
         ({"/config": Page(502)}, "", FAILED, "the app behind it does not", "--ready-timeout"),
         ({"/config": Page(429)}, "", FAILED, "limits the rate", "log"),
         ({"/config": Page(503, "Space is sleeping", x_proxied_host="http://10.0.0.1")}, "", FAILED, "Space at http://127.0.0.1:", "--ready-timeout 5m"),
         ({"/config": Page(200, "<h1>Building</h1>", x_proxied_host="h")}, "", FAILED, "asleep or starting", "browser"),
         ({"/config": Page(200, config(version="3.50.2", protocol="ws"))}, "", USAGE, "Gradio 3.50.2", "4.16 or later"),
-        ({"/config": Page(200, config(version="4.0.2", protocol="sse"))}, "", USAGE, "speaks sse_v1, sse_v2, sse_v2.1, sse_v3", "4.16 or later"),
+        ({"/config": Page(200, config(version="4.0.2", protocol="sse"))}, "", USAGE, "supports sse_v1, sse_v2, sse_v2.1, sse_v3", "4.16 or later"),
         ({"/config": Page(200, '{"version": "3.9", "dependencies": []}')}, "", USAGE, "Gradio 3.9 with the protocol ws", "4.16 or later"),
         ({"/config": Page(302, Location="http://other.invalid:8080/app/config?sign=geheim")}, "", USAGE, "sends visitors to http://other.invalid:8080/app/ on another host", "--url http://other.invalid:8080/app/"),
         ({"/config": Page(307, Location="/app/config")}, "", USAGE, "/app/; load goes only where you say", "/app/"),
@@ -90,7 +90,7 @@ def test_what_never_answers() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "code", "says"),
-    [(b"SSH-2.0-OpenSSH_9.2\r\n", USAGE, "does not answer in HTTP"), (b"", FAILED, "hangs up")],
+    [(b"SSH-2.0-OpenSSH_9.2\r\n", USAGE, "does not answer in HTTP"), (b"", FAILED, "closes the connection")],
 )
 def test_what_does_not_speak_http(answer: bytes, code: ExitCode, says: str) -> None:
     with raw_server(answer) as url:

@@ -78,7 +78,7 @@ def test_a_proxy_is_not_taken_for_the_app(monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
-def test_a_process_that_nobody_shows_us(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_may_not_be_inspected(monkeypatch: pytest.MonkeyPatch) -> None:
     record = found(monkeypatch, FakeProcess(1, "somebody-else's", 7860))
     assert record.pid is None
     assert "could not be found" in record.not_sampled

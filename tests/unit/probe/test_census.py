@@ -1,4 +1,4 @@
-"""The census, on made-up modules: what is found, where, how long it is, and whose code does not run for it."""
+"""The census of made-up modules: which containers are found, their paths and lengths, and that no code of the app runs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_kind_of_container_is_counted_under_its_name(app: types.ModuleType
 def test_a_buffer_is_as_long_as_what_it_holds_and_not_as_what_it_has_allocated(
     app: types.ModuleType, make: Callable[[], Any]
 ) -> None:
-    """What it has allocated leaps ahead by an eighth and then stands still: that is what a cache does which is full."""
+    """Allocated bytes grow in steps of an eighth with pauses in between, which would look like a full cache."""
     app.BUFFER = make()
     lengths = []
     for _ in range(12):
@@ -93,7 +93,7 @@ def test_paths_stay_what_they_were_when_a_dict_grows(app: types.ModuleType) -> N
     assert after["app.STORE[*]"].length == 30
 
 
-def test_closures_defaults_caches_classes_and_instances_are_looked_into(app: types.ModuleType) -> None:
+def test_closures_defaults_caches_classes_and_instances_are_searched(app: types.ModuleType) -> None:
     define(
         app,
         """
@@ -190,7 +190,7 @@ jealous, lazy = Jealous(a=1, b=2), Lazy()
     assert app.calls == []
 
 
-def test_what_others_own_and_what_is_only_looked_at_is_left_alone(app: types.ModuleType) -> None:
+def test_objects_of_libraries_and_weak_references_are_not_counted(app: types.ModuleType) -> None:
     thing = threading.Thread()
     app.elsewhere = collections
     app.path_of = Path.cwd
@@ -199,7 +199,7 @@ def test_what_others_own_and_what_is_only_looked_at_is_left_alone(app: types.Mod
     assert not any(path.startswith(("app.elsewhere", "app.path_of", "app.refers")) for path in found())
 
 
-def test_a_module_beside_the_app_is_the_apps_own_and_an_installed_one_is_not(
+def test_a_module_in_the_apps_folder_is_the_apps_and_an_installed_one_is_not(
     app: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, where in (("store", "store.py"), ("library", "venv/lib/site-packages/library.py")):
@@ -258,7 +258,7 @@ class Row:
         self.fn = fn
 
 
-def test_what_only_the_handlers_of_an_app_know_is_looked_into(
+def test_objects_that_only_handlers_refer_to_are_counted(
     app: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     define(

@@ -158,7 +158,7 @@ def test_only_what_the_app_does_not_set_itself_is_set(tmp_path: Path) -> None:
     assert found["applied"] == {"time_to_live": 2, "delete_cache": 2, "state_session_capacity": 1}
 
 
-def test_a_release_that_knows_none_of_them_is_left_alone_and_says_so(tmp_path: Path) -> None:
+def test_a_release_without_the_settings_is_unchanged_and_reports_it(tmp_path: Path) -> None:
     (tmp_path / "gradio").mkdir()
     (tmp_path / "gradio" / "__init__.py").write_text("")
     (tmp_path / "gradio" / "blocks.py").write_text(

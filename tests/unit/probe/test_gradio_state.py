@@ -54,7 +54,7 @@ def test_very_many_sessions_and_types_cost_no_more(holder: Any) -> None:
     assert sum(counts.values()) == 400  # ten of each, among the last thousand sessions
 
 
-def test_without_gradio_or_with_another_one_nobody_knows(
+def test_without_gradio_or_with_another_release_everything_is_none(
     holder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert gradio_state.state_types() == {}

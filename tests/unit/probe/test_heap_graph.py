@@ -54,7 +54,7 @@ def test_what_is_pinned_is_what_no_root_reaches_any_more(seed: int) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_what_somebody_else_holds_whom_the_walk_has_not_found_is_not_pinned() -> None:
+def test_an_object_with_a_holder_outside_the_walk_is_not_pinned() -> None:
     row = Row(1)
     kept = row.payload
     heap = heap_of(LOG=[row])
@@ -79,7 +79,7 @@ def test_very_many_plain_values_are_estimated_and_shared_ones_counted_once() -> 
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_walk_that_was_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_walk_that_was_cut_short_is_marked_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Row(n) for n in range(5000)]
     assert heap_of(LOG=rows).complete
     assert not heap_of(-1.0, LOG=rows).complete

@@ -63,7 +63,7 @@ def test_a_collection_is_counted() -> None:
 
 
 @pytest.mark.skipif(not heap.can_trim(), reason="glibc alone gives memory back on request")
-def test_settling_tells_what_was_resident_before_and_how_much_was_given_back() -> None:
+def test_settling_reports_resident_memory_before_and_the_bytes_returned() -> None:
     rubble = [bytes(2000) for _ in range(50_000)]
     kept = rubble[::50]  # so that the heap cannot shrink by itself
     del rubble

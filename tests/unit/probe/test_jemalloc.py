@@ -1,4 +1,4 @@
-"""The live heap where jemalloc serves malloc, and where something does that nobody knows."""
+"""The live heap if jemalloc serves malloc, and if an unknown allocator does."""
 
 from __future__ import annotations
 

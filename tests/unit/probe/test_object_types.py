@@ -17,7 +17,7 @@ TURNS = 40
 
 
 def slowly(look: Callable[[], object], seen: list[object]) -> Iterator[int]:
-    """More elements than a tuple has room for at first; somebody looks at the heap while it is being built."""
+    """More elements than a tuple has room for at first; the heap is read while the tuple is being built."""
     for number in range(TURNS):
         if number == TURNS // 2:
             seen.append(look())
@@ -98,7 +98,7 @@ def test_a_tuple_under_construction_does_not_notice() -> None:
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="what CPython does")
-def test_but_it_does_if_somebody_holds_the_collectors_list() -> None:
+def test_holding_the_collectors_list_breaks_the_app() -> None:
     """The fault that counting must avoid: this is how a census used to end an app."""
     with pytest.raises(SystemError):
         tuple(slowly(gc.get_objects, []))
@@ -149,7 +149,7 @@ def test_the_collector_is_left_as_it_was(collecting: bool, monkeypatch: pytest.M
         gc.enable()
 
 
-def test_without_the_interpreters_lock_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_interpreters_lock_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     assert object_types.count() is None
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)

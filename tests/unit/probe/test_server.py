@@ -65,7 +65,7 @@ def start(tmp_path: Path):
 @pytest.mark.parametrize(
     "launch", ["demo.launch(share=True, server_name='0.0.0.0', server_port=7860)", "demo.launch()", ""]
 )
-def test_an_app_is_kept_on_loopback_whatever_it_asks_for(start, launch: str) -> None:
+def test_an_app_stays_on_loopback_even_if_it_asks_for_more(start, launch: str) -> None:
     process, client, _ = start(f"import gradio\ndemo = gradio.Blocks()\n{launch}\n")
     asked = json.loads(process.stdout.readline())
     hello = client.hello()

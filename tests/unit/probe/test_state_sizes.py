@@ -80,7 +80,7 @@ def test_what_sessions_share_is_counted_once_and_said_to_be_shared(held: dict[st
     assert sizes_.median_bytes == sizes_.max_bytes == pytest.approx(1_050_000, rel=0.01)
 
 
-def test_constants_are_nobodys(held: dict[str, Any]) -> None:
+def test_constants_belong_to_no_session(held: dict[str, Any]) -> None:
     for n in range(3):
         held[str(n)] = session(None, True, 5, n + 1000)
     assert state().shared_bytes == 0
@@ -92,7 +92,7 @@ def test_modules_classes_and_what_all_functions_see_are_not_a_sessions(held: dic
     assert state().total_bytes < 1000
 
 
-def test_a_state_that_is_too_large_is_looked_into_for_a_while(
+def test_a_state_that_is_too_large_is_measured_in_part(
     held: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_sizes, "MAX_VISITED", 2000)
@@ -106,9 +106,7 @@ def test_a_state_that_is_too_large_is_looked_into_for_a_while(
     assert not state().complete
 
 
-def test_very_many_plain_values_are_not_looked_at_one_by_one(
-    held: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_very_many_plain_values_are_sampled(held: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_sizes, "MAX_VISITED", 100)
     held["a"] = session({n: float(n) for n in range(100_000)}, ["again"] * 100_000)
     table = sys.getsizeof(dict.fromkeys(range(100_000)))

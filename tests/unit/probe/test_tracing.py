@@ -48,7 +48,7 @@ def serve():
             number += 1
             keep(number)
         write()
-        # Python keeps these for whoever needs the next dict, list, or tuple.
+        # Python reuses these for the next dict, list or tuple.
         [dict(number=number) for number in range(200)], [[number] for number in range(200)], [(number,) for number in range(200)]
         print("done", flush=True)
 
@@ -168,11 +168,11 @@ def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> 
     told = app.told()
     entries = {s.where: s.held_entries for s in told.sites}
     assert entries[AT_BYTES] == 100
-    # Of those that Python keeps for whoever needs the next one, only what was freed since the window began has no trace.
+    # Of the objects that Python reuses, only those freed since the window began have no trace.
     assert min(entries[AT_DICT], entries[AT_LIST]) >= 95
 
 
-def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to_install(
+def test_without_a_fitting_memray_the_app_goes_on_and_the_message_says_what_to_install(
     start: Callable[[str], App],
 ) -> None:
     pythons = other_pythons()
@@ -187,7 +187,7 @@ def test_without_a_memray_that_fits_the_app_goes_on_and_the_user_is_told_what_to
     app.keep(1)
 
 
-def test_only_what_is_lent_can_be_imported_from_where_it_stands() -> None:
+def test_only_lent_packages_can_be_imported_from_the_folder() -> None:
     """And all that memray imports is lent, or in the standard library: a process without our packages can import it."""
     lent = memray_pass.lent_memray()
     script = (

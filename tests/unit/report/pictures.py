@@ -1,4 +1,4 @@
-"""Reads a timeline back: what stands where."""
+"""Reads a timeline back: texts, bars and arrows with their places."""
 
 from __future__ import annotations
 

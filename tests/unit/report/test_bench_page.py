@@ -57,7 +57,7 @@ def test_times_that_are_the_generators_own_are_called_doubtful() -> None:
     assert "doubtful" not in flat(Page(render_bench(bench(bench_row()))).text)
 
 
-def test_a_row_that_failed_says_so_and_shows_dashes() -> None:
+def test_the_row_of_a_failed_run_shows_the_failure_and_dashes() -> None:
     row = bench_row(
         verdict="unknown",
         met=False,
@@ -169,7 +169,7 @@ def test_a_bench_without_guarantees_has_no_matrix() -> None:
     assert "Guarantees" not in render_bench(bench(bench_row()))
 
 
-def test_what_does_not_apply_is_told_with_its_reason() -> None:
+def test_checks_that_do_not_apply_are_listed_with_their_reason() -> None:
     row = bench_row(does_not_apply={"reset": f"Nothing was looked at again, {EVIL}."})
     text = flat(Page(render_bench(bench(row))).text)
     assert f"– 1 check does not apply reset: Nothing was looked at again, {EVIL}." in text

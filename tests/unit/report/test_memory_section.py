@@ -1,4 +1,4 @@
-"""What a person is told of memory: every figure with its unit, what holds what grew, and why something is not there."""
+"""The section on memory: figures with units, holders of what grew, and reasons for missing figures."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_only_leaks_are_red(verdict: str, style: str) -> None:
     assert found.style == style
 
 
-def test_nobody_who_did_not_judge_is_quoted(full: RunData, passed: Checks) -> None:
+def test_without_a_verdict_there_is_no_finding(full: RunData, passed: Checks) -> None:
     figures = MemoryFigures(
         bytes_per_open_session=NOTHING, after_close_live_bytes=None, after_close_uss_bytes=None
     )
@@ -95,7 +95,7 @@ def test_every_cost_has_its_interval_its_floor_and_what_remains(
         assert row in text
 
 
-def test_without_a_control_there_are_no_columns_for_it_and_a_reason(
+def test_without_a_baseline_app_there_is_a_reason_in_place_of_its_columns(
     rich: tuple[RunData, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
@@ -132,7 +132,7 @@ def test_how_long_gradio_kept_state_here_is_what_the_app_said(rich: tuple[RunDat
     assert "for 1.0 s in this run" in section(msgspec.structs.replace(data, events=[limits]), analysis).kept
 
 
-def test_what_grew_stands_with_what_holds_it_and_where_it_was_allocated(
+def test_growth_is_shown_with_its_holder_and_its_allocation_site(
     rich: tuple[RunData, Analysis], passed: Checks
 ) -> None:
     page = shown(*rich, passed)
@@ -143,13 +143,13 @@ def test_what_grew_stands_with_what_holds_it_and_where_it_was_allocated(
         "fastapi.requests.Request → .scope: dict → ['app']: gradio.routes.App"
     ) in text
     assert "Allocated at queueing.py:310 in push, routes.py:1188 in queue_join_helper" in text
-    # What nobody asked about has neither.
+    # A container without an explanation has neither.
     bounded = text[text.index("app.remember") : text.index("2 types with")]
     assert "Held by" not in bounded
     assert "Allocated at" not in bounded
 
 
-def test_what_is_pinned_is_told_of_what_adds_entries(full: RunData) -> None:
+def test_pinned_bytes_are_shown_for_what_adds_entries(full: RunData) -> None:
     data, analysis = memories.rich(full)
     both = memories.growth(bytes_per_session=589.0)
     for growth, pins in (
@@ -161,7 +161,7 @@ def test_what_is_pinned_is_told_of_what_adds_entries(full: RunData) -> None:
         assert grown.pins == pins
 
 
-def test_types_that_became_more_are_told_unless_their_container_is(rich: tuple[RunData, Analysis]) -> None:
+def test_types_with_more_objects_are_listed_unless_their_growth_is(rich: tuple[RunData, Analysis]) -> None:
     data, analysis = rich
     found = section(data, analysis).types
     assert [(t.name, t.before, t.now, t.others) for t in found] == [
@@ -193,7 +193,7 @@ def test_where_it_was_allocated_leads_to_the_flame_graph_in_the_run_folder(
     assert "Where it was allocated" not in memory_text(shown(data, analysis, passed, attribution=None))
 
 
-def test_advice_stands_with_its_evidence_and_what_it_gains_or_how_to_measure_that(
+def test_advice_is_shown_with_its_evidence_and_its_gain_or_the_command_to_measure_it(
     rich: tuple[RunData, Analysis], passed: Checks
 ) -> None:
     page = shown(*rich, passed)
@@ -213,7 +213,7 @@ def test_advice_stands_with_its_evidence_and_what_it_gains_or_how_to_measure_tha
         assert links.count(f"../what-if/{setting}/derived/report.html") == 1
 
 
-def test_what_measuring_cost_is_said(rich: tuple[RunData, Analysis], passed: Checks) -> None:
+def test_the_cost_of_measuring_is_shown(rich: tuple[RunData, Analysis], passed: Checks) -> None:
     text = memory_text(shown(*rich, passed))
     for part in (
         "16 censuses",
@@ -290,7 +290,7 @@ def test_a_step_is_a_name_and_a_type() -> None:
     ]
 
 
-def test_what_a_run_was_made_for_and_what_its_app_was_told(
+def test_the_purpose_of_a_run_and_the_environment_of_its_app_are_shown(
     rich: tuple[RunData, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
@@ -306,10 +306,12 @@ def test_what_a_run_was_made_for_and_what_its_app_was_told(
     assert "beside another" not in flat(shown(data, analysis, passed).text)
 
 
-# --- the ledger ---
+# --- the breakdown ---
 
 
-def test_the_rows_of_the_ledger_add_up_to_the_total(rich: tuple[RunData, Analysis], passed: Checks) -> None:
+def test_the_rows_of_the_breakdown_add_up_to_the_total(
+    rich: tuple[RunData, Analysis], passed: Checks
+) -> None:
     entries = rich[1].memory.ledger
     rows, totals = breakdown_table.rows(entries), breakdown_table.totals(entries)
     assert totals == {"held": sum(memories.HELD.values()), "closed": sum(memories.CLOSED.values())}

@@ -59,7 +59,7 @@ def test_the_same_run_gives_the_same_bytes(full: RunData) -> None:
     assert draw(full) == draw(full)
 
 
-def test_nobodys_settings_are_used_or_changed(full: RunData) -> None:
+def test_matplotlib_settings_of_the_user_are_neither_used_nor_changed(full: RunData) -> None:
     expected = draw(full)
     with matplotlib.rc_context({"font.size": 30.0, "text.parse_math": True}):
         before = dict(matplotlib.rcParams)

@@ -56,7 +56,7 @@ def squares(plot: Plot) -> list[tuple[float, float]]:
 NAMES = [f"s0-{number}" for number in range(1, 13)]
 
 
-def test_one_that_everybody_sees_is_a_row_and_one_who_sees_everybody_a_column() -> None:
+def test_a_session_seen_by_all_is_a_row_and_a_session_that_sees_all_a_column() -> None:
     row = plot_of([(NAMES[4], by, 1) for by in NAMES if by != NAMES[4]], NAMES)
     column = plot_of([(whose, NAMES[4], 1) for whose in NAMES if whose != NAMES[4]], NAMES)
     for plot, along, across in ((row, 0, 1), (column, 1, 0)):
@@ -115,7 +115,7 @@ def test_colours_come_from_the_page() -> None:
     assert not re.search(r"#[0-9a-fA-F]{6}\b", text)
 
 
-def test_there_is_none_where_nothing_crossed_or_one_pair_tells_it_all() -> None:
+def test_there_is_no_matrix_if_at_most_one_pair_crossed() -> None:
     one = check([("s0-1", "s0-2", 30)], NAMES)
     none = msgspec.structs.replace(one, crossings=None)
     lost = check([("s0-1", "s0-2", 1), ("s0-2", "s0-3", 1)], NAMES, name="lost-update")

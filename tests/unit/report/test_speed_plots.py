@@ -89,7 +89,9 @@ def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RunData)
 
 
 @pytest.mark.parametrize("name", ["latency", "stages", "throughput"])
-def test_a_generator_that_was_the_bottleneck_stands_under_every_time(full: RunData, name: str) -> None:
+def test_every_plot_of_times_has_a_caution_if_the_generator_was_the_bottleneck(
+    full: RunData, name: str
+) -> None:
     slow = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, lag_ms=400)})
     assert "Caution" in draw(slow)[name].caption
     assert "Caution" in draw(msgspec.structs.replace(full, generator={}))[name].caption

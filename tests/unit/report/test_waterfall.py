@@ -58,7 +58,7 @@ def test_an_axis_that_has_room_for_all_is_not_broken() -> None:
         ({"state": 700}, {}),
     ],
 )
-def test_any_ledger_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[BreakdownItem, int]) -> None:
+def test_any_breakdown_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[BreakdownItem, int]) -> None:
     plot = memories.waterfall_of(memories.ledger(held, closed))
     assert plot is not None
     words = _words(plot.svg)
@@ -67,7 +67,7 @@ def test_any_ledger_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[Br
     assert memories.waterfall_of(memories.ledger(held, closed)) == plot
 
 
-def test_without_a_ledger_there_is_no_picture(full: RunData) -> None:
+def test_without_a_breakdown_there_is_no_picture(full: RunData) -> None:
     assert memories.waterfall_of([]) is None
     data, analysis = memories.rich(full)
     assert NAME in {plot.name for plot in draw_all(data, analysis)}

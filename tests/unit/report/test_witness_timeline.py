@@ -65,7 +65,7 @@ def test_where_room_allows_time_is_true_to_scale() -> None:
 
 
 @pytest.mark.parametrize("gap_ns", [7 * S, 3_600 * S])
-def test_a_millisecond_beside_an_hour_can_still_be_seen_and_the_axis_says_that_it_is_broken(
+def test_a_millisecond_next_to_an_hour_is_visible_and_the_axis_is_marked_as_broken(
     gap_ns: int,
 ) -> None:
     seen = found(crossed(gap_ns=gap_ns, took_ns=1 * MS), "cross-session-read", **LOG)
@@ -78,7 +78,7 @@ def test_a_millisecond_beside_an_hour_can_still_be_seen_and_the_axis_says_that_i
     assert touching(seen) == []
 
 
-def test_moments_less_than_a_millisecond_apart_are_told_apart_in_figures_too() -> None:
+def test_times_less_than_a_millisecond_apart_have_different_figures() -> None:
     seen = found(crossed(gap_ns=50_000, took_ns=3 * MS), "cross-session-read", **LOG)
     assert seen.said("time")[:2] == ["0.00000", "0.00305"]
     assert seen.bars["A"].right < seen.bars["B"].left
@@ -258,7 +258,7 @@ def _witness(letter: str, operation) -> WitnessOperation:
     )
 
 
-def test_a_token_in_a_response_that_nobody_read_is_shown_with_its_place() -> None:
+def test_a_token_in_an_unread_response_is_shown_with_its_place() -> None:
     token = mint("aaaa", 0, 1, 1)
     history = (
         HistoryBuilder()

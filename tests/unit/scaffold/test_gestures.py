@@ -198,7 +198,7 @@ def test_what_writes_to_the_disk_or_is_only_javascript_is_left_out_and_said() ->
     assert [g.slug for g in app.page().gestures] == ["flag", "go"]
 
 
-def test_load_events_and_chains_are_nobodys_doing() -> None:
+def test_load_events_and_chains_are_no_gestures() -> None:
     app = Config()
     shown = app.component("textbox", "Shown", interactive=False)
     app.on((99, "load"), outputs=[shown])

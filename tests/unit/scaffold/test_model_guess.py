@@ -166,10 +166,10 @@ def comes_back(slug: str, token: str, mine: dict[str, Any], *_: Any) -> Any:
 
 
 @pytest.mark.parametrize("app", [the_last_two, in_reverse, in_twos, at_random, comes_back])
-def test_what_follows_no_model_is_said_and_accused_of_nothing(app: App) -> None:
+def test_values_that_follow_no_model_are_reported_without_an_alarm(app: App) -> None:
     found = tried(app, ADD, CLEAR)
     assert found.variables == found.alarms == []
-    assert found.unmodelled == ['"Shown" changed, but in no way that gradsoak has a model for.']
+    assert found.unmodelled == ['"Shown" changed, but no model of gradsoak fits.']
 
 
 def test_what_never_changes_is_not_worth_a_word() -> None:
@@ -191,7 +191,7 @@ def test_a_gesture_that_failed_is_not_proposed_and_decides_nothing() -> None:
 # --- faulty apps: said loudly, and modelled as a session's own, so that a run finds it ---
 
 
-def test_a_list_for_everybody_raises_an_alarm_and_is_modelled_as_the_sessions_own() -> None:
+def test_a_shared_list_raises_an_alarm_and_is_modelled_as_the_sessions_own() -> None:
     found = tried(lambda slug, token, mine, his, all_: listing(all_, slug, token), ADD)
     assert (only(found).model, only(found).sharing) == ("list", "everyone")
     (alarm,) = found.alarms
@@ -203,20 +203,20 @@ def test_a_list_for_everybody_raises_an_alarm_and_is_modelled_as_the_sessions_ow
     assert '"shown": append_only_list(),' in written
 
 
-def test_a_counter_for_everybody_goes_on_where_the_other_stopped() -> None:
+def test_a_shared_counter_continues_the_count_of_the_other_session() -> None:
     found = tried(lambda slug, token, mine, his, all_: counting(all_, slug), ADD)
     assert (only(found).model, only(found).sharing) == ("counter", "everyone")
-    assert found.alarms == ['"Shown" went on counting where another session had stopped.']
+    assert found.alarms == ['"Shown" continued the count of another session.']
 
 
-def test_a_current_user_for_everybody_shows_the_other_one() -> None:
+def test_a_shared_current_user_shows_the_other_user() -> None:
     def app(slug: str, token: str, mine: Any, his: Any, all_: dict[str, Any]) -> Any:
         if slug == "add":
             all_["user"] = token
         return all_.get("user", "")
 
     step = gesture("add", shows=False)
-    # Seen only where somebody looks between two writes of others: after the second session has come and gone.
+    # Visible only in a read between two writes of others: after the second session has opened and closed.
     found = tried(app, SHOW, step)
     assert found.alarms
     assert only(found).sharing == "everyone"

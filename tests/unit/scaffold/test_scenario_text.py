@@ -1,4 +1,4 @@
-"""The proposed files are Python and TOML that say what was seen, whatever the app calls its things."""
+"""The proposed files are valid Python and TOML with the observations of the trial, for any names in the app."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_only_where_no_token_goes_in_is_the_verdict_said_to_be_unknown(kind: str
         " # ", " "
     )
     assert ("its verdict is unknown" in made) == unknown
-    assert ("whatever else crosses or is lost" in made) != unknown
+    assert ("no other state that crosses sessions or is lost" in made) != unknown
 
 
 def test_an_app_of_which_everything_failed_is_not_said_to_have_no_events() -> None:
@@ -143,14 +143,14 @@ def test_a_model_that_a_correct_app_may_break_is_proposed_with_a_warning() -> No
         scenario_text.workload("app.py", page(*every_kind()), findings(variables=variables()), []).split()
     )
     assert "keeps only the last few" in made
-    assert "stops or begins anew somewhere" in made.replace("# ", "")
+    assert "stops or restarts, like a page number" in made.replace("# ", "")
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_what_was_left_out_is_listed() -> None:
     made = scenario_text.workload(
         "app.py", page(), findings(failed={"boom": "no way"}), ["The button 'Flag': it writes."]
     )
-    assert "# - boom: it failed in the trial with: no way" in made
+    assert "# - boom: it failed in the trial: no way" in made
     assert "# - The button 'Flag': it writes." in made
 
 

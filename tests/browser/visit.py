@@ -1,11 +1,11 @@
-"""What a browser is asked about a page."""
+"""Questions to a browser about a page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-# Texts of each picture that lie on each other, or beyond its edges. What is folded away has no place, and no fault.
+# Texts of each picture that overlap, or cross its edges. Folded parts are skipped.
 OVERLAPS = """selector => [...document.querySelectorAll(selector)].filter(svg => svg.checkVisibility()).flatMap(svg => {
     const boxes = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t => [t.textContent.trim(), t.getBoundingClientRect()]);
     const frame = svg.getBoundingClientRect();
@@ -24,7 +24,7 @@ OVERLAPS = """selector => [...document.querySelectorAll(selector)].filter(svg =>
 
 
 class Visit:
-    """A page, and everything that it complained about or asked the network for."""
+    """A page, with its console messages and its network requests."""
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
         self.page = browser.new_page(**options)
@@ -48,9 +48,9 @@ class Visit:
         return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
 
     def overlaps(self, selector: str) -> list[str]:
-        """Texts of pictures that lie on each other."""
+        """Texts of pictures that overlap or cross the edges."""
         return self.page.evaluate(OVERLAPS, selector)
 
     def open_all(self) -> None:
-        """Open whatever is folded away."""
+        """Open everything that is folded."""
         self.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
