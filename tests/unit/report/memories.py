@@ -8,10 +8,11 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.advice import Advice, Gain
+from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
+from harness.analysis.memory.what_if_gain import Gain
 from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
 from harness.report import waterfall
 from harness.report.plot_declaration import PlotSource
