@@ -67,7 +67,7 @@ format: install ## Format the code
 	@$(BIN)/ruff format .
 
 .PHONY: docs
-docs: install ## Generate docs/file-formats.md from the record types
+docs: install ## Generate docs/file-formats.md and docs/methods/anomalies.md from the code
 	@$(BIN)/python -m tests.docs
 
 .PHONY: check

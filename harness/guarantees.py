@@ -6,11 +6,13 @@ check found the opposite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from harness.checkers.anomalies import CANARY, CROSS_SESSION_READ, GARBAGE_READ, LOST_UPDATE, RESET
+from harness.checkers.catalogue import CATALOGUE, HELD, OWNED, WRITTEN, Breaks
 from harness.records import (
     GUARANTEES,
     Check,
@@ -22,20 +24,14 @@ from harness.records import (
     StateVariable,
 )
 
-# Models of variables that the app keeps from one operation to the next, those that a workload writes among them, and
-# those that only tie an answer to its own question.
-_WRITTEN = ("counter", "list", "register", "record", "blob")
-_KEPT = (*_WRITTEN, "assigned")
-# With those of which only the workload knows what becomes of what is written.
-_OWNED = (*_KEPT, "custom")
-# Of these, the order in which writes took effect can be seen.
+# Models of variables that show the order in which writes took effect.
 _ORDERED = ("list",)
 # How the reason of a check begins that had nothing to look at, which of a guarantee is no more than not known.
 _NOT_APPLYING = "Does not apply: "
 # Python types that JSON has as well; a State that holds nothing else says nothing about any other object.
 _JSON_TYPES = ("int", "float", "str", "bool", "NoneType", "list", "dict")
 # What else than these would a value be if the guarantee about any Python object did not hold: lost, or somebody else's.
-_CONTRADICTIONS = ("cross-session-read", "garbage-read", "lost-update", "reset")
+_CONTRADICTIONS = (CROSS_SESSION_READ, GARBAGE_READ, LOST_UPDATE, RESET)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,38 +104,41 @@ class _Decider(msgspec.Struct, frozen=True, kw_only=True):
     """A check that decides a guarantee.
 
     Attributes:
-        models: those of the variables that it is about; empty for any.
-        kind: of its anomalies, those that break this guarantee; empty for all. A check with anomalies of several kinds can
-            only break a guarantee: that it found none does not say which of them could have been there.
+        check: its name.
+        breaks: what its catalogue entry says about the guarantee.
     """
 
     check: str
-    models: tuple[str, ...] = ()
-    kind: str = ""
+    breaks: Breaks
 
-    def breaks(self, check: Check) -> bool:
+    def broken_by(self, check: Check) -> bool:
         """Whether the check found what breaks the guarantee."""
-        if not self.kind:
+        if not self.breaks.kind:
             return check.anomalies_total > 0
-        return any(anomaly.kind == self.kind for anomaly in check.anomalies)
+        return any(anomaly.kind == self.breaks.kind for anomaly in check.anomalies)
 
 
-def _deciders(checks: Mapping[str, tuple[str, ...]]) -> list[_Decider]:
-    return [_Decider(check=check, models=models) for check, models in checks.items()]
+def _deciders(name: GuaranteeName) -> list[_Decider]:
+    """The checks that the catalogue names for a guarantee, in the order of their sentences."""
+    found = [
+        _Decider(check=entry.name, breaks=breaks)
+        for entry in CATALOGUE
+        for breaks in entry.guarantees
+        if breaks.guarantee == name
+    ]
+    return sorted(found, key=lambda decider: decider.breaks.place)
 
 
-def _decide(
-    name: GuaranteeName, found: Facts, deciders: Sequence[_Decider], *, all_needed: bool = False
-) -> Guarantee:
+def _decide(name: GuaranteeName, found: Facts, *, all_needed: bool = False) -> Guarantee:
     """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at.
 
     Args:
         name: the guarantee.
         found: what it is judged by.
-        deciders: its checks.
         all_needed: each of them must have had something to look at, not one of them.
     """
-    broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.breaks(c)]
+    deciders = _deciders(name)
+    broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.broken_by(c)]
     if broken:
         return Guarantee(
             name=name,
@@ -153,10 +152,10 @@ def _decide(
     passed: list[Check] = []
     idle: list[Check] = []
     for decider in deciders:
-        if decider.models and not models & set(decider.models):
+        if decider.breaks.models and not models & set(decider.breaks.models):
             continue  # no variable that it could be about
         check = found.checks.get(decider.check)
-        if decider.kind:
+        if decider.breaks.kind:
             continue
         if check is None:
             doubts.append(f"The check {decider.check} was not made.")
@@ -216,17 +215,8 @@ def _of_a_session(found: Facts, models: Sequence[str]) -> list[str]:
 
 def _session_specific(found: Facts) -> Guarantee:
     name: GuaranteeName = "session-specific"
-    decided = _decide(
-        name,
-        found,
-        [
-            *_deciders(
-                {"cross-session-read": _OWNED, "garbage-read": _KEPT, "misdelivered-response": ("answer",)}
-            ),
-            _Decider(check="canary", kind="cross-session-read"),
-        ],
-    )
-    canary = found.checks.get("canary")
+    decided = _decide(name, found)
+    canary = found.checks.get(CANARY)
     if not found.state and decided.status == "unknown" and canary is not None:
         # Without a model, what the pages sent is all that can be told apart.
         if canary.verdict == "pass" and canary.applies:
@@ -243,12 +233,8 @@ def _session_specific(found: Facts) -> Guarantee:
 
 def _reset_on_reload(found: Facts) -> Guarantee:
     name: GuaranteeName = "reset-on-reload"
-    decided = _decide(
-        name,
-        found,
-        [_Decider(check="resurrected-state"), _Decider(check="canary", kind="resurrected-state")],
-    )
-    if not _of_a_session(found, _OWNED):
+    decided = _decide(name, found)
+    if not _of_a_session(found, OWNED):
         return _unless_broken(decided, "The workload reads nothing that is a session's own.")
     if decided.status == "kept" and not found.reloaded:
         return Guarantee(
@@ -264,7 +250,7 @@ def _reset_on_reload(found: Facts) -> Guarantee:
 
 def _invisible(found: Facts) -> Guarantee:
     name: GuaranteeName = "invisible"
-    decided = _decide(name, found, _deciders({"visible-state": ()}))
+    decided = _decide(name, found)
     if found.states == 0 and not found.state_types:
         return _unless_broken(decided, "The app has no gr.State.")
     return decided
@@ -303,11 +289,11 @@ def _any_python_object(found: Facts) -> Guarantee:
     )
 
 
-def _guarantee(name: GuaranteeName, models: Sequence[str], *others: str) -> Callable[[Facts], Guarantee]:
-    """A session guarantee, which the check of its name decides, and any others, for variables of these models."""
+def _guarantee(name: GuaranteeName, models: Sequence[str]) -> Callable[[Facts], Guarantee]:
+    """A session guarantee for variables of these models."""
 
     def judged(found: Facts) -> Guarantee:
-        decided = _decide(name, found, _deciders(dict.fromkeys((name, *others), ())))
+        decided = _decide(name, found)
         if found.state and not any(v.model in models for v in found.state.values()):
             return _unless_broken(decided, "The workload reads nothing to which this could happen.")
         return decided
@@ -317,34 +303,17 @@ def _guarantee(name: GuaranteeName, models: Sequence[str], *others: str) -> Call
 
 def _no_lost_update(found: Facts) -> Guarantee:
     name: GuaranteeName = "no-lost-update"
-    decided = _decide(
-        name,
-        found,
-        [
-            *_deciders(
-                {
-                    "lost-update": _WRITTEN,
-                    "reset": _WRITTEN,
-                    "duplicate-effect": ("counter", "list"),
-                    "cleared-state-returns": _WRITTEN,
-                    "non-atomic-chain": ("chain",),
-                }
-            ),
-            # What no order explains contradicts the guarantee; that some order does says nothing that the others do not.
-            _Decider(check="non-linearizable", kind="non-linearizable"),
-        ],
-    )
+    decided = _decide(name, found)
     models = {variable.model for variable in found.state.values()}
-    if "custom" in models and not models & {*_WRITTEN, "chain"}:
+    if "custom" in models and not models & {*WRITTEN, "chain"}:
         return _unless_broken(decided, "What becomes of what is written, only the workload's own model says.")
-    if found.state and not models & {*_WRITTEN, "chain"}:
+    if found.state and not models & {*WRITTEN, "chain"}:
         return _unless_broken(decided, "The workload writes nothing that the app keeps.")
     return decided
 
 
 def _memory_returns(found: Facts) -> Guarantee:
-    deciders = _deciders({"leak-per-request": (), "leak-per-session": ()})
-    return _decide("memory-returns", found, deciders, all_needed=True)
+    return _decide("memory-returns", found, all_needed=True)
 
 
 def _unless_broken(decided: Guarantee, reason: str) -> Guarantee:
@@ -361,9 +330,9 @@ _JUDGES: dict[GuaranteeName, Callable[[Facts], Guarantee]] = {
     "reset-on-reload": _reset_on_reload,
     "invisible": _invisible,
     "any-python-object": _any_python_object,
-    "read-your-writes": _guarantee("read-your-writes", _WRITTEN),
-    "monotonic-reads": _guarantee("monotonic-reads", _KEPT),
-    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED, "writes-follow-reads"),
+    "read-your-writes": _guarantee("read-your-writes", WRITTEN),
+    "monotonic-reads": _guarantee("monotonic-reads", HELD),
+    "monotonic-writes": _guarantee("monotonic-writes", _ORDERED),
     "no-lost-update": _no_lost_update,
     "memory-returns": _memory_returns,
 }

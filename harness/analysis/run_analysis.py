@@ -1,4 +1,4 @@
-"""Every figure of a run: `derived/analysis.json`."""
+"""All figures of a run, as they stand in `derived/analysis.json`."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the run was watched.
+    """Completeness of the samples.
 
     Attributes:
-        count: samples of the target.
-        gaps: times that the sampler came more than three intervals late.
+        count: samples of the app.
+        gaps: samples taken more than three intervals late.
     """
 
     count: int
@@ -66,29 +66,29 @@ class SampleFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
-    """`derived/analysis.json`; its names are promised in docs/file-formats.md.
+    """The contents of `derived/analysis.json`. Its names are stable; see docs/file-formats.md.
 
     Attributes:
         schema_version: version of this format.
-        model: `open` (arrivals at a rate) or `closed` (users who wait and think). Under the open one, response times count
-            from when an operation should have begun, under the closed one from when it did.
-        latency_ms: action → response times, over the timed window.
-        stages_ms: action → where that time went.
-        arrivals: what became of the arrivals, None under the closed model.
-        throughput_per_s: completed actions per second in it, None if the run never came to it.
-        timed_window_s: its length.
-        memory: what sessions and requests cost the app, and what becomes of it.
-        loadgen: what the load generator used.
-        generator: whether the load generator kept up.
-        server: what the app used.
+        model: `open` (arrivals at a rate) or `closed` (users who wait and think). Response times count from the intended start under
+            the open model, from the actual start under the closed one.
+        latency_ms: action → response times in the timed window.
+        stages_ms: action → response times by stage.
+        arrivals: started and dropped arrivals; None under the closed model.
+        throughput_per_s: completed actions per second in the timed window; None without one.
+        timed_window_s: length of the timed window; None without one.
+        memory: costs, breakdown and verdict.
+        growth: what grew, worst first.
+        growth_basis: the evidence behind the growth verdicts.
+        loadgen: resources that the load generator used.
+        generator: whether the load generator was the bottleneck.
+        server: resources that the app used.
         operations: operations of the whole run, by outcome.
-        samples: how well the run was sampled.
-        growth: what grew, the worst first.
-        growth_basis: what that rests on.
-        attribution: what a memray pass found, None if there was none.
-        advice: what to do about memory, the most that was measured to gain first.
+        samples: completeness of the samples.
+        attribution: result of a memray pass; None without one.
+        advice: advice on memory, largest measured gain first.
         sessions: sessions opened in the whole run.
-        warnings: what makes some of these figures doubtful, one sentence each.
+        warnings: what makes some of these figures doubtful, one sentence or more each.
     """
 
     schema_version: int
@@ -113,7 +113,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def analyse(data: RunData) -> Analysis:
-    """Compute every figure of a run."""
+    """Return all figures of a run."""
     operations = data.history.operations
     window = data.timed_window()
     model = data.manifest.profile.model
@@ -157,7 +157,7 @@ def analyse(data: RunData) -> Analysis:
 
 
 def _worst_first(attribution: Attribution | None, growth: list[Growth]) -> Attribution | None:
-    """The same, with the lines that allocated what leaks before all others."""
+    """The same, with the sites of leaks first."""
     if attribution is None:
         return None
     leaks = [g.path for g in growth if g.verdict in (PER_REQUEST, PER_SESSION)]
@@ -166,7 +166,7 @@ def _worst_first(attribution: Attribution | None, growth: list[Growth]) -> Attri
 
 
 def _allocated(growth: list[Growth], attribution: Attribution | None) -> list[Growth]:
-    """The same, with the lines of code that allocated what it holds, as far as a memray pass knows them."""
+    """The same, with the lines that allocated the entries, where a memray pass found them."""
     return [
         msgspec.structs.replace(
             g,

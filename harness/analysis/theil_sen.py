@@ -1,12 +1,13 @@
 """Robust straight lines.
 
-Theil–Sen: the slope is the median of the slopes of all pairs of points, so that one plateau that was measured while something
-else happened does not move it. Its interval is a bootstrap over the steps from one plateau to the next: they are drawn anew,
-put together again, and fitted again. What disturbs a plateau of a real app stays for the following ones (a table that has
-grown, a block that cannot be returned), and so it is the steps that are alike and independent, and not what is left over at
-each plateau; Sen's own interval assumes the latter, and covers half of the truths that it should where that is not so.
+The slope is the median of the slopes of all pairs of points (Theil–Sen), so one disturbed plateau does not move it.
 
-With few steps the percentiles of a bootstrap lie too near: they are widened as Student's t and Bessel's correction say.
+Its interval is a bootstrap over the steps from one plateau to the next: the steps are resampled, joined to a new series, and fitted
+again. A disturbance in a real app (a table that has grown, a block that cannot be returned) stays for all later plateaus. So the
+steps are independent and alike, the residuals are not. Sen's own interval, which scipy computes, assumes independent residuals; on
+such series it covers the true slope about half as often as it should.
+
+The percentiles of a bootstrap over few steps are too narrow. They are widened by Student's t and Bessel's correction.
 
 Sources: Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968); Efron and Tibshirani, "An
 Introduction to the Bootstrap" (1993), chapters 12 and 13. Its coverage is counted in tests/property/test_statistics.py.
@@ -23,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE = 0.95
-# Of fewer points nobody can tell how much they scatter.
+# The scatter of fewer points is unknown.
 MIN_POINTS = 5
 _RESAMPLES = 1000
-# The same plateaus must always give the same interval.
+# Fixed, so that the same plateaus always give the same interval.
 _SEED = 20
 _Floats = npt.NDArray[np.float64]
 
@@ -37,8 +38,8 @@ class Slope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         estimate: the slope.
         low, high: ends of its 95 % interval.
-        intercept: y at x = 0, for drawing.
-        points: how many points it rests on.
+        intercept: y at x = 0, for plots.
+        points: number of points.
     """
 
     estimate: float
@@ -49,16 +50,16 @@ class Slope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope | None:
-    """Fit a line; None with fewer than five points, or without two different x.
+    """Return the slope of y over x; None with fewer than five points, or if all x are equal.
 
     Args:
-        x: in the order in which the points were measured.
-        y: as many.
+        x: in the order of measurement.
+        y: as many values.
     """
     if len(x) < MIN_POINTS or len(set(x)) < 2:
         return None
     at, values = np.asarray(x, float), np.asarray(y, float)
-    # Far from zero the differences would be rounded off; the slope does not depend on where zero is.
+    # Large values would lose digits in differences; the slope does not depend on the origin.
     values = values - values[0]
     estimate = float(_slopes(at, values)[()])
     low, high = _interval(at, values, estimate)
@@ -83,7 +84,7 @@ def _slopes(x: _Floats, y: _Floats) -> _Floats:
 def _interval(x: _Floats, y: _Floats, estimate: float) -> tuple[float, float]:
     left = np.diff(y) - estimate * np.diff(x)
     drawn = left[_draws(len(left))]
-    # What is common to all that is drawn moves only the line, not its slope.
+    # The first value of each series is 0: an offset does not change its slope.
     deviations = _slopes(x, np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(drawn, axis=1)], axis=1))
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(deviations, [tail, 1 - tail])
@@ -98,7 +99,7 @@ def _draws(steps: int) -> npt.NDArray[np.int64]:
 
 @cache
 def _widening(steps: int) -> float:
-    # Takes a while to import, which `gradsoak --help` need not wait for; `scipy.stats`, with the same functions, most of a second.
+    # Imported here, since `gradsoak --help` need not wait for it. `scipy.stats` has the same functions, but takes most of a second.
     from scipy import special
 
     upper = 1 - (1 - CONFIDENCE) / 2

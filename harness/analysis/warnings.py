@@ -51,7 +51,7 @@ def warnings_of(
         *_not_explained(data, memory),
         *failed_what_ifs(data),
         *(
-            ["Not all users had started when the time was over: raise --spawn-rate or --duration."]
+            ["Not all users had started when the timed phase ended. Raise --spawn-rate or --duration."]
             if load is not None and load.steady_ns is None
             else []
         ),
@@ -64,18 +64,17 @@ def _about_arrivals(data: RunData, arrivals: ArrivalFigures | None) -> list[str]
     found = []
     if arrivals.dropped:
         found.append(
-            f"{arrivals.dropped} of {arrivals.total} arrivals were dropped, since all {arrivals.max_in_flight} sessions that "
-            f"may be in use{' (each worker has its share of them)' if data.history.workers.facts else ''} were: response times "
-            "tell nothing of those who were turned away. If the app was slow, use a lower --rate; if it was not, more "
-            "--max-in-flight."
+            f"{arrivals.dropped} of {arrivals.total} arrivals were dropped because all {arrivals.max_in_flight} sessions of --max-in-flight "
+            f"were in use{' (each worker has a share of them)' if data.history.workers.facts else ''}. Response times do not include "
+            "them. If the app was slow, use a lower --arrival-rate; otherwise a higher --max-in-flight."
         )
     if data.seal is not None and data.seal.ended == "completed":
         expected = arrivals.rate * data.manifest.profile.duration_s
         apart = abs(arrivals.total - expected)
         if apart > ARRIVALS_APART * expected and apart > DEVIATIONS * math.sqrt(expected):
             found.append(
-                f"{arrivals.total} arrivals are on record, where {arrivals.rate:g} per second make {expected:.0f}: the app was not "
-                "under the load that was asked for, or a worker that was lost took the record of its arrivals with it."
+                f"{arrivals.total} arrivals are on record instead of the {expected:.0f} that {arrivals.rate:g} per second make. The app was not "
+                "under the requested load, or a lost worker's arrivals are missing from the record."
             )
     return found
 
@@ -88,7 +87,7 @@ def _about_operations(data: RunData) -> list[str]:
         kinds = sorted({o.error.kind if o.error else "never completed" for o in failed})
         found.append(
             f"{len(failed)} of {len(operations)} operations did not succeed ({', '.join(kinds)}): "
-            "latency and throughput tell only of those that did."
+            "latency and throughput count only those that did."
         )
     stopped = sum(1 for o in failed if o.error is not None and QUEUE_STOPPED in o.error.message)
     if stopped:
@@ -101,8 +100,8 @@ def _about_operations(data: RunData) -> list[str]:
     unanswered = censored(operations, window, data.manifest.profile.model) if window else None
     if unanswered is not None:
         found.append(
-            f"{unanswered.count} of {unanswered.total} operations that began in the timed window were never seen to end, after "
-            f"waits of up to {unanswered.longest_wait_ms / 1000:.1f} s: they are in no percentile, and the true ones are longer."
+            f"{unanswered.count} of {unanswered.total} operations of the timed window were never seen to end, after waits of up to "
+            f"{unanswered.longest_wait_ms / 1000:.1f} s. Percentiles do not include them, so the true percentiles are higher."
         )
     return found
 
@@ -129,12 +128,12 @@ def _about_sampling(data: RunData, gaps: int) -> list[str]:
     restless = sum(1 for p in stairs if not p.quiet)
     if restless:
         found.append(
-            f"Memory had not come to rest at {restless} of {len(stairs)} plateaus: "
-            "the cost per session is less certain. Give the profile a longer settle_timeout_s."
+            f"Memory had not settled at {restless} of {len(stairs)} plateaus, so the cost per session is less certain. "
+            "Set a longer settle_timeout_s in the profile."
         )
     if gaps:
         found.append(
-            f"The sampler came late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may have been missed."
+            f"The sampler was late {gaps} time{'' if gaps == 1 else 's'}: the machine was overloaded, and peaks may be missing."
         )
     return found
 
@@ -148,27 +147,25 @@ def _about_workers(data: RunData) -> list[str]:
             continue
         what = f"Worker {event.detail['worker']} was lost"
         if load is not None and load.begin_ns <= event.time_ns < load.end_ns:
-            who = (
-                "there were fewer users"
-                if data.manifest.profile.model == "closed"
-                else "fewer people arrived"
-            )
+            who = "fewer users acted" if data.manifest.profile.model == "closed" else "fewer people arrived"
             found.append(
-                f"{what} under load: from then on {who} than the profile says, and latency and throughput are theirs."
+                f"{what} under load: from then on, {who} than the profile says. Latency and throughput belong to that lower load."
             )
         elif load is None or event.time_ns < load.begin_ns:
             found.append(
-                f"{what} before the timed phase: the app still held state of its sessions when the memory of others was measured."
+                f"{what} before the timed phase: the app still held the state of its sessions while memory was measured."
             )
     apart = [facts for facts in workers.values() if facts.offset_ns or facts.uncertainty_ns]
     if apart:
         widest = max(facts.uncertainty_ns for facts in apart) / 1e6
         found.append(
-            f"{len(apart)} of {len(workers)} workers have clocks of their own: which of their operations belong to the timed "
-            f"window is known to ±{widest:.1f} ms. Latencies and verdicts do not depend on it."
+            f"{len(apart)} of {len(workers)} workers run on another machine's clock: the timed window holds their operations to "
+            f"±{widest:.1f} ms. Latencies and verdicts do not depend on it."
         )
     if workers and not data.loadgen:
-        found.append("Workers on other machines were not sampled: what the load itself cost is not known.")
+        found.append(
+            "Workers on other machines were not sampled, so the resources that the load generator used are unknown."
+        )
     return found
 
 
@@ -178,7 +175,7 @@ def _not_explained(data: RunData, memory: MemoryFigures) -> list[str]:
     finished = data.seal is not None and data.seal.ended == "completed"
     wanted = data.manifest.profile.control and data.manifest.external is None and finished
     if wanted and memory.no_floor is not None:
-        found.append(f"What of the memory is Gradio’s own is not known. {memory.no_floor}")
+        found.append(f"Gradio’s own share of memory is unknown. {memory.no_floor}")
     if data.attribution is not None and data.attribution.not_measured is not None:
-        found.append(f"Where memory was allocated is not known. {data.attribution.not_measured}")
+        found.append(f"Allocation sites are unknown. {data.attribution.not_measured}")
     return found

@@ -5,15 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
-from harness.checkers.catalogue import KINDS
+from harness.checkers.anomaly_check import Checker
+from harness.checkers.catalogue import CATALOGUE
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
 from harness.checkers.detection_limit import rarest_found
 from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.models import OwnModel, Unavailable
-from harness.checkers.response_leaks import SIGHTINGS
 from harness.checkers.screening import Scan
 from harness.history import History, Recorded, Remembered, Workers
 from harness.records import (
@@ -30,18 +29,7 @@ from harness.records import (
 __all__ = ["CHECKERS", "MAX_ANOMALIES", "Checker", "check", "check_history", "combine", "count_anomalies"]
 
 
-class Checker(Protocol):
-    """Looks for one kind of anomaly."""
-
-    @property
-    def name(self) -> str:
-        """The anomaly's standard name."""
-
-    def check(self, index: Index) -> Check:
-        """Examine a history."""
-
-
-CHECKERS: tuple[Checker, ...] = (*KINDS, *SIGHTINGS)
+CHECKERS = tuple(Checker(entry) for entry in CATALOGUE if entry.detectors or entry.judge is not None)
 
 
 def check_history(

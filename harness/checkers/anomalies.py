@@ -23,3 +23,6 @@ NON_LINEARIZABLE = "non-linearizable"
 # Found in responses as a whole, whatever the workload read of them.
 CANARY = "canary"
 VISIBLE_STATE = "visible-state"
+# Of memory; judged from the figures of a run, in `harness.analysis.memory`.
+LEAK_PER_REQUEST = "leak-per-request"
+LEAK_PER_SESSION = "leak-per-session"

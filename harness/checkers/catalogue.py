@@ -1,17 +1,43 @@
-"""The kinds of anomaly: what each can happen to, what counts as evidence that it did not, and how the verdict reads."""
+"""Everything that is said about an anomaly, in one record: what it can happen to, how it is found, and how it is reported.
+
+The checkers are registered here: `harness.checkers` runs those of this list, and the manifest, the report, the guarantees and
+docs/methods/anomalies.md read it. An anomaly with `detectors` gets its verdict from `harness.checkers.anomaly_check`. One with a
+`judge` of its own finds anomalies of several kinds. One with neither is judged from figures, in `harness.analysis.memory`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 
-from harness.checkers.anomalies import NON_LINEARIZABLE
-from harness.checkers.completeness import watched
+from harness.checkers.anomalies import (
+    CANARY,
+    CLEARED_STATE_RETURNS,
+    CROSS_SESSION_READ,
+    DUPLICATE_EFFECT,
+    GARBAGE_READ,
+    LEAK_PER_REQUEST,
+    LEAK_PER_SESSION,
+    LOST_UPDATE,
+    MISDELIVERED_RESPONSE,
+    MONOTONIC_READS,
+    MONOTONIC_WRITES,
+    NON_ATOMIC_CHAIN,
+    NON_LINEARIZABLE,
+    READ_YOUR_WRITES,
+    RESET,
+    RESURRECTED_STATE,
+    VISIBLE_STATE,
+    WRITES_FOLLOW_READS,
+)
 from harness.checkers.counter_reads import examine_counts
 from harness.checkers.evidence import (
     ANSWERS_SHOWN,
     OWN_VALUES_SHOWN,
     PAIRS_OF_READS,
     PAIRS_OF_WRITES_IN_ORDER,
+    READ_AFTER_A_FOREIGN_WRITE,
     READS_AFTER_A_CLEAR,
     READS_AFTER_AN_EARLIER_SESSION,
     READS_LEFT_TO_BOUNDS,
@@ -29,244 +55,374 @@ from harness.checkers.findings import Found
 from harness.checkers.index import Index
 from harness.checkers.linearizability.check import examine_orders
 from harness.checkers.own_writes_check import examine_own_writes
-from harness.checkers.provenance import examine_values, exposed
+from harness.checkers.provenance import examine_values, exposure
+from harness.checkers.response_leaks import judge_canaries, judge_visible_state
 from harness.checkers.responses import examine_replies
-from harness.records import Check, Model, Verdict
+from harness.records import Check, GuaranteeName, Model
 
-# Each looks at the whole history for anomalies of several kinds; none is looked for twice.
-FAMILIES = (examine_values, examine_own_writes, examine_counts, examine_replies, examine_orders)
+Detector = Callable[[Index, Found], None]
 
-
-def examine(index: Index) -> Found:
-    """Look for anomalies of all kinds, once for all checkers."""
-
-    def look() -> Found:
-        found = Found(index.history)
-        index.scan.count(found)
-        index.count(found)
-        for family in FAMILIES:
-            family(index, found)
-        return found
-
-    return index.once("found", look)
+# Models of variables that the workload writes and the app keeps; with those that the app assigns; with those whose effects only
+# the workload's own model knows.
+WRITTEN: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
+HELD: tuple[Model, ...] = (*WRITTEN, "assigned")
+OWNED: tuple[Model, ...] = (*HELD, "custom")
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A checker for one kind of anomaly.
+class Breaks(msgspec.Struct, frozen=True):
+    """A guarantee that an anomaly breaks.
 
     Attributes:
-        name: its standard name.
+        guarantee: its name.
+        models: of the variables that the guarantee is about; empty for any.
+        kind: only anomalies of this kind break it; empty for all. A check with anomalies of several kinds can only break a
+            guarantee: that it found none does not say which of them could have been there.
+        place: of its sentence among those of the guarantee; the order of the catalogue decides between equals.
+    """
+
+    guarantee: GuaranteeName
+    models: tuple[Model, ...] = ()
+    kind: str = ""
+    place: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One check, and what is said about its anomaly.
+
+    Attributes:
+        name: its name in `checks.json`, and its heading in docs/methods/anomalies.md.
+        definition: when it is an anomaly, for docs/methods/anomalies.md.
+        headline: what the anomaly says about the app, as a sentence.
+        severity: of several anomalies, the headline of the lowest number is shown.
+        guarantees: what it breaks.
+        loss: the proof is that a value is not where it had to be.
+        crosses: something of one session was there for another, so that the report draws sessions against sessions.
+        detectors: functions that look for it; each may find several kinds, and runs once.
+        judge: examines a history and returns the check, in place of detectors and sentences.
+        measure: counts evidence that only this check has.
         models: those to whose variables it can happen.
         shared: whether it can happen to what everyone shares.
         own: whether it can happen to what is a session's own.
         evidence: what must have been counted, or nothing could be seen: see `harness.checkers.evidence`.
         more: what else is counted for it.
-        failed: what happened, after "In 3 of 20 sessions".
-        passed: what did not, after "In none of 500 …".
-        unseen: why nothing could be seen, as a sentence.
+        failed: what happened, after "3 of 20 sessions:".
+        checked: what was counted, after "Checked 500".
+        clean: what was found of it, after a semicolon.
+        unseen: why the anomaly could not have been seen, as a sentence.
         must_be_seen: without evidence the verdict is unknown, and not that the check does not apply.
     """
 
     name: str
-    models: tuple[Model, ...]
+    definition: str
+    headline: str
+    severity: int
+    guarantees: tuple[Breaks, ...]
+    loss: bool = False
+    crosses: bool = False
+    detectors: tuple[Detector, ...] = ()
+    judge: Callable[[Index], Check] | None = None
+    measure: Callable[[Index], dict[str, int]] | None = None
+    models: tuple[Model, ...] = ()
     shared: bool = True
     own: bool = True
-    evidence: str
+    evidence: str = ""
     more: tuple[str, ...] = ()
-    failed: str
-    passed: str
-    unseen: str
+    failed: str = ""
+    checked: str = ""
+    clean: str = ""
+    unseen: str = ""
     must_be_seen: bool = False
 
-    def check(self, index: Index) -> Check:
-        """Examine a history."""
-        concerned = [
-            variable
-            for variable, model in index.state.items()
-            if model.model in self.models
-            and (self.shared or model.scope != "everyone")
-            and (self.own or model.scope != "session")
-        ]
-        found = examine(index)
-        findings = found.of(self.name)
-        counted = {
-            name: found.evidence[name] for name in (self.evidence, *self.more) if name in found.evidence
-        }
-        evidence = {self.evidence: 0, **counted, **self._more(index)}
-        number = evidence[self.evidence]
-        verdict: Verdict = "pass"
-        applies = True
-        if findings.total:
-            verdict = "fail"
-            reason = f"In {findings.sufferers} of {len(index.scan.sessions)} sessions {self.failed}."
-        elif unexplained := found.unexplained.get(self.name, 0):
-            verdict = "unknown"
-            reason = f"{unexplained} times it looked as if {self.failed}; operations of which there is no record may have caused that."
-        elif doubts := found.undecided.get(self.name):
-            verdict = "unknown"
-            reason = " ".join(doubts)
-        elif not concerned and (index.state or watched(index.scan)):
-            applies = False
-            reason = "Does not apply: no declared variable is one to which this could happen."
-        elif not number:
-            applies = self.must_be_seen or not index.state
-            verdict = "pass" if not applies else "unknown"
-            reason = self.unseen if applies else f"Does not apply: {self.unseen[0].lower()}{self.unseen[1:]}"
-        else:
-            reason = f"In none of {number:,} {self.passed}."
-        return Check(
-            name=self.name,
-            verdict=verdict,
-            reason=reason,
-            evidence=evidence,
-            anomalies=findings.anomalies(),
-            anomalies_total=findings.total,
-            suffered=findings.suffered(),
-            applies=applies,
-            crossings=findings.crossings(),
-        )
 
-    def _more(self, index: Index) -> dict[str, int]:
-        if self.name != "cross-session-read":
-            return {}
-        variables, sessions = index.scan.variables, index.scan.sessions.values()
-        return {
-            VALUES_READ: sum(facts.reads for facts in variables.values()),
-            "read_after_a_foreign_write": sum(
-                exposed(index, variable) if index.clocks.several else facts.exposed
-                for variable, facts in variables.items()
-            ),
-            "sessions_reading": sum(session.read for session in sessions),
-            "sessions_writing": sum(session.wrote for session in sessions),
-        }
-
-
-_STATE: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
-
-KINDS = (
-    Kind(
-        name="cross-session-read",
-        models=(*_STATE, "custom", "assigned", "chain"),
+CATALOGUE: tuple[Entry, ...] = (
+    Entry(
+        name=CROSS_SESSION_READ,
+        definition="A read shows a value that only other owners wrote or were given. A counter stands higher than its owner can have brought it, by no more than others' increments explain. A step of a chain worked on another session's input.",
+        models=(*WRITTEN, "custom", "assigned", "chain"),
         shared=False,
-        evidence="read_after_a_foreign_write",
-        failed="something was seen that other sessions wrote",
-        passed="values read after a foreign write did one come from another session",
-        unseen="Nobody read after another session had written: nothing could have crossed.",
+        evidence=READ_AFTER_A_FOREIGN_WRITE,
+        failed="a read showed a value that another session wrote",
+        checked="values read after another session's write",
+        clean="none came from another session",
+        unseen="No session read after another session had written, so nothing could have crossed.",
         must_be_seen=True,
+        detectors=(examine_values,),
+        headline="The app does not keep its sessions apart.",
+        severity=0,
+        guarantees=(Breaks("session-specific", models=OWNED),),
+        crosses=True,
+        measure=exposure,
     ),
-    Kind(
-        name="garbage-read",
-        models=(*_STATE, "answer", "chain"),
+    Entry(
+        name=GARBAGE_READ,
+        definition="A read shows a value that no recorded operation can have written, a value that was refused, or a count that nothing explains.",
+        models=(*WRITTEN, "answer", "chain"),
         evidence=VALUES_READ,
-        failed="something was seen that nobody wrote",
-        passed="values read was one that is neither a default nor written by a recorded operation",
-        unseen="Nothing was read.",
+        failed="a read showed a value that no recorded operation wrote",
+        checked="values read",
+        clean="each was a default or written by a recorded operation",
+        unseen="No value was read.",
         must_be_seen=True,
+        detectors=(examine_values,),
+        headline="The app shows values that nobody wrote.",
+        severity=9,
+        guarantees=(Breaks("session-specific", models=HELD),),
     ),
-    Kind(
-        name="lost-update",
-        models=_STATE,
+    Entry(
+        name=LOST_UPDATE,
+        definition="An acknowledged write is missing from a read, and no later read shows it.",
+        models=WRITTEN,
         evidence=WRITE_READ_PAIRS,
         failed="an acknowledged write was lost",
-        passed="pairs of a write and a later read was the write missing for good",
-        unseen="Nobody read what they had written before.",
+        checked="pairs of a write and a later read",
+        clean="no write was lost",
+        unseen="No session read what it had written before.",
         must_be_seen=True,
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+        ),
+        headline="The app does not keep what its sessions write.",
+        severity=2,
+        guarantees=(Breaks("no-lost-update", models=WRITTEN),),
+        loss=True,
     ),
-    Kind(
-        name="read-your-writes",
-        models=_STATE,
+    Entry(
+        name=READ_YOUR_WRITES,
+        definition="An acknowledged write is missing from a read, but a later read shows it: the read was stale.",
+        models=WRITTEN,
         evidence=WRITE_READ_PAIRS,
-        failed="a read missed a write that had been made before",
-        passed="pairs of a write and a later read was the write missing for a while",
-        unseen="Nobody read what they had written before.",
+        failed="a read missed an earlier acknowledged write",
+        checked="pairs of a write and a later read",
+        clean="no write was missing for a time",
+        unseen="No session read what it had written before.",
         must_be_seen=True,
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+        ),
+        headline="The app does not keep what its sessions write.",
+        severity=2,
+        guarantees=(Breaks("read-your-writes"),),
+        loss=True,
     ),
-    Kind(
-        name="monotonic-reads",
-        models=(*_STATE, "assigned"),
+    Entry(
+        name=MONOTONIC_READS,
+        definition="A read lacks what an earlier read had shown, for a while or up to the last read. The write need not have been acknowledged.",
+        models=(*WRITTEN, "assigned"),
         evidence=PAIRS_OF_READS,
-        failed="a read went back behind an earlier one",
-        passed="pairs of a read and a later one did the later go back",
-        unseen="Nobody read anything twice.",
+        failed="a read showed an older state than an earlier read",
+        checked="pairs of successive reads",
+        clean="no read went back",
+        unseen="Nothing was read twice.",
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+            examine_values,
+        ),
+        headline="The app does not keep what its sessions write.",
+        severity=2,
+        guarantees=(Breaks("monotonic-reads"),),
+        loss=True,
     ),
-    Kind(
-        name="monotonic-writes",
+    Entry(
+        name=MONOTONIC_WRITES,
+        definition="Writes that were made one after another stand in another order. Or a write is missing while a later one is there, and comes afterwards.",
         models=("list",),
         evidence=PAIRS_OF_WRITES_IN_ORDER,
         failed="writes took effect in another order than they were made",
-        passed="pairs of writes that were seen together was the order another than that in which they were made",
+        checked="pairs of writes that one read showed",
+        clean="all in order",
         unseen="No read showed two writes of its owner.",
+        detectors=(examine_own_writes,),
+        headline="The app does not keep what its sessions write.",
+        severity=2,
+        guarantees=(Breaks("monotonic-writes"),),
+        loss=True,
     ),
-    Kind(
-        name="writes-follow-reads",
+    Entry(
+        name=WRITES_FOLLOW_READS,
+        definition="In a list that several sessions share, a session read one element and then appended another. A read shows the second without the first, or before it, and neither a clear nor time explains that.",
         models=("list",),
         own=False,
         evidence=WRITES_SHOWN_THAT_FOLLOWED_A_READ,
-        failed="a write was seen without what its session had read before it",
-        passed="writes seen, of sessions that had read what others wrote, was one there without that, or before it",
-        unseen="No read showed a write of a session that had read others' before.",
+        failed="a write was visible without what its session had read before it",
+        checked="writes by sessions that had read others' values",
+        clean="each was visible only together with these values, and after them",
+        unseen="No read showed a write of a session that had read others' values.",
+        detectors=(examine_own_writes,),
+        headline="The app does not keep what its sessions write.",
+        severity=2,
+        guarantees=(Breaks("monotonic-writes"),),
+        loss=True,
     ),
-    Kind(
-        name="duplicate-effect",
+    Entry(
+        name=DUPLICATE_EFFECT,
+        definition="An element is there more often than it was appended. Or a count rose by more than others' increments explain, and by no more than was counted meanwhile.",
         models=("counter", "list"),
         evidence=OWN_VALUES_SHOWN,
         failed="a write took effect more than once",
-        passed="own values shown was one there twice",
+        checked="own values shown",
+        clean="none was there twice",
         unseen="No read showed a write of its owner.",
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+        ),
+        headline="The app does more than once what it was asked to do once.",
+        severity=5,
+        guarantees=(Breaks("no-lost-update", models=("counter", "list"), place=2),),
     ),
-    Kind(
-        name="reset",
-        models=(*_STATE, "assigned"),
+    Entry(
+        name=RESET,
+        definition="An acknowledged write is missing for good although an operation had shown that it persisted, and the state is back at its initial value, plus what came since. Or an assigned value was assigned anew.",
+        models=(*WRITTEN, "assigned"),
         evidence=READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
-        failed="the state went back to where it began",
-        passed="reads of what had been seen before was it back at its beginning",
-        unseen="Nothing was looked at again after it had been seen to persist.",
+        failed="the state returned to its initial value",
+        checked="reads of state known to persist",
+        clean="none was back at the initial value",
+        unseen="No state was read again after it was seen to persist.",
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+            examine_values,
+        ),
+        headline="The app lets state fall back to where it began.",
+        severity=4,
+        guarantees=(Breaks("no-lost-update", models=WRITTEN, place=1),),
+        loss=True,
     ),
-    Kind(
-        name="resurrected-state",
-        models=(*_STATE, "custom", "assigned"),
+    Entry(
+        name=RESURRECTED_STATE,
+        definition="A read shows the value of an earlier session of the same user, and nothing of other users.",
+        models=(*WRITTEN, "custom", "assigned"),
         shared=False,
         evidence=READS_AFTER_AN_EARLIER_SESSION,
         more=(RELOADED_SESSIONS,),
-        failed="the state of an earlier session of the same person came back",
-        passed="reads by people who had had a session before was anything of that session there",
-        unseen="Nobody who came back in a new session read anything that belongs to a session.",
+        failed="the state of the user's earlier session came back",
+        checked="reads after a reload or return",
+        clean="none showed state of an earlier session",
+        unseen="No session after a reload or return read state of its own.",
+        detectors=(examine_values,),
+        headline="The app brings back the state of an earlier page load.",
+        severity=7,
+        guarantees=(Breaks("reset-on-reload"),),
+        crosses=True,
     ),
-    Kind(
-        name="misdelivered-response",
+    Entry(
+        name=MISDELIVERED_RESPONSE,
+        definition="An answer, or a part of one, shows what another operation asked, of the same session or another.",
         models=("answer",),
         evidence=ANSWERS_SHOWN,
         more=(SHOWN_WHILE_OTHERS_HAD_ASKED,),
-        failed="something was shown that belongs to another operation",
-        passed="answers and parts of answers was one another operation's",
+        failed="an answer belonged to another operation",
+        checked="answers and partial answers",
+        clean="each belonged to its own operation",
         unseen="No answer was shown.",
         must_be_seen=True,
+        detectors=(examine_replies,),
+        headline="The app does not keep its sessions apart.",
+        severity=0,
+        guarantees=(Breaks("session-specific", models=("answer",)),),
+        crosses=True,
     ),
-    Kind(
-        name="non-atomic-chain",
+    Entry(
+        name=NON_ATOMIC_CHAIN,
+        definition="A step of a chain shows the input of another chain.",
         models=("chain",),
         evidence=STEPS_SHOWN,
         more=(SHOWN_WHILE_OTHERS_HAD_BEGUN,),
-        failed="a step of one chain worked on what another had begun with",
-        passed="steps of chains did one work on what another chain had begun with",
+        failed="a step of one chain used the input of another",
+        checked="steps of chains",
+        clean="each used the input of its own chain",
         unseen="No step of a chain was shown.",
         must_be_seen=True,
+        detectors=(examine_replies,),
+        headline="The app mixes up the steps of events that run at the same time.",
+        severity=8,
+        guarantees=(Breaks("no-lost-update", models=("chain",), place=4),),
+        crosses=True,
     ),
-    Kind(
-        name="cleared-state-returns",
-        models=_STATE,
+    Entry(
+        name=CLEARED_STATE_RETURNS,
+        definition="A read shows a value that was acknowledged before a clear, although the clear was acknowledged before the read.",
+        models=WRITTEN,
         evidence=READS_AFTER_A_CLEAR,
-        failed="what had been cleared came back",
-        passed="reads after a clear was anything there that had been cleared",
-        unseen="Nothing was read after it had been cleared.",
+        failed="cleared state came back",
+        checked="reads after a clear",
+        clean="nothing that was cleared was there",
+        unseen="Nothing was read after a clear.",
+        detectors=(
+            examine_own_writes,
+            examine_counts,
+        ),
+        headline="The app brings back what had been cleared.",
+        severity=6,
+        guarantees=(Breaks("no-lost-update", models=WRITTEN, place=3),),
     ),
-    Kind(
+    Entry(
         name=NON_LINEARIZABLE,
-        models=(*_STATE, "custom"),
+        definition="No order of an owner's operations explains what they showed, and no other check says why. The witness is the first read that no order explains, with the operations that it contradicts.",
+        models=(*WRITTEN, "custom"),
         evidence=READS_PUT_IN_ORDER,
         more=(READS_LEFT_TO_BOUNDS,),
-        failed="something was seen that no order of the operations explains",
-        passed="reads that were put in order with what overlapped them was one that no order explains",
-        unseen="Nothing was read that an order could explain.",
+        failed="no order of the operations explains what was read",
+        checked="reads against the orders of overlapping operations",
+        clean="each is explained by one order",
+        unseen="No read could be put in order.",
+        detectors=(examine_orders,),
+        headline="The app shows what no order of the operations explains.",
+        severity=3,
+        guarantees=(Breaks("no-lost-update", kind=NON_LINEARIZABLE, place=5),),
+    ),
+    Entry(
+        name=CANARY,
+        definition="A response holds a token of another session: a cross-session read, or resurrected state if the other session was an earlier one of the same user. Exempt are values of variables of scope `everyone`, of scope `user` for the same user, and components that the workload calls `shared`.",
+        headline="The app does not keep its sessions apart.",
+        severity=0,
+        guarantees=(
+            Breaks("session-specific", kind=CROSS_SESSION_READ),
+            Breaks("reset-on-reload", kind=RESURRECTED_STATE),
+        ),
+        crosses=True,
+        judge=judge_canaries,
+    ),
+    Entry(
+        name=VISIBLE_STATE,
+        definition="A value stands where Gradio sends nothing instead of State: at its output, in `/config`, in `/info`, or in what `gr.render` made. Or any response holds a text that the workload declared with `secret`.",
+        headline="State left the server.",
+        severity=1,
+        guarantees=(Breaks("invisible"),),
+        crosses=True,
+        judge=judge_visible_state,
+    ),
+    Entry(
+        name=LEAK_PER_REQUEST,
+        definition="Something grows with every request and is not released: see [memory](memory.md).",
+        headline="The app does not give back the memory that it takes.",
+        severity=10,
+        guarantees=(Breaks("memory-returns"),),
+    ),
+    Entry(
+        name=LEAK_PER_SESSION,
+        definition="Something grows with every session and is not released after the session has closed: see [memory](memory.md).",
+        headline="The app does not give back the memory that it takes.",
+        severity=10,
+        guarantees=(Breaks("memory-returns"),),
     ),
 )
+
+_BY_NAME = {entry.name: entry for entry in CATALOGUE}
+
+
+def entry_of(name: str) -> Entry | None:
+    """The entry of a check or anomaly; None for a check that finds no anomaly, such as completeness."""
+    return _BY_NAME.get(name)
+
+
+def headline(kinds: Iterable[str]) -> str:
+    """What anomalies of these kinds say about the app: the sentence of the most serious."""
+    found = [entry for kind in kinds if (entry := entry_of(kind)) is not None]
+    if not found:
+        return "The app breaks a guarantee."
+    return min(found, key=lambda entry: entry.severity).headline

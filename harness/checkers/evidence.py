@@ -34,3 +34,5 @@ SHOWN_WHILE_OTHERS_HAD_BEGUN = "shown_while_others_had_begun"
 READS_PUT_IN_ORDER = "reads_put_in_order"
 # Reads for which no order was searched; only their bounds were checked.
 READS_LEFT_TO_BOUNDS = "reads_left_to_bounds"
+# Values read after a write by another owner was acknowledged; only these can show a leak.
+READ_AFTER_A_FOREIGN_WRITE = "read_after_a_foreign_write"

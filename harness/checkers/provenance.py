@@ -19,7 +19,12 @@ from harness.checkers.anomalies import (
     RESET,
     RESURRECTED_STATE,
 )
-from harness.checkers.evidence import PAIRS_OF_READS, READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE
+from harness.checkers.evidence import (
+    PAIRS_OF_READS,
+    READ_AFTER_A_FOREIGN_WRITE,
+    READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE,
+    VALUES_READ,
+)
 from harness.checkers.findings import Found, show, wrote
 from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
@@ -41,6 +46,20 @@ def examine_values(index: Index, found: Found) -> None:
         elif model.model == "custom" and model.scope != "everyone":
             for read in index.reads[variable]:
                 _tokens(index, variable, read, found)
+
+
+def exposure(index: Index) -> dict[str, int]:
+    """How much could have shown another session's value: evidence of the cross-session read alone."""
+    variables, sessions = index.scan.variables, index.scan.sessions.values()
+    return {
+        VALUES_READ: sum(facts.reads for facts in variables.values()),
+        READ_AFTER_A_FOREIGN_WRITE: sum(
+            exposed(index, variable) if index.clocks.several else facts.exposed
+            for variable, facts in variables.items()
+        ),
+        "sessions_reading": sum(session.read for session in sessions),
+        "sessions_writing": sum(session.wrote for session in sessions),
+    }
 
 
 def exposed(index: Index, variable: str) -> int:

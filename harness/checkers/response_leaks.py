@@ -12,153 +12,142 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from harness import tokens
+from harness.checkers.anomalies import CANARY, CROSS_SESSION_READ, RESURRECTED_STATE, VISIBLE_STATE
 from harness.checkers.findings import Findings, show
 from harness.checkers.index import Index
 from harness.records import Check, Operation, Sighting, Verdict
 
-_NOT_LOOKED = "Does not apply: no response was searched, as with --driver stock, which does not show them."
+_NOT_LOOKED = "Does not apply: no response was searched. With --driver stock, responses cannot be searched."
 
 
-class Canary:
+def judge_canaries(index: Index) -> Check:
     """A token of another session stood in a response, in whatever place.
 
     The anomaly is a cross-session read; or resurrected state, if the other session was an earlier one of the same person.
     """
-
-    name = "canary"
-
-    def check(self, index: Index) -> Check:
-        """Judge every foreign token that was seen."""
-        operations = index.history.operations
-        sighted = [(o, s) for o in operations for s in o.sightings if s.kind == "foreign-token"]
-        writers = _writers(index, {sighting.value for _, sighting in sighted})
-        users = {o.session: o.user for o in operations if o.user}
-        crossed = Findings("cross-session-read", index.history)
-        returned = Findings("resurrected-state", index.history)
-        shared = unexplained = 0
-        sufferers: set[str] = set()
-        strange: list[tuple[Operation, Sighting, str, Writes, bool]] = []
-        for operation, sighting in sighted:
-            token = tokens.parse(sighting.value)
-            if token is None or token.session_id == operation.session:
-                continue
-            wrote = writers.get(sighting.value, [])
-            user = users.get(operation.session)
-            same_person = user is not None and user == users.get(token.session_id)
-            if _may_be_seen(index, wrote, operation.session, token.session_id):
-                shared += 1
-            elif not wrote and _may_be_missing(index, str(token.worker)):
-                unexplained += 1
-            else:
-                strange.append((operation, sighting, token.session_id, wrote, same_person))
-        # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
-        mixed = {id(operation) for operation, *_, same_person in strange if not same_person}
-        for operation, sighting, owner, wrote, same_person in strange:
-            alone = same_person and id(operation) not in mixed
-            sufferers.add(operation.session)
-            findings = returned if alone else crossed
-            _describe_token(findings, operation, sighting, owner, wrote, same_person=alone)
-        looked = index.scan.looked
-        marked = sum(session.marked for session in index.scan.sessions.values())
-        total = crossed.total + returned.total
-        verdict: Verdict = "pass"
-        applies = True
-        if total:
-            verdict = "fail"
-            reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions got responses with tokens of other sessions in them."
-        elif unexplained:
-            verdict = "unknown"
-            reason = f"{unexplained} tokens of lost workers were seen: whether they had been written for everyone is not on record."
-        elif not looked:
-            applies, reason = False, _NOT_LOOKED
-        elif not index.state and not index.scan.echoed:
-            applies = False
-            reason = "Does not apply: no response held any token, not even of the session that had sent it."
-        elif marked < 2:
-            applies = False
-            reason = (
-                "Does not apply: no two sessions wrote tokens, so that none could have been seen by another."
-            )
+    operations = index.history.operations
+    sighted = [(o, s) for o in operations for s in o.sightings if s.kind == "foreign-token"]
+    writers = _writers(index, {sighting.value for _, sighting in sighted})
+    users = {o.session: o.user for o in operations if o.user}
+    crossed = Findings(CROSS_SESSION_READ, index.history)
+    returned = Findings(RESURRECTED_STATE, index.history)
+    shared = unexplained = 0
+    sufferers: set[str] = set()
+    strange: list[tuple[Operation, Sighting, str, Writes, bool]] = []
+    for operation, sighting in sighted:
+        token = tokens.parse(sighting.value)
+        if token is None or token.session_id == operation.session:
+            continue
+        wrote = writers.get(sighting.value, [])
+        user = users.get(operation.session)
+        same_person = user is not None and user == users.get(token.session_id)
+        if _may_be_seen(index, wrote, operation.session, token.session_id):
+            shared += 1
+        elif not wrote and _may_be_missing(index, str(token.worker)):
+            unexplained += 1
         else:
-            reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was a token that is another session's alone."
-            reason += _told_of_unmarked(index.scan.unmarked)
-        return Check(
-            name=self.name,
-            verdict=verdict,
-            reason=reason,
-            evidence={
-                "responses_searched": looked,
-                "sessions_searched": _searched(index),
-                "sessions_writing_tokens": marked,
-                "seen_and_shared": shared,
-                "responses_with_own_tokens": index.scan.echoed,
-                "texts_with_a_token": index.scan.marked,
-                "texts_without_a_token": index.scan.unmarked.total(),
-            },
-            anomalies=[*crossed.anomalies(), *returned.anomalies()],
-            anomalies_total=total,
-            suffered=dict(Counter(index.sessions[session][0].worker for session in sorted(sufferers))),
-            applies=applies,
-            crossings=crossed.crossings(returned),
+            strange.append((operation, sighting, token.session_id, wrote, same_person))
+    # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
+    mixed = {id(operation) for operation, *_, same_person in strange if not same_person}
+    for operation, sighting, owner, wrote, same_person in strange:
+        alone = same_person and id(operation) not in mixed
+        sufferers.add(operation.session)
+        findings = returned if alone else crossed
+        _describe_token(findings, operation, sighting, owner, wrote, same_person=alone)
+    looked = index.scan.looked
+    marked = sum(session.marked for session in index.scan.sessions.values())
+    total = crossed.total + returned.total
+    verdict: Verdict = "pass"
+    applies = True
+    if total:
+        verdict = "fail"
+        reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions received tokens of other sessions."
+    elif unexplained:
+        verdict = "unknown"
+        reason = f"{unexplained} tokens of lost workers were seen; whether they were written for everyone is not on record."
+    elif not looked:
+        applies, reason = False, _NOT_LOOKED
+    elif not index.state and not index.scan.echoed:
+        applies = False
+        reason = "Does not apply: no response contained any token, not even of the session that sent it."
+    elif marked < 2:
+        applies = False
+        reason = (
+            "Does not apply: fewer than two sessions wrote tokens, so none could have been seen by another."
         )
+    else:
+        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained a token that belongs to another session alone."
+        reason += _told_of_unmarked(index.scan.unmarked)
+    return Check(
+        name=CANARY,
+        verdict=verdict,
+        reason=reason,
+        evidence={
+            "responses_searched": looked,
+            "sessions_searched": _searched(index),
+            "sessions_writing_tokens": marked,
+            "seen_and_shared": shared,
+            "responses_with_own_tokens": index.scan.echoed,
+            "texts_with_a_token": index.scan.marked,
+            "texts_without_a_token": index.scan.unmarked.total(),
+        },
+        anomalies=[*crossed.anomalies(), *returned.anomalies()],
+        anomalies_total=total,
+        suffered=dict(Counter(index.sessions[session][0].worker for session in sorted(sufferers))),
+        applies=applies,
+        crossings=crossed.crossings(returned),
+    )
 
 
-class VisibleState:
+def judge_visible_state(index: Index) -> Check:
     """State, or a text that only State may hold, stood in a response."""
-
-    name = "visible-state"
-
-    def check(self, index: Index) -> Check:
-        """Count what was seen."""
-        operations = index.history.operations
-        findings = Findings(self.name, index.history)
-        sighted = [(o, s) for o in operations for s in o.sightings if s.kind != "foreign-token"]
-        texts = {sighting.value for _, sighting in sighted if sighting.kind == "secret"}
-        writers = _first_with(index, texts) if texts else {}
-        for operation, sighting in sighted:
-            writer = writers.get(sighting.value) if sighting.kind == "secret" else None
-            others = [writer.session] if writer is not None and writer.session != operation.session else []
-            sessions = [*others, operation.session]
-            if not findings.first(sighting.where, sessions):
-                continue
-            witness = [(operation, f"got {show(sighting.value)} in {sighting.where}")]
-            if writer is not None and writer is not operation:
-                witness.insert(0, (writer, f"sent {show(sighting.value)}{_acknowledged(writer)}"))
-            why = (
-                "where Gradio sends nothing instead of State"
-                if sighting.kind == "state-on-the-wire"
-                else "of which the workload says that only the server's State holds it"
-            )
-            last = chr(ord("A") + len(witness) - 1)
-            findings.describe(
-                variable=sighting.where,
-                sessions=sessions,
-                witness=witness,
-                conclusion=f"In the response to {last} stood {show(sighting.value)}, {why}: State could be seen.",
-            )
-        looked = index.scan.looked
-        verdict: Verdict = "pass"
-        if findings.total:
-            verdict = "fail"
-            reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions got responses with State in them."
-        elif not looked:
-            reason = _NOT_LOOKED
-        else:
-            reason = f"In none of {looked:,} responses, to {_searched(index)} sessions, was any State."
-        return Check(
-            name=self.name,
-            verdict=verdict,
-            reason=reason,
-            evidence={"responses_searched": looked, "sessions_searched": _searched(index)},
-            anomalies=findings.anomalies(),
-            anomalies_total=findings.total,
-            suffered=findings.suffered(),
-            applies=bool(looked or findings.total),
-            crossings=findings.crossings(),
+    operations = index.history.operations
+    findings = Findings(VISIBLE_STATE, index.history)
+    sighted = [(o, s) for o in operations for s in o.sightings if s.kind != "foreign-token"]
+    texts = {sighting.value for _, sighting in sighted if sighting.kind == "secret"}
+    writers = _first_with(index, texts) if texts else {}
+    for operation, sighting in sighted:
+        writer = writers.get(sighting.value) if sighting.kind == "secret" else None
+        others = [writer.session] if writer is not None and writer.session != operation.session else []
+        sessions = [*others, operation.session]
+        if not findings.first(sighting.where, sessions):
+            continue
+        witness = [(operation, f"got {show(sighting.value)} in {sighting.where}")]
+        if writer is not None and writer is not operation:
+            witness.insert(0, (writer, f"sent {show(sighting.value)}{_acknowledged(writer)}"))
+        why = (
+            "where Gradio sends nothing instead of State"
+            if sighting.kind == "state-on-the-wire"
+            else "of which the workload says that only the server's State holds it"
         )
+        last = chr(ord("A") + len(witness) - 1)
+        findings.describe(
+            variable=sighting.where,
+            sessions=sessions,
+            witness=witness,
+            conclusion=f"In the response to {last} stood {show(sighting.value)}, {why}: State could be seen.",
+        )
+    looked = index.scan.looked
+    verdict: Verdict = "pass"
+    if findings.total:
+        verdict = "fail"
+        reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions received State."
+    elif not looked:
+        reason = _NOT_LOOKED
+    else:
+        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained State."
+    return Check(
+        name=VISIBLE_STATE,
+        verdict=verdict,
+        reason=reason,
+        evidence={"responses_searched": looked, "sessions_searched": _searched(index)},
+        anomalies=findings.anomalies(),
+        anomalies_total=findings.total,
+        suffered=findings.suffered(),
+        applies=bool(looked or findings.total),
+        crossings=findings.crossings(),
+    )
 
-
-SIGHTINGS = (Canary(), VisibleState())
 
 Writes = list[tuple[Operation, str]]
 

@@ -15,11 +15,9 @@ from harness.errors import ExitCode, UsageError
 from harness.load.cluster.client import (
     DEFAULT_PORT,
     Distribution,
-    WorkerOutcome,
-    WorkerPlan,
     check_port,
-    work,
 )
+from harness.load.cluster.remote_worker import RemoteWorkerOutcome, RemoteWorkerPlan, work_for
 from harness.records import Profile
 from harness.run_dir import HISTORY
 from harness.scenario import Scenario
@@ -148,8 +146,8 @@ def be_worker(scenario: Scenario, options: ClusterOptions, *, allow_remote: bool
         _say(scenario, f"worker {worker} of the run {run_id}")
 
     _say(scenario, f"looking for a master at {host}:{port}")
-    outcome = work(
-        WorkerPlan(
+    outcome = work_for(
+        RemoteWorkerPlan(
             workload=scenario.workload,
             cwd=scenario.folder,
             master_host=host,
@@ -182,7 +180,7 @@ def _say(scenario: Scenario, text: str) -> None:
     sys.stderr.flush()
 
 
-def _as_json(outcome: WorkerOutcome) -> str:
+def _as_json(outcome: RemoteWorkerOutcome) -> str:
     """`{"worker", "run_id", "kept"}`, and `error` if the worker ended early."""
     result: dict[str, object] = {
         "worker": outcome.worker,

@@ -50,7 +50,7 @@ class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
 
 
-class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterWorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What one of several load generator processes is started with.
 
     Attributes:
@@ -97,7 +97,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
     phase: str
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
+class ActBatch(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
     """Let the sessions that are held act so many times in all, in turn; nobody begins after `duration_s`."""
 
     requests: int
@@ -143,7 +143,7 @@ class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
     """Finish what is under way, close the history, end."""
 
 
-Command = Hold | Act | Drive | Release | Return | Quit
+Command = Hold | ActBatch | Drive | Release | Return | Quit
 MasterCommand = Configure | Lost | Command
 
 
@@ -202,7 +202,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, tag="bound"):
     port: int
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True, tag="happened"):
+class EventReport(msgspec.Struct, frozen=True, kw_only=True, tag="happened"):
     """Something for the events of the run; see `harness.records.RunEvent`."""
 
     kind: str
@@ -225,4 +225,4 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
     """A worker's shard is safe with the master."""
 
 
-Report = Ready | Done | Steady | Status | Broken | Bound | Happened | Admitted | Returned
+Report = Ready | Done | Steady | Status | Broken | Bound | EventReport | Admitted | Returned

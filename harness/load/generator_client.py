@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import socket
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
-from harness.child_process import Child, describe_exit
-from harness.errors import HarnessError, StorageError, UsageError
+from harness.child_process import describe_exit
+from harness.errors import HarnessError
 from harness.load.commands import (
     Bound,
     Broken,
     Command,
     Done,
+    EventReport,
     GeneratorConfig,
-    Happened,
     Quit,
     Ready,
     Report,
     Status,
     Steady,
 )
+from harness.load.generator_link import GeneratorLink, error_from
 from harness.records import LoadStatus
 
 _TICK_S = 0.1
@@ -55,33 +50,21 @@ class LoadGenerator:
         module: str = "harness.load.generator_process",
         on_event: Callable[..., None] = lambda kind, **detail: None,
     ) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._child = Child(
-                # -P: Locust and we must not import from whatever folder the user stands in.
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
-                cwd=cwd,
-                env=generator_environment(),
-                log=log,
-                pass_fds=[theirs.fileno()],
-            )
         self._log = log
-        self._control = ours
         self._on_event = on_event
-        self._happened: queue.Queue[Happened] = queue.Queue()
+        self._events: queue.Queue[EventReport] = queue.Queue()
         self._bound_port: int | None = None
         self._ready = False
         self._quitting = False
         self._joined = 0
         self._reports: queue.Queue[Report | None] = queue.Queue()
         self.status: LoadStatus | None = None
-        self._reader = threading.Thread(target=self._read, name="loadgen-reports", daemon=True)
-        self._reader.start()
+        self._link = GeneratorLink(module, log=log, cwd=cwd, on_report=self._take)
 
     @property
     def pid(self) -> int:
         """Process id."""
-        return self._child.pid
+        return self._link.child.pid
 
     @property
     def pids(self) -> list[int]:
@@ -95,8 +78,8 @@ class LoadGenerator:
 
     def poll(self) -> None:
         """Pass on what has happened since the last call. To be called often, in one thread."""
-        while not self._happened.empty():
-            event = self._happened.get_nowait()
+        while not self._events.empty():
+            event = self._events.get_nowait()
             self._joined += event.kind == "worker_joined"
             self._on_event(event.kind, **event.detail)
 
@@ -106,7 +89,7 @@ class LoadGenerator:
         Raises:
             HarnessError: it could not, or did not in time.
         """
-        self._send_line(msgspec.json.encode(config))
+        self._link.send(config)
         return self.wait_ready(
             tick,
             _START_TIMEOUT_S,
@@ -164,7 +147,7 @@ class LoadGenerator:
         Raises:
             HarnessError: the generator broke or ended.
         """
-        self._send_line(msgspec.json.encode(command))
+        self._link.send(command)
         report = self._wait(Done, tick, on_steady=on_steady)
         assert isinstance(report, Done)
         return report
@@ -173,18 +156,11 @@ class LoadGenerator:
         """Let it close its history and end."""
         self._quitting = True
         self.perform(Quit(), tick)
-        self._child.wait(10.0)
+        self._link.child.wait(10.0)
 
     def stop(self) -> None:
         """End the process, whatever it does. What it has recorded stays."""
-        self._child.stop(grace_s=2.0)
-        self._control.close()
-
-    def _send_line(self, line: bytes) -> None:
-        try:
-            self._control.sendall(line + b"\n")
-        except OSError:
-            return  # its end is found out, with the reason, by the wait for its answer
+        self._link.stop(grace_s=2.0)
 
     def _wait(
         self,
@@ -216,47 +192,18 @@ class LoadGenerator:
                 self.poll()
                 return report
 
-    def _read(self) -> None:
-        decoder = msgspec.json.Decoder(Report)
-        try:
-            with self._control.makefile("rb") as reports:
-                for line in reports:
-                    report = decoder.decode(line)
-                    if isinstance(report, Status):
-                        self.status = report.status
-                    elif isinstance(report, Happened):
-                        self._happened.put(report)
-                    else:
-                        self._reports.put(report)
-        except (OSError, ValueError):
-            pass
-        self._reports.put(None)
+    def _take(self, report: Report | None) -> None:
+        if isinstance(report, Status):
+            self.status = report.status
+        elif isinstance(report, EventReport):
+            self._events.put(report)
+        else:
+            self._reports.put(report)
 
     def _how_it_ended(self) -> str:
-        status = self._child.wait(5.0)
+        status = self._link.child.wait(5.0)
         return f"The load generator {'closed its connection' if status is None else describe_exit(status)}."
 
     def ended(self, how: str) -> HarnessError:
         """Explain an end that nobody wanted, with the last lines of the log."""
-        tail = self._log.read_text(errors="replace").splitlines()[-8:] if self._log.is_file() else []
-        return HarnessError(how + "".join(f"\n    {line}" for line in tail), f"Its log: {self._log}")
-
-
-def generator_environment() -> dict[str, str]:
-    """The environment of every process that makes load."""
-    environment = {
-        **os.environ,
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    environment.pop("GRADSOAK_AUTH", None)  # logins come with the configuration
-    if trusted := os.environ.get("SSL_CERT_FILE"):
-        environment["SSL_CERT_FILE"] = os.path.abspath(trusted)  # its working folder is another
-    return environment
-
-
-def error_from(report: Broken) -> HarnessError:
-    """The error that a report of a process that makes load stands for."""
-    kinds: dict[str, type[HarnessError]] = {"workload": UsageError, "storage": StorageError}
-    return kinds.get(report.cause, HarnessError)(report.message, report.hint)
+        return HarnessError(how + self._link.log_tail(), f"Its log: {self._log}")

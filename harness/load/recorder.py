@@ -27,7 +27,7 @@ from harness.run_dir import JsonLinesWriter
 _RECENT_NS = 5_000_000_000
 
 
-class Stages(Protocol):
+class StageTimes(Protocol):
     """When an operation came how far: `harness.page.gradio_page.Timing`."""
 
     @property
@@ -51,33 +51,33 @@ class Stages(Protocol):
         """Gradio's names of its events."""
 
 
-class _NoStages:
+class _NoStageTimes:
     accepted_ns = started_ns = first_output_ns = completed_ns = None
     event_ids: ClassVar[list[str]] = []
 
 
-NO_STAGES: Stages = _NoStages()
+NO_STAGES: StageTimes = _NoStageTimes()
 
 
-class Looks(NamedTuple):
+class ScanCounts(NamedTuple):
     """What was looked at during an operation.
 
     Attributes:
-        looked: how many responses and messages were searched for what must not be in them.
+        searched: how many responses and messages were searched for what must not be in them.
         sightings: what was found there.
-        marked: how many texts and files the page sent in which there is a token.
-        unmarked: how many in which there is none.
-        echoed: in how many of those that were searched a token of the session's own was seen.
+        tokens_sent: how many texts and files the page sent in which there is a token.
+        untagged_sent: how many in which there is none.
+        own_tokens_seen: in how many of those that were searched a token of the session's own was seen.
     """
 
-    looked: int
+    searched: int
     sightings: list[Sighting]
-    marked: int = 0
-    unmarked: int = 0
-    echoed: int = 0
+    tokens_sent: int = 0
+    untagged_sent: int = 0
+    own_tokens_seen: int = 0
 
 
-NO_LOOKS = Looks(0, [])
+NO_SCAN = ScanCounts(0, [])
 
 
 class Recorder:
@@ -152,8 +152,8 @@ class Recorder:
         operation: int,
         since_ns: int,
         reads: dict[str, Any],
-        stages: Stages = NO_STAGES,
-        looks: Looks = NO_LOOKS,
+        stages: StageTimes = NO_STAGES,
+        scan: ScanCounts = NO_SCAN,
         readings: Shortener | None = None,
     ) -> int:
         """Record a completion; returns its latency in nanoseconds.
@@ -163,7 +163,7 @@ class Recorder:
             since_ns: what `invoke` returned with it.
             reads: what was seen.
             stages: when it came how far.
-            looks: what was looked at.
+            scan: what was looked at.
             readings: what its session had read before, so that long lists are recorded as what is new in them; None records all
                 that was seen as it is.
         """
@@ -177,11 +177,11 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks.looked,
-                sightings=looks.sightings,
-                marked=looks.marked,
-                unmarked=looks.unmarked,
-                echoed=looks.echoed,
+                looked=scan.searched,
+                sightings=scan.sightings,
+                marked=scan.tokens_sent,
+                unmarked=scan.untagged_sent,
+                echoed=scan.own_tokens_seen,
                 reads=whole,
                 deltas=deltas,
             )
@@ -190,16 +190,20 @@ class Recorder:
         self._recent.append((done, done - since_ns))
         return done - since_ns
 
-    def fail(self, operation: int, error: Error, stages: Stages = NO_STAGES, looks: Looks = NO_LOOKS) -> None:
+    def fail(
+        self, operation: int, error: Error, stages: StageTimes = NO_STAGES, scan: ScanCounts = NO_SCAN
+    ) -> None:
         """Record that the server refused the operation, or its function raised."""
-        self._end_badly(Fail, operation, error, stages, looks)
+        self._end_badly(Fail, operation, error, stages, scan)
 
-    def info(self, operation: int, error: Error, stages: Stages = NO_STAGES, looks: Looks = NO_LOOKS) -> None:
+    def info(
+        self, operation: int, error: Error, stages: StageTimes = NO_STAGES, scan: ScanCounts = NO_SCAN
+    ) -> None:
         """Record that nobody knows whether the operation happened."""
-        self._end_badly(Info, operation, error, stages, looks)
+        self._end_badly(Info, operation, error, stages, scan)
 
     def _end_badly(
-        self, kind: type[Fail | Info], operation: int, error: Error, stages: Stages, looks: Looks
+        self, kind: type[Fail | Info], operation: int, error: Error, stages: StageTimes, scan: ScanCounts
     ) -> None:
         self._append(
             kind(
@@ -210,11 +214,11 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=looks.looked,
-                sightings=looks.sightings,
-                marked=looks.marked,
-                unmarked=looks.unmarked,
-                echoed=looks.echoed,
+                looked=scan.searched,
+                sightings=scan.sightings,
+                marked=scan.tokens_sent,
+                unmarked=scan.untagged_sent,
+                echoed=scan.own_tokens_seen,
             )
         )
         self.operations += 1

@@ -49,7 +49,7 @@ class LagMeter:
         return late
 
 
-class Watch:
+class SelfMonitor:
     """Writes samples of this process's own condition.
 
     Args:

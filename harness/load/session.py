@@ -14,7 +14,7 @@ import gevent
 from harness import tokens
 from harness.errors import StorageError
 from harness.history.list_delta import Shortener
-from harness.load.canary_scanner import SessionWatch
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.page.gradio_page import GradioPage
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
@@ -56,7 +56,7 @@ class LoadSession:
         params: the scenario's adjustable values.
         user: the person's name, which a reload keeps.
         account: which of the run's logins that person uses, from 1 on; 0 if none.
-        watch: looks at what the server sends to the page.
+        watcher: scan at what the server sends to the page.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
 
     Attributes:
@@ -76,7 +76,7 @@ class LoadSession:
         params: Mapping[str, str],
         user: str,
         account: int = 0,
-        watch: SessionWatch,
+        watcher: SessionWatcher,
         on_request: Callable[[str, float, Exception | None], None],
     ) -> None:
         self.page = page
@@ -86,7 +86,7 @@ class LoadSession:
         self._account = account
         self.id = tokens.session_id(worker, number)
         self._recorder = recorder
-        self._watch = watch
+        self._watcher = watcher
         self._run_tag = run_tag
         self._worker = worker
         self._number = number
@@ -108,7 +108,7 @@ class LoadSession:
         Raises:
             ValueError: it is so short that it may stand anywhere.
         """
-        self._watch.secret(text)
+        self._watcher.secret(text)
 
     def open(self, action: str) -> None:
         """Open the page, as an operation of that name (`open` or `reload`).
@@ -206,7 +206,7 @@ class LoadSession:
         text = f"{type(error).__name__}: {error}"
         for where in traceback.extract_tb(error.__traceback__)[-1:]:
             text += f" ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-        self._recorder.info(operation, Error(kind="workload", message=text), looks=self._watch.take())
+        self._recorder.info(operation, Error(kind="workload", message=text), scan=self._watcher.take())
         self._on_request(name, 0.0, error)
         traceback.print_exception(error)
 
@@ -225,7 +225,7 @@ class LoadSession:
                 f"session {self.id} is retired: an operation before {name!r} has an unknown outcome"
             )
         self.operations += 1
-        self._watch.wrote(effects)
+        self._watcher.wrote(effects)
         intended_ns, self.intended_ns = self.intended_ns, None
         operation, since_ns = self._recorder.invoke(
             self.id,
@@ -245,13 +245,13 @@ class LoadSession:
             # What was refused did not run; but another event of the same operation may have run before.
             begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
             kind: Any = "partly" if begun else error.kind
-            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watch.take())
+            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watcher.take())
             self._on_request(name, 0.0, error)
         except OperationUnknown as error:
             self.errors += 1
             self.retired = True
             why = Error(kind=error.kind, message=str(error))
-            self._recorder.info(operation, why, self.page.span, self._watch.take())
+            self._recorder.info(operation, why, self.page.span, self._watcher.take())
             self._on_request(name, 0.0, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
@@ -267,6 +267,6 @@ class LoadSession:
             # The user was stopped in the middle: the invoke stays without a completion, which says just that.
             raise
         else:
-            looks = self._watch.take()
-            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span, looks, self._readings)
+            scan = self._watcher.take()
+            latency_ns = self._recorder.ok(operation, since_ns, reads, self.page.span, scan, self._readings)
             self._on_request(name, latency_ns / 1e6, None)

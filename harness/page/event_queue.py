@@ -19,7 +19,7 @@ from geventhttpclient.response import HTTPParseError
 from harness.page import diffs
 from harness.page.files import MARKS as FILE_MARKS
 from harness.page.page_errors import OperationFailed, OperationUnknown
-from harness.page.response_watcher import Lookout
+from harness.page.response_watcher import ResponseScanner
 from harness.page.transport import EventStream, Transport
 
 NewsKind = Literal["partial", "completed", "failed", "broken", "log"]
@@ -66,15 +66,15 @@ class Event:
         self.files = False
         self._partial: list[Any] | None = None
 
-    def undiffed(self, data: list[Any], lookout: Lookout) -> list[Any]:
+    def undiffed(self, data: list[Any], scanner: ResponseScanner) -> list[Any]:
         """The outputs of a message of which all but the first are diffs to the one before."""
         if self._partial is None:
             self._partial = data
         else:
             before = self._partial + [None] * (len(data) - len(self._partial))
             self._partial = [diffs.apply(old, edits) for old, edits in zip(before, data, strict=False)]
-            margin = lookout.watcher.longest
-            lookout.joints(
+            margin = scanner.watcher.longest
+            scanner.joints(
                 self.fn_index,
                 (
                     (place, text)
@@ -134,8 +134,8 @@ class EventQueue:
     Args:
         prefix: of the app's API, `gradio_api/` or empty.
         diffed: whether partial outputs come as diffs.
-        on_strange: told of messages that no known Gradio sends.
-        lookout: looks at every message.
+        on_unknown_message: told of messages that no known Gradio sends.
+        scanner: looks at every message.
     """
 
     def __init__(
@@ -145,15 +145,15 @@ class EventQueue:
         session_hash: str,
         *,
         diffed: bool,
-        on_strange: Callable[[str], None],
-        lookout: Lookout,
+        on_unknown_message: Callable[[str], None],
+        scanner: ResponseScanner,
     ) -> None:
         self._transport = transport
         self._join_path = f"{prefix}queue/join"
         self._stream_path = f"{prefix}queue/data?session_hash={session_hash}"
         self._diffed = diffed
-        self._on_strange = on_strange
-        self._lookout = lookout
+        self._on_unknown_message = on_unknown_message
+        self._scanner = scanner
         self._stream: EventStream | None = None
         self._pending: dict[str, Event] = {}
         self._early: dict[str, list[tuple[int, bytes, dict[str, Any]]]] = {}
@@ -304,14 +304,14 @@ class EventQueue:
                 elif self._joining:
                     self._early.setdefault(event_id, []).append((arrived_ns, line, message))
                 else:
-                    self._lookout.message(None, line, message)
+                    self._scanner.message(None, line, message)
             elif kind == "unexpected_error":
-                self._lookout.message(None, line, message)
+                self._scanner.message(None, line, message)
                 text = message.get("message") or "no reason given"
                 raise OperationUnknown("protocol", f"the server reports an unexpected error: {text}")
             elif kind not in _SILENT:
-                self._lookout.message(None, line, message)
-                self._on_strange(f"a message of the unknown kind {kind!r} without an event")
+                self._scanner.message(None, line, message)
+                self._on_unknown_message(f"a message of the unknown kind {kind!r} without an event")
             if enough():
                 return True
         return False
@@ -321,7 +321,7 @@ class EventQueue:
         kind = message["msg"]
         if not event.files:
             event.files = FILE_MARKS[0] in line or FILE_MARKS[1] in line
-        self._lookout.message(event.fn_index, line, message)
+        self._scanner.message(event.fn_index, line, message)
         if kind == "process_starts":
             event.started_ns = arrived_ns
         elif kind == "process_completed":
@@ -331,7 +331,7 @@ class EventQueue:
             if not message.get("success", True) or "error" in output:
                 event.inbox.put(News(event, "failed", output.get("error")))
             else:
-                self._lookout.outputs(event.fn_index, output.get("data") or (), "the result")
+                self._scanner.outputs(event.fn_index, output.get("data") or (), "the result")
                 event.inbox.put(News(event, "completed", output))
         elif kind in ("process_generating", "process_streaming"):
             if not message.get("success", True):
@@ -339,8 +339,8 @@ class EventQueue:
             output = _output(message)
             event.first_output_ns = event.first_output_ns or arrived_ns
             if self._diffed and kind == "process_generating":
-                output = {**output, "data": event.undiffed(output.get("data") or [], self._lookout)}
-            self._lookout.outputs(event.fn_index, output.get("data") or (), "a partial output")
+                output = {**output, "data": event.undiffed(output.get("data") or [], self._scanner)}
+            self._scanner.outputs(event.fn_index, output.get("data") or (), "a partial output")
             event.inbox.put(News(event, "partial", output))
         elif kind == "log":
             event.inbox.put(News(event, "log", message))
@@ -350,7 +350,7 @@ class EventQueue:
             error = OperationUnknown("protocol", f"the server reports an unexpected error: {text}")
             event.inbox.put(News(event, "broken", error))
         elif kind not in _SILENT:
-            self._on_strange(f"a message of the unknown kind {kind!r} about an event")
+            self._on_unknown_message(f"a message of the unknown kind {kind!r} about an event")
 
     def _hang_up(self) -> None:
         if self._stream is not None:

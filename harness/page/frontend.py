@@ -14,138 +14,23 @@ from typing import Any
 import gevent
 import msgspec
 
+from harness.page.activity import Activity, Step, Toast
 from harness.page.blueprint import Blueprint, Component, Dependency
-from harness.page.event_queue import Event, EventQueue, Inbox, Invalid, News
+from harness.page.component_values import ComponentValues
+from harness.page.event_queue import Event, EventQueue, Invalid, News
 from harness.page.files import MARKS as FILE_MARKS
 from harness.page.files import addresses
-from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
-from harness.page.response_watcher import Lookout, state_held
+from harness.page.page_errors import HIDDEN_ERROR, OperationFailed, OperationUnknown
+from harness.page.response_watcher import ResponseScanner, state_held
 from harness.page.transport import Transport
 
 # Components that Gradio's page lets change as soon as they are there, if anything listens to that.
 _CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
 # Components whose `input` comes before their `change` when a person sets them; with the others it comes after.
 _INPUT_FIRST = frozenset({"checkbox", "checkboxgroup"})
-HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
 
 
-class Toast(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that the app lets pop up: `gr.Info`, `gr.Warning`, and the like.
-
-    Attributes:
-        level: `info`, `warning`, `success` or `error`.
-    """
-
-    level: str
-    title: str
-    text: str
-
-
-class Step(msgspec.Struct, kw_only=True):
-    """One event that an action set off.
-
-    Attributes:
-        name: the endpoint, `/click` for example, or `event 7` if it has no name.
-        event_id: Gradio's name for it, empty if it did not go through the queue.
-        outcome: `running`, `completed`, `failed`, `cancelled`.
-        error: the app's error, None if there was none.
-        partials: every partial output, in order, as lists of values by output.
-        outputs: the final values, by output; State is None.
-    """
-
-    name: str
-    event_id: str = ""
-    outcome: str = "running"
-    error: str | None = None
-    partials: list[list[Any]] = []
-    outputs: list[Any] = []
-
-
-class Activity:
-    """Everything that one action of the person has set off: events, those that follow them, and so on.
-
-    Attributes:
-        steps: the events, in the order in which they began.
-        toasts: what popped up.
-        skipped: events that did not begin, since they were still running from an earlier action (`trigger_mode="once"`),
-            or since a later action took their place (`always_last`).
-        accepted_ns, started_ns: of the first event, monotonic nanoseconds.
-        first_output_ns: of the first partial output, None if there was none.
-        completed_ns: of the event that ended last.
-        files: addresses of the files that events brought, each with the components that show or offer it.
-        brought: component id → the last value that one of the events brought for it.
-
-    Args:
-        find: the component that a person means by a name.
-    """
-
-    def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
-        self._find = find
-        self.brought: dict[int, Any] = {}
-        self.files: dict[str, list[Component]] = {}
-        self.steps: list[Step] = []
-        self.toasts: list[Toast] = []
-        self.skipped = 0
-        self.inbox = Inbox()
-        self.open = 0
-        self.failures: list[OperationFailed] = []
-        self.accepted_ns: int | None = None
-        self.started_ns: int | None = None
-        self.first_output_ns: int | None = None
-        self.completed_ns: int | None = None
-
-    @property
-    def settled(self) -> bool:
-        """Nothing of it is under way any more."""
-        return self.open == 0
-
-    @property
-    def event_ids(self) -> list[str]:
-        """Gradio's names for its events."""
-        return [step.event_id for step in self.steps if step.event_id]
-
-    def value(self, name: str | int) -> Any:
-        """What this action brought for a component, whatever others that went on at the same time have put there since.
-
-        Args:
-            name: as for `GradioPage.fill`.
-
-        Raises:
-            OperationFailed: an event of it failed, or did not begin since it was under way already.
-            PageMisuse: it brought nothing for that component.
-        """
-        assert self._find is not None
-        component = self._find(name)
-        if component.id in self.brought:
-            return self.brought[component.id]
-        if self.failures:
-            raise self.failures[0]
-        if self.skipped:
-            raise OperationFailed(
-                "rejected",
-                "it was still running, and the app does not let it run several times at once (see its trigger_mode)",
-            )
-        raise PageMisuse(
-            f"This action brought nothing for {component}.",
-            f"It set off {', '.join(step.name for step in self.steps) or 'nothing'}. "
-            "Read what the page shows with page.value.",
-        )
-
-    def time(self, event: Event) -> None:
-        """Take over the times of an event that has ended."""
-        self.accepted_ns = _first(self.accepted_ns, event.accepted_ns)
-        self.started_ns = _first(self.started_ns, event.started_ns)
-        self.first_output_ns = _first(self.first_output_ns, event.first_output_ns)
-        self.completed_ns = max(self.completed_ns or 0, event.completed_ns or 0) or None
-
-
-def _first(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
-
-
-class _Run(msgspec.Struct, eq=False):
+class _DependencyRun(msgspec.Struct, eq=False):
     """A dependency that is running: what its event remembers.
 
     Attributes:
@@ -159,7 +44,7 @@ class _Run(msgspec.Struct, eq=False):
     event_data: Any
 
 
-class Tab:
+class Frontend:
     """The state of one page.
 
     Args:
@@ -170,7 +55,7 @@ class Tab:
         session_hash: Gradio's name for the session.
         storage: what the browser's local storage holds, for `gr.BrowserState`; outlives the page.
         notice: told, once per app, what this page cannot do.
-        lookout: looks at what comes in.
+        scanner: looks at what comes in.
         show: fetches what an action of a timer let the page show.
     """
 
@@ -184,46 +69,33 @@ class Tab:
         session_hash: str,
         storage: dict[str, Any],
         notice: Callable[[str], None],
-        lookout: Lookout,
+        scanner: ResponseScanner,
         show: Callable[[Activity], None],
     ) -> None:
         self._show = show
-        self.blueprint = lookout.blueprint = blueprint
-        self._lookout = lookout
+        self.blueprint = scanner.blueprint = blueprint
+        self._scanner = scanner
         self._queue = queue
         self._transport = transport
         self._prefix = prefix
         self._session_hash = session_hash
-        self._storage = storage
         self._notice = notice
-        # Only what differs from the blueprint: thousands of idle tabs share the rest.
-        self._props: dict[int, dict[str, Any]] = {}
-        self._running: dict[int, _Run] = {}
+        self._values = ComponentValues(storage)
+        self._running: dict[int, _DependencyRun] = {}
         self._events: dict[int, Event] = {}
-        self._deferred: dict[int, _Run] = {}
+        self._deferred: dict[int, _DependencyRun] = {}
         self._timers: dict[int, gevent.Greenlet] = {}
 
     # --- values ---
 
     def prop(self, component: Component, name: str) -> Any:
         """A property of a component, as it is now."""
-        own = self._props.get(component.id)
-        if own is not None and name in own:
-            return own[name]
-        if name != "value":
-            return component.props.get(name)
-        if component.type == "browserstate":
-            kept = self._storage.get(component.props.get("storage_key", ""))
-            # Encrypted with a secret that the app may draw anew at each start; what cannot be read is not there.
-            if kept is not None and kept[0] == component.props.get("secret"):
-                return kept[1]
-            return component.props.get("default_value")
-        return component.initial_value
+        return self._values.prop(component, name)
 
     def visible(self, component: Component) -> bool:
-        """Whether a person can see it: it and everything around it is visible."""
+        """Whether a user can see it: the component and every container around it is visible."""
         return all(
-            self.prop(c, "visible") not in (False, "hidden")
+            self._values.prop(c, "visible") not in (False, "hidden")
             for c in (component, *self.blueprint.ancestors(component.id))
         )
 
@@ -270,23 +142,13 @@ class Tab:
             happens("select")
 
     def _store(self, component: Component, value: Any) -> bool:
-        if value is None and component.type == "textbox":
-            value = ""  # a text field is never less than empty
-        if self.prop(component, "value") == value:
-            return False
-        self._props.setdefault(component.id, {})["value"] = value
-        if component.type == "browserstate" and value not in (None, "", 0, False):
-            props = component.props
-            self._storage[props.get("storage_key", "")] = (props.get("secret"), value)
-        if component.type == "timer":
+        changed = self._values.store(component, value)
+        if changed and component.type == "timer":
             self._restart_timer(component)
-        return True
+        return changed
 
     def _update(self, component: Component, update: dict[str, Any], activity: Activity) -> None:
-        own = self._props.setdefault(component.id, {})
-        for name, value in update.items():
-            if name not in ("__type__", "value"):
-                own[name] = value
+        self._values.update(component, update)
         if "value" in update:
             self.put(component, update["value"], activity)
         elif component.type == "timer":
@@ -356,7 +218,7 @@ class Tab:
     def _start(self, dependency: Dependency, target: int | None, event_data: Any, activity: Activity) -> None:
         for cancelled in dependency.cancels:
             self._cancel(cancelled, activity)
-        run = _Run(dependency, activity, Step(name=dependency.name), target, event_data)
+        run = _DependencyRun(dependency, activity, Step(name=dependency.name), target, event_data)
         if dependency.id in self._running and dependency.trigger_mode != "multiple":
             if dependency.trigger_mode == "once":
                 activity.skipped += 1
@@ -399,10 +261,10 @@ class Tab:
         if component is None or component.type == "state":
             return None  # the server holds it
         if place in dependency.props_of:
-            return {**component.props, **self._props.get(id_, {}), "value": self.prop(component, "value")}
-        return self.prop(component, "value")
+            return self._values.all_props(component)
+        return self._values.prop(component, "value")
 
-    def _send(self, run: _Run, data: Sequence[Any]) -> None:
+    def _send(self, run: _DependencyRun, data: Sequence[Any]) -> None:
         dependency, activity = run.dependency, run.activity
         body = {
             "data": data,
@@ -426,10 +288,10 @@ class Tab:
             self._over(run)
             raise
 
-    def _send_at_once(self, run: _Run, body: dict[str, Any]) -> None:
+    def _send_at_once(self, run: _DependencyRun, body: dict[str, Any]) -> None:
         """An event with `queue=False`: the answer to the request is its result."""
-        status, answer = self._transport.post(f"{self._prefix}run/predict", body, look=False)
-        self._lookout.answer(run.dependency.id, answer)
+        status, answer = self._transport.post(f"{self._prefix}run/predict", body, scan=False)
+        self._scanner.answer(run.dependency.id, answer)
         run.activity.accepted_ns = run.activity.accepted_ns or time.monotonic_ns()
         run.activity.completed_ns = time.monotonic_ns()
         if status == 200:
@@ -438,7 +300,7 @@ class Tab:
             except msgspec.DecodeError as garbled:
                 raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
             output.pop("changed_state_ids", None)  # the page does not look at them here
-            self._lookout.outputs(run.dependency.id, output.get("data") or (), "the answer")
+            self._scanner.outputs(run.dependency.id, output.get("data") or (), "the answer")
             self._completed(run, output, files=any(mark in answer for mark in FILE_MARKS))
             return
         text = answer.decode("utf-8", "replace")[:300]
@@ -483,7 +345,7 @@ class Tab:
                 self._over(run)
                 raise news.output
 
-    def _completed(self, run: _Run, output: dict[str, Any], *, files: bool) -> None:
+    def _completed(self, run: _DependencyRun, output: dict[str, Any], *, files: bool) -> None:
         activity = run.activity
         data = output.get("data")
         if data is not None:
@@ -499,7 +361,7 @@ class Tab:
         self._follow(followers.always, run.target, activity)
         self._over(run)
 
-    def _failed(self, run: _Run, failure: OperationFailed, *, followed: bool = True) -> None:
+    def _failed(self, run: _DependencyRun, failure: OperationFailed, *, followed: bool = True) -> None:
         run.step.outcome = "failed"
         run.step.error = str(failure)
         run.activity.failures.append(failure)
@@ -511,7 +373,7 @@ class Tab:
                 self._follow(followers.always, run.target, run.activity)
         self._over(run)
 
-    def _over(self, run: _Run) -> None:
+    def _over(self, run: _DependencyRun) -> None:
         """A run has ended, whichever way: what was put off until then begins."""
         self._events.pop(id(run), None)
         run.activity.open -= 1
@@ -544,7 +406,7 @@ class Tab:
         followers = self.blueprint.followers(number)
         self._follow([*followers.failure, *followers.always], number, activity)
 
-    def _cancelled(self, run: _Run) -> None:
+    def _cancelled(self, run: _DependencyRun) -> None:
         run.step.outcome = "cancelled"
         self._over(run)
         run.activity.inbox.wake()
@@ -586,10 +448,10 @@ class Tab:
 
     def _render(self, render: dict[str, Any], activity: Activity) -> None:
         before = self.blueprint
-        self.blueprint = self._lookout.blueprint = before.rendered(render)
-        self._lookout.components(state_held(render["components"]), "what gr.render made")
+        self.blueprint = self._scanner.blueprint = before.rendered(render)
+        self._scanner.components(state_held(render["components"]), "what gr.render made")
         for gone in before.components.keys() - self.blueprint.components.keys():
-            self._props.pop(gone, None)
+            self._values.forget(gone)
             timer = self._timers.pop(gone, None)
             if timer is not None:
                 timer.kill(block=False)
@@ -628,28 +490,10 @@ class Tab:
                 return
 
 
-def _app_error(run: _Run, error: str | None) -> OperationFailed:
+def _app_error(run: _DependencyRun, error: str | None) -> OperationFailed:
     return OperationFailed("app", f"{run.step.name}: {error or HIDDEN_ERROR}")
 
 
 def _short(source: str) -> str:
     line = " ".join(source.split())
     return line if len(line) <= 80 else line[:77] + "…"
-
-
-def choice_of(component: Component, choices: Sequence[Any], wanted: Any) -> tuple[int, Any]:
-    """Where a choice stands in the list of a dropdown, radio or checkbox group, and its value.
-
-    Args:
-        choices: pairs of what is shown and its value.
-        wanted: either of the two.
-
-    Raises:
-        PageMisuse: it is not there.
-    """
-    for place, choice in enumerate(choices):
-        shown, value = choice if isinstance(choice, (list, tuple)) else (choice, choice)
-        if wanted in (shown, value):
-            return place, value
-    offered = ", ".join(repr(c[0] if isinstance(c, (list, tuple)) else c) for c in choices[:20])
-    raise PageMisuse(f"{component} offers no {wanted!r}.", f"It offers {offered or 'nothing'}.")

@@ -7,139 +7,33 @@ gradio_client knows of the app), `harness.page.event_queue` and `harness.page.tr
 
 from __future__ import annotations
 
-import difflib
-import logging
 import mimetypes
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gevent
 import msgspec
 from gradio_client.client import Endpoint
-from gradio_client.utils import construct_args, is_file_obj_with_meta, traverse
+from gradio_client.utils import is_file_obj_with_meta, traverse
 
 from harness.page import files
+from harness.page.activity import Activity, Step
+from harness.page.api_arguments import complete_arguments, component_type, find_endpoint
 from harness.page.blueprint import Component
-from harness.page.event_queue import EventQueue
-from harness.page.frontend import HIDDEN_ERROR, Activity, Step, Tab, choice_of
-from harness.page.heartbeat import Heartbeat
-from harness.page.page_errors import LoginRequired, OperationFailed, OperationUnknown, PageMisuse
-from harness.page.protocol import Protocol, fetch, protocol_of, there
-from harness.page.response_watcher import NOBODY, Lookout, Watcher, state_described, state_held
-from harness.page.transport import Transport
+from harness.page.frontend import Frontend
+from harness.page.open_close import OpenablePage
+from harness.page.page_errors import HIDDEN_ERROR, OperationFailed, OperationUnknown, PageMisuse
+from harness.page.protocol import there
+from harness.page.timing import Timing
 
-Act = Callable[[Tab, Activity], None]
+_Gesture = Callable[[Frontend, Activity], None]
 
-_log = logging.getLogger("gradsoak.page")
-# Of how many files a page remembers which component they belong to, and that they were fetched.
-_REMEMBERED_FILES = 256
 # Components in which a person enters no text of their own.
 _CHOSEN = frozenset(
     {"checkbox", "checkboxgroup", "colorpicker", "datetime", "dropdown", "number", "radio", "slider"}
 )
-
-
-class Timing(msgspec.Struct):
-    """When the last action reached its stages, monotonic nanoseconds; None for stages that it did not have.
-
-    Attributes:
-        accepted_ns: the server had queued its first event.
-        started_ns: the server said that it had started to work on it.
-        first_output_ns: a first partial output had arrived on the socket.
-        completed_ns: its last result had arrived on the socket.
-        event_ids: Gradio's names for its events.
-    """
-
-    accepted_ns: int | None = None
-    started_ns: int | None = None
-    first_output_ns: int | None = None
-    completed_ns: int | None = None
-    event_ids: list[str] = []
-
-    def extend(self, later: Timing) -> None:
-        """Take in an action that came later: together they began with the first and ended with the last."""
-        self.accepted_ns = self.accepted_ns or later.accepted_ns
-        self.started_ns = self.started_ns or later.started_ns
-        self.first_output_ns = self.first_output_ns or later.first_output_ns
-        self.completed_ns = later.completed_ns or self.completed_ns
-        self.event_ids = self.event_ids + later.event_ids
-
-
-class _Traces:
-    """What actions have left behind; see `Timed`."""
-
-    __slots__ = ("last", "partials", "span")
-
-    def __init__(self) -> None:
-        self.last = Timing()
-        self.span = Timing()
-        self.partials: list[Any] = []
-
-
-class Timed:
-    """What the actions of a page leave behind. Of actions that go on at the same time, each greenlet sees its own."""
-
-    def __init__(self) -> None:
-        self._common = _Traces()
-        self._apart: dict[Any, _Traces] = {}
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """From now on, what this greenlet's actions leave behind is not mixed with that of others."""
-        me = gevent.getcurrent()
-        self._apart[me] = _Traces()
-        try:
-            yield
-        finally:
-            del self._apart[me]
-
-    @property
-    def last(self) -> Timing:
-        """The stages of the action that ended last."""
-        return self._traces.last
-
-    @property
-    def span(self) -> Timing:
-        """The stages of all actions since it was last replaced, taken as one."""
-        return self._traces.span
-
-    @span.setter
-    def span(self, span: Timing) -> None:
-        self._traces.span = span
-
-    @property
-    def partials(self) -> list[Any]:
-        """Every partial output of the `call` that ended last, in the form of its result."""
-        return self._traces.partials
-
-    @property
-    def _traces(self) -> _Traces:
-        # Nearly always there is nobody else.
-        return self._apart.get(gevent.getcurrent(), self._common) if self._apart else self._common
-
-    def _time(self, timing: Timing) -> None:
-        traces = self._traces
-        traces.last = timing
-        traces.span.extend(timing)
-
-
-class Browser:
-    """What a browser keeps when a page is closed or loaded again.
-
-    Attributes:
-        storage: its local storage, for `gr.BrowserState`.
-        cookies: by name: a login, a load balancer's mark.
-    """
-
-    __slots__ = ("cookies", "storage")
-
-    def __init__(self) -> None:
-        self.storage: dict[str, Any] = {}
-        self.cookies: dict[str, str] = {}
 
 
 class Pending:
@@ -172,163 +66,8 @@ class Pending:
         return self._page._conclude(self.activity, self._may_fail)
 
 
-class GradioPage(Timed):
-    """One session: opened, acted in, closed.
-
-    Args:
-        url: root of the app.
-        timeout_s: longest wait for everything that one action sets off.
-        auth: name and password, for an app that asks for a login.
-        browser: what the person's browser keeps; give the same one to their next page.
-        watcher: looks at everything that the server sends.
-
-    Attributes:
-        notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        timeout_s: float = 30.0,
-        *,
-        auth: tuple[str, str] | None = None,
-        browser: Browser | None = None,
-        watcher: Watcher = NOBODY,
-    ) -> None:
-        super().__init__()
-        self._url = url
-        self._timeout_s = timeout_s
-        self._auth = auth
-        self._browser = browser or Browser()
-        self._lookout = Lookout(watcher)
-        self._transport = Transport(url, timeout_s, self._browser.cookies, self._lookout)
-        self._protocol: Protocol | None = None
-        self._queue: EventQueue | None = None
-        self._tab: Tab | None = None
-        self._heartbeat: Heartbeat | None = None
-        self._session_hash = ""
-        # Paths of files that components have shown or offered, the latest, and of those that were fetched; most pages have none.
-        self._offered: dict[str, list[Component]] | None = None
-        self._fetched: set[str] | None = None
-
-    # --- the tab itself ---
-
-    @property
-    def session_hash(self) -> str:
-        """Gradio's name for this session."""
-        self._opened()
-        return self._session_hash
-
-    @property
-    def connected(self) -> bool:
-        """Whether the server still holds the heartbeat, by which it knows that the tab is open."""
-        return self._heartbeat is not None
-
-    @property
-    def notices(self) -> list[str]:
-        """What a simulated page cannot do for this app."""
-        return list(self._opened_protocol().notices)
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """What the app says its page is made of; `harness.page.blueprint.Blueprint.of` makes sense of it."""
-        config: Mapping[str, Any] = self._opened_protocol().config
-        return config
-
-    def open(self) -> None:
-        """Load the app's page as a browser does: configuration, heartbeat, and whatever the app does on `load`.
-
-        Raises:
-            OperationFailed, OperationUnknown: the app could not be loaded, or one of its `load` events failed.
-        """
-        protocol = self._protocol = self._enter()
-        self._session_hash = str(uuid.uuid4())
-        self._lookout.components(protocol.state_held, "the app's config")
-        prefix = protocol.api_prefix.lstrip("/")
-        self._queue = EventQueue(
-            self._transport,
-            prefix,
-            self._session_hash,
-            diffed=protocol.protocol != "sse_v1",
-            on_strange=self._notice,
-            lookout=self._lookout,
-        )
-        self._tab = Tab(
-            protocol.blueprint,
-            self._queue,
-            self._transport,
-            prefix=prefix,
-            session_hash=self._session_hash,
-            storage=self._browser.storage,
-            notice=self._notice,
-            lookout=self._lookout,
-            show=self._show,
-        )
-        if protocol.wants_heartbeat:
-            status, socket = self._transport.lasting_stream(f"{prefix}heartbeat/{self._session_hash}")
-            if socket is not None and status == 200:
-                self._heartbeat = Heartbeat(socket, self._heartbeat_lost)
-            else:
-                if socket is not None:
-                    socket.close()
-                if status != 404:  # before 4.21 Gradio had no heartbeat
-                    raise OperationFailed("rejected", f"the heartbeat answered {status}")
-        for what in protocol.beyond:
-            self._notice(what)
-        activity = Activity()
-        try:
-            self._tab.load(activity)
-            self._tab.settle(activity, self._timeout_s)
-        finally:
-            self._time_of(activity)
-        self._conclude(activity, may_fail=False)
-
-    def _enter(self) -> Protocol:
-        """Load the app's configuration, logging in if this browser is not logged in yet."""
-        if self._auth is not None and not self._browser.cookies:
-            self._log_in(*self._auth)
-        try:
-            return protocol_of(self._url, self._transport)
-        except LoginRequired:
-            if self._auth is None:
-                raise
-        self._log_in(*self._auth)
-        return protocol_of(self._url, self._transport)
-
-    def look_around(self) -> None:
-        """Look at what the app says of itself now: its configuration, and the description of its endpoints.
-
-        A page fetches the one when it is opened, and the other never.
-
-        Raises:
-            OperationFailed, OperationUnknown: it does not say.
-        """
-        config = msgspec.json.decode(fetch(self._transport, "config"))
-        self._lookout.components(state_held(config["components"]), "the app's config")
-        info = msgspec.json.decode(fetch(self._transport, f"{self._prefix()}info"))
-        self._lookout.components(state_described(info), "the app's info")
-        self._time(Timing(completed_ns=time.monotonic_ns()))
-
-    def reload(self) -> None:
-        """Load the page again: a new session, in the same browser."""
-        self.close()
-        self.open()
-
-    def close(self) -> None:
-        """Close the tab: every connection ends, and with the heartbeat the session."""
-        if self._tab is not None:
-            self._tab.close()
-        if self._queue is not None:
-            self._queue.close()
-        if self._heartbeat is not None:
-            self._heartbeat.close()
-            self._heartbeat = None
-        self._transport.close()
-        self._tab = self._queue = None
-
-    def rest(self) -> None:
-        """Close the connections that nobody waits for, as happens to a tab that is left alone for some seconds; the heartbeat stays."""
-        self._transport.close_idle()
+class GradioPage(OpenablePage):
+    """One session: opened, acted in, closed. See `harness.page.open_close.OpenablePage` for its arguments."""
 
     # --- what a person does ---
 
@@ -350,7 +89,7 @@ class GradioPage(Timed):
         component = self._usable(name, "change")
         self._sends(value, component.type)
 
-        def act(tab: Tab, activity: Activity) -> None:
+        def act(tab: Frontend, activity: Activity) -> None:
             tab.enter(component, value, activity)
             if component.type == "slider":
                 tab.dispatch(component.id, "release", activity, value)
@@ -372,7 +111,7 @@ class GradioPage(Timed):
         if value is not None:
             self.fill(component.id, value)
 
-        def act(tab: Tab, activity: Activity) -> None:
+        def act(tab: Frontend, activity: Activity) -> None:
             tab.dispatch(component.id, "submit", activity)
             if component.type == "textbox":  # to a text field, Enter is a key like any other
                 tab.dispatch(component.id, "input", activity)
@@ -395,7 +134,7 @@ class GradioPage(Timed):
             return self._act(
                 lambda tab, activity: self._open_tab(tab, component, choice, activity), may_fail=may_fail
             )
-        place, value = choice_of(component, tab.prop(component, "choices") or [], choice)
+        place, value = _choice_of(component, tab.prop(component, "choices") or [], choice)
         selected = True
         new = value
         if component.type == "checkboxgroup" or tab.prop(component, "multiselect"):
@@ -420,7 +159,7 @@ class GradioPage(Timed):
         several = self._opened().prop(component, "file_count") in ("multiple", "directory")
         value = stored if several else stored[0] if stored else None
 
-        def act(tab: Tab, activity: Activity) -> None:
+        def act(tab: Frontend, activity: Activity) -> None:
             tab.put(component, value, activity)
             tab.dispatch(component.id, "upload", activity)
 
@@ -464,7 +203,7 @@ class GradioPage(Timed):
         path = files.path_below(self._url, address)
         status, content, name = self._transport.get_file(path)
         done_ns = time.monotonic_ns()
-        self._lookout.file(path, name, content, (self._offered or {}).get(path, ()))
+        self._scanner.file(path, name, content, self._files.components_of(path))
         there(path, status, content)
         self.span.extend(Timing(completed_ns=done_ns))
         return content
@@ -481,7 +220,7 @@ class GradioPage(Timed):
             OperationUnknown: no result arrived.
             PageMisuse: the app has no such endpoint, or it takes other arguments.
         """
-        endpoint = self._endpoint(api_name)
+        endpoint = find_endpoint(self._opened_protocol().by_api_name, api_name)
         data = self._arguments(endpoint, args)
         queue = self._queue
         assert queue is not None
@@ -528,7 +267,7 @@ class GradioPage(Timed):
 
     # --- helpers ---
 
-    def _act(self, act: Act, *, may_fail: bool = False) -> Activity:
+    def _act(self, act: _Gesture, *, may_fail: bool = False) -> Activity:
         tab, activity = self._opened(), Activity(self._visible_to_us)
         try:
             act(tab, activity)
@@ -537,7 +276,7 @@ class GradioPage(Timed):
             self._time_of(activity)
         return self._conclude(activity, may_fail)
 
-    def _act_apart(self, act: Act, *, may_fail: bool) -> Pending:
+    def _act_apart(self, act: _Gesture, *, may_fail: bool) -> Pending:
         tab, activity = self._opened(), Activity(self._visible_to_us)
 
         def perform() -> Exception | None:
@@ -551,80 +290,6 @@ class GradioPage(Timed):
         greenlet = gevent.spawn(perform)
         gevent.sleep(0)  # it begins now, in the order in which the person acts
         return Pending(self, activity, greenlet, may_fail)
-
-    def _conclude(self, activity: Activity, may_fail: bool) -> Activity:
-        self._show(activity)
-        if activity.failures and not may_fail:
-            raise activity.failures[0]
-        return activity
-
-    def _time_of(self, activity: Activity) -> None:
-        self._time(
-            Timing(
-                accepted_ns=activity.accepted_ns,
-                started_ns=activity.started_ns,
-                first_output_ns=activity.first_output_ns,
-                completed_ns=activity.completed_ns or time.monotonic_ns(),
-                event_ids=activity.event_ids,
-            )
-        )
-
-    def _show(self, activity: Activity) -> None:
-        """Fetch the pictures and the like that an action has let the page show, as a browser does; its times are settled by then."""
-        if not activity.files or self._tab is None:
-            return
-        self._offered = self._offered or {}
-        self._fetched = self._fetched or set()
-        shown: dict[str, list[Component]] = {}
-        for address, components in activity.files.items():
-            if not files.is_of(self._url, address):
-                continue
-            path = files.path_below(self._url, address)
-            self._offered[path] = components
-            if path not in self._fetched and any(self._shows(component) for component in components):
-                shown[path] = components
-        for path in [*self._offered][:-_REMEMBERED_FILES]:
-            del self._offered[path]
-            self._fetched.discard(path)
-        with gevent.Timeout(self._timeout_s, False):
-            for path, components in [*shown.items()][: files.MAX_FILES]:
-                self._fetched.add(path)
-                self._fetch_shown(path, components)
-
-    def _shows(self, component: Component) -> bool:
-        """Whether a component shows its files without being asked to, and is seen itself."""
-        return component.type not in files.ON_CLICK and self._opened().visible(component)
-
-    def _fetch_shown(self, path: str, components: Sequence[Component]) -> None:
-        """A picture that is not there is an empty frame to a person, and no failure of what they did."""
-        try:
-            status, content, name = self._transport.get_file(path, files.MAX_FILE_BYTES)
-        except (OperationFailed, OperationUnknown) as error:
-            self._notice(f"a file that {components[0]} shows could not be fetched: {error}")
-            return
-        self._lookout.file(path, name, content, components)
-        if status not in (200, 206):
-            self._notice(f"a file that {components[0]} shows could not be fetched: the answer was {status}")
-
-    def _opened(self) -> Tab:
-        if self._tab is None:
-            raise RuntimeError("the page is not open")
-        return self._tab
-
-    def _opened_protocol(self) -> Protocol:
-        self._opened()
-        assert self._protocol is not None
-        return self._protocol
-
-    def _prefix(self) -> str:
-        return str(self._opened_protocol().api_prefix.lstrip("/"))
-
-    def _log_in(self, username: str, password: str) -> None:
-        status, _ = self._transport.post_form("login", {"username": username, "password": password})
-        if status in (400, 401, 403):
-            raise OperationFailed("rejected", f"the app does not accept the login of {username!r} ({status})")
-        if status != 200:
-            raise OperationFailed("rejected", f"POST login answered {status}")
 
     def _visible_to_us(self, name: str | int) -> Component:
         component = self._opened().blueprint.find(name)
@@ -642,7 +307,7 @@ class GradioPage(Timed):
             )
         return component
 
-    def _event(self, name: str | int, event: str, event_data: Any) -> Act:
+    def _event(self, name: str | int, event: str, event_data: Any) -> _Gesture:
         component = self._listening(name, event)
         return lambda tab, activity: tab.dispatch(component.id, event, activity, event_data)
 
@@ -656,13 +321,13 @@ class GradioPage(Timed):
             raise OperationFailed("rejected", f"{component} is not interactive")
         return component
 
-    def _open_tab(self, tab: Tab, tabs: Component, choice: Any, activity: Activity) -> None:
+    def _open_tab(self, tab: Frontend, tabs: Component, choice: Any, activity: Activity) -> None:
         items = [
             c
             for c in tab.blueprint.components.values()
             if c.type == "tabitem" and next(iter(tab.blueprint.ancestors(c.id)), None) is tabs
         ]
-        place, chosen = choice_of(tabs, [(c.name, c.id) for c in items], choice)
+        place, chosen = _choice_of(tabs, [(c.name, c.id) for c in items], choice)
         data = {"index": place, "value": items[place].name}
         tab.dispatch(tabs.id, "change", activity)
         tab.dispatch(tabs.id, "select", activity, data)
@@ -672,7 +337,7 @@ class GradioPage(Timed):
         parts = []
         for file in files:
             name, content = file if isinstance(file, tuple) else (Path(file).name, Path(file).read_bytes())
-            self._lookout.watcher.sent(name.encode() + b"\n" + content)
+            self._scanner.watcher.sent(name.encode() + b"\n" + content)
             parts.append((name, content, mimetypes.guess_type(name)[0] or "application/octet-stream"))
         if not parts:
             return []
@@ -694,46 +359,11 @@ class GradioPage(Timed):
             for path, (name, content, mime) in zip(msgspec.json.decode(answer), parts, strict=True)
         ]
 
-    def _endpoint(self, api_name: str) -> Endpoint:
-        protocol = self._opened_protocol()
-        endpoint = protocol.by_api_name.get(api_name)
-        if endpoint is None:
-            names = sorted(protocol.by_api_name)
-            near = difflib.get_close_matches(api_name, names, n=3, cutoff=0.5)
-            offered = [
-                _signature(protocol.by_api_name[name]) for name in sorted(names, key=lambda n: n not in near)
-            ]
-            raise PageMisuse(
-                f"The app has no endpoint {api_name!r}.",
-                (f"Did you mean {' or '.join(near)}? " if near else "")
-                + f"It has {', '.join(offered) or 'none'}.",
-            )
-        return endpoint
-
     def _arguments(self, endpoint: Endpoint, args: Sequence[Any]) -> list[Any]:
-        info = endpoint.parameters_info
-        if info is None:  # a private endpoint: the app does not describe it
-            wanted = [
-                f"input {n}" for n, kind in enumerate(endpoint.input_component_types) if not kind.is_state
-            ]
-        else:
-            wanted = [_parameter(n, parameter) for n, parameter in enumerate(info)]
-        try:
-            if len(args) == len(wanted):
-                data: Sequence[Any] = args  # what construct_args would give, at a tenth of the time of a call
-            elif info is None or len(args) > len(wanted):
-                raise ValueError(f"{len(args)} arguments")  # construct_args lets too many pass
-            else:
-                data = construct_args(info, tuple(args), {})
-        except (TypeError, ValueError) as error:
-            listed = f" ({', '.join(wanted)})" if wanted else ""
-            raise PageMisuse(
-                f"{endpoint.api_name} takes {_arguments(len(wanted))}{listed}, {len(args)} were given.",
-                "State is not an argument: the server holds it.",
-            ) from error
-        for number, value in enumerate(data):
-            parameter = info[number] if info is not None and number < len(info) else {}
-            self._sends(value, str(parameter.get("component") or "").lower())
+        """The arguments of a call as they are sent."""
+        data = complete_arguments(endpoint, args)
+        for place, value in enumerate(data):
+            self._sends(value, component_type(endpoint, place))
         data = endpoint.insert_empty_state(*data)
         return [self._uploaded(value) if isinstance(value, (dict, list)) else value for value in data]
 
@@ -742,7 +372,7 @@ class GradioPage(Timed):
         if kind in _CHOSEN:
             return
         if text := "\n".join(_texts(value)):
-            self._lookout.watcher.sent(text)
+            self._scanner.watcher.sent(text)
 
     def _uploaded(self, value: Any) -> Any:
         """A value with the local files in it uploaded, as `gradio_client.handle_file` describes them."""
@@ -757,18 +387,6 @@ class GradioPage(Timed):
 
         return traverse(value, upload, is_file_obj_with_meta)
 
-    def _heartbeat_lost(self) -> None:
-        self._heartbeat = None
-        self._notice(
-            "the server ended the heartbeat of a session that was open: to it, that visitor has left"
-        )
-
-    def _notice(self, text: str) -> None:
-        notices = self._opened_protocol().notices if self._protocol is not None else {}
-        if text not in notices:
-            notices[text] = None
-            _log.warning("%s", text)
-
 
 def _texts(value: Any) -> Iterator[str]:
     """The texts in a value; of a file, which was told of when it was uploaded, none."""
@@ -782,21 +400,19 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(element)
 
 
-def _arguments(number: int) -> str:
-    return "1 argument" if number == 1 else f"{number or 'no'} arguments"
+def _choice_of(component: Component, choices: Sequence[Any], wanted: Any) -> tuple[int, Any]:
+    """Where a choice stands in the list of a dropdown, radio or checkbox group, and its value.
 
+    Args:
+        choices: pairs of what is shown and its value.
+        wanted: either of the two.
 
-def _signature(endpoint: Endpoint) -> str:
-    """An endpoint as a workload calls it: `/click(label, n=…)`; a private one, of which nothing is told, by its name."""
-    if endpoint.parameters_info is None:
-        return str(endpoint.api_name)
-    names = [
-        f"{_parameter(n, parameter)}{'=…' if parameter.get('parameter_has_default') else ''}"
-        for n, parameter in enumerate(endpoint.parameters_info)
-    ]
-    return f"{endpoint.api_name}({', '.join(names)})"
-
-
-def _parameter(number: int, info: Mapping[str, Any]) -> str:
-    """Name of a parameter; before 4.22 Gradio told none."""
-    return str(info.get("parameter_name") or f"input {number}")
+    Raises:
+        PageMisuse: it is not there.
+    """
+    for place, choice in enumerate(choices):
+        shown, value = choice if isinstance(choice, (list, tuple)) else (choice, choice)
+        if wanted in (shown, value):
+            return place, value
+    offered = ", ".join(repr(c[0] if isinstance(c, (list, tuple)) else c) for c in choices[:20])
+    raise PageMisuse(f"{component} offers no {wanted!r}.", f"It offers {offered or 'nothing'}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_error=False)"
+
 
 class OperationFailed(Exception):
     """The server answered, and the answer is no.

@@ -13,14 +13,14 @@ import msgspec
 
 from harness.page.blueprint import Blueprint, Component, component_of
 
-Kind = Literal["foreign-token", "state-on-the-wire", "secret"]
+SightingKind = Literal["foreign-token", "state-on-the-wire", "secret"]
 Path = tuple[str | int, ...]
 # A document is searched for where something stood only after it was found; even so, there must be an end.
 _MAX_NODES = 200_000
 _EMPTY: tuple[Any, ...] = (None, "", 0, [], {})
 
 
-class Finding(NamedTuple):
+class ScanHit(NamedTuple):
     """Something in a response that may not be there.
 
     Attributes:
@@ -28,13 +28,13 @@ class Finding(NamedTuple):
         literal: a text that stands in the response where it was found: the value itself, unless it was encoded.
     """
 
-    kind: Kind
+    kind: SightingKind
     value: str
     literal: str
 
 
 class Watcher(Protocol):
-    """Looks at everything that the server sends to a page."""
+    """Searches everything that the server sends to a page."""
 
     @property
     def shared(self) -> frozenset[str]:
@@ -44,42 +44,42 @@ class Watcher(Protocol):
     def longest(self) -> int:
         """The length of the longest text that is looked for, in characters."""
 
-    def look(self, content: bytes) -> Sequence[Finding]:
+    def search(self, content: bytes) -> Sequence[ScanHit]:
         """Search a response."""
 
-    def search(self, content: bytes) -> Sequence[Finding]:
+    def search_part(self, content: bytes) -> Sequence[ScanHit]:
         """Search a part of a response that has been looked at."""
 
-    def saw(self, kind: Kind, value: str, where: str) -> None:
+    def report(self, kind: SightingKind, value: str, where: str) -> None:
         """Take note of what is there and may not be, and of where it stood, for people."""
 
     def sent(self, text: str | bytes) -> None:
         """Take note of a text, or of a file, that the page is about to send for the first time."""
 
 
-class Nobody:
+class NullWatcher:
     """A watcher that does not look."""
 
     shared: frozenset[str] = frozenset()
     longest = 0
 
-    def look(self, content: bytes) -> Sequence[Finding]:
+    def search(self, content: bytes) -> Sequence[ScanHit]:
         """Nothing is found."""
         return ()
 
-    search = look
+    search_part = search
 
-    def saw(self, kind: Kind, value: str, where: str) -> None:
+    def report(self, kind: SightingKind, value: str, where: str) -> None:
         """Nobody takes note."""
 
     def sent(self, text: str | bytes) -> None:
         """Nobody takes note."""
 
 
-NOBODY = Nobody()
+NULL_WATCHER = NullWatcher()
 
 
-class Lookout:
+class ResponseScanner:
     """The page's end of a watcher.
 
     Attributes:
@@ -89,7 +89,7 @@ class Lookout:
 
     __slots__ = ("blueprint", "watcher")
 
-    def __init__(self, watcher: Watcher = NOBODY) -> None:
+    def __init__(self, watcher: Watcher = NULL_WATCHER) -> None:
         self.watcher = watcher
         self.blueprint: Blueprint | None = None
 
@@ -97,7 +97,7 @@ class Lookout:
 
     def response(self, method: str, path: str, body: bytes) -> None:
         """The answer to a request."""
-        found = self.watcher.look(body)
+        found = self.watcher.search(body)
         if found:
             self._tell(found, f"{method} {path}", _decoded(body), None)
 
@@ -111,18 +111,18 @@ class Lookout:
             components: show or offer it; none if nobody knows. It may hold what belongs to others only if it may in all of them.
         """
         for found, what in (
-            (self.watcher.look(body), f"GET {path}"),
-            (self.watcher.search(name.encode()) if name else (), f"GET {path}, in its name"),
+            (self.watcher.search(body), f"GET {path}"),
+            (self.watcher.search_part(name.encode()) if name else (), f"GET {path}, in its name"),
         ):
             for finding in found:
                 private = [c for c in components if not self._may_stand(finding, c)]
                 if private or not components:
                     shown = f", the file of {private[0]}" if private else ""
-                    self.watcher.saw(finding.kind, finding.value, what + shown)
+                    self.watcher.report(finding.kind, finding.value, what + shown)
 
     def answer(self, fn_index: int, body: bytes) -> None:
         """The answer to the request for an event that does not go through the queue."""
-        found = self.watcher.look(body)
+        found = self.watcher.search(body)
         if found:
             self._tell(found, f"the answer of {self._name(fn_index)}", _decoded(body), fn_index)
 
@@ -134,7 +134,7 @@ class Lookout:
             line: as it came.
             message: the same, decoded.
         """
-        found = self.watcher.look(line)
+        found = self.watcher.search(line)
         if found and fn_index is None and self.watcher.shared:
             # Whose outputs these are is not known any more, so neither is whether it may stand there.
             found = [finding for finding in found if finding.kind != "foreign-token"]
@@ -154,7 +154,7 @@ class Lookout:
         for place in dependency.state_outputs:
             if place < len(data) and data[place] is not None:
                 where = f"{what} of {dependency.name}, output {place + 1}, a State"
-                self.watcher.saw("state-on-the-wire", repr(data[place]), where)
+                self.watcher.report("state-on-the-wire", repr(data[place]), where)
 
     def joints(self, fn_index: int, texts: Iterable[tuple[int, str]]) -> None:
         """The places where a stream of diffs has put texts together: each half alone says nothing.
@@ -163,33 +163,33 @@ class Lookout:
             texts: numbers of outputs, each with the text around such a place in it.
         """
         for place, text in texts:
-            for finding in self.watcher.search(text.encode()):
+            for finding in self.watcher.search_part(text.encode()):
                 component = self._output(fn_index, place)
                 if not self._may_stand(finding, component):
                     where = (
                         f"a partial output of {self._name(fn_index)}, in {component or f'output {place + 1}'}"
                     )
-                    self.watcher.saw(finding.kind, finding.value, where)
+                    self.watcher.report(finding.kind, finding.value, where)
 
     def components(self, found: Iterable[tuple[str, Any]], what: str) -> None:
         """State that the description of a page holds; see `state_held`."""
         for component, value in found:
-            self.watcher.saw("state-on-the-wire", repr(value), f"{what}, in {component}")
+            self.watcher.report("state-on-the-wire", repr(value), f"{what}, in {component}")
 
     # --- where it stood ---
 
-    def _tell(self, found: Sequence[Finding], what: str, document: Any, fn_index: int | None) -> None:
+    def _tell(self, found: Sequence[ScanHit], what: str, document: Any, fn_index: int | None) -> None:
         for finding in found:
             paths = self._paths_to(finding, document)
             places = [self._place(path, document, fn_index) for path in paths]
             if not places:
-                self.watcher.saw(finding.kind, finding.value, what)
+                self.watcher.report(finding.kind, finding.value, what)
             for component, where in places:
                 if not self._may_stand(finding, component):
-                    self.watcher.saw(finding.kind, finding.value, f"{what}, in {where}")
+                    self.watcher.report(finding.kind, finding.value, f"{what}, in {where}")
                     break
 
-    def _paths_to(self, finding: Finding, document: Any) -> list[Path]:
+    def _paths_to(self, finding: ScanHit, document: Any) -> list[Path]:
         # What was written in the escapes of JSON stands in the document without one layer of them.
         for text in (finding.literal, finding.literal.replace("\\\\", "\\"), finding.value):
             if text and (paths := list(_paths(document, text))):
@@ -211,7 +211,7 @@ class Lookout:
         names = ".".join(map(str, rest))
         return component, f"{names} of {component}" if component else names
 
-    def _may_stand(self, finding: Finding, component: Component | None) -> bool:
+    def _may_stand(self, finding: ScanHit, component: Component | None) -> bool:
         shared = self.watcher.shared
         if not shared or finding.kind != "foreign-token" or component is None:
             return False

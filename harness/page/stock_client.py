@@ -15,9 +15,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError, ValidationError
 from gradio_client.utils import QueueError
 
-from harness.page.gradio_page import Browser, Timed, Timing
+from harness.page.browser import Browser
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
-from harness.page.response_watcher import NOBODY, Watcher
+from harness.page.response_watcher import NULL_WATCHER, Watcher
+from harness.page.timing import Timed, Timing
 
 _PAGE_ONLY = frozenset(
     {"begin", "click", "download", "fill", "prop", "reload", "select", "submit", "trigger", "upload", "value"}
@@ -42,7 +43,7 @@ class StockPage(Timed):
         *,
         auth: tuple[str, str] | None = None,
         browser: Browser | None = None,
-        watcher: Watcher = NOBODY,
+        watcher: Watcher = NULL_WATCHER,
     ) -> None:
         super().__init__()
         self._url = url

@@ -24,7 +24,7 @@ from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from harness import __version__
 from harness.page.page_errors import OperationFailed, OperationUnknown
-from harness.page.response_watcher import Lookout
+from harness.page.response_watcher import ResponseScanner
 
 # uvicorn closes idle connections after 5 s. A browser would notice and open another; we close them before.
 _IDLE_LIMIT_S = 3.0
@@ -86,7 +86,7 @@ class Transport:
         url: root of the app, `http://host:port/path/`.
         timeout_s: longest wait for the answer to a request.
         cookies: those that the browser has, by name; added to as servers set more.
-        lookout: looks at every answer.
+        scanner: looks at every answer.
     """
 
     __slots__ = (
@@ -94,9 +94,9 @@ class Transport:
         "_address",
         "_cookies",
         "_head",
-        "_lookout",
         "_pool",
         "_root",
+        "_scanner",
         "_streams",
         "_timeout_s",
         "_tls",
@@ -107,7 +107,7 @@ class Transport:
         url: str,
         timeout_s: float,
         cookies: dict[str, str] | None = None,
-        lookout: Lookout | None = None,
+        scanner: ResponseScanner | None = None,
     ) -> None:
         parts = urlsplit(url)
         self._root = parts.path.rstrip("/") + "/"
@@ -115,7 +115,7 @@ class Transport:
         self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._timeout_s = timeout_s
         self._cookies: dict[str, str] = {} if cookies is None else cookies
-        self._lookout = lookout or Lookout()
+        self._scanner = scanner or ResponseScanner()
         self._pool: ConnectionPool | None = None
         self._streams: set[EventStream] = set()
         self._head = self._fixed_headers(parts.netloc.rpartition("@")[2])
@@ -129,7 +129,7 @@ class Transport:
     def get_file(self, path: str, limit: int | None = None) -> tuple[int, bytes, str]:
         """GET a file below the app's root: status, its content or so many bytes of it, and what its headers call it.
 
-        The caller shows it to the lookout, since it knows what the file is for.
+        The caller shows it to the scanner, since it knows what the file is for.
         """
         response = self._send("GET", path, b"", "", "")
         try:
@@ -143,13 +143,13 @@ class Transport:
                 response._sock = response._pool = None
         return response.status_code, body, str(response.get("content-disposition") or "")
 
-    def post(self, path: str, body: Any, *, look: bool = True) -> tuple[int, bytes]:
+    def post(self, path: str, body: Any, *, scan: bool = True) -> tuple[int, bytes]:
         """POST a JSON body: status and body of the answer.
 
         Args:
-            look: False where the caller knows more of the answer, and shows it to the lookout by itself.
+            scan: False where the caller knows more of the answer, and shows it to the scanner by itself.
         """
-        return self._request("POST", path, msgspec.json.encode(body), "application/json", look=look)
+        return self._request("POST", path, msgspec.json.encode(body), "application/json", scan=scan)
 
     def post_form(self, path: str, fields: dict[str, str]) -> tuple[int, bytes]:
         """POST a form, as a login page does."""
@@ -202,7 +202,7 @@ class Transport:
     # --- one request ---
 
     def _request(
-        self, method: str, path: str, body: bytes, content_type: str, *, look: bool = True
+        self, method: str, path: str, body: bytes, content_type: str, *, scan: bool = True
     ) -> tuple[int, bytes]:
         response = self._send(method, path, body, content_type, "")
         try:
@@ -211,8 +211,8 @@ class Transport:
             raise _unknown(method, path, error, self._timeout_s) from error
         if (cookies := response.get("set-cookie")) is not None:
             self._keep_cookies(cookies)
-        if look:
-            self._lookout.response(method, path, answer[1])
+        if scan:
+            self._scanner.response(method, path, answer[1])
         return answer
 
     def _send(

@@ -56,15 +56,17 @@ class HeldEntries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of code that allocated what was still there at the end of the window.
+    """A line of code whose allocations were not freed by the end of the window.
 
     Attributes:
-        where: `file.py:12 in function`: the innermost line that is the app's, or else Gradio's, or else anybody's.
-        stack: the way to it, the innermost first, in the same form.
-        bytes, allocations: that were not given back, as memray saw it. Python keeps some small objects for whoever needs the next one
-            (see docs/methods/memory.md), so that of dicts, lists, tuples and floats this may be another line's.
-        held_by: access paths of the containers whose new entries were allocated there.
-        held_entries, held_bytes: these entries, and what they themselves occupy, as the objects tell.
+        where: `file.py:12 in function`: the innermost line of the app's; without one, of Gradio's; without that, of any file.
+        stack: the stack of most of its allocations, innermost line first, in the same form.
+        bytes: not freed, according to memray. Python reuses freed dicts, lists, tuples and floats without a new allocation, so these
+            may belong to another line (see docs/methods/memory.md).
+        allocations: number of allocations with these bytes.
+        held_by: access paths of the containers whose new entries were allocated here.
+        held_entries: number of these entries, according to tracemalloc.
+        held_bytes: own size of these entries.
     """
 
     where: str
@@ -77,15 +79,16 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """A memray pass.
+    """The result of a memray pass.
 
     Attributes:
-        sites: the most bytes first, whoever saw them.
-        total_bytes: of all sites, those that are not listed included.
-        allocated_at: access path of a container that grew → the lines that allocated its new entries, the most first.
-        sessions, requests: that came in the window.
-        flame_graph: path within the run folder, None if it could not be drawn.
-        not_measured: why there is nothing, in a sentence; None if there is.
+        sites: by bytes according to either tool, most first.
+        total_bytes: bytes not freed, including sites that are not listed.
+        allocated_at: access path of a container that grew → lines that allocated its new entries, most entries first.
+        sessions: sessions begun in the window.
+        requests: requests begun in the window.
+        flame_graph: path within the run folder; None if drawing it failed.
+        not_measured: why there is no result, one sentence; None if there is one.
     """
 
     sites: list[Site] = []

@@ -10,6 +10,8 @@ import msgspec
 
 from harness import units
 from harness.analysis import Analysis, RunData
+from harness.checkers.anomalies import CROSS_SESSION_READ, LEAK_PER_REQUEST, LEAK_PER_SESSION
+from harness.checkers.catalogue import headline
 from harness.records import TAB_ACTIONS, Checks, Seal
 from harness.report.check_section import MAX_EXPLANATION, check_row, witnesses
 from harness.report.guarantee_matrix import ANCHOR, cells
@@ -22,26 +24,7 @@ from harness.scenario import Expectation
 
 _MAX_REASONS = 3
 
-_OF_MEMORY = {"leak-per-request", "leak-per-session"}
-# Kinds of anomaly, and what they say about the app; the most serious first.
-BROKEN: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset({"cross-session-read", "misdelivered-response"}), "The app does not keep its sessions apart."),
-    (frozenset({"visible-state"}), "State left the server."),
-    (
-        frozenset(
-            {"lost-update", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"}
-        ),
-        "The app does not keep what its sessions write.",
-    ),
-    (frozenset({"non-linearizable"}), "The app shows what no order of the operations explains."),
-    (frozenset({"reset"}), "The app lets state fall back to where it began."),
-    (frozenset({"duplicate-effect"}), "The app does more than once what it was asked to do once."),
-    (frozenset({"cleared-state-returns"}), "The app brings back what had been cleared."),
-    (frozenset({"resurrected-state"}), "The app brings back the state of an earlier page load."),
-    (frozenset({"non-atomic-chain"}), "The app mixes up the steps of events that run at the same time."),
-    (frozenset({"garbage-read"}), "The app shows values that nobody wrote."),
-    (frozenset(_OF_MEMORY), "The app does not give back the memory that it takes."),
-)
+_OF_MEMORY = {LEAK_PER_REQUEST, LEAK_PER_SESSION}
 _ENDED = {
     "interrupted": "The run was interrupted.",
     "target_failed": "The app stopped during the run.",
@@ -120,7 +103,7 @@ def _figure(plot: Plot) -> _InlinePlot:
 def _answer(checks: Checks, analysis: Analysis) -> str:
     if checks.verdict == "pass":
         seen = f"{units.plural(analysis.operations.ok, 'successful operation')} by {units.plural(analysis.sessions, 'session')}"
-        if any(check.name == "cross-session-read" and check.applies for check in checks.checks):
+        if any(check.name == CROSS_SESSION_READ and check.applies for check in checks.checks):
             return f"No session saw another session’s state in {seen}."
         return f"No anomaly was found in {seen}."
     if checks.verdict == "inconclusive":
@@ -142,7 +125,7 @@ def _broken(checks: Checks) -> str:
         if check.verdict == "fail":
             # One check can find anomalies of several kinds; its name need not be one of them.
             kinds |= {anomaly.kind for anomaly in check.anomalies} or {check.name}
-    return next((sentence for these, sentence in BROKEN if kinds & these), "The app breaks a guarantee.")
+    return headline(kinds)
 
 
 def _deciding(checks: Checks) -> set[str]:

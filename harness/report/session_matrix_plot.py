@@ -11,19 +11,13 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from harness import units
+from harness.checkers.catalogue import CATALOGUE
 from harness.records import Crossings
 from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
 from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, blank, panel, plain
 
 # Checks whose anomalies show state of one session in another.
-CROSSING = (
-    "cross-session-read",
-    "canary",
-    "resurrected-state",
-    "misdelivered-response",
-    "non-atomic-chain",
-    "visible-state",
-)
+CROSSING = tuple(entry.name for entry in CATALOGUE if entry.crosses)
 # One pair needs no picture: its anomalies show everything.
 _MIN_PAIRS = 2
 # Steps of one colour that differ in lightness: readable with any colour blindness, also on a dark page.

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers.catalogue import CATALOGUE
 from harness.records import Anomaly, Operation, WitnessOperation
 from harness.report.plot_style import plain
 from harness.report.witness_values import clip, effects_of, holds, names_in, short
@@ -15,15 +16,8 @@ from harness.report.witness_values import clip, effects_of, holds, names_in, sho
 # Maximum width of a line of text, in cells; the picture has the same width.
 LINE_CELLS = 50
 
-# Kinds of anomaly that are proved by a missing value.
-_LOSSES = {
-    "lost-update",
-    "read-your-writes",
-    "monotonic-reads",
-    "monotonic-writes",
-    "writes-follow-reads",
-    "reset",
-}
+# Anomalies whose proof is that a value is not where it had to be.
+_LOSSES = {entry.name for entry in CATALOGUE if entry.loss}
 _VERBS = {"append": "appended", "write": "wrote", "ask": "asked", "begin": "began"}
 
 

@@ -18,7 +18,7 @@ from harness.app_under_test import AppUnderTest, ExternalTarget, Target
 from harness.child_process import uninterrupted
 from harness.errors import HarnessError, StorageError, TargetError, UsageError
 from harness.load.cluster.client import DistributedGenerator
-from harness.load.commands import Act, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
+from harness.load.commands import ActBatch, Command, Done, Drive, GeneratorConfig, Hold, Release, Return
 from harness.load.generator_client import LoadGenerator
 from harness.records import (
     EXPLAIN_PHASE,
@@ -62,7 +62,7 @@ from harness.sampling import Sampler, cgroup_of, measure_tree
 
 WORKER = "0"
 _WARMUP_USERS = 4
-# As many as will ever be at work at once on the staircase (`_HOLDERS_AT_WORK` in harness/load/gradio_user.py), and not more: anyio keeps
+# As many as will ever be at work at once on the staircase (`HOLDERS_AT_WORK` in harness/load/users/holder.py), and not more: anyio keeps
 # a thread for each, and ends those that it has not needed for ten seconds, 16 KB of live heap each, in the middle of the steps.
 _WARMUP_USERS_FLAT = 8
 # Warm-ups in a row, and how near to each other two of them must leave the live heap.
@@ -421,7 +421,7 @@ class _Run:
         """Let the sessions that are held act, so many times in all."""
         if requests:
             timeout_s = self._options.profile.staircase.batch_timeout_s
-            self._perform(Act(requests=requests, duration_s=timeout_s, phase=phase))
+            self._perform(ActBatch(requests=requests, duration_s=timeout_s, phase=phase))
 
     def _second_round(self, limits: GradioLimits | None) -> None:
         """Let new sessions come and go, with a plateau after each batch: what does each of them leave behind?"""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.docs.file_formats import PAGE, page
+from tests.docs import anomalies, file_formats
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"Written: {PAGE}")
+    for made in (file_formats, anomalies):
+        made.PAGE.write_text(made.page(), encoding="utf-8")
+        print(f"Written: {made.PAGE}")

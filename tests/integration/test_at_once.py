@@ -11,7 +11,8 @@ import pytest
 
 from harness.app_under_test import Target, inspect_interpreter
 from harness.history import pair
-from harness.load.canary_scanner import Registry, SessionWatch
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession
 from harness.page import GradioPage
@@ -90,7 +91,7 @@ class Visit:
             rng=random.Random(1),
             params={},
             user="u-abcd-0-1",
-            watch=SessionWatch(Registry("abcd"), worker=0, number=1, user="u-abcd-0-1"),
+            watcher=SessionWatcher(CanaryRegistry("abcd"), worker=0, number=1, user="u-abcd-0-1"),
             on_request=lambda *_: None,
         )
         self.session.open("open")

@@ -18,7 +18,8 @@ import pytest
 
 from harness import tokens
 from harness.app_under_test import Target, inspect_interpreter
-from harness.load.canary_scanner import Registry, SessionWatch
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.page import GradioPage, files
 from harness.page.page_errors import OperationFailed
 from tests import planted
@@ -124,7 +125,9 @@ class Tab:
     """A page with its watch."""
 
     def __init__(self, server: Server, shared: tuple[str, ...] = ()) -> None:
-        self.watch = SessionWatch(Registry("7f3a", shared=shared), worker=0, number=7, user="u-7f3a-0-1")
+        self.watch = SessionWatcher(
+            CanaryRegistry("7f3a", shared=shared), worker=0, number=7, user="u-7f3a-0-1"
+        )
         self.page = GradioPage(server.url, timeout_s=20, watcher=self.watch)
         self.page.open()
         self.watch.take()
@@ -345,13 +348,13 @@ def test_texts_and_files_without_a_token_are_counted_and_choices_are_not(server:
     tab.page.fill("Text", f"hello {OURS}")
     tab.page.fill("Choice", "a")
     tab.page.upload("Upload", (f"{OURS}.txt", b"hello"), ("a.txt", OURS.encode()))
-    assert tab.watch.take().unmarked == 0
+    assert tab.watch.take().untagged_sent == 0
     tab.page.fill("Text", "hello")
     tab.page.upload("Upload", ("a.txt", b"hello"))
-    assert tab.watch.take().unmarked == 2
+    assert tab.watch.take().untagged_sent == 2
     server.bring()
     tab.page.call("/go", "hello", None)
-    assert tab.watch.take().unmarked == 1
+    assert tab.watch.take().untagged_sent == 1
 
 
 def _post(server: Server, path: str, body: Any) -> tuple[int, Any]:
@@ -416,9 +419,9 @@ def test_files_names_toasts_and_choices_of_a_real_app_are_looked_at(tmp_path: Pa
     target = Target(tmp_path / "app.py", inspect_interpreter(), tmp_path / "log")
     try:
         target.wait_ready(60)
-        registry = Registry("7f3a")
+        registry = CanaryRegistry("7f3a")
         ours, theirs = [
-            SessionWatch(registry, worker=0, number=number, user=f"u-7f3a-0-{number}") for number in (7, 8)
+            SessionWatcher(registry, worker=0, number=number, user=f"u-7f3a-0-{number}") for number in (7, 8)
         ]
         clicks = itertools.count(1)
         pages = [GradioPage(target.url, timeout_s=30, watcher=watch) for watch in (ours, theirs)]

@@ -82,13 +82,13 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     assert (external.url, external.protocol, external.pid) == (f"{url}/", "sse_v3", process.pid)
     memory = done.json()["figures"]["memory"]
     assert memory["bytes_per_open_session"]["live"] is None
-    assert "not started by gradsoak" in memory["not_measured"]
+    assert "gradsoak did not start the app" in memory["not_measured"]
     assert done.json()["figures"]["server"]["rss_high_water_bytes"] > 10_000_000
     assert {p.probe.live_bytes for p in run.plateaus()} == {None}
     assert not (run.path / "samples/probe.jsonl").exists()
     assert not (run.path / "logs/target.log").exists()
     report = (run.path / "derived/report.html").read_text()
-    assert report.count("not started by gradsoak, so there is no probe in it") == 1
+    assert report.count("gradsoak did not start the app, so it has no probe") == 1
 
 
 SHARED_APP = """
@@ -137,7 +137,7 @@ def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
     evaluate.render(run, derived)
     assert derived.checks.verdict == "pass"
     assert derived.analysis.memory.not_measured == (
-        "Memory was not measured: the app was not started by gradsoak, and it runs on another machine."
+        "Memory was not measured: gradsoak did not start the app, and it runs on another machine."
     )
     assert derived.analysis.server.rss_high_water_bytes is None
     # Sessions were held all the same, since they are what isolation is judged by.

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from harness.page import GradioPage
-from harness.page.gradio_page import Browser
+from harness.page.browser import Browser
 from harness.page.page_errors import OperationFailed, OperationUnknown
 from tests.integration.scripted import CLOSE, CUT, Line, ScriptedServer, completed, serve, starts
 from tests.integration.waiting import eventually
@@ -273,8 +273,8 @@ def test_two_tabs_of_a_person_share_the_storage_and_nothing_else(server: Scripte
     one, two = GradioPage(server.url, browser=browser), GradioPage(server.url, browser=browser)
     one.open()
     two.open()
-    one._tab._storage["key"] = "kept"
-    assert two._tab._storage == {"key": "kept"}
+    one._frontend._values._storage["key"] = "kept"
+    assert two._frontend._values._storage == {"key": "kept"}
     assert one.session_hash != two.session_hash
     one.close()
     two.close()

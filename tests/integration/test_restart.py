@@ -66,6 +66,20 @@ def stored(person):
     return [note for who, note in rows if who == person]
 """
 
+# Where users log in, notes belong to the account. Several users may share one, so that adding and reading are one step.
+BY_ACCOUNT = """
+import threading
+notes_of, lock = stored, threading.Lock()
+
+def stored(person, request: gr.Request):
+    return notes_of(request.username)
+
+def add(person, note, request: gr.Request):
+    with lock:
+        store(request.username, note)
+        return notes_of(request.username)
+"""
+
 WORKLOAD = """
 from harness.workload import Workload, action, append, append_only_list
 
@@ -165,6 +179,7 @@ def test_rows_in_memory_are_lost(make_scenario, tmp_path: Path) -> None:
 def test_whoever_comes_back_logs_in_as_before(make_scenario, tmp_path: Path) -> None:
     """A login does not outlive the app: the cookie that the browser has kept is worth nothing any more."""
     app = APP.replace("demo.launch()", "demo.launch(auth=lambda name, password: password == 'sesame')")
+    app = app.replace("with gr.Blocks()", f"{BY_ACCOUNT}\nwith gr.Blocks()")
     scenario = make_scenario(app, workload=WORKLOAD, settings=SETTINGS)
     done, run = run_of(scenario, tmp_path, "--auth", "alice:sesame", "--auth", "bob:sesame")
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err

@@ -18,7 +18,8 @@ import pytest
 
 from harness import tokens
 from harness.app_under_test import Target, inspect_interpreter
-from harness.load.canary_scanner import Registry, SessionWatch
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.page import GradioPage
 from harness.page.page_errors import OperationFailed
 from harness.records import Sighting
@@ -79,8 +80,8 @@ class Tab:
     """A page with its watch."""
 
     def __init__(self, server: Server, shared: tuple[str, ...] = ()) -> None:
-        registry = Registry("7f3a", shared=shared)
-        self.watch = SessionWatch(registry, worker=0, number=7, user="u-7f3a-0-1")
+        registry = CanaryRegistry("7f3a", shared=shared)
+        self.watch = SessionWatcher(registry, worker=0, number=7, user="u-7f3a-0-1")
         self.page = GradioPage(server.url, timeout_s=20, watcher=self.watch)
         self.page.open()
 
@@ -374,9 +375,9 @@ def test_the_mistakes_of_a_real_app_are_seen(tmp_path: Path) -> None:
     target = Target(tmp_path / "app.py", inspect_interpreter(), tmp_path / "log")
     try:
         target.wait_ready(60)
-        registry = Registry("7f3a")
+        registry = CanaryRegistry("7f3a")
         ours, theirs = [
-            SessionWatch(registry, worker=0, number=number, user=f"u-7f3a-0-{number}") for number in (7, 8)
+            SessionWatcher(registry, worker=0, number=number, user=f"u-7f3a-0-{number}") for number in (7, 8)
         ]
         pages = [GradioPage(target.url, timeout_s=30, watcher=watch) for watch in (ours, theirs)]
         for page, token in zip(pages, (OURS, THEIRS), strict=True):

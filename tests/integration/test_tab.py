@@ -167,7 +167,7 @@ def test_names_that_are_unknown_or_ambiguous_are_answered_with_candidates(page: 
     with pytest.raises(PageMisuse, match=r"does not listen to 'submit' of button 'Read'.*listens to click"):
         page.submit("Read")
     with pytest.raises(PageMisuse, match="never leaves the server"):
-        page.value(next(c.id for c in page._tab.blueprint.components.values() if c.type == "state"))
+        page.value(next(c.id for c in page._frontend.blueprint.components.values() if c.type == "state"))
 
 
 def test_what_a_person_cannot_see_or_use_is_refused(page: GradioPage) -> None:

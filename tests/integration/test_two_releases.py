@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(table(runs))
     held = next((found.growth["retainer_path"] for found in runs if found.growth), None)
     if held:
-        console.print(f"{KEPT} is held as {' → '.join(held)}", markup=False, soft_wrap=True)
+        console.print(f"{KEPT} Retainer path: {' → '.join(held)}", markup=False, soft_wrap=True)
     expected = {LEAKING: (ExitCode.ANOMALY, "leak-per-request"), MENDED: (ExitCode.PASS, None)}
     return int(
         any(

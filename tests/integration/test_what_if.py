@@ -89,7 +89,7 @@ def test_state_is_gained_by_a_time_to_live_by_a_parameter_and_by_nothing_that_fa
     ttl = advice["time_to_live=2"]
     assert ttl["gain"]["clear"], ttl
     assert ttl["gain"]["before_bytes"] - ttl["gain"]["after_bytes"] == pytest.approx(200_000, rel=0.15)
-    assert "did not find their state" in ttl["evidence"]
+    assert "lost or mixed up state" in ttl["evidence"]
     kept = advice["KEPT=1000"]
     assert kept["gain"]["clear"], kept
     assert kept["gain"]["figure"] == "live heap per open session"
@@ -184,7 +184,7 @@ def test_files_are_gained_by_delete_cache(scenarios: Path, tmp_path: Path) -> No
         cwd=tmp_path, timeout_s=300,
     )  # fmt: skip
     gain = advice_of(done)["delete_cache=2,2"]["gain"]
-    assert gain["figure"] == "names of temporary files per session that came"
+    assert gain["figure"] == "names of temporary files per session"
     assert gain["clear"], gain
     # The files that were uploaded are gone. Of those that a component has cached too, Gradio finds the second name on its lists
     # without a file, and keeps it.

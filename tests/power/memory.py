@@ -1,7 +1,7 @@
-"""False alarms of the experiment on memory: `python -m tests.power.memory` (`make alarms`).
+"""False alarms of the memory experiment: `python -m tests.power.memory` (`make alarms`).
 
-Clean apps, each under `gradsoak run --profile staircase` with a seed of its own: nothing that they do may be called a leak.
-The tests of `make check-all` make the very same runs; the command prints them as one table.
+Runs clean apps with `gradsoak run --profile staircase`, each with its own seed; nothing may be reported as a leak. The tests of
+`make check-all` make the same runs; this command prints one line for each.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tests.conftest import REPO
 from tests.integration.cli import gradsoak
 
 LEAKS = ("leak-per-request", "leak-per-session")
-# Those whose memory is most like a leak twice or thrice, the others once: State that grows while a session lasts (counters,
-# chats, histories), a cache that fills, large temporaries, a data set that all share, files, lists of a megabyte.
+# Scenario, seed. Apps whose memory runs most like a leak run twice: State that grows during a session (counters, chats,
+# histories), a cache that fills, uploaded files. The others run once.
 RUNS = (
     ("counters", 1),
     ("bounded_cache", 2),
@@ -47,13 +47,13 @@ RUNS = (
 )
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of a clean app says of its memory.
+class CleanRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory result of one run of a clean app.
 
     Attributes:
-        verdict: on memory.
-        leaks: what was called a leak: access path or type → which.
-        took_s: of the whole command.
+        verdict: the memory verdict.
+        leaks: access path or type → kind of leak reported.
+        took_s: duration of the whole command.
     """
 
     scenario: str
@@ -65,24 +65,24 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alarm(self) -> bool:
-        """Whether anything was called a leak."""
+        """Whether anything was reported as a leak."""
         return bool(self.leaks) or self.verdict in LEAKS
 
     def line(self) -> str:
-        """One line for people."""
+        """The result as one line of text."""
         found = ", ".join(f"{path} ({verdict})" for path, verdict in self.leaks.items())
-        told = f"FALSE ALARM: {found or self.reason}" if self.alarm else self.verdict
+        result = f"FALSE ALARM: {found or self.reason}" if self.alarm else self.verdict
         why = f" ({self.reason})" if self.verdict == "inconclusive" else ""
-        return f"{self.scenario}, seed {self.seed}: {told}{why}, {self.took_s:.0f} s"
+        return f"{self.scenario}, seed {self.seed}: {result}{why}, {self.took_s:.0f} s"
 
 
-def look(name: str, seed: int, run: Path) -> Look:
-    """Run a bundled scenario with the profile that asks for memory.
+def run_clean_app(name: str, seed: int, run: Path) -> CleanRun:
+    """Run a bundled scenario with the profile staircase.
 
     Args:
-        name: of the scenario.
-        seed: of everything random in the load.
-        run: folder that the run is written to; it must not exist.
+        name: name of the scenario.
+        seed: seed of everything random in the load.
+        run: run folder to write; it must not exist.
     """
     began = time.monotonic()
     done = gradsoak(
@@ -90,16 +90,16 @@ def look(name: str, seed: int, run: Path) -> Look:
         cwd=run.parent, timeout_s=900,
     )  # fmt: skip
     took_s = time.monotonic() - began
-    told = done.json()
-    if "error" in told:
-        raise RuntimeError(f"{name} with seed {seed}: {told['error']['message']}")
+    result = done.json()
+    if "error" in result:
+        raise RuntimeError(f"{name} with seed {seed}: {result['error']['message']}")
     plateaus = RunDir(run).plateaus()
-    # Without the whole experiment nothing could have been called a leak, and silence would say nothing.
+    # An incomplete experiment cannot report a leak, so it proves nothing.
     labels = {plateau.label for plateau in plateaus}
     if not {"staircase", "requests", "after-close", "second-round"} <= labels:
         raise RuntimeError(f"{name} with seed {seed}: the experiment is not complete: {sorted(labels)}")
-    figures = told["figures"]
-    return Look(
+    figures = result["figures"]
+    return CleanRun(
         scenario=name,
         seed=seed,
         verdict=figures["memory"]["verdict"],
@@ -110,27 +110,27 @@ def look(name: str, seed: int, run: Path) -> Look:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make the runs, print each; returns 1 if anything was called a leak."""
+    """Make the runs and print each; return 1 if anything was reported as a leak."""
     parser = argparse.ArgumentParser(prog="python -m tests.power.memory", description=__doc__)
     parser.add_argument(
-        "--runs", type=int, default=len(RUNS), help=f"so many of the {len(RUNS)}, default: all"
+        "--runs", type=int, default=len(RUNS), help=f"number of runs, of {len(RUNS)}; default: all"
     )
-    parser.add_argument("--first", type=int, default=1, help="number of the run to begin with")
-    parser.add_argument("--keep", type=Path, help="folder that runs with a false alarm are moved to")
+    parser.add_argument("--first", type=int, default=1, help="number of the first run")
+    parser.add_argument("--keep", type=Path, help="folder to which runs with a false alarm are moved")
     arguments = parser.parse_args(argv)
-    looks: list[Look] = []
+    runs: list[CleanRun] = []
     with tempfile.TemporaryDirectory(prefix="gradsoak-memory-") as scratch:
         run = Path(scratch) / "run"
         for name, seed in RUNS[arguments.first - 1 :][: arguments.runs]:
-            looks.append(look(name, seed, run))
-            print(looks[-1].line(), flush=True)
-            if looks[-1].alarm and arguments.keep is not None:
+            runs.append(run_clean_app(name, seed, run))
+            print(runs[-1].line(), flush=True)
+            if runs[-1].alarm and arguments.keep is not None:
                 shutil.move(run, arguments.keep / f"{name}-{seed}")
             else:
                 shutil.rmtree(run)
-    alarms = sum(one.alarm for one in looks)
+    alarms = sum(one.alarm for one in runs)
     print(
-        f"False alarms: {alarms} of {len(looks)} runs of clean apps. Not decided: {sum(o.verdict == 'inconclusive' for o in looks)}."
+        f"False alarms: {alarms} of {len(runs)} runs of clean apps. Inconclusive: {sum(o.verdict == 'inconclusive' for o in runs)}."
     )
     return 1 if alarms else 0
 

@@ -1,4 +1,4 @@
-"""No clean app is called a leak: twenty runs of the experiment on memory. The same as a list: `python -m tests.power.memory`."""
+"""No clean app is reported as a leak in twenty runs of the memory experiment. As a list: `python -m tests.power.memory`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.power.memory import RUNS, Look, look
+from tests.power.memory import RUNS, CleanRun, run_clean_app
 from tests.power.seeds import clean
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), RUNS)
 def test_a_clean_app_is_not_called_a_leak(name: str, seed: int, tmp_path: Path) -> None:
-    found = look(name, seed, tmp_path / "run")
+    found = run_clean_app(name, seed, tmp_path / "run")
     print(found.line())
     assert not found.alarm, found
 
@@ -24,9 +24,9 @@ def test_there_are_as_many_runs_as_guaranteed_each_with_a_seed_of_its_own() -> N
     assert len({name for name, _ in RUNS}) >= 16
 
 
-def test_whatever_is_called_a_leak_is_an_alarm() -> None:
-    def found(verdict: str, leaks: dict[str, str]) -> Look:
-        return Look(scenario="counters", seed=1, verdict=verdict, reason="", leaks=leaks, took_s=60.0)
+def test_any_reported_leak_is_a_false_alarm() -> None:
+    def found(verdict: str, leaks: dict[str, str]) -> CleanRun:
+        return CleanRun(scenario="counters", seed=1, verdict=verdict, reason="", leaks=leaks, took_s=60.0)
 
     assert not found("bounded", {}).alarm
     assert not found("inconclusive", {}).alarm

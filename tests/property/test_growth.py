@@ -1,4 +1,4 @@
-"""How often the checks on memory cry wolf, and what they must not depend on."""
+"""False alarms of the leak checks on noise, and properties of their verdicts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def leaks(lengths: dict[str, list[int]], live: list[int] | None = None) -> list[
 
 
 def test_noise_is_no_leak() -> None:
-    """Two and a half thousand containers of random length, and as many that wander."""
+    """2,500 containers of random length, and 2,500 whose length is a random walk."""
     rng = random.Random(11)
     series: dict[str, list[int]] = {}
     for number in range(2500):
@@ -50,7 +50,7 @@ def test_a_noisy_heap_is_no_leak() -> None:
     st.lists(st.integers(0, 10**6), min_size=len(MOMENTS), max_size=len(MOMENTS)),
     st.integers(0, 10**6),
 )
-def test_what_holds_no_more_after_close_than_at_the_last_batch_is_no_leak_per_request(
+def test_a_container_no_longer_after_close_than_after_the_last_batch_is_no_leak_per_request(
     series: list[int], after: int
 ) -> None:
     last = next(t.number for t in MOMENTS if t.label == "after-close") - 1
@@ -61,7 +61,7 @@ def test_what_holds_no_more_after_close_than_at_the_last_batch_is_no_leak_per_re
 
 
 @given(st.integers(1, 50), st.integers(0, 10**6), st.integers(0, 3))
-def test_a_steady_leak_is_found_whatever_its_size_and_whatever_sessions_add(
+def test_a_steady_leak_of_any_size_is_found_also_beside_growth_with_sessions(
     rate: int, base: int, per_session: int
 ) -> None:
     def length(t: Then) -> int:

@@ -1,4 +1,4 @@
-"""Percentiles against order statistics, and schedules of arrivals against the distributions that they guarantee."""
+"""Percentiles compared with order statistics, and arrival schedules with their distributions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALUES = st.lists(st.floats(0, 1e7, allow_nan=False), min_size=1, max_size=1500)
 
 
 def interpolated(values: list[float], share: float) -> float:
-    """The textbook's linear interpolation between order statistics (Hyndman & Fan 1996, type 7), written out."""
+    """Linear interpolation between order statistics (Hyndman & Fan 1996, type 7)."""
     ordered = sorted(values)
     place = (len(ordered) - 1) * share
     below = math.floor(place)
@@ -29,7 +29,7 @@ def interpolated(values: list[float], share: float) -> float:
 
 
 @given(VALUES)
-def test_percentiles_are_those_of_the_raw_values_or_none(values: list[float]) -> None:
+def test_percentiles_match_the_raw_values_or_are_none(values: list[float]) -> None:
     figures = distribution(values)
     assert figures is not None
     assert (figures.count, figures.max) == (len(values), max(values))
@@ -71,8 +71,8 @@ def test_a_schedule_ascends_ends_in_time_and_is_the_same_for_the_same_seed(
         assert all(0 <= time_ns < 4 * S for time_ns in due)
 
 
-def test_gaps_between_strangers_are_exponential() -> None:
-    """Kolmogorov–Smirnov against the exponential distribution, and the rate; the seed is fixed, so it cannot flicker."""
+def test_gaps_between_poisson_arrivals_are_exponential() -> None:
+    """Kolmogorov–Smirnov test against the exponential distribution, and the rate. The seed is fixed, so the result is too."""
     due = list(schedule(50.0, "poisson", seed="1", duration_s=200.0))
     gaps = np.diff([0, *due]) / S
     assert stats.kstest(gaps, "expon", args=(0, 1 / 50)).pvalue > 0.01
@@ -82,14 +82,14 @@ def test_gaps_between_strangers_are_exponential() -> None:
     assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.03
 
 
-def test_uniform_arrivals_come_at_exact_times_also_late_in_the_day() -> None:
+def test_uniform_arrivals_come_at_exact_times_even_late_in_a_long_run() -> None:
     due = list(schedule(3.0, "uniform", seed="1", duration_s=24 * 3600.0))
     assert len(due) == 3 * 24 * 3600
     assert all(due[k] == round(k * S / 3) for k in (0, 1, 2, 1000, len(due) - 1))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
-def test_workers_together_bring_the_whole_rate(workers: int) -> None:
+def test_workers_together_make_the_whole_rate(workers: int) -> None:
     def all_of(kind: str) -> list[int]:
         parts = [
             schedule(60.0, kind, seed="9", duration_s=100.0, worker=w, workers=workers)  # type: ignore[arg-type]
@@ -107,13 +107,13 @@ def test_workers_together_bring_the_whole_rate(workers: int) -> None:
 
 
 @pytest.mark.parametrize("worker", [-1, 3])
-def test_a_worker_that_does_not_exist_has_no_share(worker: int) -> None:
+def test_a_worker_number_out_of_range_is_refused(worker: int) -> None:
     with pytest.raises(ValueError, match="no worker"):
         share(10.0, worker, 3)
 
 
 class FakeTime:
-    """A clock that moves only when somebody sleeps, or is held up."""
+    """A clock that advances only on sleep, or on an injected delay."""
 
     def __init__(self) -> None:
         self.now = 1_000 * S
@@ -130,7 +130,7 @@ class FakeTime:
     hold_ups=st.lists(st.integers(0, 2 * S), min_size=40, max_size=40),
     acts=st.lists(st.booleans(), min_size=40, max_size=40),
 )
-def test_lateness_shifts_nobody_and_everybody_is_counted(
+def test_a_late_start_shifts_no_other_arrival_and_every_arrival_is_counted(
     gaps: list[int], hold_ups: list[int], acts: list[bool]
 ) -> None:
     due = list(itertools.accumulate(gaps))
@@ -153,7 +153,7 @@ def test_lateness_shifts_nobody_and_everybody_is_counted(
 
 
 @given(wakes=st.lists(st.integers(0, 500_000_000), min_size=1, max_size=60))
-def test_every_moment_is_noticed_once_and_as_late_as_it_was(wakes: list[int]) -> None:
+def test_every_wake_up_is_recorded_once_with_its_lateness(wakes: list[int]) -> None:
     meter = LagMeter(0, tick_ns=50_000_000)
     now = 0
     late: list[tuple[int, int]] = []
@@ -165,8 +165,8 @@ def test_every_moment_is_noticed_once_and_as_late_as_it_was(wakes: list[int]) ->
     assert meter.next_due_ns() > now
 
 
-def test_a_loop_that_stood_still_weighs_as_much_as_it_should() -> None:
-    """One second of standstill in ten: a tenth of the measurements, not one of them."""
+def test_a_blocked_loop_weighs_as_many_samples_as_it_missed() -> None:
+    """The loop is blocked for one second in ten: a tenth of the samples is late, not a single one."""
     meter = LagMeter(0)
     late = [lag for tick in range(1, 181) for lag in meter.notice(tick * 50_000_000)]
     late += meter.notice(10 * S)

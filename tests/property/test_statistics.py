@@ -15,7 +15,7 @@ POINTS = st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=5, max_size=12
 
 
 @given(POINTS, st.integers(-(10**6), 10**6), st.integers(1, 1000))
-def test_scale_and_shift_move_the_slope_as_they_must(values: list[float], shift: int, scale: int) -> None:
+def test_scaling_scales_the_slope_and_shifting_keeps_it(values: list[float], shift: int, scale: int) -> None:
     x = [float(i) for i in range(len(values))]
     plain = theil_sen(x, values)
     moved = theil_sen(x, [shift + scale * v for v in values])
@@ -32,7 +32,7 @@ def test_the_estimate_lies_in_its_interval(values: list[float]) -> None:
     assert line.low <= line.estimate <= line.high
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_slope_as_often_as_stated() -> None:
     """Six plateaus with noise, a thousand times: a 95 % interval must cover the slope in at least 90 %."""
     rng = random.Random(20)
     covered = 0
@@ -55,7 +55,7 @@ NOISE: dict[str, Callable[[random.Random, int], list[float]]] = {
 
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("points", [5, 7, 13])
-def test_the_interval_covers_the_truth_whatever_the_noise(points: int, noise: str) -> None:
+def test_the_interval_covers_the_true_slope_under_any_kind_of_noise(points: int, noise: str) -> None:
     """Noise that is measured once, and noise that stays for all later plateaus; Sen's interval covers half of the latter."""
     rng = random.Random(points)
     x = [8.0 * i for i in range(points)]
@@ -68,7 +68,7 @@ def test_the_interval_covers_the_truth_whatever_the_noise(points: int, noise: st
     assert covered >= 0.9 * 300, covered
 
 
-def test_plateaus_without_noise_leave_no_doubt() -> None:
+def test_plateaus_without_noise_give_a_narrow_interval() -> None:
     line = theil_sen([0, 8, 16, 24, 32], [5.0, 13.0, 21.0, 29.0, 37.0])
     assert line is not None
     assert (line.estimate, line.low, line.high) == (1.0, 1.0, 1.0)
@@ -79,14 +79,14 @@ def test_the_same_plateaus_give_the_same_interval() -> None:
     assert theil_sen(x, y) == theil_sen(x, y)
 
 
-def test_steps_in_which_nothing_came_are_no_harm() -> None:
+def test_steps_without_new_sessions_do_no_harm() -> None:
     line = theil_sen([0, 8, 8, 16, 24, 32], [0.0, 8.0, 8.5, 16.0, 24.0, 32.0])
     assert line is not None
     assert line.low <= 1 <= line.high
 
 
 @pytest.mark.parametrize("state_bytes", [1_000, 10_000, 100_000, 1_000_000, 10_000_000])
-def test_what_a_session_of_known_size_costs(state_bytes: int) -> None:
+def test_the_cost_of_a_session_of_known_size_is_found(state_bytes: int) -> None:
     """Thirty simulated staircases over a floor of 65 KB, with noise as it was seen: a twentieth of the floor that stays, from one
     step to the next, and a tenth of a step that a plateau happens to hold when it is measured."""
     truth = 65_000 + state_bytes

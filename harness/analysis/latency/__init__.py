@@ -1,1 +1,1 @@
-"""Latency and throughput, and whether the load generator limited them. Pure."""
+"""Latency, throughput, and whether the load generator was the bottleneck. Pure."""

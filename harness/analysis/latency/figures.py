@@ -1,5 +1,4 @@
-"""Response times and their parts, throughput, and what the load generator used. From raw operations, never from rounded
-statistics.
+"""Response times and their stages, throughput, and CPU use. Computed from raw operations, never from rounded statistics.
 
 Sources: Schroeder, Wierman, Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006 (the two models of load);
 Tene, "How not to measure latency", 2013 (coordinated omission).
@@ -21,13 +20,13 @@ Model = Literal["open", "closed"]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """How times of one kind are distributed, milliseconds. See `distribution`.
+    """Distribution of a time, milliseconds. See `distribution`.
 
     Attributes:
         p50: the median.
         p90, p95, p99, p999: percentiles (p999: 99.9 %); None with too few operations to estimate them.
-        max: the longest.
-        count: operations that all of this rests on.
+        max: the largest value.
+        count: number of values.
     """
 
     p50: float
@@ -40,17 +39,18 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slow(self) -> float:
-        """The p95, or what is known instead where there are too few operations for one."""
+        """The p95; with too few values for it, the maximum."""
         return next(value for value in (self.p95, self.max, self.p50) if value is not None)
 
 
 class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
-    """The mean response time of an action, milliseconds, as the sum of its parts (percentiles do not add up, means do).
+    """The mean response time of an action as the sum of its stages, milliseconds. Means add up, percentiles do not.
 
     Attributes:
-        count: operations that went through Gradio's queue, and told all of their stages.
+        count: operations with all stages known; they went through Gradio's queue.
         accept, queue_wait, service: mean of the stage of this name.
-        page_wait, generator_delay: mean of the stage of this name; 0 under the closed model, where response time begins with the actual start.
+        page_wait, generator_delay: mean of the stage of this name; 0 under the closed model, where the response time begins with the
+            actual start.
     """
 
     count: int
@@ -62,17 +62,17 @@ class MeanSplit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageLatencies(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the time of one action went, milliseconds; None where no operation told.
+    """Time of one action by stage, milliseconds; None if no operation has the stage.
 
     Attributes:
-        page_wait: from the intended start until the session could act: its page was still opening, or an earlier
-            operation under way. Open model only.
-        generator_delay: from then until the actual start: the load generator's own fault, not the app's.
-        accept: from the actual start to the event id: the request is on its way, and is being taken in.
-        queue_wait: from there to `process_starts`.
-        service: from there to completion.
-        first_output: response time up to the first partial output, or to the completion where there was none.
-        mean: the mean response time, split.
+        page_wait: from the intended start until the session could act, because its page was still opening or an earlier operation was
+            running. Open model only.
+        generator_delay: from then to the actual start; caused by the load generator, not by the app.
+        accept: from the actual start to the event id; network, and the app's server accepting the request.
+        queue_wait: from the event id to `process_starts`.
+        service: from `process_starts` to completion.
+        first_output: response time until the first partial output, or until completion without one.
+        mean: the mean response time by stage.
     """
 
     page_wait: Latency | None = None
@@ -85,11 +85,11 @@ class StageLatencies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArrivalFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the arrivals of the open model: `total` = `started` + `dropped`.
+    """Arrivals of the open model: `total` = `started` + `dropped`.
 
     Attributes:
-        rate: arrivals per second that were asked for.
-        max_in_flight: sessions that they might have in use at once.
+        rate: requested arrivals per second.
+        max_in_flight: limit of sessions in use at once.
         total: number of arrivals.
         started: arrivals for which a session acted.
         dropped: arrivals that found `max_in_flight` sessions in use.
@@ -103,10 +103,10 @@ class ArrivalFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadgenFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the load generator used; None where there is nothing to tell it from.
+    """Resources that the load generator used; None if unknown.
 
     Attributes:
-        cpu_ms_per_operation: CPU time in the timed window over operations completed in it.
+        cpu_ms_per_operation: CPU time in the timed window per operation completed in it.
         rss_bytes_per_session: slope of its resident memory over the staircase.
         cpu_utilisation: share of one core in the timed window.
     """
@@ -117,49 +117,53 @@ class LoadgenFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app used.
+    """Resources that the app used.
 
     Attributes:
         cpu_utilisation: in cores, during the timed window.
-        rss_high_water_bytes: largest resident memory in any sample, but for those of the phase `explain`.
+        rss_high_water_bytes: largest resident memory in any sample outside the phase `explain`.
     """
 
     cpu_utilisation: float | None
     rss_high_water_bytes: int | None
 
 
-# Name → share of the operations that lie at or below it.
+# Percentile → share of values at or below it.
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
 def supported(share: float, count: int) -> bool:
-    """Whether so many values can tell a percentile: at least one of them must be expected to lie beyond it.
+    """Whether there are enough values for a percentile: at least one is expected beyond it.
 
-    A p99 of fewer than 100 values would be the maximum under another name.
+    With fewer than 100 values, the p99 would be the maximum.
+
+    Args:
+        share: share of values at or below the percentile.
+        count: number of values.
     """
     return count * (1 - share) >= 1 - 1e-9
 
 
 def distribution(values_ms: Sequence[float]) -> Latency | None:
-    """Percentiles of raw values, linear interpolation between order statistics; None without any.
+    """Return percentiles of raw values, interpolated linearly between order statistics; None without values.
 
-    The median is given for one value too. Beyond it, a percentile is None unless the values support it.
+    The median needs one value. Other percentiles are None unless `supported`.
     """
     if not values_ms:
         return None
     found = np.percentile(values_ms, [100 * share for share in PERCENTILES.values()])
-    told = {
+    percentiles = {
         name: float(value) if name == "p50" or supported(share, len(values_ms)) else None
         for (name, share), value in zip(PERCENTILES.items(), found, strict=True)
     }
-    return Latency(max=float(max(values_ms)), count=len(values_ms), **told)  # type: ignore[arg-type]
+    return Latency(max=float(max(values_ms)), count=len(values_ms), **percentiles)  # type: ignore[arg-type]
 
 
 def begin_ns(operation: Operation, model: Model) -> int:
-    """When the response time of an operation begins.
+    """Return when the response time of an operation begins, monotonic nanoseconds.
 
-    Open model: at its intended start, so that a server (or generator) that makes people wait before they can even ask does
-    not shorten what is measured (coordinated omission). Closed model: at the actual start, which the user decides.
+    Open model: the intended start. Otherwise a slow app or generator, which delays the actual start, would shorten the measured time
+    (coordinated omission). Closed model: the actual start, which the user decides.
     """
     if model == "open" and operation.intended_ns is not None:
         return operation.intended_ns
@@ -169,20 +173,21 @@ def begin_ns(operation: Operation, model: Model) -> int:
 def in_window(
     operations: Sequence[Operation], window: tuple[int, int], model: Model = "closed"
 ) -> list[Operation]:
-    """Operations that figures of time rest on: those that were invoked in the window (closed model), or due in it (open
-    model), whenever they were completed. The slowest come last, and must not be cut off.
+    """Return the operations behind the time figures: invoked in the window (closed model) or due in it (open model), and completed.
+
+    They may be completed after the window. The slowest ones end last and must not be cut off.
     """
     begin, end = window
     return [o for o in operations if begin <= begin_ns(o, model) < end and o.complete_ns is not None]
 
 
 class Censored(msgspec.Struct, frozen=True, kw_only=True):
-    """Operations of the timed window whose answer was never seen: their response time is known only to be longer than a wait.
+    """Operations of the timed window that were never seen to end. Only a lower bound of their response time is known.
 
     Attributes:
-        count: of those that ended as `info`, or not at all.
-        total: operations that began in the window, however they ended.
-        longest_wait_ms: the longest of those waits, milliseconds.
+        count: operations that ended as `info` or are still pending.
+        total: all operations that began in the window.
+        longest_wait_ms: the largest of these lower bounds, milliseconds.
     """
 
     count: int
@@ -191,9 +196,9 @@ class Censored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def censored(operations: Sequence[Operation], window: tuple[int, int], model: Model) -> Censored | None:
-    """What percentiles leave out, since nobody knows how long it took (right-censored); None if there is nothing.
+    """Return the operations that percentiles leave out because their response time is right-censored; None if there are none.
 
-    An operation that never ended had been waited for at least until its worker last wrote anything down.
+    A pending operation lasted at least until the last record of its worker.
     """
     begun = [o for o in operations if o.action != "close" and window[0] <= begin_ns(o, model) < window[1]]
     open_ended = [o for o in begun if o.outcome in ("info", "pending")]
@@ -207,7 +212,7 @@ def censored(operations: Sequence[Operation], window: tuple[int, int], model: Mo
 
 
 def _by_action(operations: Sequence[Operation]) -> dict[str, list[Operation]]:
-    """Successful operations by action, closing the page left out."""
+    """Successful operations by action, without closing the page."""
     found: dict[str, list[Operation]] = {}
     for operation in operations:
         if operation.outcome == "ok" and operation.action != "close" and operation.complete_ns is not None:
@@ -216,7 +221,7 @@ def _by_action(operations: Sequence[Operation]) -> dict[str, list[Operation]]:
 
 
 def latencies(operations: Sequence[Operation], model: Model = "closed") -> dict[str, Latency]:
-    """Response times per action, of `ok` operations."""
+    """Return response times by action, of `ok` operations."""
     figures = {}
     for action, done in _by_action(operations).items():
         figure = distribution([((o.complete_ns or 0) - begin_ns(o, model)) / 1e6 for o in done])
@@ -226,7 +231,7 @@ def latencies(operations: Sequence[Operation], model: Model = "closed") -> dict[
 
 
 def ready_times(history: History) -> dict[tuple[str, int], int]:
-    """When each operation with an intended start could have begun: then, or when its session's previous one was over.
+    """Return when each operation with an intended start could have begun: then, or when its session's previous operation ended.
 
     Returns:
         (worker, id) → monotonic nanoseconds.
@@ -246,12 +251,12 @@ def ready_times(history: History) -> dict[tuple[str, int], int]:
 def stages(
     operations: Sequence[Operation], ready: Mapping[tuple[str, int], int], model: Model
 ) -> dict[str, StageLatencies]:
-    """Where the time went, per action; actions that tell nothing of it are left out.
+    """Return the time of each action by stage, without actions that have no stage.
 
     Args:
-        operations: those of the timed window.
-        ready: what `ready_times` found.
-        model: decides what response time begins with.
+        operations: operations of the timed window.
+        ready: result of `ready_times`.
+        model: decides when response times begin.
     """
     found = {}
     for action, done in _by_action(operations).items():
@@ -273,7 +278,7 @@ def stages(
 
 
 def _split(o: Operation, ready_ns: int | None, model: Model) -> dict[str, int]:
-    """Parts of one operation's time, nanoseconds; those that it did not tell are left out."""
+    """Stages of one operation, nanoseconds, without those that are unknown."""
     split: dict[str, int] = {}
     if o.intended_ns is not None and ready_ns is not None:
         if model == "open":
@@ -281,7 +286,7 @@ def _split(o: Operation, ready_ns: int | None, model: Model) -> dict[str, int]:
         split["generator_delay"] = o.invoke_ns - ready_ns
     complete_ns = o.complete_ns or 0
     if o.accepted_ns is not None and o.started_ns is not None:
-        # The message that it has begun can overtake the answer to the request that queued it.
+        # `process_starts` can arrive before the response to the request that queued the event.
         accepted_ns = min(o.accepted_ns, o.started_ns)
         if o.invoke_ns <= accepted_ns <= o.started_ns <= complete_ns:
             first_ns = o.first_output_ns if o.first_output_ns is not None else complete_ns
@@ -310,7 +315,7 @@ def _mean(splits: Sequence[Mapping[str, int]], model: Model) -> MeanSplit | None
 
 
 def arrival_figures(data: RunData) -> ArrivalFigures | None:
-    """What became of the arrivals, from the generators' own samples; None under the closed model."""
+    """Return started and dropped arrivals, from the generators' samples; None under the closed model."""
     profile = data.manifest.profile
     if profile.arrival_rate is None:
         return None
@@ -326,7 +331,7 @@ def arrival_figures(data: RunData) -> ArrivalFigures | None:
 
 
 def throughput_per_s(operations: Sequence[Operation], window: tuple[int, int]) -> float:
-    """Completed actions of the workload per second; opening and closing pages is not counted."""
+    """Return completed actions of the workload per second, without opening and closing pages."""
     begin, end = window
     done = sum(
         1
@@ -337,7 +342,7 @@ def throughput_per_s(operations: Sequence[Operation], window: tuple[int, int]) -
 
 
 def cpu_seconds(samples: Sequence[ProcessSample], window: tuple[int, int]) -> float | None:
-    """CPU time used within a window, interpolated between samples; None if the samples do not reach into it."""
+    """Return CPU time used in a window, interpolated between samples, seconds; None with fewer than two samples in it."""
     inside = [s for s in samples if window[0] <= s.time_ns <= window[1]]
     if len(inside) < 2:
         return None
@@ -348,7 +353,7 @@ def cpu_seconds(samples: Sequence[ProcessSample], window: tuple[int, int]) -> fl
 
 
 def loadgen_figures(data: RunData, rss_bytes_per_session: float | None) -> LoadgenFigures:
-    """What the load generator used in the timed window."""
+    """Return the resources that the load generator used in the timed window."""
     window = data.timed_window()
     used = cpu_seconds(data.loadgen, window) if window else None
     if window is None or used is None:
@@ -368,7 +373,7 @@ def loadgen_figures(data: RunData, rss_bytes_per_session: float | None) -> Loadg
 
 
 def server_figures(data: RunData) -> ServerFigures:
-    """What the app used."""
+    """Return the resources that the app used."""
     window = data.timed_window()
     used = cpu_seconds(data.target, window) if window else None
     return ServerFigures(

@@ -1,4 +1,4 @@
-"""Whether the figures of time are the app's at all, or those of the load generator that took them."""
+"""Whether the load generator was the bottleneck: then measured times are its own rather than the app's."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from harness.analysis.latency.figures import Latency, distribution
 from harness.records import TAB_ACTIONS, Check, GeneratorSample, Operation
 
 NAME = "load-generator"
-# A process on one thread that uses this much of a core has no time left in which to be prompt: at 90 % utilisation what
-# comes at random already waits nine times as long as its own work takes (M/M/1: ρ / (1 − ρ)).
+# A single-threaded process at this share of a core cannot be prompt: at 90 % utilisation, random arrivals wait nine times as long
+# as their own work takes (M/M/1: ρ / (1 − ρ)).
 BUSY = 0.9
-# Below this a delay is neither felt by a person, nor told from what an operating system with other work to do causes.
+# A shorter delay is neither noticed by a person nor distinguishable from delays of a busy operating system.
 LATE_MS = 50.0
-# And it must matter for what is reported: by half of it, a median would be told wrong.
+# A delay must also matter for the figures: this share of the median response time would distort it.
 LATE_SHARE = 0.5
 
 
 class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How well one generator process kept up in the timed window; None where nothing tells.
+    """How well one generator process kept up in the timed window; None if unknown.
 
     Attributes:
         cpu_utilisation: share of one core.
-        lag_ms: lateness of the event loop at moments 50 ms apart.
-        late_start_ms: from when operations could have begun to when they did.
+        lag_ms: lateness of the event loop, sampled every 50 ms.
+        late_start_ms: from when operations could have begun to when they began.
     """
 
     cpu_utilisation: float | None
@@ -36,13 +36,13 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorWatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What the load generator says of itself.
+    """Whether the load generator kept up, from its own samples.
 
     Attributes:
         workers: worker → its figures.
-        response_p50_ms: median from actual start to completion of the workload's actions, which delays are compared with.
-        bottleneck: whether times are the generator's rather than the app's; None if nobody knows.
-        reason: why, in one sentence, and what to do about it; empty if it was quick enough.
+        response_p50_ms: median time of the workload's actions from actual start to completion; delays are compared with it.
+        bottleneck: whether measured times are the generator's rather than the app's; None if unknown.
+        reason: why, and what to do about it; empty if the generator kept up.
     """
 
     workers: dict[str, GeneratorFigures]
@@ -54,12 +54,12 @@ class GeneratorWatch(msgspec.Struct, frozen=True, kw_only=True):
 def generator_watch(
     data: RunData, timed: Sequence[Operation], ready: Mapping[tuple[str, int], int]
 ) -> GeneratorWatch:
-    """Judge the load generator by its own samples, and by how late operations began.
+    """Judge the load generator by its own samples and by late starts of operations.
 
     Args:
         data: the run.
         timed: operations of the timed window.
-        ready: what `harness.analysis.latency.figures.ready_times` found.
+        ready: result of `harness.analysis.latency.figures.ready_times`.
     """
     window = data.timed_window()
     if window is None:
@@ -67,7 +67,7 @@ def generator_watch(
             workers={},
             response_p50_ms=None,
             bottleneck=None,
-            reason="The load generator was not judged, since the run never came to its timed window.",
+            reason="The load generator was not judged: the run has no timed window.",
         )
     acting = [o for o in timed if o.outcome == "ok" and o.action not in TAB_ACTIONS]
     response = distribution([(o.latency_ns or 0) / 1e6 for o in acting])
@@ -91,12 +91,12 @@ def generator_watch(
             workers=workers,
             response_p50_ms=response_p50_ms,
             bottleneck=None,
-            reason="The load generator left no account of itself, so nobody knows whether times are its own or the app's.",
+            reason="There are no samples of the load generator in the timed window, so it is unknown whether times are its own or the app's.",
         )
     found = [
         text for worker, figures in workers.items() for text in _complaints(worker, figures, response_p50_ms)
     ]
-    # What one of them did wrong is proven; that all did well is not, as long as one of them is silent.
+    # One late worker proves a bottleneck. That all kept up is not known while one has no samples.
     silent = [name for name in data.history.workers.facts if _is_silent(workers.get(name))]
     if silent and not found:
         one = len(silent) == 1
@@ -104,8 +104,8 @@ def generator_watch(
             workers=workers,
             response_p50_ms=response_p50_ms,
             bottleneck=None,
-            reason=f"Worker{'' if one else 's'} {', '.join(silent)} left no account of {'itself' if one else 'themselves'} in "
-            f"the timed window, so nobody knows whether times that {'it' if one else 'they'} measured are the app's.",
+            reason=f"There are no samples of worker{'' if one else 's'} {', '.join(silent)} in the timed window, so it is unknown whether times "
+            f"that {'it' if one else 'they'} measured are the app's.",
         )
     return GeneratorWatch(
         workers=workers,
@@ -120,11 +120,11 @@ def _is_silent(figures: GeneratorFigures | None) -> bool:
 
 
 def check_generator(watch: GeneratorWatch) -> Check:
-    """The verdict: `pass`, `inconclusive` if the generator was the bottleneck, `unknown` if nobody watched it, or one of its workers."""
+    """Return the check `load-generator`: `inconclusive` if it was the bottleneck, `unknown` if a worker has no samples, else `pass`."""
     workers = watch.workers.values()
     lags = [w.lag_ms for w in workers if w.lag_ms is not None]
     starts = [w.late_start_ms for w in workers if w.late_start_ms is not None]
-    # Of several workers, the worst: each operation was measured by one of them.
+    # The worst of all workers, since each operation was measured by one of them.
     worst: dict[str, Sequence[float | None]] = {
         "cpu_percent": [100 * w.cpu_utilisation for w in workers if w.cpu_utilisation is not None],
         "lag_p50_ms": [lag.p50 for lag in lags],
@@ -146,7 +146,7 @@ def check_generator(watch: GeneratorWatch) -> Check:
     return Check(
         name=NAME,
         verdict="pass",
-        reason="The load generator kept up: what is reported as the app's time is the app's.",
+        reason="The load generator kept up: reported times are the app's.",
         evidence=evidence,
     )
 
@@ -163,14 +163,14 @@ def _complaints(worker: str, figures: GeneratorFigures, response_p50_ms: float |
     ):
         if late is None:
             continue
-        # Of few measurements a lower percentile is all there is; where that is beyond the limit, so is the p95.
-        name, told = next(
+        # With few values only a lower percentile exists. If that is beyond the limit, so is the p95.
+        name, value = next(
             (name, value)
             for name, value in (("p95", late.p95), ("p90", late.p90), ("p50", late.p50))
             if value is not None
         )
-        if told > limit_ms:
-            found.append(f"{what} {told:.0f} ms late at {name} (limit {limit_ms:.0f} ms{median})")
+        if value > limit_ms:
+            found.append(f"{what} {value:.0f} ms late at {name} (limit {limit_ms:.0f} ms{median})")
     return found
 
 
@@ -180,13 +180,13 @@ def _sentence(found: Sequence[str], model: str) -> str:
         "a lower --arrival-rate" if model == "open" else "fewer users (--users) or a longer pause (--think)"
     )
     return (
-        f"The load generator was the bottleneck: {shown}. Times are its own rather than the app's: "
-        f"use {less}, more generator processes (--workers), or another machine."
+        f"The load generator was the bottleneck: {shown}. Times are its own rather than the app's. "
+        f"Use {less}, more generator processes (--workers), or another machine."
     )
 
 
 def _lags(samples: Sequence[GeneratorSample], window: tuple[int, int]) -> list[int]:
-    """Lateness of the moments that were due in the window, whenever it was noticed: a loop that stands still notices late."""
+    """Lateness of the wake-ups that were due in the window. A blocked event loop records them after it."""
     return [
         lag
         for s in samples
@@ -196,7 +196,7 @@ def _lags(samples: Sequence[GeneratorSample], window: tuple[int, int]) -> list[i
 
 
 def _cpu_utilisation(samples: Sequence[GeneratorSample], window: tuple[int, int]) -> float | None:
-    """CPU time within the window over its length, interpolated between samples; None if they cover less than half of it."""
+    """Share of a core used in the window, interpolated between samples; None if they cover less than half of it."""
     if not samples:
         return None
     begin_ns, end_ns = max(window[0], samples[0].time_ns), min(window[1], samples[-1].time_ns)

@@ -1,4 +1,4 @@
-"""Advice that follows from what was measured, and what following it was measured to gain."""
+"""Advice on memory: each piece follows from a measurement, and shows what it gained if it was tried."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness import units
 from harness.analysis.data import FollowUp, RunData
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILE_LISTS
 from harness.analysis.memory.growth import Growth
@@ -17,14 +18,14 @@ from harness.analysis.memory.what_if_gain import Gain, failure, gain_of, notes_o
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do.
+    """One piece of advice.
 
     Attributes:
-        setting: as `--what-if` takes it, for example `time_to_live=60`; None for what no setting does.
-        text: what to do, in one sentence.
-        evidence: what was measured that speaks for it, in one sentence.
-        command: how to measure what it gains; None where that cannot be.
-        gain: what it was measured to gain, None if nobody tried.
+        setting: the setting as `--what-if` takes it, for example `time_to_live=60`; None if it is no setting.
+        text: what to do, one sentence.
+        evidence: the measurements behind it.
+        command: the command that measures its gain; None if that is impossible or done.
+        gain: its measured gain; None if not tried.
     """
 
     setting: str | None
@@ -34,27 +35,27 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     gain: Gain | None = None
 
 
-# State that is worth a setting, and State that is better kept elsewhere, bytes per session.
+# Size of State per session from which a setting is advised, and from which State is better kept elsewhere.
 STATE_WORTH_BYTES = 100e3
 BIG_STATE_BYTES = 1e6
-# What allocators keep is worth a setting if it is so much, and such a share of all memory.
+# A setting is advised if allocators keep this much, and this share of all memory.
 RETENTION_BYTES = 10e6
 RETENTION_SHARE = 0.1
-# Of the memory that there is, what sessions may fill.
+# Share of the available memory that closed sessions may fill.
 FILLED_SHARE = 0.5
 _ARENAS = "MALLOC_ARENA_MAX=2"
 
 
 def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> list[Advice]:
-    """What to do about memory, as far as something that was measured speaks for it, and what became of every setting that was tried.
+    """Return advice on memory, and the result of every setting that was tried.
 
     Args:
-        data: the run, with the runs that tried other settings.
-        memory: its figures.
+        data: the run, with the runs that tried settings.
+        memory: its memory figures.
         growth: what grew in it.
 
     Returns:
-        The most that was measured to gain first (as a share of what it was), then what nobody has tried, then what gained nothing for certain, then losses.
+        Gains first, largest relative gain first; then advice not tried yet; then settings without a clear difference; then losses.
     """
     advised = [
         *_about_state(data, memory),
@@ -74,7 +75,7 @@ def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> li
             advice = Advice(
                 setting=label,
                 text="",
-                evidence="Nothing that was measured in the run itself speaks for it.",
+                evidence="No measurement of the run itself suggests it.",
             )
             advice = _tried(data, memory, advice, label, follow_up)
             found.append(msgspec.structs.replace(advice, text=_outcome(label, advice.gain)))
@@ -83,7 +84,7 @@ def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> li
 
 def _outcome(label: str, gain: Gain | None) -> str:
     if gain is None:
-        return f"What {label} changes could not be measured."
+        return f"The effect of {label} could not be measured."
     if not gain.clear:
         return f"{label} makes no clear difference."
     return f"Consider {label}." if gain.after_bytes < gain.before_bytes else f"{label} costs memory."
@@ -93,27 +94,27 @@ def _order(advice: Advice) -> tuple[int, float]:
     gain = advice.gain
     if gain is None:
         return (1 if advice.command is not None else 2, 0.0)
-    # As a share: what one session costs cannot be compared with what the whole process does.
+    # Relative, since a cost per session cannot be compared with the memory of the whole process.
     saved = (gain.before_bytes - gain.after_bytes) / max(1.0, gain.before_bytes, gain.after_bytes)
     if not gain.clear:
         return (3, -saved)
     return (0 if saved > 0 else 4, -saved)
 
 
-# --- what speaks for what ---
+# --- from measurements to advice ---
 
 
 def _about_state(data: RunData, memory: MemoryFigures) -> list[Advice]:
     state = _state_bytes(memory)
     if state is None or state < STATE_WORTH_BYTES:
         return []
-    size = _size(state)
+    size = units.byte_size(state)
     found = [
         Advice(
             setting="time_to_live=60",
-            text="Give gr.State a `time_to_live`, in seconds, so that tabs that are left open let go of their State.",
-            evidence=f"The State of one session occupies {size}, and without a time to live an open tab keeps it as long as it is "
-            "open. (Of a tab that has closed, Gradio keeps it for an hour after the last write whatever the time to live is.)",
+            text="Set `time_to_live` (seconds) on gr.State, so that idle open tabs release their State.",
+            evidence=f"The State of one session occupies {size}. Without a time to live, an open tab keeps it until it closes. "
+            "(After a tab has closed, Gradio keeps its State for an hour after the last write, regardless of the time to live.)",
             command=_command(data, "time_to_live=60"),
         )
     ]
@@ -124,10 +125,10 @@ def _about_state(data: RunData, memory: MemoryFigures) -> list[Advice]:
         found.append(
             Advice(
                 setting=None,
-                text="Keep a key in gr.State and the data outside (files, a database, a cache with a limit), and delete the data in "
+                text="Keep only a key in gr.State. Put the data into files, a database or a cache with a limit, and delete it in "
                 "`demo.unload`.",
-                evidence=f"The State of one session occupies {size}: 100 sessions that are open, or closed for less than an hour, take "
-                f"{_size(100 * state)}.",
+                evidence=f"The State of one session occupies {size}. 100 sessions that are open, or closed less than an hour ago, occupy "
+                f"{units.byte_size(100 * state)}.",
             )
         )
     return found
@@ -154,15 +155,15 @@ def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advic
     if capacity is None or capacity * kept <= FILLED_SHARE * memory_bytes:
         return None
     fits = _rounded_down(FILLED_SHARE * memory_bytes / kept)
-    # In the run that tries it, it must be reached, and not before sessions that are held have been used for the last time.
+    # The run that tries the setting must reach the capacity, but not while its held sessions are still in use.
     after = next((p for p in data.plateaus if p.label == "after-close"), None)
     reached = min(fits, after.sessions) if after is not None and after.sessions else fits
     return Advice(
         setting=f"state_session_capacity={fits}",
-        text=f"Give `launch` a `state_session_capacity` of {fits:,} or fewer; Gradio then forgets the session that was used least "
-        "recently, and it must be more than there are tabs open at once.",
-        evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {_size(kept)} for an hour after its tab has closed: "
-        f"{_size(capacity * kept)} in all, where there are {_size(memory_bytes)}. {fits:,} fit into half of that.",
+        text=f"Set `state_session_capacity` of `launch` to {fits:,} or less, but above the number of tabs open at once. Beyond it, Gradio "
+        "drops the least recently used session.",
+        evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {units.byte_size(kept)} for an hour after its tab has closed: "
+        f"{units.byte_size(capacity * kept)} in all. {units.byte_size(memory_bytes)} of memory are available; {fits:,} sessions fit into half of that.",
         command=_command(data, f"state_session_capacity={reached}", no_compress_ttl=True),
     )
 
@@ -176,11 +177,11 @@ def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
     return [
         Advice(
             setting="delete_cache=10,10",
-            text="Give gr.Blocks a `delete_cache=(frequency, age)`, in seconds, or a shorter one if it has one, with an age that no "
-            "visitor needs a file for longer than: (3600, 86400), for example.",
+            text="Set `delete_cache=(frequency, age)` (seconds) on gr.Blocks, or shorten it: for example (3600, 86400). Choose an age beyond "
+            "which no user needs a file.",
             evidence=f"Gradio's list of temporary files grew"
-            f"{f' by {rate:.2f} per request' if rate else ''}, to {files:,} entries at the end; the files themselves stay on the "
-            "disk as long.",
+            f"{f' by {rate:.2f} per request' if rate else ''}, to {files:,} entries at the end. The files stay on disk as "
+            "long as their entries.",
             command=_command(data, "delete_cache=10,10"),
         )
     ]
@@ -189,24 +190,24 @@ def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
 def _about_allocators(data: RunData, memory: MemoryFigures) -> list[Advice]:
     statements: list[str] = []
     for item, what in (
-        ("allocator-retention", "was kept by the allocator until it was told to give it back"),
-        ("fragmentation", "is kept by the allocators though nobody uses it, and could not be given back"),
+        ("allocator-retention", "was free memory that the allocator returned only on request"),
+        ("fragmentation", "was free memory that the allocators could not return"),
     ):
         for moment, when in (
-            ("closed", "when all sessions had closed"),
-            ("held", "while sessions were held"),
+            ("closed", "after all sessions had closed"),
+            ("held", "while all sessions were open"),
         ):
             entries = [entry for entry in memory.ledger if entry.moment == moment]
             total = sum(entry.bytes for entry in entries)
             kept = sum(entry.bytes for entry in entries if entry.item == item)
             if kept >= RETENTION_BYTES and kept >= RETENTION_SHARE * total:
-                statements.append(f"{_size(kept)} of {_size(total)} {what}, {when}.")
+                statements.append(f"{units.byte_size(kept)} of {units.byte_size(total)} {what}, {when}.")
                 break
     if not statements:
         return []
     texts = {
-        _ARENAS: "Start the app with `MALLOC_ARENA_MAX=2` in its environment: fewer arenas in which pieces can lie about.",
-        "jemalloc": "Start the app with jemalloc preloaded (`LD_PRELOAD=libjemalloc.so.2`): it gives memory back by itself.",
+        _ARENAS: "Start the app with `MALLOC_ARENA_MAX=2` in its environment: fewer arenas fragment less.",
+        "jemalloc": "Start the app with jemalloc preloaded (`LD_PRELOAD=libjemalloc.so.2`): it returns free memory by itself.",
     }
     return [
         Advice(
@@ -220,10 +221,11 @@ def _about_allocators(data: RunData, memory: MemoryFigures) -> list[Advice]:
 
 
 def _state_bytes(memory: MemoryFigures) -> float | None:
-    """What gr.State of one session surely occupies.
+    """Size of gr.State of one session, bytes; None if unknown.
 
-    Counted object by object, but not more than an open session costs above the framework's floor: of long containers of plain
-    values, some are looked at for all, and values that Python keeps once for everybody are then counted for each.
+    Counted object by object, but at most the cost of an open session above Gradio's own share. The count may be too high, since it
+    samples long containers of plain values and counts a value that Python shares at each use. Without a count, it is the lower bound
+    of that cost.
     """
     counted = memory.state_bytes_per_session
     cost, floor = memory.bytes_per_open_session.live, memory.floor_per_open_session.live
@@ -235,7 +237,7 @@ def _state_bytes(memory: MemoryFigures) -> float | None:
 
 
 def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> str | None:
-    """The command that tries a setting: that of the run, with it."""
+    """The command of the run with a setting to try; None if gradsoak did not start the app."""
     manifest = data.manifest
     if manifest.external is not None:
         return None
@@ -253,7 +255,7 @@ def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> s
     return shlex.join([*words, "--what-if", setting])
 
 
-# --- what became of it ---
+# --- settings that were tried ---
 
 
 def _tried(data: RunData, memory: MemoryFigures, advice: Advice, label: str, follow_up: FollowUp) -> Advice:
@@ -271,11 +273,3 @@ def _rounded_down(number: float) -> int:
     """To two digits, and at least 1."""
     step: int = 10 ** max(0, len(str(int(number))) - 2)
     return max(1, int(number) // step * step)
-
-
-def _size(value: float) -> str:
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
-        if abs(value) >= 0.9995 * scale:
-            amount = value / scale
-            return f"{amount:,.0f} {unit}" if abs(amount) >= 99.95 else f"{amount:.3g} {unit}"
-    return f"{value:.0f} B"

@@ -1,8 +1,8 @@
-"""Where what stays was allocated: what a memray pass found, joined with what the census counted.
+"""Allocation sites: the lines of code that allocated what stayed, from a memray pass joined with the census.
 
-Two witnesses tell of the same lines. memray saw every allocation of the window, and knows which were not given back, but not
-what for. `tracemalloc`, asked for the entries of the containers that grew, tells which line allocated each. A line is the same if
-its file and its number are.
+Two tools report on the same lines. memray records every allocation of the window and knows which were not freed, but not what
+they were used for. `tracemalloc` returns the line that allocated each entry of a container that grew. The two are joined by file
+and line number.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import msgspec
 
 from harness.records import Allocation, Attribution, Frame, HeldEntries, Site
 
-# So many lines are kept, those with the most bytes, and all that something which grew is known to hold.
+# This many lines are kept, those with the most bytes, and every line that allocated entries of a container that grew.
 MAX_SITES = 200
-# Both witnesses look so far out from an allocation, or they would choose different lines.
+# Both tools record stacks of this depth; otherwise they would choose different lines.
 MAX_FRAMES = 24
-# Of a container, so many lines are named at most, each of which allocated at least this share of its new entries.
+# At most this many lines are named for a container, each with at least this share of its new entries.
 MAX_LINES = 3
 LEAST_SHARE = 0.05
-# A line explains bytes that no container accounts for if it allocated at least this share of them per request.
+# A line is named for unnamed bytes if it allocated at least this share of them per request.
 EXPLAINS = 0.2
-# Where threads that know nothing of Python allocate.
+# Site of allocations by threads without a Python stack.
 _NATIVE = "outside of Python"
 _PACKAGES = ("site-packages", "dist-packages")
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
-    """An account of one way to an allocation: of memray's what was not given back, of a container's what its entries occupy.
+    """Allocations with one stack: those that memray saw unfreed, or the entries of a container.
 
     Attributes:
-        frames: the innermost first, at most `MAX_FRAMES` of them.
-        bytes, count: allocations, or entries.
+        frames: innermost first, at most `MAX_FRAMES`.
+        bytes, count: size and number of the allocations or entries.
     """
 
     frames: Sequence[Frame]
@@ -44,12 +44,12 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def frame(file: str, line: int, function: str, app_folder: str) -> Frame:
-    """A line of code under the name that people know its file by.
+    """Return a line of code with a short file name: relative to the app's folder, or to where packages are installed.
 
     Args:
-        file: where the interpreter found it.
-        line: its number.
-        function: in which it stands; may be empty.
+        file: path of the file, as the interpreter knows it.
+        line: number of the line.
+        function: name of the function; may be empty.
         app_folder: absolute path of the app's folder.
     """
     name, owner = _place(file, app_folder)
@@ -59,7 +59,7 @@ def frame(file: str, line: int, function: str, app_folder: str) -> Frame:
 def _place(file: str, app_folder: str) -> tuple[str, str]:
     folder = app_folder.rstrip("/") + "/"
     inside = file[len(folder) :].split("/") if file.startswith(folder) else []
-    # A virtual environment may stand in the app's folder, and the app's folder where packages are installed.
+    # The app's folder may contain a virtual environment, and may itself be inside a folder of packages.
     if inside and not set(_PACKAGES) & set(inside):
         return "/".join(inside), "app"
     parts = file.split("/")
@@ -76,9 +76,9 @@ def _place(file: str, app_folder: str) -> tuple[str, str]:
 
 
 def site_of(frames: Sequence[Frame]) -> Frame | None:
-    """The line that an allocation is known by: the innermost that is the app's, or else Gradio's, or else anybody's.
+    """Return the site of an allocation: the innermost line of the app's, else of Gradio's, else of any file; None without frames.
 
-    Gradio's middleware, `__call__`, is on the way to everything that a request does, and says nothing.
+    Gradio's middleware (`__call__`) is on the stack of everything a request does, so it is skipped.
     """
     for owner in ("app", "gradio", "other"):
         for found in frames:
@@ -88,7 +88,7 @@ def site_of(frames: Sequence[Frame]) -> Frame | None:
 
 
 def text_of(line: Frame) -> str:
-    """`file.py:12 in function`."""
+    """Return a line as `file.py:12 in function`."""
     if not line.line:
         return line.file
     return f"{line.file}:{line.line}" + (f" in {line.function}" if line.function else "")
@@ -98,7 +98,7 @@ def text_of(line: Frame) -> str:
 
 
 def by_site(stacks: Iterable[Stack]) -> list[Allocation]:
-    """Add up what was allocated at the same line, whatever the way to it; the most bytes first."""
+    """Return allocations added up by site, most bytes first; each with the stack of most of its bytes."""
     totals: dict[tuple[str, int], list[int]] = {}
     largest: dict[tuple[str, int], tuple[Frame, Stack]] = {}
     for stack in stacks:
@@ -124,11 +124,11 @@ def by_site(stacks: Iterable[Stack]) -> list[Allocation]:
 
 
 def held_entries(path: str, stacks: Iterable[Stack]) -> list[HeldEntries]:
-    """The new entries of a container by the line that allocated them, the most entries first.
+    """Return the new entries of a container added up by the line that allocated them, most entries first.
 
     Args:
-        path: the container's access path.
-        stacks: the ways to its entries.
+        path: access path of the container.
+        stacks: its new entries, by stack.
     """
     return sorted(
         (HeldEntries(path=path, site=a.site, entries=a.allocations, bytes=a.bytes) for a in by_site(stacks)),
@@ -137,7 +137,7 @@ def held_entries(path: str, stacks: Iterable[Stack]) -> list[HeldEntries]:
 
 
 def worth_keeping(allocations: Sequence[Allocation], held: Iterable[HeldEntries]) -> list[Allocation]:
-    """The lines to keep, in the order given: the first `MAX_SITES`, and those that allocated entries of containers that grew."""
+    """Return the lines to keep, in the same order: the first `MAX_SITES`, and those that allocated entries of containers."""
     holding = {(h.site.file, h.site.line) for h in held}
     return [
         a
@@ -158,22 +158,22 @@ def join(
     requests: int,
     flame_graph: str | None,
 ) -> Attribution:
-    """What a pass found: lines with the containers that hold what they allocated, and the other way round.
+    """Return the result of a memray pass: sites with the containers that hold their allocations, and the reverse.
 
     Args:
-        allocations: of the pass.
-        held: of the pass.
-        total_bytes: of all allocations, those that were not recorded included.
-        sessions: that came in the window.
-        requests: that came in the window.
-        flame_graph: path within the run folder.
+        allocations: unfreed allocations by site, according to memray.
+        held: new entries of containers by site, according to tracemalloc.
+        total_bytes: bytes of all unfreed allocations, including those not recorded.
+        sessions: sessions begun in the window.
+        requests: requests begun in the window.
+        flame_graph: path within the run folder; None if there is none.
     """
     holders: dict[tuple[str, int], list[HeldEntries]] = {}
     paths: dict[str, list[HeldEntries]] = {}
     for entries in held:
         holders.setdefault((entries.site.file, entries.site.line), []).append(entries)
         paths.setdefault(entries.path, []).append(entries)
-    # Every byte that stays is allocated somewhere, but not every line that a container tells of was seen by memray.
+    # memray does not see every line that tracemalloc reports, because Python reuses freed objects.
     seen = {(a.site.file, a.site.line) for a in allocations}
     unseen = [
         Allocation(site=entries[0].site, stack=[entries[0].site], bytes=0, allocations=0)
@@ -211,7 +211,7 @@ def _lines(held: Sequence[HeldEntries]) -> list[str]:
 
 
 def _outermost(held: Sequence[HeldEntries]) -> list[str]:
-    """Access paths, the most bytes first; what stands inside a container that is named already is not named again."""
+    """Access paths, most bytes first, without containers inside others of them."""
     paths = {h.path for h in held}
     weight = {path: sum(h.bytes for h in held if h.path == path) for path in paths}
     outer = [p for p in paths if not any(p != o and p.startswith(o) and p[len(o)] in ".[" for o in paths)]
@@ -219,22 +219,23 @@ def _outermost(held: Sequence[HeldEntries]) -> list[str]:
 
 
 def lines_for(attribution: Attribution | None, path: str) -> list[str]:
-    """Where what a container holds was allocated; empty if nobody knows.
+    """Return the lines that allocated the new entries of a container; empty if unknown.
 
     Args:
-        attribution: the pass, None if there was none.
-        path: the container's access path.
+        attribution: result of the memray pass; None without one.
+        path: access path of the container.
     """
     return [] if attribution is None else list(attribution.allocated_at.get(path, ()))
 
 
 def unheld_lines(attribution: Attribution | None, bytes_per_request: float | None) -> list[str]:
-    """Lines that may explain why the live heap grows with requests though no container does: what they allocated stayed, nothing
-    that was counted holds it, and it is a good part of the growth.
+    """Return lines that may explain growth of the live heap that no container accounts for.
+
+    Their allocations were not freed, no counted container holds them, and they are at least `EXPLAINS` of the growth.
 
     Args:
-        attribution: the pass, None if there was none.
-        bytes_per_request: by which the live heap grew.
+        attribution: result of the memray pass; None without one.
+        bytes_per_request: growth of the live heap; None if unknown.
     """
     if attribution is None or not attribution.requests or not bytes_per_request:
         return []

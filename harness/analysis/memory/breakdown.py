@@ -1,4 +1,4 @@
-"""The ledger: where each megabyte of the app went. Its entries add up to what the machine had to find."""
+"""The breakdown: where each megabyte of the app went. Its entries add up to resident memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from harness.records import Plateau
 
-# In the order in which they are shown.
+# In the order in which the report shows them.
 BreakdownItem = Literal[
     "interpreter",
     "framework",
@@ -20,22 +20,29 @@ BreakdownItem = Literal[
     "fragmentation",
     "unexplained",
 ]
-# All sessions held, after the last batch of requests; or all closed, at the last plateau.
+# `held`: all sessions open, after the last batch of requests. `closed`: all sessions closed, at the last plateau.
 BreakdownMoment = Literal["held", "closed"]
 
 
 class BreakdownEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the ledger.
+    """One entry of the breakdown.
 
     Attributes:
-        moment: at which plateau.
-        item: what the bytes are for. `interpreter`: Python, the libraries and the app as they were at plateau 0. `framework`: Gradio's own
-            for its sessions. `state`: the State of sessions that are open. `retained-after-close`: what sessions left behind.
-            `leaked-per-request`. `allocator-retention`: what `malloc_trim` gave back. `fragmentation`: what allocators keep though
-            nobody uses it, and could not give back, and what lies in no heap that the probe knows. `unexplained`: live bytes that none of these accounts for; may be negative.
-        bytes: of this moment.
-        each_bytes, count, unit: what it was multiplied from: so much for each of so many sessions, or requests; None for what is not.
-        basis: how it is known, in one sentence.
+        moment: `held` or `closed`.
+        item: what the bytes are used for:
+            `interpreter`: Python, the libraries and the app at plateau 0.
+            `framework`: Gradio's own share of its sessions and requests.
+            `state`: State of open sessions.
+            `retained-after-close`: what closed sessions left behind.
+            `leaked-per-request`: what requests left behind for good.
+            `allocator-retention`: free memory that `malloc_trim` returned at this plateau.
+            `fragmentation`: free memory that allocators could not return, and memory outside the heaps that the probe measures.
+            `unexplained`: live bytes that no other item accounts for; may be negative.
+        bytes: size of the entry.
+        each_bytes: bytes per session or request; None for an entry that is not calculated from these.
+        count: number of these sessions or requests, by which `each_bytes` is multiplied.
+        unit: whether `count` counts sessions or requests.
+        basis: how the entry was measured, one sentence.
     """
 
     moment: BreakdownMoment
@@ -48,19 +55,18 @@ class BreakdownEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnitCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """Live bytes, as slopes; None for what nobody knows.
+    """Costs in live bytes, as slopes; None if unknown.
 
     Attributes:
         session: of an open session, with its State.
-        closed: that a session leaves behind.
-        request: of a request in a session that stays open.
-        leaked: that each request leaves behind for good.
-        left: that each session does, in containers that were counted; what it leaves in all is known less exactly, as `closed`.
-        kept: that the framework keeps of each request, up to a bound of its own, whatever becomes of its session.
-        floor_session, floor_closed, floor_request: the framework's own part of the first three.
-        state: of the values in gr.State of one session, counted object by object.
-        keeps_state: whether what closed sessions leave behind is their State, which Gradio has not let go of yet: as long as they are
-            open it is State like any other.
+        closed: left behind by a closed session.
+        request: left behind by a request in an open session.
+        leaked: left behind by a request for good.
+        left: left behind by a closed session in leaking containers; exact, while `closed` is an estimate of the whole.
+        kept: kept by Gradio of each request, up to a limit, after its session has closed too.
+        floor_session, floor_closed, floor_request: Gradio's own share of the first three.
+        state: size of the values in gr.State of one session, counted object by object.
+        keeps_state: whether closed sessions leave behind State that has not expired. While they are open, it counts as State.
     """
 
     session: float | None
@@ -77,7 +83,12 @@ class UnitCosts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def breakdown(plateaus: Sequence[Plateau], costs: UnitCosts) -> list[BreakdownEntry]:
-    """Both moments, as far as the run came to them; empty without a probe."""
+    """Return the entries of both moments that the run reached; empty without a probe.
+
+    Args:
+        plateaus: plateaus of the run.
+        costs: its costs.
+    """
     start = next((p for p in plateaus if p.label == "staircase"), None)
     if start is None or start.probe.live_bytes is None:
         return []
@@ -112,7 +123,7 @@ def _at(
             _Draft(
                 "leaked-per-request",
                 costs.leaked * requests,
-                "what every request leaves behind, of all that grew and was kept",
+                "what each request leaves behind for good in leaking containers",
             ).of(costs.leaked, requests, "request")
         )
     explained = sum(line.bytes for line in lines[1:])
@@ -120,9 +131,9 @@ def _at(
         _Draft(
             "allocator-retention",
             now.returned_bytes or 0,
-            "resident memory that malloc_trim gave back at this plateau"
+            "free memory that malloc_trim returned at this plateau"
             if now.returned_bytes is not None
-            else "nobody could ask the allocator to give memory back",
+            else "unknown: the allocator has no call to return free memory",
         )
     )
     loose = (now.process.rss_bytes - live) - (start.process.rss_bytes - before)
@@ -130,15 +141,15 @@ def _at(
         _Draft(
             "fragmentation",
             loose,
-            "resident beyond the live heap, and not to be given back: what allocators keep, and what child processes or libraries that do "
-            "not use malloc have; above plateau 0",
+            "growth since plateau 0 of resident memory outside the live heap: free memory that allocators could not return, and memory of "
+            "child processes or of libraries that do not use malloc",
         )
     )
     lines.append(
         _Draft(
             "unexplained",
             live - before - explained,
-            "live bytes above plateau 0 that nothing above accounts for",
+            "growth of live bytes since plateau 0 that no entry above accounts for",
         )
     )
     return [line.entry(moment) for line in lines]
@@ -149,12 +160,12 @@ def _requests(earlier: Plateau, later: Plateau) -> int:
 
 
 def _beyond_stairs(plateaus: Sequence[Plateau], now: Plateau) -> int:
-    """Requests after the last step of the staircase: those before are part of what an open session costs."""
+    """Requests after the last staircase step. Earlier ones are part of the cost of an open session."""
     return _requests([p for p in plateaus if p.label == "staircase"][-1], now)
 
 
 def _beyond_rounds(plateaus: Sequence[Plateau], requests: int, begun: int) -> int:
-    """Requests beyond those that are part of what a session that came and went leaves behind."""
+    """Requests beyond those that are part of the cost of a closed session."""
     rounds = [p for p in plateaus if p.label in ("after-close", "second-round")]
     came = (rounds[-1].sessions or 0) - (rounds[0].sessions or 0)
     each = _requests(rounds[0], rounds[-1]) / came if came else 0.0
@@ -165,7 +176,7 @@ def _interpreter(start: Plateau) -> _Draft:
     return _Draft(
         "interpreter",
         start.process.rss_bytes,
-        "RSS at plateau 0, after the warm-up: Python, the libraries, the app, and what they have cached",
+        "RSS at plateau 0, after the warm-up: Python, the libraries, the app, and their caches",
     )
 
 
@@ -176,35 +187,35 @@ def _held(sessions: int, begun: int, requests: int, costs: UnitCosts) -> list[_D
     if costs.floor_session is not None:
         own = costs.floor_session
         framework = _Draft(
-            "framework", own * sessions, "what a state-free app costs under the same staircase"
+            "framework",
+            own * sessions,
+            "cost of an open session of the baseline app under the same staircase",
         )
     elif costs.state is not None:
-        # What closed sessions leave has a line of its own, and is taken from the framework's, not from the State that was counted.
+        # What closed sessions leave has its own entry. It is subtracted from Gradio's share, since State was counted.
         own = max(0.0, costs.session - costs.state - kept)
         framework = _Draft(
             "framework",
             own * sessions,
-            "what an open session costs beyond its State and what it leaves behind; no state-free app was measured",
+            "cost of an open session without its State and without what it leaves behind; there is no baseline run",
         )
     else:
         own = 0.0
-        framework = _Draft(
-            "framework", 0.0, "not known: no state-free app was measured, so it stands with the State"
-        )
-    # Less than nothing is what the two apps differ by, and no State.
+        framework = _Draft("framework", 0.0, "unknown, and included in State: there is no baseline run")
+    # A negative value is a difference between the two apps, not State.
     state = max(0.0, costs.session - own - kept)
-    # In sessions that stay open their State may grow with each request; what is a leak has a line of its own.
+    # State of open sessions may grow with each request. Leaks have their own entry.
     grown = max(0.0, (costs.request or 0.0) - costs.leaked - max(costs.kept, costs.floor_request or 0.0))
-    counted = "" if costs.state is None else f"; counted object by object it is {costs.state:,.0f} B"
+    counted = "" if costs.state is None else f"; counted object by object, State is {costs.state:,.0f} B"
     lines = [
         framework.of(own, sessions, "session"),
-        _Draft("state", state * sessions, f"what an open session costs beyond the framework{counted}").of(
+        _Draft("state", state * sessions, f"cost of an open session beyond Gradio’s own share{counted}").of(
             state, sessions, "session"
         ),
     ]
     if grown and requests:
         lines.append(
-            _Draft("state", grown * requests, "what requests in them have added since").of(
+            _Draft("state", grown * requests, "what later requests added to open sessions").of(
                 grown, requests, "request"
             )
         )
@@ -220,7 +231,7 @@ def _closed(begun: int, requests: int, costs: UnitCosts) -> list[_Draft]:
             _Draft(
                 "framework",
                 costs.floor_closed * begun,
-                "what closed sessions of a state-free app leave behind",
+                "what closed sessions of the baseline app leave behind",
             ).of(costs.floor_closed, begun, "session")
         )
     kept = _kept(costs)
@@ -230,7 +241,7 @@ def _closed(begun: int, requests: int, costs: UnitCosts) -> list[_Draft]:
 
 
 def _kept(costs: UnitCosts) -> float:
-    """Bytes that a closed session leaves behind beyond the framework's own."""
+    """Bytes that a closed session leaves behind beyond Gradio's own share, where that is known."""
     if costs.closed is None:
         return costs.left
     return max(costs.left, costs.closed - (costs.floor_closed or 0.0))
@@ -238,9 +249,9 @@ def _kept(costs: UnitCosts) -> float:
 
 def _retained(kept: float, begun: int, costs: UnitCosts) -> _Draft:
     basis = (
-        "what sessions leave behind beyond the framework’s own"
+        "what closed sessions leave behind beyond Gradio’s own share"
         if costs.floor_closed is not None
-        else "what sessions leave behind, the framework’s own included: what that is was not measured"
+        else "what closed sessions leave behind, including Gradio’s own share, which is unknown"
     )
     return _Draft("retained-after-close", kept * begun, basis).of(kept, begun, "session")
 
@@ -248,12 +259,12 @@ def _retained(kept: float, begun: int, costs: UnitCosts) -> _Draft:
 def _kept_of_requests(costs: UnitCosts, requests: int) -> list[_Draft]:
     if not costs.kept or not requests:
         return []
-    basis = "what Gradio keeps of each request, up to a bound, as of its last 10,000 events"
+    basis = "what Gradio keeps of each request up to a limit, such as statistics of its last 10,000 events"
     return [_Draft("framework", costs.kept * requests, basis).of(costs.kept, requests, "request")]
 
 
 class _Draft:
-    """A line under construction."""
+    """An entry under construction."""
 
     def __init__(self, item: BreakdownItem, amount: float, basis: str) -> None:
         self._item, self.bytes, self._basis = item, round(amount), basis
@@ -262,12 +273,12 @@ class _Draft:
         self._unit: Literal["session", "request"] | None = None
 
     def of(self, each: float, count: int, unit: Literal["session", "request"]) -> _Draft:
-        """What it was multiplied from."""
+        """Add its factors."""
         self._each, self._count, self._unit = each, count, unit
         return self
 
     def entry(self, moment: BreakdownMoment) -> BreakdownEntry:
-        """The finished line."""
+        """Return the finished entry."""
         return BreakdownEntry(
             moment=moment,
             item=self._item,

@@ -1,9 +1,9 @@
-"""Containers that grew: the evidence on each, and those that stand inside others.
+"""Growth of containers: the evidence on each, and the verdicts that containers inside others share.
 
-The experiment varies one thing at a time. Batches of requests in sessions that are held show what a request leaves behind;
-sessions that come and go, after all others have closed, show what a session does. Between the two lies the timed phase, with
-many more requests than the batches: what is a leak has gone on growing there, what is a cache that was filling has stopped.
-Counts are exact, so `+1 per request` is a statement and no estimate. See docs/methods/memory.md.
+The experiment varies one thing at a time. Batches of requests in open sessions show what a request leaves behind. Sessions that
+open and close after all others have closed show what a session leaves behind. The timed phase between the two makes many more
+requests than the batches: a leak keeps growing there, a cache that was filling stops. Counts are exact, so `+1 per request` is
+a fact, not an estimate. See docs/methods/memory.md.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from harness.analysis.memory.growth import LEAKS, PER_SESSION, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     CAME,
     GrowthEvidence,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     Unit,
-    over_requests,
-    over_sessions,
+    growth_with_requests,
+    growth_with_sessions,
     statement,
 )
 from harness.analysis.memory.rules import judge_growth
 
 
 def container_growth(experiment: Experiment) -> list[Growth]:
-    """Judge every container that grew, in the order of their access paths."""
+    """Return the judgement on every container that grew, ordered by access path."""
     paths = sorted({path for measurement in experiment.everything for path in measurement.lengths})
     grown = [
         _judged(evidence, experiment) for path in paths if (evidence := container_evidence(path, experiment))
@@ -37,21 +37,21 @@ def container_growth(experiment: Experiment) -> list[Growth]:
 
 
 def container_evidence(path: str, experiment: Experiment) -> GrowthEvidence | None:
-    """Return what is known of everything at an access path; None if it never held more than at plateau 0."""
+    """Return the evidence on the containers at an access path; None if they never held more than at plateau 0."""
     start, longest = experiment.start.length(path), max(m.length(path) for m in experiment.everything)
     if longest <= start:
         return None
     seen = [m.lengths[path] for m in experiment.everything if path in m.lengths]
-    requests = over_requests(lambda m: m.length(path), experiment)
-    sessions = over_sessions(lambda m: m.length(path), experiment, requests)
-    grows_with, said = _steady_growth(seen[0].kind, requests, sessions)
+    requests = growth_with_requests(lambda m: m.length(path), experiment)
+    sessions = growth_with_sessions(lambda m: m.length(path), experiment, requests)
+    grows_with, grew = _steady_growth(seen[0].kind, requests, sessions)
     return GrowthEvidence(
         path=path,
         kind=seen[0].kind,
         owner=seen[0].owner,
         cap=max(container.cap or 0 for container in seen) or None,
         grows_with=grows_with,
-        statement=said,
+        statement=grew,
         requests=requests,
         sessions=sessions,
         start=start,
@@ -62,18 +62,20 @@ def container_evidence(path: str, experiment: Experiment) -> GrowthEvidence | No
 
 
 def _steady_growth(
-    kind: str, requests: OverRequests | None, sessions: OverSessions | None
+    kind: str, requests: RequestGrowth | None, sessions: SessionGrowth | None
 ) -> tuple[Unit | None, str]:
     if requests is not None and requests.steady:
         unit = f"`{requests.action}`" if requests.action else "request"
         return "request", statement(kind, requests.rate, unit, exact=requests.exact)
     if sessions is not None and sessions.steady and sessions.kept:
-        return "session", statement(kind, sessions.rate, "session that came and went", exact=sessions.exact)
+        return "session", statement(
+            kind, sessions.rate, "session that opened and closed", exact=sessions.exact
+        )
     return None, ""
 
 
 def _lost_among(path: str, experiment: Experiment) -> int | None:
-    """Objects that a census at the end visited without coming to the container; None if it would have come to it."""
+    """Objects that a census at the end visited without reaching the container; None if it visited all it could find."""
     end = [m for m in (experiment.after, experiment.last) if m is not None]
     lost = next((m for m in end if path not in m.lengths and m.census.complete_depth is not None), None)
     return lost.census.visited if lost is not None else None
@@ -111,20 +113,20 @@ def _bytes_per(
 
 
 def _bounded_as_outer_fills(growth: Sequence[Growth], experiment: Experiment) -> list[Growth]:
-    """What grows only as a container with a known bound fills up has a bound itself: the rows of a deque with a `maxlen`, for example."""
+    """The same, with growth that only follows a bounded container around it (rows of a deque with a `maxlen`) as bounded."""
     capped = [g for g in growth if g.verdict == "bounded" and g.cap is not None]
     found = []
     for g in growth:
         outer = next((o for o in capped if inside(g.path, o.path) and _as_it_fills(g, o, experiment)), None)
         if outer is not None:
-            reason = f"It stands inside {outer.path}, and grew no faster than that was filled."
+            reason = f"It is inside {outer.path}, which has a limit, and grew no faster than that filled up."
             g = msgspec.structs.replace(g, verdict="bounded", within=outer.path, reason=reason)
         found.append(g)
     return found
 
 
 def _as_it_fills(growth: Growth, outer: Growth, experiment: Experiment) -> bool:
-    """Whether a leak, as it seems, grew afterwards as much as its bounded container did, in proportion."""
+    """Whether something that looks like a leak later grew in proportion to the bounded container around it."""
     if growth.verdict not in (*LEAKS, "inconclusive"):
         return False
     measured, after = (
@@ -143,20 +145,20 @@ def _as_it_fills(growth: Growth, outer: Growth, experiment: Experiment) -> bool:
 
 
 def _nested(growth: Sequence[Growth]) -> list[Growth]:
-    """What stands inside a container that is judged already shares its verdict: one leak is told once."""
+    """The same, with the verdict of the container around it: one leak is reported once."""
     deciding = {g.path: g for g in growth if g.verdict in (*LEAKS, "declared", "inconclusive")}
     found = []
     for g in growth:
         outer = next(
-            (d for p, d in sorted(deciding.items()) if inside(g.path, p) and not _proven_beside(g, d)), None
+            (d for p, d in sorted(deciding.items()) if inside(g.path, p) and not _is_proven_apart(g, d)), None
         )
         if outer is not None:
-            reason = f"It stands inside {outer.path}."
+            reason = f"It is inside {outer.path}."
             g = msgspec.structs.replace(g, verdict=outer.verdict, within=outer.path, reason=reason)
         found.append(g)
     return found
 
 
-def _proven_beside(growth: Growth, outer: Growth) -> bool:
-    """Whether the very same number each time shows a leak in a container that itself grows otherwise, and may be a cache."""
+def _is_proven_apart(growth: Growth, outer: Growth) -> bool:
+    """Whether exact growth proves a leak inside a container that grows inexactly and may be a cache."""
     return growth.verdict in LEAKS and growth.exact and outer.verdict == "inconclusive" and not outer.exact

@@ -1,4 +1,4 @@
-"""The memory experiment, as it was carried out: its plateaus by what they are for, and how something grew from one to the next."""
+"""The memory experiment as it was carried out: its plateaus, each with its census, grouped by purpose."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from harness.analysis.theil_sen import Slope, theil_sen
 from harness.history import type_counts
 from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
-# Growth goes on if its later half is at least so large, compared with its first half: a leak grows alike, a cache that
-# fills grows less and less.
-GOES_ON = 0.5
+# A leak grows at a constant rate, a cache that fills slows down. Growth counts as continuing if the rate over the later half
+# of the steps is at least this share of the rate over the first half.
+KEEPS_GROWING = 0.5
+# Prefix in `Measurement.declared`: the users for whom a variable of scope `user` was kept.
 USERS_OF = "the users of "
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """A plateau with its census, and what had happened until then.
+    """A plateau with its census, and the load up to that point.
 
     Attributes:
         lengths: access path → the containers there.
         requests, sessions: begun so far.
-        actions: action → operations of it so far.
-        declared: variable → entries that were put into it on purpose, where it outlives sessions.
+        actions: action → operations so far.
+        declared: variable → entries that the workload added so far, for variables that outlive sessions.
         types: type → objects.
     """
 
@@ -41,24 +42,32 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     types: Mapping[str, int] = {}
 
     def length(self, path: str) -> int:
-        """Entries at an access path."""
+        """Return the entries at an access path; 0 if the census has no container there."""
         container = self.lengths.get(path)
         return container.length if container is not None else 0
 
     def pinned(self, path: str) -> int:
-        """Bytes that what stands at an access path occupies with everything below."""
+        """Return the estimated bytes of what stands at an access path, with everything reached only through it."""
         container = self.lengths.get(path)
         return container.pinned_bytes if container is not None else 0
 
     @property
     def unnamed_bytes(self) -> int | None:
-        """Live bytes that nothing that was counted accounts for."""
+        """Live bytes that no container accounts for; None if live bytes are unknown."""
         live = self.plateau.probe.live_bytes
         return None if live is None else live - self.census.known_bytes
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """The plateaus by what they are for; all of one process of the app."""
+    """The measurements of a run by purpose, all of one process of the app.
+
+    Attributes:
+        start: plateau 0.
+        stairs: plateau 0, and the plateau after each staircase step.
+        batches: the last staircase step, and the plateau after each batch of requests; empty without batches.
+        after: all sessions closed; None if the run did not get there.
+        rounds: all sessions closed, and the plateau after each round of sessions; empty without rounds.
+    """
 
     start: Measurement
     stairs: list[Measurement]
@@ -67,39 +76,60 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     rounds: list[Measurement]
 
     @property
-    def last(self) -> Measurement:
-        """The last of them."""
-        tail = [self.after] if self.after is not None else []
-        return [self.start, *self.batches, *tail, *self.rounds[1:]][-1]
+    def everything(self) -> list[Measurement]:
+        """All measurements in order, without the staircase steps before the last."""
+        return [self.start, *self.batches, *([self.after] if self.after else []), *self.rounds[1:]]
 
     @property
-    def everything(self) -> list[Measurement]:
-        """All, in order, but for the steps of the staircase."""
-        return [self.start, *self.batches, *([self.after] if self.after else []), *self.rounds[1:]]
+    def last(self) -> Measurement:
+        """The last measurement."""
+        return self.everything[-1]
 
 
 def experiment_of(data: RunData) -> Experiment | None:
-    """Put the plateaus of a run that were counted in their places; None if there is not even the first."""
-    by_number = {census.plateau: census for census in data.census}
+    """Return the experiment of a run; None if it has no staircase plateau with a census."""
+    found = _measurements(data)
+    start = next((m for m in found if m.plateau.label == "staircase"), None)
+    if start is None:
+        return None
+    by_label: dict[str, list[Measurement]] = {}
+    for measurement in found:
+        if measurement.plateau.pid == start.plateau.pid:
+            by_label.setdefault(measurement.plateau.label, []).append(measurement)
+    stairs, batches = by_label["staircase"], by_label.get("requests", [])
+    after = next(iter(by_label.get("after-close", [])), None)
+    rounds = by_label.get("second-round", [])
+    return Experiment(
+        start=start,
+        stairs=stairs,
+        batches=[stairs[-1], *batches] if batches else [],
+        after=after,
+        rounds=[after, *rounds] if after is not None and rounds else [],
+    )
+
+
+def _measurements(data: RunData) -> list[Measurement]:
+    """Every plateau that has a census and complete counts of requests and sessions, in order."""
+    censuses = {census.plateau: census for census in data.census}
     operations = sorted(data.history.operations, key=lambda o: o.invoke_ns)
-    measurements: list[Measurement] = []
+    found: list[Measurement] = []
     actions: Counter[str] = Counter()
     declared: Counter[str] = Counter()
     users: set[str] = set()
-    done = 0
+    begun = 0
+    # A process's first census counts all types, later ones only those whose number has changed.
     first: dict[int | None, Census] = {}
     for number, plateau in enumerate(data.plateaus):
-        while done < len(operations) and operations[done].invoke_ns <= plateau.process.time_ns:
-            operation = operations[done]
-            done += 1
+        while begun < len(operations) and operations[begun].invoke_ns <= plateau.process.time_ns:
+            operation = operations[begun]
+            begun += 1
             if operation.action not in TAB_ACTIONS:
                 actions[operation.action] += 1
-            _declare(operation, data.manifest.state, declared, users)
-        census = by_number.get(number)
+            _count_declared(operation, data.manifest.state, declared, users)
+        census = censuses.get(number)
         if census is None or plateau.requests is None or plateau.sessions is None:
             continue
-        whole = first.setdefault(plateau.pid, census)
-        measurements.append(
+        found.append(
             Measurement(
                 plateau=plateau,
                 lengths={container.path: container for container in census.containers},
@@ -108,31 +138,16 @@ def experiment_of(data: RunData) -> Experiment | None:
                 sessions=plateau.sessions,
                 actions=Counter(actions),
                 declared=Counter(declared),
-                types=type_counts(whole, census),
+                types=type_counts(first.setdefault(plateau.pid, census), census),
             )
         )
-    stairs = [m for m in measurements if m.plateau.label == "staircase"]
-    if not stairs:
-        return None
-    begun = stairs[0]
-    measurements = [m for m in measurements if m.plateau.pid == begun.plateau.pid]
-    stairs = [m for m in measurements if m.plateau.label == "staircase"]
-    batches = [m for m in measurements if m.plateau.label == "requests"]
-    after = next((m for m in measurements if m.plateau.label == "after-close"), None)
-    rounds = [m for m in measurements if m.plateau.label == "second-round"]
-    return Experiment(
-        start=begun,
-        stairs=stairs,
-        batches=[stairs[-1], *batches] if batches else [],
-        after=after,
-        rounds=[after, *rounds] if after is not None and rounds else [],
-    )
+    return found
 
 
-def _declare(
+def _count_declared(
     operation: Operation, state: Mapping[str, StateVariable], declared: Counter[str], users: set[str]
 ) -> None:
-    """Add what an operation puts, by declaration, into state that outlives sessions: variable → entries."""
+    """Count the entries that an operation adds to variables that outlive sessions: variable → entries."""
     for name, effect in operation.effects.items():
         variable = state.get(name)
         if variable is None or variable.scope == "session":
@@ -151,38 +166,43 @@ def _declare(
 def live_line(
     measurements: Sequence[Measurement], measure: Callable[[Measurement], int | None]
 ) -> Slope | None:
-    """Slope of a measure over requests; None if one of the measurements lacks it."""
+    """Return the slope of a measure over requests; None if a measurement lacks it."""
     values = [value for m in measurements if (value := measure(m)) is not None]
     if len(values) != len(measurements):
         return None
     return theil_sen([m.requests for m in measurements], values)
 
 
-def steps(measurements: Sequence[Measurement], of: Callable[[Measurement], int]) -> list[int]:
-    """By how much something grew from each measurement to the next."""
+def increments(measurements: Sequence[Measurement], of: Callable[[Measurement], int]) -> list[int]:
+    """Return the growth from each measurement to the next."""
     return [of(later) - of(earlier) for earlier, later in pairwise(measurements)]
 
 
-def exactly(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
-    """Whether every step grew by the very same whole number for each unit of its weight."""
-    rates = {Fraction(step) / weight for step, weight in zip(grew, weights, strict=True) if weight}
+def is_exact(grew: Sequence[int | Fraction], counts: Sequence[int]) -> bool:
+    """Whether every step added the same whole number per unit.
+
+    Args:
+        grew: growth of each step.
+        counts: units of each step: requests, sessions, or operations of an action.
+    """
+    rates = {Fraction(step) / count for step, count in zip(grew, counts, strict=True) if count}
     whole = len(rates) == 1 and next(iter(rates)).denominator == 1
-    return whole and all(not step for step, weight in zip(grew, weights, strict=True) if not weight)
+    return whole and all(not step for step, count in zip(grew, counts, strict=True) if not count)
 
 
-def goes_on(grew: Sequence[int | Fraction], weights: Sequence[int]) -> bool:
-    """Whether the later half of the steps grew at least `GOES_ON` times as fast as the first half."""
+def keeps_growing(grew: Sequence[int | Fraction], counts: Sequence[int]) -> bool:
+    """Whether the later half of the steps grew at `KEEPS_GROWING` of the first half's rate or more; see `is_exact`."""
     half = len(grew) // 2
-    early, late = sum(weights[:half]), sum(weights[-half:])
+    early, late = sum(counts[:half]), sum(counts[-half:])
     if not early or not late:
         return False
-    return Fraction(sum(grew[-half:])) / late >= GOES_ON * Fraction(sum(grew[:half])) / early
+    return Fraction(sum(grew[-half:])) / late >= KEEPS_GROWING * Fraction(sum(grew[:half])) / early
 
 
 def declared_by(grew: Sequence[int], measurements: Sequence[Measurement]) -> str | None:
-    """The variable to which exactly as many entries were added on purpose, in every step."""
+    """Return the variable to which the workload added exactly as many entries in every step; None if there is none."""
     for name in sorted(measurements[-1].declared):
-        added = steps(measurements, lambda m, name=name: m.declared[name])  # type: ignore[misc]
+        added = increments(measurements, lambda m, name=name: m.declared[name])  # type: ignore[misc]
         if sum(added) and added == list(grew):
             return name
     return None

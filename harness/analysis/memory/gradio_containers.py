@@ -1,4 +1,4 @@
-"""Containers of Gradio's own that grow, and how long Gradio keeps what they hold."""
+"""Gradio's own containers that grow, and how long Gradio keeps their entries."""
 
 from __future__ import annotations
 
@@ -6,38 +6,44 @@ from typing import NamedTuple
 
 from harness.analysis.memory.growth import GrowthVerdict, inside
 
-# Gradio's account of each session, the values of its components among it, until its capacity is reached.
+# One account per session, with the values of its components; beyond its capacity, Gradio drops the least recently used.
 SESSION_DATA = "gradio.StateHolder.session_data"
-# Where Gradio notes which temporary files are its own. Source: gradio/blocks.py, 6.31.
+# Names of temporary files that Gradio created. Source: gradio/blocks.py, 6.31.
 TEMPORARY_FILES = ("gradio.Blocks.temp_file_sets", "gradio.Blocks.upload_file_set")
-# With the lists of names within them.
+# The same, with the sets of names inside the first.
 TEMPORARY_FILE_LISTS = (*TEMPORARY_FILES, f"{TEMPORARY_FILES[0]}[*]")
 
 
 class GradioContainer(NamedTuple):
-    """A container that Gradio holds: its access path, the verdict on its growth, and how long Gradio keeps its entries."""
+    """A container that Gradio holds.
+
+    Attributes:
+        path: its access path.
+        verdict: on its growth, and on that of everything inside it.
+        reason: how long Gradio keeps its entries, one sentence.
+    """
 
     path: str
     verdict: GrowthVerdict
     reason: str
 
 
-# Of two that contain a path, the first counts. Source: gradio/state_holder.py and gradio/queueing.py, 6.31.
+# If two of them contain a path, the first counts. Source: gradio/state_holder.py and gradio/queueing.py, 6.31.
 GRADIO_CONTAINERS = (
     GradioContainer(
         f"{SESSION_DATA}[*].state_data",
         "retained-until-ttl",
-        "Gradio keeps the State of a session while its page is open, and until its time to live is over (an hour, by default) after that.",
+        "Gradio keeps the State of a session while its page is open, and after that until its time to live ends (default: one hour).",
     ),
     GradioContainer(
         "gradio.StateHolder",
         "framework-floor",
-        "Gradio keeps an account of each session until more sessions have come than its capacity (10,000, by default).",
+        "Gradio keeps an account of each session until there are more sessions than its capacity (default: 10,000).",
     ),
     GradioContainer(
         "gradio.Queue.event_analytics",
         "bounded",
-        "Gradio keeps figures of the last 10,000 events.",
+        "Gradio keeps statistics of the last 10,000 events.",
     ),
     GradioContainer(
         "gradio.Queue.pending_messages_per_session",
@@ -53,8 +59,8 @@ GRADIO_CONTAINERS = (
         GradioContainer(
             path,
             "framework-floor",
-            "Gradio remembers the name of every file that was uploaded or that it has cached, and forgets and deletes them only if "
-            "`gr.Blocks(delete_cache=(frequency, age))` says when.",
+            "Gradio keeps the name of every uploaded or cached file. It deletes names and files only if "
+            "`gr.Blocks(delete_cache=(frequency, age))` is set.",
         )
         for path in TEMPORARY_FILES
     ),
@@ -62,5 +68,5 @@ GRADIO_CONTAINERS = (
 
 
 def gradio_container(path: str) -> GradioContainer | None:
-    """Return the container of Gradio's own that an access path is, or leads into; None if it is not one of these."""
+    """Return Gradio's container at an access path or around it; None if it is not one of these."""
     return next((c for c in GRADIO_CONTAINERS if path == c.path or inside(path, c.path)), None)

@@ -1,4 +1,4 @@
-"""What grew: the records in `derived/analysis.json`, and the words of their verdicts."""
+"""Records of what grew, as they stand in `derived/analysis.json`, and the names of their verdicts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ GrowthVerdict = Literal[
     "declared",
     "inconclusive",
 ]
+# Worst first.
 ORDER: tuple[GrowthVerdict, ...] = (
     "leak-per-request",
     "leak-per-session",
@@ -40,27 +41,32 @@ ORDER: tuple[GrowthVerdict, ...] = (
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """A container, or everything at one access path, that held more at some later plateau than at plateau 0.
+    """One thing that held more at some later plateau than at plateau 0.
+
+    It is a container (all containers at one access path count as one), the objects of a type, or live bytes that no container
+    accounts for.
 
     Attributes:
-        path: how it is reached; `live heap` for bytes that no container accounts for; of objects counted by type, its name.
-        kind: its type; `type` for the latter.
+        path: access path of the container, name of the type, or `live heap`.
+        kind: type of the container; `type` for objects of a type, `bytes` for the live heap.
         owner: `app` or `gradio`.
-        per_request: entries (of a buffer: bytes) per request over the batches; None without batches.
-        per_action: the one action whose every operation adds the same, if not all do.
-        per_session: entries per session that came and went; None without a second round.
-        exact: whether every batch, or round, grew by the very same whole number for each request, or session.
+        verdict: `leak-per-request`, `leak-per-session`, `bounded`, `retained-until-ttl` (Gradio releases it later),
+            `framework-floor` (Gradio's own cost of a session), `transient` (released when the sessions closed), `declared` (the
+            workload declares that this state outlives sessions), or `inconclusive`.
+        per_request: entries (for a buffer: bytes) per request over the batches; None without batches.
+        per_action: the action whose operations alone add entries, each the same number; None if there is no such action.
+        per_session: entries per session that opened and closed; None without a second round.
+        exact: whether every batch, or every round, added the same whole number per request or session.
         length: entries at the last plateau.
-        cap: entries that it may hold at most, None without a known limit.
-        pinned_bytes: what it and everything below occupy at the last plateau, roughly.
-        bytes_per_request, bytes_per_session: how these grow.
-        within: the container inside which it stands, if the verdict is about that one.
-        verdict: `leak-per-request`, `leak-per-session`, `bounded`, `retained-until-ttl` (Gradio lets go of it later),
-            `framework-floor` (Gradio's own cost of a session), `transient` (it went when the sessions closed), `declared` (the
-            workload says that this state is meant to stay), or `inconclusive`.
-        reason: why, in one sentence.
-        retainer_path: why it is still there: from a root to it, and on to what it holds; empty if nobody asked.
-        allocated_at: where what it holds was allocated, as `file.py:12 in function`, the most of it first; empty without a memray pass.
+        cap: the most entries it can hold; None if unknown.
+        pinned_bytes: estimated size of it and of everything reached only through it, at the last plateau.
+        bytes_per_request: growth of that size per request; None if unknown.
+        bytes_per_session: growth of that size per session that opened and closed; None if unknown.
+        within: access path of the container around it whose verdict it shares; None if the verdict is its own.
+        reason: the reason for the verdict, one sentence.
+        retainer_path: chain of references from a root to it; empty if not recorded.
+        allocated_at: lines that allocated its entries, as `file.py:12 in function`, most entries first; empty without a
+            memray pass.
     """
 
     path: str
@@ -83,16 +89,18 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
-    """What the judgement on growth rests on.
+    """The evidence behind the growth verdicts.
 
     Attributes:
-        batches, requests: of the requests phase; 0 where nothing can be said of requests.
-        rounds, sessions: of the second round, likewise.
+        batches: number of batches of requests after which the app's objects were counted.
+        requests: number of requests in these batches.
+        rounds: number of rounds of sessions after which the app's objects were counted.
+        sessions: number of sessions in these rounds.
         paths: access paths that were counted.
-        live_bytes_per_request: of the live heap over the batches, with everything that is no leak.
-        unnamed_bytes_per_request: of that what no container accounts for.
-        not_judged: check → why nothing can be said; empty where something can.
-        not_applicable: those of these checks that this run was not asked, or could not be.
+        live_bytes_per_request: slope of the live heap over the batches; includes growth that is no leak.
+        unnamed_bytes_per_request: the part of that slope that no container accounts for.
+        not_judged: leak check → why it cannot be judged; empty if both can.
+        not_applicable: those of these checks that the profile leaves out, or that are impossible for this app.
     """
 
     batches: int = 0
@@ -107,11 +115,11 @@ class GrowthBasis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rank(growth: Growth) -> tuple[int, bool, int, str, str]:
-    """Where it stands among all that grew: the worst first, and of leaks the one that pins most."""
-    weight = growth.pinned_bytes if growth.verdict in (PER_REQUEST, PER_SESSION) else 0
+    """Return a sort key: by verdict, worst first, and leaks by what they pin, most first."""
+    weight = growth.pinned_bytes if growth.verdict in LEAKS else 0
     return ORDER.index(growth.verdict), growth.within is not None, -weight, growth.owner, growth.path
 
 
 def inside(path: str, outer: str) -> bool:
-    """Whether an access path leads through another."""
+    """Whether an access path leads through another one."""
     return len(path) > len(outer) and path.startswith(outer) and path[len(outer)] in ".["

@@ -1,4 +1,4 @@
-"""Everything that grew in a run, the worst first, and what that rests on."""
+"""Everything that grew in a run, worst first, and the evidence behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from harness.records import Retainer
 
 
 def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
-    """Judge containers, bytes that no container accounts for, and types of objects: the worst first, each with how it is held."""
+    """Return the judgements on everything that grew, worst first and each with its holder, and the evidence behind them.
+
+    Unnamed bytes are judged only if no container leaks with requests: that container may hold them.
+    """
     experiment = experiment_of(data)
     missing, inapplicable = _missing(data, experiment)
     if experiment is None or len(missing) == len(LEAKS):
@@ -43,39 +46,39 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
 
 
 def _missing(data: RunData, experiment: Experiment | None) -> tuple[dict[str, str], list[str]]:
-    """Check → why it cannot be answered, and those of them that this run was not asked, or could not be."""
+    """Leak check → why it cannot be judged; and those of these checks that do not apply to this run."""
     both = (PER_REQUEST, PER_SESSION)
     plan = data.manifest.profile.staircase
     if data.manifest.external is not None:
-        why = "gradsoak did not start the app, and so cannot count what it holds."
+        why = "gradsoak did not start the app, so it cannot count the app's objects."
         return dict.fromkeys(both, f"Does not apply: {why}"), list(both)
     found: dict[str, str] = {}
-    unasked: list[str] = []
+    left_out: list[str] = []
     batches = len(experiment.batches) - 1 if experiment is not None and experiment.batches else 0
     rounds = len(experiment.rounds) - 1 if experiment is not None and experiment.rounds else 0
     for name, planned, seen, least, what in (
         (PER_REQUEST, plan.request_batches, batches, MIN_BATCHES, "batches of requests"),
-        (PER_SESSION, plan.rounds, rounds, MIN_ROUNDS, "rounds of sessions that came and went"),
+        (PER_SESSION, plan.rounds, rounds, MIN_ROUNDS, "rounds of sessions that opened and closed"),
     ):
         if not planned:
-            found[name] = f"Does not apply: the profile asks for no {what}."
-            unasked.append(name)
+            found[name] = f"Does not apply: the profile has no {what}."
+            left_out.append(name)
         elif seen < least:
-            found[name] = f"What the app holds was counted after {seen} {what}, and it takes {least}."
+            found[name] = f"The app's objects were counted after {seen} {what}; at least {least} are needed."
         elif experiment is None or experiment.after is None:
-            found[name] = "What the app holds was not counted after all sessions had closed."
-    return found, unasked
+            found[name] = "The app's objects were not counted after all sessions had closed."
+    return found, left_out
 
 
 def _with_holders(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> list[Growth]:
-    """The same, each with how it is held, and with what exactly it pins."""
+    """The same, each with its retainer path and with the exact size of what it pins, where these were recorded."""
     known = {(r.target, r.of): r for r in retainers}
     found = []
     for g in growth:
         held = known.get((g.path, "type" if g.kind == TYPE else "container"))
         if held is not None and held.holders:
             g = msgspec.structs.replace(g, retainer_path=held.holders[0].chain)
-            # A walk that ended early has seen some of it: that is a lower bound, as is what a census of nearer things found.
+            # A search that ended early gives a lower bound, as the census does: the larger one counts.
             if held.pinned_bytes is not None and (held.exact or held.pinned_bytes > g.pinned_bytes):
                 g = _weighed(g, held.pinned_bytes, held.now)
         found.append(g)
@@ -83,7 +86,7 @@ def _with_holders(growth: Sequence[Growth], retainers: Sequence[Retainer]) -> li
 
 
 def _weighed(growth: Growth, pinned_bytes: int, now: int) -> Growth:
-    """The same, with what it was found to pin exactly; an entry more is taken to be like those that are there."""
+    """The same with an exact size; growth is that size per entry times the entries that were added."""
     each = pinned_bytes / now if now else 0.0
     leaks = growth.verdict in LEAKS and growth.within is None
     by_request = growth.bytes_per_request if growth.per_request is None else each * growth.per_request

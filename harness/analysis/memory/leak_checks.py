@@ -1,4 +1,4 @@
-"""The two checks on memory: what leaks with requests, and with sessions."""
+"""The two leak checks: leaks per request, and leaks per session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.records import Anomaly, Check, Verdict
 
 
 def check_growth(growth: Sequence[Growth], basis: GrowthBasis) -> list[Check]:
-    """The two checks on memory."""
+    """Return both leak checks."""
     return [_check(name, growth, basis) for name in (PER_REQUEST, PER_SESSION)]
 
 
@@ -56,12 +56,11 @@ def _reason(name: str, leaks: Sequence[Growth], doubtful: Sequence[Growth], basi
     unit, number = ("request", basis.requests) if name == PER_REQUEST else ("session", basis.sessions)
     if leaks:
         named = ", ".join(g.path for g in leaks[:3]) + (" …" if len(leaks) > 3 else "")
-        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and nothing of it is let go."
-    reason = f"Nothing grew with each of {number:,} {unit}s and was kept."
+        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and nothing is released."
     if doubtful:
         first = doubtful[0]
-        return f"{first.path} may leak with every {unit}, or not: {first.reason[0].lower()}{first.reason[1:]}"
-    return reason
+        return f"{first.path} may leak with every {unit}. {first.reason}"
+    return f"Counted containers at {basis.paths:,} access paths over {number:,} {unit}s; none leaks."
 
 
 def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
@@ -81,19 +80,23 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
     over = (
         f"{basis.batches} batches of {basis.requests // max(1, basis.batches)} requests"
         if name == PER_REQUEST
-        else f"{basis.rounds} rounds of {basis.sessions // max(1, basis.rounds)} sessions that came and went"
+        else f"{basis.rounds} rounds of {basis.sessions // max(1, basis.rounds)} sessions that opened and closed"
     )
     end = (
-        "It went on growing under load, and nothing of it went when all sessions had closed."
+        "It kept growing under load, and did not shrink after all sessions had closed."
         if name == PER_REQUEST
-        else "What earlier sessions had added was still there when they had closed."
+        else "Entries of earlier sessions were still there after they had closed."
     )
     bytes_text = (
         "" if pins is None else f" and pins about {max(0, pins):,.0f} B per {name.removeprefix('leak-per-')}"
     )
     what_it_is = "a type" if g.kind == TYPE else f"a {g.kind}"
-    now = f"There are {g.length:,} now." if g.kind == TYPE else f"It holds {g.length:,} {what} now."
-    held = f" It is held as {' → '.join(g.retainer_path)}." if g.retainer_path else ""
+    now = (
+        f"There are {g.length:,} at the end."
+        if g.kind == TYPE
+        else f"It holds {g.length:,} {what} at the end."
+    )
+    held = f" Retainer path: {' → '.join(g.retainer_path)}." if g.retainer_path else ""
     return Anomaly(
         kind=name,
         sessions=[],

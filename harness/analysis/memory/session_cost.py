@@ -1,8 +1,8 @@
-"""What a session, a closed session and a request cost, from the plateaus; and what that makes of the app's memory.
+"""Memory cost of an open session, a closed session and a request, as slopes over plateaus.
 
-Two things vary, and are told apart: requests, by the batches in sessions that are held, and sessions, by the staircase and the
-second round, of which what requests leave behind for good is taken away. What a state-free app costs under the same staircase is Gradio's
-own; the rest is the app's. See docs/methods/memory.md.
+The cost of a request is measured over the batches in open sessions. The costs of sessions are measured over the staircase and the
+second round, after subtracting what each request leaves behind for good. The same slopes of the baseline run are Gradio's own
+share; the rest is the app's. See docs/methods/memory.md.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Measure = Callable[[Plateau], int | None]
 
 
 class PerSession(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes per session, two ways; None where there are too few plateaus or the platform does not tell.
+    """A cost in bytes, measured two ways; None if there are too few plateaus, or if the platform does not report it.
 
     Attributes:
-        live: from bytes in use by objects.
-        uss: from the process tree's unique set size, which includes what allocators keep.
+        live: from bytes that objects occupy.
+        uss: from the unique set size of the process tree, which includes memory that allocators keep.
     """
 
     live: Slope | None
@@ -44,14 +44,15 @@ MemoryVerdict = Literal[
 
 
 class MeasuringCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What the measuring itself cost the app. Nothing is counted during timed phases.
+    """The cost of measuring, for the app. Nothing is counted during timed phases.
 
     Attributes:
-        censuses: times that the app was counted.
-        pause_ms, max_pause_ms: how long one took: the median, and the longest.
-        objects: looked into or counted at the last one.
-        pause_ms_per_million_objects: the median pause over what was counted in it.
-        total_s: of all of them together, the settling at plateaus included.
+        censuses: number of censuses.
+        pause_ms: median pause of the app for one census.
+        max_pause_ms: longest pause of the app for one census.
+        objects: objects visited or counted in the last census.
+        pause_ms_per_million_objects: median pause per million objects visited or counted; None if there were none.
+        total_s: all pauses and the settling at plateaus.
     """
 
     censuses: int
@@ -63,27 +64,29 @@ class MeasuringCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory of the app.
+    """Memory figures of the app.
 
     Attributes:
-        not_measured: what of it could not be measured, and why, in a sentence or two; None if all could.
-        verdict: what becomes of the app's memory, in a word: `flat`, `bounded` (it grew up to a known cap), `leak-per-request`,
-            `leak-per-session`, `retained-until-ttl`, `allocator-retention` (its objects went, its memory did not), or `inconclusive`.
-        reason: why, in one sentence.
-        next_step: what to run to decide, if it is `inconclusive`; else None.
-        bytes_per_open_session: what one more open session, with its state, costs.
-        leaked_bytes_per_request: what each request is known to leave behind for good; it is in no figure of a session.
-        bytes_per_closed_session: what a session that came and went leaves behind.
-        bytes_per_request: what one more request in a session that is open leaves behind.
-        floor_per_open_session, floor_per_closed_session, floor_per_request: the same of a state-free app with as many components, and
-            with as many requests per session: the framework's own.
-        no_floor: why there is no floor, in a sentence; None if there is.
-        state_bytes_per_session: what the values in gr.State of one session occupy, counted object by object; None if nobody could.
-        ledger: where each megabyte went; see `harness.analysis.memory.breakdown`.
-        measuring: what measuring cost the app; None without a probe.
-        after_close_live_bytes: live bytes at the end, all tabs closed, above plateau 0. Gradio keeps a closed
-            session's state for an hour by default, so most of it is expected to be there still.
-        after_close_uss_bytes: unique set size at the same plateau, above plateau 0.
+        not_measured: which figures could not be measured, and why, in a sentence or two; None if all could.
+        verdict: `flat`, `bounded` (it grew up to a limit, or stopped), `leak-per-request`, `leak-per-session`,
+            `retained-until-ttl`, `allocator-retention` (objects were released, their memory was not), or `inconclusive`.
+        reason: the reason for the verdict, in a sentence or two.
+        next_step: the command that decides an `inconclusive` verdict; else None.
+        bytes_per_open_session: cost of one more open session, with its state.
+        leaked_bytes_per_request: what each request leaves behind for good; subtracted from the costs of sessions.
+        bytes_per_closed_session: what a session leaves behind that opened and closed.
+        bytes_per_request: what one more request leaves behind in an open session.
+        floor_per_open_session: Gradio's own share of `bytes_per_open_session`: cost of an open session of the baseline app, which has
+            as many components and no state. Adjusted to as many requests per session.
+        floor_per_closed_session: the same for a closed session.
+        floor_per_request: cost of a request of the baseline app.
+        no_floor: why there is no such share, one sentence; None if there is.
+        state_bytes_per_session: size of the values in gr.State of one session, counted object by object; None if unknown.
+        ledger: the breakdown, where each megabyte went; see `harness.analysis.memory.breakdown`.
+        measuring: the cost of measuring; None without a probe.
+        after_close_live_bytes: growth of live bytes since plateau 0 after all sessions have closed. By default, Gradio keeps the State
+            of a closed session for an hour, so most of it is expected to be there.
+        after_close_uss_bytes: growth of the unique set size at the same plateau.
     """
 
     verdict: MemoryVerdict = "inconclusive"
@@ -106,59 +109,61 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def staircase(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """The plateaus that the cost of an open session rests on."""
+    """Return the plateaus behind the cost of an open session: plateau 0 and one after each staircase step."""
     return [p for p in plateaus if p.label == "staircase"]
 
 
 def batches(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """The plateaus that the cost of a request rests on: the last step of the staircase, and one after each batch."""
+    """Return the plateaus behind the cost of a request: the last staircase step and one after each batch."""
     stairs, found = staircase(plateaus), [p for p in plateaus if p.label == "requests"]
     return [stairs[-1], *found] if stairs and found else []
 
 
 def rounds(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """The plateaus that the cost of a closed session rests on: all sessions closed, and again after each round of new ones."""
+    """Return the plateaus behind the cost of a closed session: all sessions closed, then one after each round of new ones."""
     after = next((p for p in plateaus if p.label == "after-close"), None)
     found = [p for p in plateaus if p.label == "second-round"]
     return [after, *found] if after is not None and found else []
 
 
 def live_bytes(plateau: Plateau) -> int | None:
-    """Live heap at a plateau."""
+    """Return the live heap at a plateau; None if unknown."""
     return plateau.probe.live_bytes
 
 
 def uss_bytes(plateau: Plateau) -> int | None:
-    """Unique set size at a plateau."""
+    """Return the unique set size at a plateau; None if unknown."""
     return plateau.process.uss_bytes
 
 
 def loadgen_rss_bytes(plateau: Plateau) -> int | None:
-    """Resident memory of the load generator at a plateau."""
+    """Return the resident memory of the load generator at a plateau; None if unknown."""
     return plateau.loadgen_rss_bytes
 
 
 def per_session(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
-    """Slope of a measure over open sessions, as it comes; None if any plateau lacks it."""
+    """Return the slope of a measure over open sessions, their requests included; None if a plateau lacks it."""
     return _line(staircase(plateaus), measure, lambda p: p.open_sessions)
 
 
 def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
-    """Slope of a measure over requests in sessions that stay open."""
+    """Return the slope of a measure over requests in open sessions; None if a plateau lacks it."""
     return _line(batches(plateaus), measure, lambda p: p.requests)
 
 
 def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
-    """Slope of a measure over open sessions, with what their first requests have added to them.
+    """Return the slope of a measure over open sessions, without what their requests leave behind for good.
 
     Args:
-        leaked: what each request leaves behind for good, in units of the measure: that is not the sessions' own.
+        plateaus: plateaus of the run.
+        measure: the measure at a plateau.
+        leaked: what each request leaves behind for good, in units of the measure.
     """
     return _line(staircase(plateaus), _without(measure, leaked), lambda p: p.open_sessions)
 
 
 def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
-    """Slope of a measure over sessions that came and went; `leaked` as for `per_open_session`."""
+    """Return the slope of a measure over sessions that opened and closed; arguments as for `per_open_session`."""
     return _line(rounds(plateaus), _without(measure, leaked), lambda p: p.sessions)
 
 
@@ -177,7 +182,7 @@ def _line(
     measure: Callable[[Plateau], float | None],
     over: Callable[[Plateau], int | None],
 ) -> Slope | None:
-    """A slope; None if any plateau lacks one of the two, or belongs to another process than the first."""
+    """A slope; None if a plateau lacks one of the two values, or belongs to another process than the first plateau."""
     if len({p.pid for p in plateaus}) > 1:
         return None
     values = [value for p in plateaus if (value := measure(p)) is not None]
@@ -188,19 +193,19 @@ def _line(
 
 
 def not_measured(external: ExternalApp | None) -> str | None:
-    """What cannot be known of an app that gradsoak did not start; None for one that it did."""
+    """Return which figures are missing for an app that gradsoak did not start, and why; None for an app that it started."""
     if external is None:
         return None
     if external.pid is None:
-        return f"Memory was not measured: the app was not started by gradsoak, and {external.not_sampled}."
+        return f"Memory was not measured: gradsoak did not start the app, and {external.not_sampled}."
     return (
-        "The live heap was not measured: the app was not started by gradsoak, so there is no probe in it. "
-        f"USS, RSS and CPU are those of process {external.pid} ({external.process}) with its children, seen from outside."
+        "The live heap was not measured: gradsoak did not start the app, so it has no probe. "
+        f"USS, RSS and CPU are those of process {external.pid} ({external.process}) and its children."
     )
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of each leaves in memory, two ways each."""
+    """Bytes per open session, per closed session and per request."""
 
     open_session: PerSession
     closed_session: PerSession
@@ -208,10 +213,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def costs(plateaus: Sequence[Plateau], leaked_per_request: float = 0.0) -> Costs:
-    """The slopes of a run.
+    """Return the costs measured in a run.
 
     Args:
-        plateaus: of the run.
+        plateaus: plateaus of the run.
         leaked_per_request: bytes that each request leaves behind for good; see `per_open_session`.
     """
     request = PerSession(live=per_request(plateaus, live_bytes), uss=per_request(plateaus, uss_bytes))
@@ -239,18 +244,18 @@ def memory_figures(
     leaked_by_gradio: float = 0.0,
     kept_per_request: float = 0.0,
 ) -> MemoryFigures:
-    """What was measured, without what is concluded from it; see `harness.analysis.memory.verdict`.
+    """Return the memory figures of a run, without breakdown and verdict; see `harness.analysis.memory.summary`.
 
     Args:
-        plateaus: of the run.
-        external: the app, if it ran already.
-        census: what it held at them.
-        control: plateaus of a state-free app under the same staircase.
-        no_control: why there are none, in a sentence.
-        leaked_per_request: bytes that each request is known to leave behind.
-        leaked_by_gradio: those of them that Gradio does, in the state-free app as well.
-        kept_per_request: bytes that Gradio keeps of each request up to a bound. Where sessions of this app make more requests than those
-            of the state-free one, that is still the framework's own.
+        plateaus: plateaus of the run.
+        external: the app, if gradsoak did not start it.
+        census: censuses of the run.
+        control: plateaus of the baseline run, which has the same staircase.
+        no_control: why there are none, one sentence.
+        leaked_per_request: bytes that each request leaves behind for good.
+        leaked_by_gradio: the part of them that Gradio leaks, also in the baseline app.
+        kept_per_request: bytes that Gradio keeps of each request up to a limit. If sessions of this app make more requests than those
+            of the baseline app, Gradio's share of a session is raised by that much.
     """
     found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
     return MemoryFigures(
@@ -285,7 +290,7 @@ def _sessions(plateau: Plateau) -> int | None:
 def _raised(
     floor: PerSession, kept: float, own: Sequence[Plateau], control: Sequence[Plateau], over: Measure
 ) -> PerSession:
-    """A floor as it would be if sessions of the state-free app made as many requests as those of the app do."""
+    """Gradio's share of a session, adjusted from the baseline app's requests per session to this app's."""
     many, few = _requests_each(own, over), _requests_each(control, over)
     if not kept or many is None or few is None:
         return floor
@@ -310,9 +315,10 @@ def _shifted(line: Slope | None, by: float) -> Slope | None:
 
 
 def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census]) -> float | None:
-    """What the values in gr.State of one session occupy, once all are held: counted object by object, what is shared counted once.
+    """Return the size of the values in gr.State of one session, bytes, at the last plateau with open sessions.
 
-    None where they cannot be seen, or where there are more than anybody counted.
+    Counted object by object; an object shared between sessions counts once. None if the values are not visible, or if the count was
+    incomplete.
     """
     held = [p for p in plateaus if p.label in ("staircase", "requests")]
     by_plateau = {c.plateau: c for c in census}
@@ -330,7 +336,7 @@ def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census
 
 
 def measuring_cost(plateaus: Sequence[Plateau], census: Sequence[Census]) -> MeasuringCost | None:
-    """What it cost the app to be measured; None if nobody counted anything in it."""
+    """Return the cost of measuring; None without a census."""
     if not census:
         return None
     pauses = [c.pause_ms for c in census]

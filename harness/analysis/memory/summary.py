@@ -1,4 +1,4 @@
-"""The app's memory in one record: what was measured, where it went, and the verdict."""
+"""The memory figures of a run: costs, breakdown and verdict, together."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from harness.history import limits_of
 
 
 def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) -> MemoryFigures:
-    """Return the figures of memory, with the breakdown and the verdict.
+    """Return the memory figures of a run, with its breakdown and verdict.
 
     Args:
         data: the run, with its baseline run if there was one.
-        growth: what grew in it.
-        basis: what the judgement on growth rests on.
+        growth: what grew in it, worst first.
+        basis: the evidence behind the growth verdicts.
     """
     leaked_by_app, leaked_by_gradio = (_leaked_per_request(growth, owner) for owner in ("app", "gradio"))
     counted = kept = _kept_by_gradio(growth)
     floor = per_request(data.control.plateaus, live_bytes) if data.control is not None else None
     if floor is not None and floor.low > 0:
-        # A stateless app keeps of a request what Gradio keeps, and nothing else: Gradio's leaks and its bounded containers.
+        # What the baseline app keeps per request is Gradio's alone: its leaks, and its bounded containers.
         if leaked_by_gradio:
             leaked_by_gradio = max(leaked_by_gradio, floor.estimate - counted)
         else:
@@ -113,12 +113,12 @@ def _estimate(line: Slope | None) -> float | None:
 
 def _no_control(data: RunData) -> str:
     if data.manifest.external is not None:
-        return "No state-free app was measured beside this one: gradsoak did not start it."
+        return "There is no baseline run: gradsoak did not start the app."
     if not data.manifest.profile.control:
-        return "No state-free app was measured beside this one, since none was asked for; `gradsoak run` with the profile staircase or soak does it."
+        return "There is no baseline run: the profile has none, or --no-control was given. `gradsoak run` with --profile staircase or soak makes one."
     if data.control is None:
-        return "The state-free app that should have been measured beside this one was not."
+        return "The baseline run is missing."
     seal = data.control.seal
     if seal is None or seal.ended != "completed":
-        return f"The state-free app beside this one was not measured to the end. {seal.reason if seal else ''}".strip()
-    return "The state-free app beside this one was measured at too few plateaus."
+        return f"The baseline run was not completed. {seal.reason if seal else ''}".strip()
+    return "The baseline run has too few plateaus."

@@ -1,8 +1,8 @@
-"""What grew by type of object, where no container that was counted says it.
+"""Growth by type of object, for objects that no counted container accounts for.
 
-A census of containers sees what can be reached from the user's modules and from Gradio. The collector's list of all objects sees
-the rest, but only their types: a leak is what grows by the very same whole number with each request, or each session, whoever holds
-it. How it is held, the retainers tell.
+The census counts containers that can be reached from the user's modules and from Gradio. The garbage collector lists all other
+objects too, but only by type. A type leaks if the number of its objects grows by the same whole number per request, or per
+session. The retainers recorded at the end of the run tell what holds these objects.
 """
 
 from __future__ import annotations
@@ -19,30 +19,33 @@ from harness.analysis.memory.growth import PER_REQUEST, TYPE, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     Unit,
-    over_requests,
-    over_sessions,
+    growth_with_requests,
+    growth_with_sessions,
 )
 from harness.analysis.memory.rules import GrowthJudgement, judge_growth
 from harness.history import type_counts
 from harness.records import Census, Retainer
 
-# What becomes of these is known, and it is no leak.
-_KNOWN = ("bounded", "declared", "retained-until-ttl", "framework-floor")
+# Verdicts that explain growth and are no leak.
+_EXPLAINED = ("bounded", "declared", "retained-until-ttl", "framework-floor")
+# Rates are exact fractions, stored as floats: they are equal below this difference.
 _SAME = 1e-9
-# These hold values only while somebody else holds the keys, or the values themselves.
+# Holders that keep their values only as long as another object holds the keys or the values.
 _WEAK = (": weakref.WeakKeyDictionary", ": weakref.WeakValueDictionary")
 
 
 def suspicious(first: Census, last: Census, requests: int) -> bool:
-    """Whether anything grew from the first census to the last but what Gradio keeps of each session and each request.
+    """Return whether anything grew between two censuses besides what Gradio keeps of each session and request.
+
+    A short run asks the app for retainers only if so, since that takes the app seconds.
 
     Args:
-        first: of the process.
-        last: of the same.
-        requests: that came between the two. A type of which there are as many more may leak with each of them.
+        first: first census of the process.
+        last: last census of the same process.
+        requests: requests between the two. A type with as many more objects may leak one per request.
     """
     before = {container.path: container.length for container in first.containers}
     if any(
@@ -58,18 +61,18 @@ def suspicious(first: Census, last: Census, requests: int) -> bool:
 
 
 def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunData) -> list[Growth]:
-    """The types that leak, each within the container that holds them, if one of those leaks.
+    """Return the types that leak, each within the leaking container that holds its objects if there is one.
 
     Args:
-        experiment: the plateaus of the run.
-        containers: what is known of containers, the worst first.
+        experiment: the run's measurements.
+        containers: judgements on containers, worst first.
         data: the run, for its retainers and its baseline run.
     """
     holders = {r.target: r for r in data.retainers if r.of == "type"}
     baseline = _baseline(data)
     found = []
     for name in sorted(set(experiment.last.types) | set(experiment.start.types)):
-        if "." not in name:  # a dict may be anything
+        if "." not in name:  # built-in types: a dict may belong to anything
             continue
         evidence = type_evidence(name, experiment, baseline, containers, holders.get(name))
         if evidence is None:
@@ -87,22 +90,22 @@ def type_evidence(
     containers: Sequence[Growth],
     held: Retainer | None,
 ) -> GrowthEvidence | None:
-    """Return what is known of the objects of a type; None if they do not grow exactly and steadily, or do not stay.
+    """Return the evidence on the objects of a type; None unless they grow exactly and steadily, and stay.
 
     Args:
-        name: of the type.
-        experiment: the plateaus of the run.
+        name: name of the type.
+        experiment: the run's measurements.
         baseline: those of the baseline run; None without one.
-        containers: what is known of containers, the worst first.
-        held: how the objects are held; None if the app was not asked.
+        containers: judgements on containers, worst first.
+        held: what holds the objects; None if not recorded.
     """
     count = partial(_objects, name)
-    requests = over_requests(count, experiment)
-    sessions = over_sessions(count, experiment, requests)
+    requests = growth_with_requests(count, experiment)
+    sessions = growth_with_sessions(count, experiment, requests)
     grows_with = _exact_growth(requests, sessions)
     if grows_with is None:
         return None
-    floor = over_sessions(count, baseline, None) if baseline is not None else None
+    floor = growth_with_sessions(count, baseline, None) if baseline is not None else None
     evidence = GrowthEvidence(
         path=name,
         kind=TYPE,
@@ -112,18 +115,18 @@ def type_evidence(
         sessions=sessions,
         baseline_rate=floor.rate if floor is not None else None,
     )
-    unit = "request" if grows_with == "request" else "session that came and went"
-    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    unit = "request" if grows_with == "request" else "session that opened and closed"
+    rate = float(evidence.steady_growth.rate) if evidence.steady_growth is not None else 0.0
     return msgspec.structs.replace(
         evidence,
-        statement=f"There were exactly {rate:,.2f} more with each {unit}, and none of them went",
+        statement=f"Their number grew by exactly {rate:,.2f} per {unit} and never fell",
         holding=_holding(evidence, containers, held),
     )
 
 
-def _exact_growth(requests: OverRequests | None, sessions: OverSessions | None) -> Unit | None:
-    """What the number of objects grew with by the very same whole number each time, and stayed; None if with neither."""
-    rates: tuple[tuple[Unit, OverRequests | OverSessions | None], ...] = (
+def _exact_growth(requests: RequestGrowth | None, sessions: SessionGrowth | None) -> Unit | None:
+    """What the number of objects grows with exactly, steadily and for good; None if with neither, or if it is declared."""
+    rates: tuple[tuple[Unit, RequestGrowth | SessionGrowth | None], ...] = (
         ("request", requests),
         ("session", sessions),
     )
@@ -142,7 +145,7 @@ def _objects(name: str, measurement: Measurement) -> int:
 
 
 def _is_reported(evidence: GrowthEvidence, judgement: GrowthJudgement) -> bool:
-    """Whether the type says more than its container does: it leaks, alone or as its container does, or its holder is unknown."""
+    """Whether a type is reported: it leaks (alone, or as its container does), or its holder is unknown. Its container covers the rest."""
     return judgement.verdict == evidence.leak or (
         judgement.verdict == "inconclusive" and judgement.within is None
     )
@@ -200,17 +203,17 @@ def _holding(evidence: GrowthEvidence, containers: Sequence[Growth], held: Retai
 
 
 def _access_path(held: Retainer | None) -> str:
-    """The access path that a chain of holders leads along; empty if it is unknown."""
+    """The access path along a chain of holders; empty if the chain is unknown."""
     if held is None or not held.holders:
         return ""
     return "".join(step.partition(": ")[0] for step in held.holders[0].chain)
 
 
 def _as_fast(evidence: GrowthEvidence, containers: Sequence[Growth]) -> Growth | None:
-    """A container that is no leak, and that got as many entries: these may well be the objects."""
-    rate = float(evidence.rates.rate) if evidence.rates is not None else 0.0
+    """The first container that is no leak and gained as many entries, which may be these objects; None if there is none."""
+    rate = float(evidence.steady_growth.rate) if evidence.steady_growth is not None else 0.0
     for g in containers:
         grew = g.per_request if evidence.leak == PER_REQUEST else g.per_session
-        if g.verdict in _KNOWN and abs((grew or 0.0) - rate) < _SAME:
+        if g.verdict in _EXPLAINED and abs((grew or 0.0) - rate) < _SAME:
             return g
     return None

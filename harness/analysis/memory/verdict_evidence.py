@@ -1,4 +1,4 @@
-"""What the verdict on a run's memory rests on: its figures, what grew, and the quantities that follow from them."""
+"""Evidence on the memory of a run, for the verdict rules: its figures, what grew, and what follows from these."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from harness.analysis.memory.session_cost import MemoryFigures, batches, live_by
 from harness.analysis.theil_sen import Slope
 from harness.records import GradioLimits, Plateau
 
-# State is waited for during the run if it outlives its session by no more than this.
+# A run waits for State to expire if its time to live after close is no longer than this.
 SHORT_TTL_S = 10.0
-# What allocators keep is reported if it is this much, and this share of what the sessions had added.
+# Memory that allocators keep is reported from this size on, if it is at least this share of what the sessions had added.
 RETENTION_BYTES = 10_000_000
 RETENTION_SHARE = 0.5
 
 
 class VerdictEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's memory as it was measured.
+    """The memory of a run.
 
     Attributes:
-        memory: its figures and its breakdown.
-        growth: what grew, without what stands inside something else that grew.
-        basis: what the judgement on growth rests on.
-        plateaus: of the run.
-        limits: how long the app keeps State, and of how many sessions.
-        scenario: as the user names it, for the next command.
+        memory: its figures, with the breakdown.
+        growth: what grew and is not inside something else that grew, worst first.
+        basis: the evidence behind the growth verdicts.
+        plateaus: plateaus of the run.
+        limits: how long the app keeps State, and for how many sessions.
+        scenario: the scenario as the user named it, for the next command.
     """
 
     memory: MemoryFigures
@@ -42,31 +42,31 @@ class VerdictEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def floor_is_known(self) -> bool:
-        """Whether a baseline run tells what Gradio itself keeps of a closed session."""
+        """Whether a baseline run measured what Gradio itself keeps of a closed session."""
         return self.memory.floor_per_closed_session.live is not None
 
     @property
     def kept_per_session(self) -> float:
-        """Bytes that a closed session leaves behind beyond what Gradio itself keeps, 0 if the intervals overlap or one is unknown."""
+        """Bytes that a closed session leaves behind beyond Gradio's own share; 0 if the intervals overlap or either is unknown."""
         line, floor = self.memory.bytes_per_closed_session.live, self.memory.floor_per_closed_session.live
         return 0.0 if line is None or floor is None else _beyond(line, floor)
 
     @property
     def not_in_accounts(self) -> float:
-        """Bytes that a closed session leaves behind at least, and that Gradio's own account of it does not hold."""
+        """Lower bound of the bytes that a closed session leaves behind outside Gradio's account of it."""
         line = self.memory.bytes_per_closed_session.live
         return (line.low if line is not None else 0.0) - _in_accounts(self.growth)
 
     @property
     def states_kept(self) -> tuple[int, float] | None:
-        """State values still there at the last plateau, and for how many seconds Gradio keeps them; None if they are not waiting to expire."""
+        """State values at the last plateau, and their time to live after close in seconds; None if none is waiting to expire."""
         states = self.plateaus[-1].probe.states if self.plateaus else None
         ttl_s = self.limits.state_ttl_when_closed_s
         return (states, ttl_s) if states and ttl_s is not None and ttl_s > SHORT_TTL_S else None
 
     @property
     def beyond_heap_per_request(self) -> float | None:
-        """Bytes per request by which resident memory grew beyond the live heap, in every batch and on under load; None if it did not."""
+        """Growth of resident memory beyond the live heap, bytes per request; None unless in every batch and under load."""
         uss, live = self.memory.bytes_per_request.uss, self.memory.bytes_per_request.live
         if uss is None or live is None or uss.low - live.high < UNNAMED_BYTES_PER_REQUEST:
             return None
@@ -80,7 +80,7 @@ class VerdictEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allocator_retention(self) -> float | None:
-        """Bytes that the allocator kept when all sessions had closed, without child processes; None if they are too few to report."""
+        """Bytes that the allocator kept after all sessions had closed, without child processes; None if too few to report."""
         closed: dict[str, int] = {}
         for entry in self.memory.ledger:
             if entry.moment == "closed":
@@ -95,18 +95,18 @@ class VerdictEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _in_accounts(growth: Sequence[Growth]) -> float:
-    """Bytes that Gradio's own accounts of sessions were counted to hold, for each session that came and went."""
+    """Bytes per session that opened and closed in Gradio's own accounts of sessions, as counted by the census."""
     own = {g.path: g.bytes_per_session or 0.0 for g in growth if g.verdict == "framework-floor"}
     if SESSION_DATA not in own:
         return 0.0
-    # What stands inside another one is in that one's figure.
+    # The figure of a container includes those inside it.
     return sum(
         size for path, size in own.items() if not any(path.startswith((f"{p}[", f"{p}.")) for p in own)
     )
 
 
 def _beyond(line: Slope, floor: Slope) -> float:
-    """By how much one slope lies above another; 0 if their intervals overlap."""
+    """Difference of two slopes; 0 unless the first interval lies above the second."""
     return line.estimate - floor.estimate if line.low > floor.high else 0.0
 
 
@@ -116,7 +116,7 @@ def _beyond_heap(plateau: Plateau) -> int | None:
 
 
 def _of_children(plateaus: Sequence[Plateau]) -> float:
-    """Bytes by which the app's child processes are larger at the last plateau than at plateau 0, as far as that is known."""
+    """Growth of the app's child processes from plateau 0 to the last plateau, bytes; 0 if unknown."""
     ends = [next((p for p in plateaus if p.label == "staircase"), None), plateaus[-1] if plateaus else None]
     others = [p.process.rss_bytes - p.probe.rss_bytes for p in ends if p is not None and p.probe.rss_bytes]
     return max(0, others[1] - others[0]) if len(others) == len(ends) else 0

@@ -1,4 +1,4 @@
-"""What became of the settings that were tried: which runs failed, and what the others gained."""
+"""Settings that were tried: which runs failed, and what the others gained."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ from harness.analysis.memory.session_cost import (
 from harness.analysis.theil_sen import theil_sen
 from harness.records import Plateau
 
-# Single figures of two runs differ for many reasons; below this share of the larger one, none of them is worth a setting.
+# Single figures of two runs always differ somewhat. A difference below this share of the larger one is not clear.
 CLEAR_SHARE = 0.05
-# How many temporary files there are depends on how much was done in the timed phase, which is never quite the same twice.
+# The same for temporary files, whose number also depends on how much the timed phase got done.
 CLEAR_FILES_SHARE = 0.2
 _ALLOCATORS = ("jemalloc", "PYTHONMALLOC", "LD_PRELOAD")
 _Measure = Callable[[Plateau], int | None]
 
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
-    """What a setting changed in a run of the same experiment.
+    """The effect of a setting in a run of the same experiment.
 
     Attributes:
-        figure: what is compared, as a person says it, for example `live heap per closed session`.
-        before_bytes, after_bytes: without the setting, and with it.
-        clear: whether their intervals do not overlap; of single figures, whether they differ by more than plateaus scatter.
-        folder: of the run that tried it, within the run folder.
+        figure: the figure compared, in words, for example `live heap per closed session`.
+        before_bytes: the figure without the setting.
+        after_bytes: the figure with the setting.
+        clear: for slopes, whether their intervals do not overlap; for single figures, whether they differ by more than the scatter of
+            the plateaus.
+        folder: folder of the run that tried it, within the run folder.
     """
 
     figure: str
@@ -46,9 +48,9 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def failed_what_ifs(data: RunData) -> list[str]:
-    """Which settings were tried without success, one sentence each."""
+    """Return one warning for each setting whose run failed."""
     return [
-        f"What {label} gains is not known: the run that tried it {failed} (see {follow_up.folder})."
+        f"The gain of {label} is unknown: the run that tried it {failed} (see {follow_up.folder})."
         for label, follow_up in data.what_if.items()
         if (failed := failure(follow_up)) is not None
     ]
@@ -75,8 +77,8 @@ def notes_on(label: str, follow_up: FollowUp) -> list[str]:
     reached = ready.get("settings", {}).get(setting_name(label))
     if reached == 0:
         found.append(
-            f"In the run that tried it, it reached nothing: the app sets {setting_name(label)} itself wherever it could, or this release of "
-            "Gradio does not know it."
+            f"The setting had no effect in that run: the app sets {setting_name(label)} itself everywhere, or this release of Gradio does not "
+            "have it."
         )
     if follow_up.checks is not None:
         kinds = Counter(
@@ -87,7 +89,7 @@ def notes_on(label: str, follow_up: FollowUp) -> list[str]:
         )
         if kinds:
             named = ", ".join(f"{kind} ×{number}" for kind, number in kinds.most_common(3))
-            found.append(f"People did not find their state as they had left it in that run: {named}.")
+            found.append(f"Sessions lost or mixed up state in that run: {named}.")
     return found
 
 
@@ -105,7 +107,7 @@ def gain_of(data: RunData, memory: MemoryFigures, label: str, follow_up: FollowU
     other = memory_figures(after)
     if name == "time_to_live":
         labels = ("idle", "requests", "staircase")
-        return _above_start("per open session that is left alone", labels, before, after, follow_up)
+        return _above_start("per idle open session", labels, before, after, follow_up)
     if name == "delete_cache":
         return _files(data, follow_up)
     resident = _resident_when_closed(name, before, after, follow_up)
@@ -113,7 +115,9 @@ def gain_of(data: RunData, memory: MemoryFigures, label: str, follow_up: FollowU
         return resident
     closed = _of_lines(
         "per closed session", memory.bytes_per_closed_session, other.bytes_per_closed_session, follow_up
-    ) or _above_start("left when all had closed", ("second-round", "after-close"), before, after, follow_up)
+    ) or _above_start(
+        "after all sessions have closed", ("second-round", "after-close"), before, after, follow_up
+    )
     if name == "state_session_capacity":
         return closed
     candidates = [
@@ -127,7 +131,7 @@ def gain_of(data: RunData, memory: MemoryFigures, label: str, follow_up: FollowU
 
 
 def _of_lines(per: str, before: PerSession, after: PerSession, follow_up: FollowUp) -> Gain | None:
-    """Two slopes: clear if their intervals do not overlap."""
+    """The gain in a slope, of live heap if both runs have it, else of USS."""
     for what, old, new in (("live heap", before.live, after.live), ("USS", before.uss, after.uss)):
         if old is not None and new is not None:
             return Gain(
@@ -143,15 +147,15 @@ def _of_lines(per: str, before: PerSession, after: PerSession, follow_up: Follow
 def _resident_when_closed(
     name: str, before: Sequence[Plateau], after: Sequence[Plateau], follow_up: FollowUp
 ) -> Gain | None:
-    """What was resident when all sessions of the timed phase had closed, and would have stayed so."""
+    """The gain in resident memory after close, including free memory that the allocator returned only on request."""
     closed = _last(before, "after-close"), _last(after, "after-close")
     if closed[0] is None or closed[1] is None:
         return None
-    # What jemalloc is told to give back at a plateau, it would have given back by itself some seconds later.
+    # jemalloc returns free memory by itself within seconds, so what it returned on request does not count.
     measure = _rss if name == "jemalloc" else _resident
     old, new = _resident(closed[0]), measure(closed[1])
     return Gain(
-        figure="resident memory that stays by itself when all sessions have closed",
+        figure="resident memory after all sessions have closed",
         before_bytes=old,
         after_bytes=new,
         clear=_apart(old, new, [_scatter(before, _resident), _scatter(after, measure)]),
@@ -166,7 +170,10 @@ def _above_start(
     after: Sequence[Plateau],
     follow_up: FollowUp,
 ) -> Gain | None:
-    """What there is at the last plateau of these labels that was not there at plateau 0; for each session that is held, if any is."""
+    """The gain in memory above plateau 0 at the last plateau with one of these labels.
+
+    It is per open session, if any session is open there.
+    """
     for what, measure in (("live heap", live_bytes), ("USS", uss_bytes)):
         costs, scatters = [], []
         for plateaus in (before, after):
@@ -190,7 +197,7 @@ def _above_start(
 
 
 def _files(data: RunData, follow_up: FollowUp) -> Gain | None:
-    """Gradio's list of temporary files at the end, over the sessions that came: what is done in a timed phase differs a little."""
+    """The gain in Gradio's lists of temporary files at the end, per session begun."""
     sizes = []
     for plateaus, censuses in ((data.plateaus, data.census), (follow_up.plateaus, follow_up.census)):
         last = max(censuses, key=lambda census: census.plateau, default=None)
@@ -200,7 +207,7 @@ def _files(data: RunData, follow_up: FollowUp) -> Gain | None:
         sizes.append(held / (plateaus[last.plateau].sessions or 1))
     old, new = sizes
     return Gain(
-        figure="names of temporary files per session that came",
+        figure="names of temporary files per session",
         before_bytes=old,
         after_bytes=new,
         clear=abs(old - new) > CLEAR_FILES_SHARE * max(old, new),
@@ -209,7 +216,7 @@ def _files(data: RunData, follow_up: FollowUp) -> Gain | None:
 
 
 def _apart(old: float, new: float, scatters: Sequence[float | None]) -> bool:
-    """Whether two single figures differ by more than the plateaus of both runs scatter, and by more than a little."""
+    """Whether two figures differ by more than the scatter of both runs, and by more than `CLEAR_SHARE`."""
     known = [scatter for scatter in scatters if scatter is not None]
     if len(known) != len(scatters):
         return False
@@ -217,7 +224,7 @@ def _apart(old: float, new: float, scatters: Sequence[float | None]) -> bool:
 
 
 def _scatter(plateaus: Sequence[Plateau], measure: _Measure) -> float | None:
-    """How far a plateau lies from where the others say that it should: the most over the staircase, and over the batches of requests."""
+    """The largest distance of a plateau from the fitted line of its staircase or its batches, bytes; None without a line."""
     found: list[float] = []
     axes: list[tuple[str, _Measure]] = [
         ("staircase", lambda p: p.open_sessions),
@@ -236,7 +243,7 @@ def _scatter(plateaus: Sequence[Plateau], measure: _Measure) -> float | None:
 
 
 def _last(plateaus: Sequence[Plateau], *labels: str) -> Plateau | None:
-    """The last plateau with the first of these labels that any has."""
+    """The last plateau with the first of these labels that occurs; None if none does."""
     for label in labels:
         found = [p for p in plateaus if p.label == label]
         if found:
@@ -249,7 +256,7 @@ def _rss(plateau: Plateau) -> int:
 
 
 def _resident(plateau: Plateau) -> int:
-    """What the machine would have had to find if nobody had asked the allocator to give anything back."""
+    """Resident memory with what the allocator returned only on request."""
     return plateau.process.rss_bytes + (plateau.returned_bytes or 0)
 
 

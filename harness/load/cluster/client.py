@@ -6,36 +6,30 @@ It answers to the same calls as `harness.load.generator_client.LoadGenerator`, w
 from __future__ import annotations
 
 import queue
-import socket
-import sys
-import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from harness.child_process import Child, describe_exit, uninterrupted
+from harness.child_process import describe_exit
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.load.commands import (
-    Admitted,
     Broken,
+    ClusterWorkerConfig,
     Configure,
     GeneratorConfig,
     Lost,
     MasterConfig,
-    NodeConfig,
     Ready,
     Report,
-    Returned,
 )
-from harness.load.generator_client import LoadGenerator, error_from, generator_environment
+from harness.load.generator_client import LoadGenerator
+from harness.load.generator_link import GeneratorLink, error_from
 from harness.run_dir import GENERATOR_SAMPLES
 
 DEFAULT_PORT = 5557  # Locust's own
 _LOOPBACK = "127.0.0.1"
-_TICK_S = 0.1
 _BIND_TIMEOUT_S = 60.0
 _UNRETURNED = ".unreturned"
 
@@ -59,20 +53,14 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     join_timeout_s: float = 60.0
 
 
-class _Node:
-    """A local worker process."""
+class _LocalWorker:
+    """A worker process that the harness has started."""
 
     def __init__(self, number: int, log: Path, cwd: Path) -> None:
         self.number = number
-        self.child, self.control = _start("harness.load.cluster.worker", log, cwd)
         self.reports: queue.Queue[Report | None] = queue.Queue()
+        self.link = GeneratorLink("harness.load.cluster.worker", log=log, cwd=cwd, on_report=self.reports.put)
         self.ended = False
-        threading.Thread(
-            target=_read, args=(self.control, self.reports), name=f"worker-{number}", daemon=True
-        ).start()
-
-    def tell(self, config: NodeConfig) -> None:
-        _send(self.control, config)
 
 
 class DistributedGenerator(LoadGenerator):
@@ -98,30 +86,28 @@ class DistributedGenerator(LoadGenerator):
         super().__init__(log, cwd, module="harness.load.cluster.master", on_event=on_event)
         self._distribution = distribution
         self._workload = workload
-        self._nodes: list[_Node] = []
+        self._workers: list[_LocalWorker] = []
         self._history = Path()
         try:
             count = distribution.workers if distribution.local else 0
             for number in range(1, count + 1):
-                self._nodes.append(_Node(number, log, cwd))
+                self._workers.append(_LocalWorker(number, log, cwd))
         except BaseException:
             self.stop()
             raise
-        self._send_line(
-            msgspec.json.encode(
-                MasterConfig(
-                    bind_host=distribution.bind_host,
-                    bind_port=distribution.bind_port,
-                    workers=distribution.workers,
-                    workload=str(workload),
-                )
+        self._link.send(
+            MasterConfig(
+                bind_host=distribution.bind_host,
+                bind_port=distribution.bind_port,
+                workers=distribution.workers,
+                workload=str(workload),
             )
         )
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the master and the local workers."""
-        return [self.pid, *(node.child.pid for node in self._nodes)]
+        return [self.pid, *(worker.link.child.pid for worker in self._workers)]
 
     @property
     def watched(self) -> bool:
@@ -140,13 +126,13 @@ class DistributedGenerator(LoadGenerator):
         if self._distribution.local and self._distribution.shard == "return":
             # FollowUp the place where they will arrive, so that not even a killed harness loses them.
             self._unreturned.mkdir(exist_ok=True)
-        for node in self._nodes:
-            node.tell(
-                NodeConfig(
+        for worker in self._workers:
+            worker.link.send(
+                ClusterWorkerConfig(
                     master_host=self._distribution.bind_host,
                     master_port=port,
                     workload=str(self._workload),
-                    worker=node.number,
+                    worker=worker.number,
                     shard=self._distribution.shard,
                     shard_folder=str(self._unreturned),
                     join_timeout_s=self._distribution.join_timeout_s,
@@ -158,12 +144,8 @@ class DistributedGenerator(LoadGenerator):
             host=self._distribution.bind_host,
             port=port,
         )
-        self._send_line(
-            msgspec.json.encode(
-                Configure(
-                    config=config, run_id=history.parent.parent.name, history_folder=str(history.parent)
-                )
-            )
+        self._link.send(
+            Configure(config=config, run_id=history.parent.parent.name, history_folder=str(history.parent))
         )
 
         def late(joined: int) -> HarnessError:
@@ -187,38 +169,35 @@ class DistributedGenerator(LoadGenerator):
             HarnessError: one could not begin.
         """
         super().poll()
-        for node in self._nodes:
-            while not node.reports.empty():
-                report = node.reports.get_nowait()
+        for worker in self._workers:
+            while not worker.reports.empty():
+                report = worker.reports.get_nowait()
                 # Once it is admitted, the master hears of it too, and decides what that means for the run.
                 if isinstance(report, Broken) and not self._ready:
                     raise error_from(report)
-            status = node.child.exit_status()
-            if status is not None and not node.ended:
-                node.ended = True
+            status = worker.link.child.exit_status()
+            if status is not None and not worker.ended:
+                worker.ended = True
                 if not self._quitting:
                     if not self._ready:
                         raise self.ended(
-                            f"Worker {node.number} {describe_exit(status)} before the run had begun."
+                            f"Worker {worker.number} {describe_exit(status)} before the run had begun."
                         )
-                    self._send_line(
-                        msgspec.json.encode(Lost(worker=node.number, reason=describe_exit(status)))
-                    )
+                    self._link.send(Lost(worker=worker.number, reason=describe_exit(status)))
 
     def quit(self, tick: Callable[[], None]) -> None:
         """Let them return their shards, close their history and end."""
         super().quit(tick)
-        for node in self._nodes:
-            node.child.wait(10.0)
+        for worker in self._workers:
+            worker.link.child.wait(10.0)
 
     def stop(self) -> None:
         """End all processes, whatever they do. What they have recorded stays."""
         try:
             super().stop()
         finally:
-            for node in self._nodes:
-                node.child.stop(grace_s=2.0)
-                node.control.close()
+            for worker in self._workers:
+                worker.link.stop(grace_s=2.0)
         rescue(self._history)
 
     @property
@@ -247,146 +226,6 @@ def rescue(history: Path) -> None:
         else:
             file.replace(place)
     unreturned.rmdir()
-
-
-class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `gradsoak run --worker` was asked to do.
-
-    Attributes:
-        shared: the folder of runs that this machine shares with the master's, None to return the shard.
-    """
-
-    workload: Path
-    cwd: Path
-    master_host: str
-    master_port: int
-    join_timeout_s: float
-    shared: Path | None
-
-
-class WorkerOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker ended.
-
-    Attributes:
-        worker: its number, None if the master never took it.
-        run_id: name of the run.
-        kept: its shard, if the master does not have it.
-        error: why it ended before its time, None if it did not.
-    """
-
-    worker: int | None
-    run_id: str
-    kept: Path | None
-    error: HarnessError | None
-
-
-def work(plan: WorkerPlan, on_admitted: Callable[[int, str], None]) -> WorkerOutcome:
-    """Be a worker for a master elsewhere, until the run is over or the user ends it with Ctrl-C.
-
-    Args:
-        plan: what for.
-        on_admitted: told the worker's number and the run's name once the master has taken it.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="gradsoak-worker-"))
-    log = folder / "worker.log"
-    child, control = _start("harness.load.cluster.worker", log, plan.cwd)
-    admitted: Admitted | None = None
-    returned = False
-    error: HarnessError | None = None
-    try:
-        _send(
-            control,
-            NodeConfig(
-                master_host=plan.master_host,
-                master_port=plan.master_port,
-                workload=str(plan.workload),
-                worker=None,
-                shard="return" if plan.shared is None else "shared",
-                shard_folder=str(folder if plan.shared is None else plan.shared.resolve()),
-                join_timeout_s=plan.join_timeout_s,
-            ),
-        )
-        reports: queue.Queue[Report | None] = queue.Queue()
-        threading.Thread(target=_read, args=(control, reports), name="worker", daemon=True).start()
-        while (report := _get(reports)) is not None:
-            if isinstance(report, Admitted):
-                admitted = report
-                on_admitted(report.worker, report.run_id)
-            elif isinstance(report, Returned):
-                returned = True
-            elif isinstance(report, Broken):
-                error = error or error_from(report)
-        status = child.wait(10.0)
-        if not returned and error is None:
-            how = "closed its connection" if status is None else describe_exit(status)
-            error = HarnessError(f"The worker process {how}." + _tail(log), "")
-    except KeyboardInterrupt:
-        error = HarnessError("The worker was interrupted.", exit_code=ExitCode.UNKNOWN)
-    finally:
-        with uninterrupted():
-            child.stop(grace_s=3.0)
-        control.close()
-    ours = Path(admitted.shard) if admitted is not None and admitted.shard else None
-    kept = ours if ours is not None and not returned and ours.is_file() else None
-    if kept is None:
-        for file in (*folder.iterdir(),):
-            file.unlink(missing_ok=True)
-        folder.rmdir()
-    return WorkerOutcome(
-        worker=admitted.worker if admitted is not None else None,
-        run_id=admitted.run_id if admitted is not None else "",
-        kept=kept,
-        error=error,
-    )
-
-
-def _get(reports: queue.Queue[Report | None]) -> Report | None:
-    while True:  # an endless wait for a lock would hold back Ctrl-C
-        try:
-            return reports.get(timeout=_TICK_S)
-        except queue.Empty:
-            continue
-
-
-def _start(module: str, log: Path, cwd: Path) -> tuple[Child, socket.socket]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        try:
-            child = Child(
-                # -P: Locust and we must not import from whatever folder the user stands in.
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
-                cwd=cwd,
-                env=generator_environment(),
-                log=log,
-                pass_fds=[theirs.fileno()],
-            )
-        except BaseException:
-            ours.close()
-            raise
-    return child, ours
-
-
-def _send(control: socket.socket, config: Any) -> None:
-    try:
-        control.sendall(msgspec.json.encode(config) + b"\n")
-    except OSError:
-        return  # its end is found out, with the reason, by whoever waits for it
-
-
-def _read(control: socket.socket, reports: queue.Queue[Report | None]) -> None:
-    decoder = msgspec.json.Decoder(Report)
-    try:
-        with control.makefile("rb") as lines:
-            for line in lines:
-                reports.put(decoder.decode(line))
-    except (OSError, ValueError):
-        pass
-    reports.put(None)
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()[-8:] if log.is_file() else []
-    return "".join(f"\n    {line}" for line in lines)
 
 
 def check_port(port: int) -> None:

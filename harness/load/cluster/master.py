@@ -14,7 +14,6 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,8 @@ from locust.env import Environment
 
 from harness import __version__
 from harness.errors import StorageError, UsageError
-from harness.load.arrivals import ArrivalCounts
+from harness.load.cluster.connected_worker import ConnectedWorker
+from harness.load.cluster.totals import add_answers, add_statuses
 from harness.load.cluster.clock_offset import Exchange, clock_identity, estimate_offset
 from harness.load.commands import (
     Bound,
@@ -36,7 +36,7 @@ from harness.load.commands import (
     Configure,
     Done,
     Drive,
-    Happened,
+    EventReport,
     Lost,
     MasterCommand,
     MasterConfig,
@@ -63,8 +63,7 @@ from harness.load.cluster.messages import (
 )
 from harness.load.cluster.shard_transfer import Chunk, ShardEnd, ShardReceiver
 from harness.load.cluster.split import share
-from harness.load.generator_process import failures_told, first_line
-from harness.records import LoadStatus
+from harness.load.control_channel import failures_reported, first_line
 
 # Locust counts a worker as missing after this many heartbeats, one a second. A machine under load is slow, not dead.
 _HEARTBEATS = 10
@@ -74,46 +73,6 @@ _AGAIN_S = 2.0
 _PINGS = 8
 # A shard that makes no progress for so long does not come.
 _SHARD_TIMEOUT_S = 30.0
-
-
-class _Worker:
-    """A worker, as the master knows it."""
-
-    def __init__(self, number: int, client_id: str, join: Join) -> None:
-        self.number = number
-        self.client_id = client_id
-        self.join = join
-        self.loaded: Loaded | None = None
-        self.state: State | None = None
-        self.order: Order | None = None
-        self.ordered_at = 0.0
-        self.exchanges: list[Exchange] = []
-        self.files: dict[str, ShardReceiver] = {}
-        self.heard_at = time.monotonic()
-        self.lost: str | None = None
-        self.finished = False
-        self.shard_problem = ""
-
-    @property
-    def holding(self) -> int:
-        done = self.state.done if self.state is not None else None
-        return done.held if done is not None else 0
-
-    @property
-    def done(self) -> Done | None:
-        """The answer to its last order, None while it works on it."""
-        if self.order is None or self.state is None or self.state.order < self.order.number:
-            return None
-        return self.state.done
-
-    @property
-    def steady(self) -> bool:
-        return (
-            self.order is not None
-            and self.state is not None
-            and self.state.order == self.order.number
-            and self.state.steady
-        )
 
 
 class Master:
@@ -135,7 +94,7 @@ class Master:
         self._from_worker = msgspec.msgpack.Decoder(FromWorker)
         self._commands: gevent.queue.Queue[Command] = gevent.queue.Queue()
         self._configured: Configure | None = None
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, ConnectedWorker] = {}
         self._numbers = 0
         self._quitting = False
         self._workload_sha256 = hashlib.sha256(Path(config.workload).read_bytes()).hexdigest()
@@ -191,7 +150,7 @@ class Master:
         os._exit(0)
 
     def _happened(self, kind: str, **detail: Any) -> None:
-        self.send(Happened(kind=kind, detail=detail))
+        self.send(EventReport(kind=kind, detail=detail))
 
     def _broken(self, cause: str, message: str, hint: str = "") -> None:
         self.send(Broken(cause=cause, message=message, hint=hint))
@@ -268,7 +227,7 @@ class Master:
             return
         taken = {worker.number for worker in self._workers.values()}
         number = join.worker or next(n for n in range(1, self._config.workers + 1) if n not in taken)
-        worker = self._workers[client_id] = _Worker(number, client_id, join)
+        worker = self._workers[client_id] = ConnectedWorker(number, client_id, join)
         self._happened(
             "worker_joined",
             worker=str(number),
@@ -279,7 +238,7 @@ class Master:
         )
         self._welcome(worker)
 
-    def _welcome(self, worker: _Worker) -> None:
+    def _welcome(self, worker: ConnectedWorker) -> None:
         if self._configured is None or worker.lost is not None:
             return  # it asks again
         paths = self._paths(worker.number)
@@ -291,7 +250,7 @@ class Master:
         )
         self._tell(worker.client_id, Welcome(config=config, run_id=self._configured.run_id))
 
-    def _take_failure(self, worker: _Worker, failure: Failed) -> None:
+    def _take_failure(self, worker: ConnectedWorker, failure: Failed) -> None:
         if failure.cause == "shard":
             worker.finished, worker.shard_problem = True, failure.message
         elif worker.loaded is None or failure.cause == "workload":
@@ -300,7 +259,7 @@ class Master:
         else:
             self._lose(worker, failure.message[:1].lower() + failure.message[1:].rstrip("."))
 
-    def _take_piece(self, worker: _Worker, piece: Chunk | ShardEnd) -> None:
+    def _take_piece(self, worker: ConnectedWorker, piece: Chunk | ShardEnd) -> None:
         if piece.file not in worker.files:
             path = self._paths(worker.number).get(piece.file)
             if path is None:
@@ -323,13 +282,13 @@ class Master:
 
     # --- what happens to workers ---
 
-    def _alive(self) -> list[_Worker]:
+    def _alive(self) -> list[ConnectedWorker]:
         return sorted((w for w in self._workers.values() if w.lost is None), key=lambda w: w.number)
 
     def _complete(self) -> bool:
         return len([w for w in self._workers.values() if w.loaded is not None]) >= self._config.workers
 
-    def _lose(self, worker: _Worker, reason: str) -> None:
+    def _lose(self, worker: ConnectedWorker, reason: str) -> None:
         if worker.lost is not None or worker.finished:
             return
         worker.lost = reason
@@ -386,7 +345,7 @@ class Master:
         assert loaded is not None
         self.send(Ready(state=loaded.state, actions=loaded.actions))
 
-    def _order(self, command: Command) -> list[_Worker]:
+    def _order(self, command: Command) -> list[ConnectedWorker]:
         workers = self._alive()
         self._numbers += 1
         shares = share(command, [worker.holding for worker in workers]) if workers else []
@@ -395,7 +354,7 @@ class Master:
             self._repeat(worker)
         return workers
 
-    def _repeat(self, worker: _Worker) -> None:
+    def _repeat(self, worker: ConnectedWorker) -> None:
         assert worker.order is not None
         worker.ordered_at = time.monotonic()
         self._tell(worker.client_id, worker.order)
@@ -414,22 +373,9 @@ class Master:
         if not told:
             self._tell_steady(workers)
         answers = [w.done for w in workers if w.lost is None and w.done is not None]
-        arrivals = [a.arrivals for a in answers if a.arrivals is not None]
-        return Done(
-            held=sum(a.held for a in answers),
-            failed=sum(a.failed for a in answers),
-            arrivals=ArrivalCounts(
-                total=sum(a.total for a in arrivals),
-                started=sum(a.started for a in arrivals),
-                dropped=sum(a.dropped for a in arrivals),
-            )
-            if arrivals
-            else None,
-            requests=add_known(a.requests for a in answers) if len(answers) == len(self._workers) else None,
-            sessions=add_known(a.sessions for a in answers) if len(answers) == len(self._workers) else None,
-        )
+        return add_answers(answers, complete=len(answers) == len(self._workers))
 
-    def _tell_steady(self, workers: list[_Worker]) -> bool:
+    def _tell_steady(self, workers: list[ConnectedWorker]) -> bool:
         alive = [w for w in workers if w.lost is None]
         if not alive or not all(w.steady for w in alive):
             return False
@@ -462,7 +408,7 @@ class Master:
                 self._account(worker)
         self.dismiss("")
 
-    def _account(self, worker: _Worker) -> None:
+    def _account(self, worker: ConnectedWorker) -> None:
         """Write down what a returned shard must amount to, so that one that is handed in later can be recognised."""
         shard = worker.files.get("history")
         self._happened(
@@ -482,31 +428,7 @@ class Master:
                 if w.state is not None and w.state.status is not None
             ]
             if known:
-                self.send(Status(status=add_up(known)))
-
-
-def add_known(parts: Iterable[int | None]) -> int | None:
-    """The sum, None if one of them is not known."""
-    known = list(parts)
-    return None if None in known else sum(part for part in known if part is not None)
-
-
-def add_up(parts: Sequence[tuple[LoadStatus, bool]]) -> LoadStatus:
-    """The account of all workers together. The percentile is the largest of theirs: it is for display only.
-
-    Args:
-        parts: the last account of each, and whether it is still there. What a lost worker has done stays done.
-    """
-    there = [part for part, alive in parts if alive]
-    slowest = [part.p95_ms for part in there if part.p95_ms is not None]
-    return LoadStatus(
-        users=sum(part.users for part in there),
-        open_sessions=sum(part.open_sessions for part in there),
-        operations=sum(part.operations for part, _ in parts),
-        failures=sum(part.failures for part, _ in parts),
-        p95_ms=max(slowest, default=None),
-        notices=list(dict.fromkeys(text for part, _ in parts for text in part.notices)),
-    )
+                self.send(Status(status=add_statuses(known)))
 
 
 def _bind(config: MasterConfig) -> Any:
@@ -528,7 +450,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=MasterConfig)
-    with failures_told(control):
+    with failures_reported(control):
         master = Master(config, control)
 
         def stop(*_: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.load.commands import Act, Command, Drive, Hold, Return
+from harness.load.commands import ActBatch, Command, Drive, Hold, Return
 
 
 def split(total: int, parts: int) -> list[int]:
@@ -60,7 +60,7 @@ def share(command: Command, holding: Sequence[int]) -> list[Command]:
     workers = len(holding)
     if isinstance(command, Hold):
         return [msgspec.structs.replace(command, sessions=goal) for goal in top_up(holding, command.sessions)]
-    if isinstance(command, Act):
+    if isinstance(command, ActBatch):
         parts = split(command.requests, workers)
         return [msgspec.structs.replace(command, requests=part) for part in parts]
     if isinstance(command, Return):

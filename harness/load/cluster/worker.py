@@ -34,7 +34,7 @@ from harness.load.commands import (
     Broken,
     Command,
     Done,
-    NodeConfig,
+    ClusterWorkerConfig,
     Quit,
     Ready,
     Report,
@@ -58,7 +58,8 @@ from harness.load.cluster.messages import (
     Welcome,
 )
 from harness.load.cluster.shard_transfer import Answer, ChunkAnswer, Piece, ShardAnswer, send_shard
-from harness.load.generator_process import Worker, first_line
+from harness.load.control_channel import first_line
+from harness.load.generator_process import GeneratorProcess
 from harness.records import LoadStatus
 from harness.run_dir import HISTORY, MANIFEST
 
@@ -70,7 +71,7 @@ _MASTER_SILENT_S = 20.0
 _BYE_S = 5.0
 
 
-class Node:
+class ClusterWorker:
     """A worker's connection to its master.
 
     Args:
@@ -81,7 +82,7 @@ class Node:
         UsageError: there is no master, or it does not want this worker.
     """
 
-    def __init__(self, config: NodeConfig, parent: socket.socket) -> None:
+    def __init__(self, config: ClusterWorkerConfig, parent: socket.socket) -> None:
         self._config = config
         self._parent = parent
         self._from_master = msgspec.msgpack.Decoder(FromMaster)
@@ -89,7 +90,7 @@ class Node:
         self._answers: gevent.queue.Queue[Answer] = gevent.queue.Queue()
         self._entrance: gevent.queue.Queue[Welcome | Refuse | Bye] = gevent.queue.Queue()
         self._bye = gevent.event.Event()
-        self._worker: Worker | None = None
+        self._generator: GeneratorProcess | None = None
         self._order = 0
         self._steady = False
         self._done: Done | None = None
@@ -134,9 +135,9 @@ class Node:
                 shard=str(shard) if self._config.shard == "return" else "",
             )
         )
-        self._worker = Worker(config, self, self._take_runner)
+        self._generator = GeneratorProcess(config, self, self._take_runner)
         gevent.spawn(self._watch_master)
-        self._worker.serve()
+        self._generator.serve()
         self._ending = True
         if shard is not None and samples is not None and self._config.shard == "return":
             if not self._return(shard, samples):
@@ -244,11 +245,11 @@ class Node:
             self._answers.put(message)
         elif isinstance(message, Bye):
             self._bye.set()
-            if self._worker is None:
+            if self._generator is None:
                 self._entrance.put(message)
             elif not self._ending:
                 gevent.spawn(self._end_early, message.reason or "The master ended the run.")
-        elif self._worker is None:
+        elif self._generator is None:
             self._entrance.put(message)
 
     def _say(self, message: FromWorker) -> None:
@@ -261,7 +262,7 @@ class Node:
                 steady=self._steady,
                 done=self._done,
                 status=self._status,
-                sessions=self._worker.sessions if self._worker is not None else 0,
+                sessions=self._generator.sessions if self._generator is not None else 0,
                 shard_sha256=self._shard_sha256,
             )
         )
@@ -279,8 +280,8 @@ class Node:
         if self._ending:
             return
         self._ending = True
-        assert self._worker is not None
-        self._worker.abandon()
+        assert self._generator is not None
+        self._generator.abandon()
         self.tell_parent(Broken(cause="internal", message=reason))
         os._exit(1)
 
@@ -290,8 +291,8 @@ class Node:
             os._exit(1)
         self._ending = True
         self._say(Failed(cause="stopped", message="was stopped by its user"))
-        if self._worker is not None:
-            self._worker.abandon()
+        if self._generator is not None:
+            self._generator.abandon()
         gevent.sleep(0.2)
         os._exit(1)
 
@@ -317,7 +318,7 @@ class Node:
             self.fail("shard", f"It could not be returned: {problem}.")
         return problem is None
 
-    # --- what `Worker` asks for ---
+    # --- what `GeneratorProcess` asks for ---
 
     def commands(self) -> Iterator[Command]:
         """The master's orders, until `quit`."""
@@ -346,8 +347,8 @@ class Node:
             self._status = report.status
         self._push()
 
-    def _take_runner(self, user_class: type[User], url: str) -> Runner:
-        self._environment.user_classes = [user_class]
+    def _take_runner(self, user_classes: list[type[User]], url: str) -> Runner:
+        self._environment.user_classes = user_classes
         self._environment.host = url
         return self._runner
 
@@ -374,21 +375,21 @@ def main() -> None:
     """Run a worker; its configuration comes as one line on the socket of whoever started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = socket.socket(fileno=int(sys.argv[1]))
-    config = msgspec.json.decode(first_line(parent), type=NodeConfig)
+    config = msgspec.json.decode(first_line(parent), type=ClusterWorkerConfig)
 
     def broken(cause: str, message: str, hint: str = "") -> None:
-        if node is not None:
-            node.fail(cause, message, hint)
+        if worker is not None:
+            worker.fail(cause, message, hint)
         else:
             parent.sendall(msgspec.json.encode(Broken(cause=cause, message=message, hint=hint)) + b"\n")
         sys.stdout.flush()
         os._exit(1)
 
-    node: Node | None = None
+    worker: ClusterWorker | None = None
     try:
-        node = Node(config, parent)
-        gevent.signal_handler(signal.SIGTERM, node.stopped)
-        node.work()
+        worker = ClusterWorker(config, parent)
+        gevent.signal_handler(signal.SIGTERM, worker.stopped)
+        worker.work()
     except SystemExit:
         os._exit(1)
     except UsageError as error:

@@ -105,7 +105,7 @@ def run_data(**changes: object) -> RunData:
     return RunData(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def test_the_slope_is_exact_where_the_plateaus_are() -> None:
+def test_the_slope_of_exact_plateaus_is_exact() -> None:
     steps = [plateau(n, 10_000 + 700 * n, uss=50_000 + 900 * n) for n in (0, 8, 16, 24, 32)]
     live, uss = per_session(steps, live_bytes), per_session(steps, uss_bytes)
     assert live is not None
@@ -148,7 +148,7 @@ def test_percentiles_come_from_the_raw_operations_that_succeeded() -> None:
     assert figures["click"].p99 == pytest.approx(np.percentile(values, 99))
 
 
-def test_only_operations_that_begin_within_the_window_count() -> None:
+def test_only_operations_that_begin_in_the_window_count() -> None:
     operations = [operation(0.5, 100), operation(1.5, 100), operation(2.95, 100), operation(3, 1)]
     assert [o.invoke_ns / SECOND for o in in_window(operations, (SECOND, 3 * SECOND))] == [1.5, 2.95]
     assert throughput_per_s([*operations, operation(1.2, 1, action="reload")], (SECOND, 3 * SECOND)) == 0.5
@@ -200,11 +200,11 @@ def test_a_whole_run_in_figures() -> None:
     assert figures.samples.gaps == 1
     # Nobody watched the generator from inside, it was busy, and a gap; the plateau after closing does not enter the fit.
     assert len(figures.warnings) == 3
-    assert "no account of itself" in figures.warnings[0]
+    assert "no samples of the load generator" in figures.warnings[0]
     assert "90%" in figures.warnings[1]
 
 
-def test_a_run_that_never_came_to_load_has_no_figures_and_no_crash() -> None:
+def test_a_run_without_a_load_phase_has_no_figures_and_does_not_crash() -> None:
     figures = analyse(run_data(seal=None))
     assert figures.throughput_per_s is None
     assert figures.latency_ms == {}
@@ -212,7 +212,7 @@ def test_a_run_that_never_came_to_load_has_no_figures_and_no_crash() -> None:
     assert figures.loadgen.cpu_ms_per_operation is None
 
 
-def test_users_that_came_too_late_are_a_warning() -> None:
+def test_users_that_start_too_late_cause_a_warning() -> None:
     happened = events(("phase", 0, {"name": "load"}), ("phase", 20, {"name": "end"}))
     assert any(
         "--spawn-rate" in w for w in analyse(run_data(events=happened, phases=phases(happened))).warnings

@@ -74,7 +74,7 @@ def test_nothing_seen_is_a_pass_with_its_evidence() -> None:
         assert (check.verdict, check.applies) == ("pass", True)
         assert check.evidence["responses_searched"] == 6
         assert check.evidence["sessions_searched"] == 2
-        assert "6 responses, to 2 sessions" in check.reason
+        assert "6 responses to 2 sessions" in check.reason
 
 
 def test_where_nothing_was_searched_or_marked_the_checks_say_so() -> None:
@@ -87,7 +87,7 @@ def test_where_nothing_was_searched_or_marked_the_checks_say_so() -> None:
     unmarked = Story().add(1, wrote={"log": "a"}).add(2, wrote={"log": token(2)})
     check = unmarked.check("canary")
     assert (check.verdict, check.applies) == ("pass", False)
-    assert "no two sessions wrote tokens" in check.reason
+    assert "fewer than two sessions wrote tokens" in check.reason
 
 
 def test_a_foreign_token_is_a_cross_session_read_with_its_writer_as_witness() -> None:
@@ -222,7 +222,7 @@ def test_what_all_people_see_of_everybody_is_not_called_the_return_of_their_own(
 def test_texts_without_a_token_are_told_of() -> None:
     check = two_that_write().check("canary")
     assert check.evidence["texts_without_a_token"] == 0
-    assert check.reason.endswith("a token that is another session's alone.")
+    assert check.reason.endswith("none contained a token that belongs to another session alone.")
     story = two_that_write().add(1, action="sign", unmarked=2).add(2, action="ask", unmarked=1)
     check = story.check("canary")
     assert check.verdict == "pass"

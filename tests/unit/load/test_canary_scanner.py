@@ -13,7 +13,8 @@ import pytest
 
 from harness import tokens
 from harness.load import file_decoders
-from harness.load.canary_scanner import MAX_SIGHTINGS, Registry, SessionWatch
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import MAX_SIGHTINGS, SessionWatcher
 from harness.records import Effect, StateVariable
 from tests import planted
 
@@ -23,17 +24,17 @@ THEIRS = tokens.mint(TAG, 0, 71, 1)  # its number begins with ours
 DAMAGED = THEIRS[:-1] + ("0" if THEIRS[-1] != "0" else "1")
 
 
-def session(registry: Registry, number: int = 7, user: str = "ann", worker: int = 0) -> SessionWatch:
-    return SessionWatch(registry, worker=worker, number=number, user=user)
+def session(registry: CanaryRegistry, number: int = 7, user: str = "ann", worker: int = 0) -> SessionWatcher:
+    return SessionWatcher(registry, worker=worker, number=number, user=user)
 
 
 @pytest.fixture
-def watch() -> SessionWatch:
-    return session(Registry(TAG))
+def watcher() -> SessionWatcher:
+    return session(CanaryRegistry(TAG))
 
 
-def seen(watch: SessionWatch, content: str | bytes) -> list[tuple[str, str]]:
-    found = watch.look(content.encode() if isinstance(content, str) else content)
+def seen(watcher: SessionWatcher, content: str | bytes) -> list[tuple[str, str]]:
+    found = watcher.search(content.encode() if isinstance(content, str) else content)
     return [(finding.kind, finding.value) for finding in found]
 
 
@@ -58,8 +59,8 @@ def png(*chunks: bytes) -> bytes:
         f"mine in base64: {base64.b64encode(OURS.encode()).decode()}",
     ],
 )
-def test_what_may_be_there_is_not_found(watch: SessionWatch, content: str) -> None:
-    assert seen(watch, content) == []
+def test_what_may_be_there_is_not_found(watcher: SessionWatcher, content: str) -> None:
+    assert seen(watcher, content) == []
 
 
 @pytest.mark.parametrize(
@@ -74,28 +75,28 @@ def test_what_may_be_there_is_not_found(watch: SessionWatch, content: str) -> No
     ],
 )
 def test_a_token_of_another_session_is_found_however_it_stands_there(
-    watch: SessionWatch, content: str
+    watcher: SessionWatcher, content: str
 ) -> None:
-    assert seen(watch, content) == [("foreign-token", THEIRS)]
+    assert seen(watcher, content) == [("foreign-token", THEIRS)]
 
 
 @pytest.mark.parametrize("worker", [1, 10])
-def test_a_token_of_another_worker_is_of_another_session(watch: SessionWatch, worker: int) -> None:
+def test_a_token_of_another_worker_is_of_another_session(watcher: SessionWatcher, worker: int) -> None:
     token = tokens.mint(TAG, worker, 7, 1)
-    assert seen(watch, token) == [("foreign-token", token)]
+    assert seen(watcher, token) == [("foreign-token", token)]
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc", "\u1234 "])
 @pytest.mark.parametrize("after", ["", "!", "!!", "!!!"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_base64_hides_nothing(watch: SessionWatch, before: str, after: str, encode: object) -> None:
+def test_base64_hides_nothing(watcher: SessionWatcher, before: str, after: str, encode: object) -> None:
     text = encode(f"{before}{THEIRS}{after}".encode()).decode()  # type: ignore[operator]
     for content in (text, text.rstrip("="), json.dumps({"url": f"data:text/plain;base64,{text}"})):
-        assert seen(watch, content) == [("foreign-token", THEIRS)]
+        assert seen(watcher, content) == [("foreign-token", THEIRS)]
 
 
 @pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "iTXt compressed"])
-def test_the_texts_of_a_picture_are_read(watch: SessionWatch, kind: str) -> None:
+def test_the_texts_of_a_picture_are_read(watcher: SessionWatcher, kind: str) -> None:
     text = f"made for {THEIRS}".encode()
     data = {
         "tEXt": b"Comment\0" + text,
@@ -104,45 +105,47 @@ def test_the_texts_of_a_picture_are_read(watch: SessionWatch, kind: str) -> None
         "iTXt compressed": b"Comment\0\1\0en\0Comment\0" + zlib.compress(text),
     }[kind]
     picture = png(chunk(kind[:4].encode(), data))
-    assert seen(watch, picture) == [("foreign-token", THEIRS)]
+    assert seen(watcher, picture) == [("foreign-token", THEIRS)]
     inline = json.dumps(f"data:image/png;base64,{base64.b64encode(picture).decode()}")
-    assert seen(watch, inline) == [("foreign-token", THEIRS)]
-    assert seen(watch, png(chunk(b"tEXt", b"Comment\0" + OURS.encode()))) == []
+    assert seen(watcher, inline) == [("foreign-token", THEIRS)]
+    assert seen(watcher, png(chunk(b"tEXt", b"Comment\0" + OURS.encode()))) == []
 
 
-def test_a_broken_picture_is_no_error(watch: SessionWatch) -> None:
+def test_a_broken_picture_is_no_error(watcher: SessionWatcher) -> None:
     whole = png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(THEIRS.encode())))
     for length in range(len(whole)):
-        watch.look(whole[:length])
-    assert seen(watch, png(chunk(b"zTXt", b"Comment\0\0no zlib"))) == []
+        watcher.search(whole[:length])
+    assert seen(watcher, png(chunk(b"zTXt", b"Comment\0\0no zlib"))) == []
 
 
 @pytest.mark.parametrize("form", planted.written(THEIRS))
-def test_no_escape_hides_a_token(watch: SessionWatch, form: str) -> None:
+def test_no_escape_hides_a_token(watcher: SessionWatcher, form: str) -> None:
     for write in (str, json.dumps):
-        assert seen(watch, write(planted.written(THEIRS)[form])) == [("foreign-token", THEIRS)]
-        assert seen(watch, write(planted.written(OURS)[form])) == []
-        assert seen(watch, write(planted.written(DAMAGED)[form])) == []
+        assert seen(watcher, write(planted.written(THEIRS)[form])) == [("foreign-token", THEIRS)]
+        assert seen(watcher, write(planted.written(OURS)[form])) == []
+        assert seen(watcher, write(planted.written(DAMAGED)[form])) == []
 
 
 @pytest.mark.parametrize("name", planted.files(THEIRS))
-def test_no_file_hides_a_token(watch: SessionWatch, name: str) -> None:
-    assert seen(watch, planted.files(THEIRS)[name]) == [("foreign-token", THEIRS)]
-    assert seen(watch, planted.files(OURS)[name]) == []
-    assert seen(watch, planted.files(DAMAGED)[name]) == []
+def test_no_file_hides_a_token(watcher: SessionWatcher, name: str) -> None:
+    assert seen(watcher, planted.files(THEIRS)[name]) == [("foreign-token", THEIRS)]
+    assert seen(watcher, planted.files(OURS)[name]) == []
+    assert seen(watcher, planted.files(DAMAGED)[name]) == []
 
 
 @pytest.mark.parametrize("name", planted.files(THEIRS))
-def test_a_broken_file_is_no_error(watch: SessionWatch, name: str) -> None:
+def test_a_broken_file_is_no_error(watcher: SessionWatcher, name: str) -> None:
     whole = planted.files(THEIRS)[name]
     for length in range(0, len(whole), 7):
-        watch.look(whole[:length])
-    watch.look(whole[:20] + bytes(200) + whole[20:])
+        watcher.search(whole[:length])
+    watcher.search(whole[:20] + bytes(200) + whole[20:])
 
 
-def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable(watch: SessionWatch) -> None:
+def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable(
+    watcher: SessionWatcher,
+) -> None:
     bomb = gzip.compress(THEIRS.encode() + bytes(20_000_000))
-    assert seen(watch, bomb) == [("foreign-token", THEIRS)]
+    assert seen(watcher, bomb) == [("foreign-token", THEIRS)]
     (part,) = file_decoders.parts(bomb)
     assert len(part) == file_decoders.MAX_TEXT_BYTES
     assert [len(part) for part in file_decoders.parts(gzip.compress(b""))] == [0]
@@ -150,7 +153,7 @@ def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable
 
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_member_of_an_archive_that_cannot_be_read_hides_no_other(
-    watch: SessionWatch, encrypted: bool
+    watcher: SessionWatcher, encrypted: bool
 ) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -160,35 +163,35 @@ def test_a_member_of_an_archive_that_cannot_be_read_hides_no_other(
     entry = content.index(b"PK\x01\x02")
     content[entry + (8 if encrypted else 16)] ^= 1  # its flags, or its checksum
     content[6] ^= encrypted
-    assert seen(watch, bytes(content)) == [("foreign-token", THEIRS)]
+    assert seen(watcher, bytes(content)) == [("foreign-token", THEIRS)]
 
 
-def test_many_escapes_without_a_token_are_no_finding(watch: SessionWatch) -> None:
-    assert seen(watch, "a%2Db&#45;c\\u002d" * 1000) == []
+def test_many_escapes_without_a_token_are_no_finding(watcher: SessionWatcher) -> None:
+    assert seen(watcher, "a%2Db&#45;c\\u002d" * 1000) == []
 
 
 @pytest.mark.parametrize(
     "form", [lambda token: base64.b64encode(token.encode()).decode(), lambda token: token.replace("-", "%2D")]
 )
-def test_many_tokens_of_ones_own_hide_no_other(watch: SessionWatch, form: Callable[[str], str]) -> None:
+def test_many_tokens_of_ones_own_hide_no_other(watcher: SessionWatcher, form: Callable[[str], str]) -> None:
     own = tokens.mint(TAG, 0, 7, 1)
-    assert seen(watch, " ".join([form(own)] * 2000)) == []
-    assert seen(watch, " ".join([*[form(own)] * 2000, form(THEIRS)])) == [("foreign-token", THEIRS)]
+    assert seen(watcher, " ".join([form(own)] * 2000)) == []
+    assert seen(watcher, " ".join([*[form(own)] * 2000, form(THEIRS)])) == [("foreign-token", THEIRS)]
 
 
-def test_texts_that_were_sent_without_a_token_are_counted(watch: SessionWatch) -> None:
+def test_texts_that_were_sent_without_a_token_are_counted(watcher: SessionWatcher) -> None:
     for text in (f"mine: {OURS}", f"about {THEIRS}", OURS.encode() + b"\xff", "hello", b"\x89PNG"):
-        watch.sent(text)
-    looks = watch.take()
-    assert (looks.marked, looks.unmarked) == (3, 2)
-    assert watch.take().unmarked == 0
+        watcher.sent(text)
+    counts = watcher.take()
+    assert (counts.tokens_sent, counts.untagged_sent) == (3, 2)
+    assert watcher.take().untagged_sent == 0
 
 
 # --- what is shared on purpose ---
 
 
 def test_what_is_written_to_a_variable_of_everyone_may_be_seen_by_everyone() -> None:
-    registry = Registry(
+    registry = CanaryRegistry(
         TAG, {"board": StateVariable(model="list", scope="everyone"), "own": StateVariable(model="list")}
     )
     writer, reader = session(registry, 71, "bob"), session(registry)
@@ -200,7 +203,7 @@ def test_what_is_written_to_a_variable_of_everyone_may_be_seen_by_everyone() -> 
 
 
 def test_what_is_written_to_a_variable_of_a_user_may_be_seen_by_that_user() -> None:
-    registry = Registry(TAG, {"notes": StateVariable(model="list", scope="user")})
+    registry = CanaryRegistry(TAG, {"notes": StateVariable(model="list", scope="user")})
     session(registry, 71, "ann").wrote({"notes": Effect(op="append", value=THEIRS)})
     assert seen(session(registry, 72, "ann"), THEIRS) == []
     assert seen(session(registry, 73, "bob"), THEIRS) == [("foreign-token", THEIRS)]
@@ -210,7 +213,7 @@ def test_what_is_written_to_a_variable_of_a_user_may_be_seen_by_that_user() -> N
 
 
 def test_a_secret_may_be_seen_by_nobody() -> None:
-    registry = Registry(TAG)
+    registry = CanaryRegistry(TAG)
     ours, theirs = session(registry), session(registry, 8)
     assert seen(ours, OURS) == []
     ours.secret(f"key of {OURS}")
@@ -224,7 +227,7 @@ def test_a_secret_may_be_seen_by_nobody() -> None:
 
 @pytest.mark.parametrize("text", ["correct horse", 'say "friend"\n\\', "größer als zuvor", "<b>nobody</b>"])
 def test_a_secret_is_found_however_it_is_written(text: str) -> None:
-    registry = Registry(TAG)
+    registry = CanaryRegistry(TAG)
     ours, theirs = session(registry), session(registry, 8)
     ours.secret(text)
     for content in (
@@ -239,7 +242,7 @@ def test_a_secret_is_found_however_it_is_written(text: str) -> None:
 
 
 def test_a_session_finds_its_own_secrets_however_many_others_have_some() -> None:
-    registry = Registry(TAG)
+    registry = CanaryRegistry(TAG)
     ours = session(registry)
     ours.secret("correct horse")
     for number in range(1000):
@@ -248,15 +251,15 @@ def test_a_session_finds_its_own_secrets_however_many_others_have_some() -> None
     assert seen(ours, "the battery staple 0999") == [("secret", "battery staple 0999")]
 
 
-def test_a_secret_that_may_stand_anywhere_is_refused(watch: SessionWatch) -> None:
+def test_a_secret_that_may_stand_anywhere_is_refused(watcher: SessionWatcher) -> None:
     with pytest.raises(ValueError, match="8 or more"):
-        watch.secret("short")
+        watcher.secret("short")
 
 
 # --- what becomes of it ---
 
 
-def test_responses_that_hold_ones_own_tokens_are_counted(watch: SessionWatch) -> None:
+def test_responses_that_hold_ones_own_tokens_are_counted(watcher: SessionWatcher) -> None:
     hidden = base64.b64encode(f"about {OURS}".encode())
     for content in (
         f"mine: {OURS} and {OURS}".encode(),
@@ -265,44 +268,44 @@ def test_responses_that_hold_ones_own_tokens_are_counted(watch: SessionWatch) ->
         THEIRS.encode(),
         b"hello",
     ):
-        watch.look(content)
-    assert watch.take().echoed == 3
-    assert watch.take().echoed == 0
+        watcher.search(content)
+    assert watcher.take().own_tokens_seen == 3
+    assert watcher.take().own_tokens_seen == 0
 
 
-def test_sightings_are_taken_once_and_are_few(watch: SessionWatch) -> None:
+def test_sightings_are_taken_once_and_are_few(watcher: SessionWatcher) -> None:
     for number in range(20):
-        watch.look(b"")
-        watch.saw("state-on-the-wire", f"value {number}", "output 1 of /go")
-    looked, sightings, *_ = watch.take()
+        watcher.search(b"")
+        watcher.report("state-on-the-wire", f"value {number}", "output 1 of /go")
+    looked, sightings, *_ = watcher.take()
     assert looked == 20
     assert len(sightings) == MAX_SIGHTINGS
     assert sightings[0].value == "value 0"
-    assert watch.take() == (0, [], 0, 0, 0)
+    assert watcher.take() == (0, [], 0, 0, 0)
 
 
-def test_a_sighting_is_cut_to_a_readable_length(watch: SessionWatch) -> None:
-    watch.saw("secret", "x" * 10_000, "y" * 10_000)
-    _, [sighting], *_ = watch.take()
+def test_a_sighting_is_cut_to_a_readable_length(watcher: SessionWatcher) -> None:
+    watcher.report("secret", "x" * 10_000, "y" * 10_000)
+    _, [sighting], *_ = watcher.take()
     assert len(sighting.value) < 200
     assert len(sighting.where) < 200
 
 
-def test_the_first_foreign_tokens_do_not_hide_those_that_come_later(watch: SessionWatch) -> None:
+def test_the_first_foreign_tokens_do_not_hide_those_that_come_later(watcher: SessionWatcher) -> None:
     names = [tokens.mint(TAG, 0, 100 + n, 1) for n in range(20)]
     told: list[str] = []
     for _ in range(4):
         for name in names:
-            watch.saw("foreign-token", name, "output 1 of /go")
-        told += [sighting.value for sighting in watch.take()[1]]
+            watcher.report("foreign-token", name, "output 1 of /go")
+        told += [sighting.value for sighting in watcher.take()[1]]
     assert told == names
 
 
 def test_what_another_worker_may_have_written_for_everyone_leaves_room_for_what_nobody_did() -> None:
-    watch = session(Registry(TAG, {"board": StateVariable(model="list", scope="everyone")}))
+    watcher = session(CanaryRegistry(TAG, {"board": StateVariable(model="list", scope="everyone")}))
     for number in range(20):
-        watch.saw("foreign-token", tokens.mint(TAG, 1, number, 1), "output 1 of /go")
-    watch.saw("foreign-token", THEIRS, "output 2 of /go")
-    values = [sighting.value for sighting in watch.take()[1]]
+        watcher.report("foreign-token", tokens.mint(TAG, 1, number, 1), "output 1 of /go")
+    watcher.report("foreign-token", THEIRS, "output 2 of /go")
+    values = [sighting.value for sighting in watcher.take()[1]]
     assert THEIRS in values
     assert len(values) == MAX_SIGHTINGS // 2 + 1

@@ -13,11 +13,12 @@ import pytest
 
 from harness.errors import StorageError
 from harness.history import pair
-from harness.load.canary_scanner import Registry, SessionWatch
+from harness.load.canary_registry import CanaryRegistry
+from harness.load.canary_scanner import SessionWatcher
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, SessionRetired
-from harness.page.gradio_page import Timed, Timing
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
+from harness.page.timing import Timed, Timing
 from harness.records import HistoryRecord
 from harness.run_dir import JsonLinesWriter
 from harness.workload import Workload, append, counter, increment
@@ -43,7 +44,7 @@ class Bench:
         self.reported: list[tuple[str, bool]] = []
         self.broken: list[StorageError] = []
         self.recorder = Recorder(JsonLinesWriter(path), on_broken=self.broken.append)
-        self.watch = SessionWatch(Registry("abcd"), worker=0, number=7, user="u-abcd-0-1")
+        self.watcher = SessionWatcher(CanaryRegistry("abcd"), worker=0, number=7, user="u-abcd-0-1")
         self.session = LoadSession(
             FakePage(),  # type: ignore[arg-type]
             self.recorder,
@@ -53,7 +54,7 @@ class Bench:
             rng=random.Random(1),
             params={},
             user="u-abcd-0-1",
-            watch=self.watch,
+            watcher=self.watcher,
             on_request=lambda name, _latency, error: self.reported.append((name, error is None)),
         )
 
@@ -83,9 +84,9 @@ def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
 def test_texts_that_were_sent_without_a_token_are_on_record_however_it_ended(bench: Bench) -> None:
     for outcome in (None, OperationFailed("app", "no"), OperationUnknown("timeout", "late")):
         with contextlib.suppress(SessionRetired), bench.session.operation("send", {}):
-            bench.watch.sent(bench.session.token())
-            bench.watch.sent("hello")
-            bench.watch.sent(b"")
+            bench.watcher.sent(bench.session.token())
+            bench.watcher.sent("hello")
+            bench.watcher.sent(b"")
             if outcome is not None:
                 raise outcome
     records = [msgspec.json.decode(line, type=HistoryRecord) for line in bench.path.read_bytes().splitlines()]

@@ -112,7 +112,7 @@ def growth(path: str = "gradio.Queue.event_ids_to_events", **changes: Any) -> Gr
         cap=None,
         pinned_bytes=6_059_000,
         bytes_per_request=8_300.4,
-        reason="It grew by exactly 1.00 entries per request, went on under load, and nothing went when all sessions had closed.",
+        reason="It grew by exactly 1.00 entries per request, kept growing under load, and did not shrink after all sessions had closed.",
         retainer_path=CHAIN,
         allocated_at=["queueing.py:310 in push", "routes.py:1188 in queue_join_helper"],
     )
@@ -122,7 +122,7 @@ def growth(path: str = "gradio.Queue.event_ids_to_events", **changes: Any) -> Gr
 def figures(**changes: Any) -> MemoryFigures:
     made = MemoryFigures(
         verdict="leak-per-request",
-        reason="gradio.Queue.event_ids_to_events grows by exactly 1 entry with every request, and nothing of it is let go.",
+        reason="gradio.Queue.event_ids_to_events grows by 1.00 entries per request, and nothing is released.",
         bytes_per_open_session=PerSession(
             live=line(183_420.0, 181_100.0, 185_900.0), uss=line(240_100.0, 198_000.0, 291_000.0)
         ),
@@ -290,7 +290,7 @@ def rich(full: RunData) -> tuple[RunData, Analysis]:
             verdict="bounded",
             cap=128,
             bytes_per_request=None,
-            reason="It may hold 128 entries at most.",
+            reason="It can hold at most 128 entries.",
             retainer_path=[],
             allocated_at=[],
         ),

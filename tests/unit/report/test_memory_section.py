@@ -40,7 +40,7 @@ def test_the_verdict_comes_first_and_says_what_to_run_if_it_is_none(
     data, analysis = rich
     text = memory_text(shown(data, analysis, passed))
     assert text.startswith(
-        "✗\ufe0e Leak per request gradio.Queue.event_ids_to_events grows by exactly 1 entry"
+        "✗\ufe0e Leak per request gradio.Queue.event_ids_to_events grows by 1.00 entries per request"
     )
     assert "To decide" not in text
     unsure = memories.figures(

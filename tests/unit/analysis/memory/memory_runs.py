@@ -1,4 +1,4 @@
-"""Made-up runs of the memory experiment: what an app held at each plateau, as a function of what had happened until then."""
+"""Synthetic runs of the memory experiment: the contents of an app at each plateau, as functions of the load so far."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ LIVE = 130_000_000
 
 
 class Then(msgspec.Struct, frozen=True, kw_only=True):
-    """What had happened until a plateau.
+    """The load up to a plateau.
 
     Attributes:
         requests, sessions: begun so far.
-        open: sessions that are open.
-        number: of the plateau, from 0.
+        open: open sessions.
+        number: number of the plateau, from 0.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Then(msgspec.Struct, frozen=True, kw_only=True):
 def experiment(
     batches: int = 5, per_batch: int = 20, rounds: int = 3, load_requests: int = 600, load_sessions: int = 70
 ) -> list[Then]:
-    """Warm-up, five steps of eight sessions, batches, load, close, a second round: as a quick run does it."""
+    """The plateaus of a quick run: warm-up, five steps of eight sessions, batches, load, all closed, a second round."""
     moments: list[Then] = []
 
     def add(label: str, requests: int, sessions: int, still_open: int) -> None:
@@ -92,23 +92,23 @@ def memory_run(
     events: Sequence[RunEvent] = (),
     control: RunData | None = None,
 ) -> RunData:
-    """A run in which each path had these lengths.
+    """A run with these containers.
 
     Args:
-        lengths: path → entries at a moment.
-        moments: the plateaus, default: those of a quick run.
-        facts: path → what else is known of it, for example `kind` and `cap`.
-        live: live bytes at a moment.
-        opaque: objects that could not be looked into.
-        history, state, plan, external: default: none, none, those of a quick run, none.
-        pid: of the app.
-        rss: resident bytes at a moment, default: none; USS is the same.
-        returned: what of it the allocator had just given back.
-        states: State values that were held.
-        types: type → objects, those of which there were others than at the first census.
-        state_sizes: what the State occupied.
-        events: of the run.
-        control: a run of a state-free app that was made beside it.
+        lengths: access path → entries at a plateau.
+        moments: the plateaus; by default those of a quick run.
+        facts: access path → other fields of the container, for example `kind` and `cap`.
+        live: live bytes at a plateau.
+        opaque: objects that the census could not open.
+        history, state, plan, external: of the run; by default none, none, those of a quick run, none.
+        pid: process of the app.
+        rss: resident bytes at a plateau, by default 0; USS is the same.
+        returned: free memory that the allocator had just returned.
+        states: number of State values.
+        types: type → objects, for types whose number differs from the first census.
+        state_sizes: sizes of the State values.
+        events: events of the run.
+        control: the baseline run.
     """
     moments = experiment() if moments is None else moments
     known = facts or {}
@@ -162,7 +162,7 @@ def memory_run(
 
 
 def follow_up(data: RunData, folder: str = "control") -> FollowUp:
-    """A made-up run as one that was made to explain another."""
+    """A synthetic run as a follow-up run of another one."""
     return FollowUp(
         folder=folder,
         manifest=data.manifest,
@@ -174,5 +174,5 @@ def follow_up(data: RunData, folder: str = "control") -> FollowUp:
 
 
 def said(**limits: object) -> RunEvent:
-    """What the app said of how long it keeps State."""
+    """The event with the app's limits for State."""
     return RunEvent(time_ns=0, wall_ns=0, kind="limits", detail=dict(limits))

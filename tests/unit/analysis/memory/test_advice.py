@@ -1,4 +1,4 @@
-"""Advice fires on its evidence and not without; what was tried is compared with what the run itself measured."""
+"""Each advice appears with its evidence and not without; a setting that was tried is compared with the run itself."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def only(advice: Sequence[Advice], setting: str | None) -> Advice:
 # --- evidence ---
 
 
-def test_a_small_app_is_given_no_advice() -> None:
+def test_a_small_app_gets_no_advice() -> None:
     assert advise(run(), figures(state_bytes_per_session=2000.0), []) == []
     assert advise(run(), figures(), []) == []  # 5 KB above the floor
     without_floor = figures(
@@ -157,37 +157,40 @@ def test_a_small_app_is_given_no_advice() -> None:
     ],
     ids=["counted", "counted alone", "counted more than it costs", "above the floor"],
 )
-def test_state_of_open_tabs_speaks_for_a_time_to_live(memory: MemoryFigures) -> None:
+def test_large_state_of_open_tabs_suggests_a_time_to_live(memory: MemoryFigures) -> None:
     found = advise(run(), memory, [])
     assert settings(found) == ["time_to_live=60"]
     assert "400 KB" in found[0].evidence
-    assert "whatever the time to live is" in found[0].evidence
+    assert "regardless of the time to live" in found[0].evidence
     assert found[0].command == "gradsoak run 'my app' --profile staircase --what-if time_to_live=60"
 
 
-def test_an_interval_that_reaches_down_to_little_speaks_for_nothing() -> None:
+def test_a_cost_whose_interval_includes_little_suggests_nothing() -> None:
     wide = figures(bytes_per_open_session=line(160_000, 50_000), floor_per_open_session=line(25_000, 1000))
     assert advise(run(), wide, []) == []
 
 
-def test_more_sessions_than_fit_speak_for_a_capacity() -> None:
+def test_more_sessions_than_fit_suggest_a_capacity() -> None:
     # 10,000 sessions of 2 MB are 20 GB, in a machine of 8.
     found = advise(run(plateaus=climb(2 * MB)), figures(state_bytes_per_session=2.0 * MB), [])
     advice = only(found, "state_session_capacity=2000")
-    assert "20 GB in all, where there are 8 GB. 2,000 fit into half of that" in advice.evidence
-    assert "is expected to leave 2 MB" in advice.evidence
+    assert (
+        "20.0 GB in all. 8.00 GB of memory are available; 2,000 sessions fit into half of that"
+        in advice.evidence
+    )
+    assert "is expected to leave 2.00 MB" in advice.evidence
     # No run of a minute comes to 2,000 sessions: what it tries is what it reaches, and that the State lives its hour.
     assert advice.command is not None
     assert advice.command.endswith("--no-compress-ttl --what-if state_session_capacity=130")
 
 
-def test_what_was_measured_to_be_left_behind_comes_before_what_is_expected() -> None:
+def test_a_measured_retention_comes_before_an_expected_one() -> None:
     memory = figures(state_bytes_per_session=2.0 * MB, bytes_per_closed_session=line(4 * MB, MB))
     advice = only(advise(run(), memory, []), "state_session_capacity=1000")
-    assert "was measured to leave 4 MB" in advice.evidence
+    assert "was measured to leave 4.00 MB" in advice.evidence
 
 
-def test_a_container_limit_counts_and_so_does_a_capacity_that_is_small_already() -> None:
+def test_a_control_group_limit_counts_and_a_small_capacity_needs_no_advice() -> None:
     memory = figures(state_bytes_per_session=200_000.0)
     assert settings(advise(run(), memory, [])) == ["time_to_live=60"]  # 2 GB of 8
     limited = [
@@ -199,10 +202,10 @@ def test_a_container_limit_counts_and_so_does_a_capacity_that_is_small_already()
     assert settings(advise(run(plateaus=limited, events=[small]), memory, [])) == ["time_to_live=60"]
 
 
-def test_a_megabyte_of_state_speaks_for_another_place() -> None:
+def test_a_megabyte_of_state_suggests_another_place() -> None:
     found = advise(run(), figures(state_bytes_per_session=8.0 * MB), [])
     outside = only(found, None)
-    assert "outside" in outside.text
+    assert "Keep only a key" in outside.text
     assert "800 MB" in outside.evidence
     assert found[-1] is outside  # what no setting does comes after what can be measured
     assert None not in settings(advise(run(), figures(state_bytes_per_session=0.9 * MB), []))
@@ -223,7 +226,7 @@ def grown(path: str, length: int = 900, **more: object) -> Growth:
     return Growth(path=path, length=length, **{**fields, **more})  # type: ignore[arg-type]
 
 
-def test_files_that_nobody_deletes_speak_for_delete_cache() -> None:
+def test_a_growing_list_of_files_suggests_delete_cache() -> None:
     found = advise(run(), figures(), [grown("gradio.Blocks.upload_file_set")])
     assert settings(found) == ["delete_cache=10,10"]
     assert "1.00 per request, to 900 entries" in found[0].evidence
@@ -243,15 +246,19 @@ def ledger(moment: str = "closed", **items: float) -> list[BreakdownEntry]:
 @pytest.mark.parametrize(
     ("entries", "advised", "says"),
     [
-        (ledger(interpreter=100, fragmentation=40), True, "40 MB of 140 MB is kept by the allocators"),
-        (ledger(interpreter=100, allocator_retention=40), True, "until it was told"),
-        (ledger("held", interpreter=100, fragmentation=40), True, "while sessions were held"),
+        (
+            ledger(interpreter=100, fragmentation=40),
+            True,
+            "40.0 MB of 140 MB was free memory that the allocators could not return",
+        ),
+        (ledger(interpreter=100, allocator_retention=40), True, "only on request"),
+        (ledger("held", interpreter=100, fragmentation=40), True, "while all sessions were open"),
         (ledger(interpreter=100, fragmentation=9), False, ""),  # too little
         (ledger(interpreter=500, fragmentation=40), False, ""),  # too small a share
         (ledger(interpreter=100, state=40), False, ""),
     ],
 )
-def test_what_allocators_keep_speaks_for_other_allocators(
+def test_memory_kept_by_allocators_suggests_other_allocators(
     entries: list[BreakdownEntry], advised: bool, says: str
 ) -> None:
     found = advise(run(), figures(ledger=entries), [])
@@ -259,7 +266,7 @@ def test_what_allocators_keep_speaks_for_other_allocators(
     assert all(says in advice.evidence for advice in found)
 
 
-def test_of_an_app_that_runs_already_nothing_can_be_tried() -> None:
+def test_no_setting_can_be_tried_on_an_app_that_gradsoak_did_not_start() -> None:
     base = run()
     external = ExternalApp(url="u", protocol="sse_v3", pid=1, process="p", not_sampled="")
     data = msgspec.structs.replace(base, manifest=msgspec.structs.replace(base.manifest, external=external))
@@ -272,7 +279,7 @@ def test_of_an_app_that_runs_already_nothing_can_be_tried() -> None:
 BIG = figures(state_bytes_per_session=400_000.0, bytes_per_open_session=line(430_000, 1000))
 
 
-def test_a_time_to_live_is_judged_by_sessions_that_are_left_alone() -> None:
+def test_a_time_to_live_is_judged_by_idle_open_sessions() -> None:
     data = run(
         plateaus=climb(430_000, idle=430_000), what_if=tried("time_to_live=5", climb(430_000, idle=30_000))
     )
@@ -309,7 +316,7 @@ def test_a_parameter_is_judged_by_what_it_changed() -> None:
         bytes_per_open_session=line(430_000, 5000), floor_per_open_session=PerSession(live=None, uss=None)
     )
     (advice,) = advise(data, known, [])
-    assert "Nothing that was measured" in advice.evidence
+    assert "No measurement of the run itself" in advice.evidence
     assert advice.gain is not None
     assert advice.gain.figure == "live heap per open session"
     assert advice.gain.after_bytes == pytest.approx(30_000)
@@ -321,7 +328,7 @@ def test_a_parameter_is_judged_by_what_it_changed() -> None:
 
 
 @pytest.mark.parametrize("label", ["MALLOC_ARENA_MAX=2", "PYTHONMALLOC=malloc", "MALLOC_TRIM_THRESHOLD_=0"])
-def test_allocators_are_judged_by_what_was_resident_before_anything_was_given_back(label: str) -> None:
+def test_allocators_are_judged_by_resident_memory_before_free_memory_is_returned(label: str) -> None:
     data = run(plateaus=climb(30_000, returned=60 * MB), what_if=tried(label, climb(30_000, returned=5 * MB)))
     (advice,) = advise(data, figures(), [])
     assert advice.gain is not None
@@ -334,7 +341,7 @@ def test_allocators_are_judged_by_what_was_resident_before_anything_was_given_ba
     assert not gain.clear
 
 
-def test_jemalloc_gives_back_by_itself_what_it_is_told_to() -> None:
+def test_jemalloc_is_judged_by_resident_memory_after_free_memory_is_returned() -> None:
     other = climb(30_000, returned=80 * MB, resident=lambda _: 205 * MB)
     data = run(plateaus=climb(30_000, returned=60 * MB), what_if=tried("jemalloc", other))
     (advice,) = advise(data, figures(), [])
@@ -357,7 +364,7 @@ def test_a_capacity_is_judged_by_closed_sessions() -> None:
     data = run(plateaus=before, what_if=tried("state_session_capacity=50", after))
     (advice,) = advise(data, figures(), [])
     assert advice.gain is not None
-    assert advice.gain.figure == "live heap left when all had closed"
+    assert advice.gain.figure == "live heap after all sessions have closed"
     assert (advice.gain.before_bytes, advice.gain.after_bytes) == (40 * MB, 10 * MB)
     assert advice.gain.clear
 
@@ -383,7 +390,7 @@ def census(length: int, number: int = 17) -> Census:
     )
 
 
-def test_delete_cache_is_judged_by_the_list_of_files() -> None:
+def test_delete_cache_is_judged_by_the_lists_of_files() -> None:
     for left, clear in ((81, True), (700, False)):
         data = run(
             plateaus=climb(30_000),
@@ -397,7 +404,7 @@ def test_delete_cache_is_judged_by_the_list_of_files() -> None:
         assert advice.gain.clear is clear
 
 
-def test_the_most_that_was_gained_comes_first_and_losses_last() -> None:
+def test_the_largest_gain_comes_first_and_losses_last() -> None:
     same = climb(30_000, returned=20 * MB)
     what_if = (
         tried("MALLOC_ARENA_MAX=2", climb(30_000, returned=5 * MB, resident=lambda _: 190 * MB))
@@ -420,14 +427,16 @@ def test_the_most_that_was_gained_comes_first_and_losses_last() -> None:
         "MALLOC_TOP_PAD_=0 makes no clear difference.",
         "PYTHONMALLOC=malloc costs memory.",
     ]
-    assert "kept by the allocators" in found[1].evidence  # it was advised, and tried
+    assert (
+        "free memory that the allocators could not return" in found[1].evidence
+    )  # it was advised, and tried
     assert found[2].command is not None
 
 
 # --- what went wrong ---
 
 
-def test_a_run_that_failed_gains_nothing_and_is_named() -> None:
+def test_a_failed_run_has_no_gain_and_is_named() -> None:
     broken = Seal(
         ended="target_failed",
         reason="The app ended with exit code 1\n before it was ready.",
@@ -441,14 +450,14 @@ def test_a_run_that_failed_gains_nothing_and_is_named() -> None:
     assert found[0].gain is None
     told = failed_what_ifs(data)
     assert told == [
-        "What A=1 gains is not known: the run that tried it ended early: The app ended with exit code 1 before it was ready (see what-if/A=1).",
-        "What time_to_live=5 gains is not known: the run that tried it was never sealed (see what-if/time_to_live=5).",
+        "The gain of A=1 is unknown: the run that tried it ended early: The app ended with exit code 1 before it was ready (see what-if/A=1).",
+        "The gain of time_to_live=5 is unknown: the run that tried it was never sealed (see what-if/time_to_live=5).",
     ]
     analysis: Analysis = analyse(data)
     assert set(told) <= set(analysis.warnings)
 
 
-def test_it_is_said_if_a_setting_reached_nothing_or_took_state_from_people() -> None:
+def test_advice_says_if_a_setting_had_no_effect_or_cost_sessions_their_state() -> None:
     ready = RunEvent(time_ns=0, wall_ns=0, kind="target_ready", detail={"settings": {"time_to_live": 0}})
     lost = Anomaly(kind="reset", sessions=[], variable="v", occurrences=1, witness=[], explanation="")
     leak = msgspec.structs.replace(lost, kind="leak-per-request")
@@ -480,5 +489,5 @@ def test_it_is_said_if_a_setting_reached_nothing_or_took_state_from_people() -> 
         what_if=tried("time_to_live=5", climb(430_000), events=[ready], checks=checks),
     )
     (advice,) = advise(data, BIG, [])
-    assert "it reached nothing" in advice.evidence
+    assert "had no effect" in advice.evidence
     assert advice.evidence.endswith("in that run: reset ×2.")

@@ -1,4 +1,4 @@
-"""Which line of code is told for what stays, and how memray's account and the containers' are put together."""
+"""Which line counts as allocation site, and how results of memray and of tracemalloc are joined."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def line(file: str, number: int, function: str = "f") -> Frame:
         ("<string>", "<string>", "other"),
     ],
 )
-def test_a_file_is_named_without_the_machine_that_it_stands_on(file: str, shown: str, owner: str) -> None:
+def test_a_file_name_is_relative_to_its_app_or_package(file: str, shown: str, owner: str) -> None:
     assert line(file, 3) == Frame(file=shown, line=3, function="f", owner=owner)  # type: ignore[arg-type]
 
 
-def test_an_app_that_is_installed_itself_is_the_users() -> None:
+def test_an_installed_app_still_belongs_to_the_user() -> None:
     folder = f"{SITE}/harness/_scenarios/counters"
     assert frame(f"{folder}/app.py", 1, "click", folder) == Frame(
         file="app.py", line=1, function="click", owner="app"
     )
 
 
-def test_the_line_is_the_apps_or_else_gradios_or_else_anybodys() -> None:
+def test_the_site_is_a_line_of_the_app_else_of_gradio_else_of_any_file() -> None:
     decoder, middleware = (
         line("/usr/lib/python3.12/json/decoder.py", 353),
         line(f"{SITE}/gradio/route_utils.py", 1102, "__call__"),
@@ -74,7 +74,7 @@ def test_the_line_is_the_apps_or_else_gradios_or_else_anybodys() -> None:
     assert text_of(Frame(file="app.py", line=2)) == "app.py:2"
 
 
-def test_what_one_line_allocated_is_added_up_whatever_the_way() -> None:
+def test_allocations_of_one_line_are_added_up_over_all_stacks() -> None:
     click, other = line(f"{APP}/app.py", 14, "click"), line(f"{APP}/app.py", 20, "reset")
     deep = [line("/usr/lib/python3.12/copy.py", 128), click]
     allocations = by_site(
@@ -98,7 +98,7 @@ def allocation(number: int, size: int) -> Allocation:
     return Allocation(site=site, stack=[site], bytes=size, allocations=1)
 
 
-def test_a_line_that_holds_something_is_kept_however_little_it_allocated() -> None:
+def test_a_line_that_allocated_entries_is_kept_even_if_it_allocated_little() -> None:
     many = [allocation(n, 10_000 - n) for n in range(MAX_SITES + 50)]
     held = [HeldEntries(path="app.LOG", site=many[-1].site, entries=5, bytes=100)]
     kept = worth_keeping(many, held)
@@ -138,13 +138,13 @@ def test_containers_and_lines_are_joined_both_ways() -> None:
     assert lines_for(found, "app.OTHER") == lines_for(None, "app.LOG") == []
 
 
-def test_of_many_lines_the_three_that_matter_are_named() -> None:
+def test_at_most_three_lines_with_a_relevant_share_are_named() -> None:
     stacks = [Stack(frames=[line(f"{APP}/app.py", n)], bytes=1, count=100 - n) for n in range(1, 6)]
     found = join([], held_entries("app.LOG", stacks), total_bytes=0, sessions=1, requests=1, flame_graph=None)
     assert found.allocated_at["app.LOG"] == ["app.py:1 in f", "app.py:2 in f", "app.py:3 in f"]
 
 
-def test_only_a_line_that_explains_the_heap_is_named_for_it() -> None:
+def test_only_a_line_with_a_large_share_is_named_for_the_live_heap() -> None:
     sites = [
         Site(where="app.py:9 in click", stack=[], bytes=90_000, allocations=10),
         Site(where="app.py:3 in click", stack=[], bytes=80_000, allocations=10, held_by=["app.LOG"]),
@@ -155,7 +155,7 @@ def test_only_a_line_that_explains_the_heap_is_named_for_it() -> None:
     assert unheld_lines(found, 60_000.0) == unheld_lines(found, None) == unheld_lines(None, 10_000.0) == []
 
 
-def test_what_grew_is_told_with_the_lines_that_allocated_it() -> None:
+def test_growth_is_reported_with_the_lines_that_allocated_it() -> None:
     data = memory_run(
         {"app.LOG": lambda then: then.requests, "app.STILL": lambda then: then.number // 20 + 1}
     )

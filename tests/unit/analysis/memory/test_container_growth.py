@@ -30,7 +30,7 @@ def verdicts(data: RunData) -> tuple[str, str]:
     return found["leak-per-request"].verdict, found["leak-per-session"].verdict
 
 
-def test_a_list_that_only_grows_is_a_leak_per_request_told_exactly() -> None:
+def test_a_list_that_only_grows_is_an_exact_leak_per_request() -> None:
     data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
     growth = judged(data)["app.LOG"]
     assert (growth.verdict, growth.per_request, growth.exact, growth.bytes_per_request) == (
@@ -48,7 +48,7 @@ def test_a_list_that_only_grows_is_a_leak_per_request_told_exactly() -> None:
     prose = check.anomalies[0].explanation
     assert "app.LOG (a list) grew by exactly 1.00 entries per request over 5 batches of 20 requests" in prose
     assert "pins about 100 B per request" in prose
-    assert "nothing of it went when all sessions had closed" in prose
+    assert "did not shrink after all sessions had closed" in prose
 
 
 def test_a_dict_that_is_never_pruned_is_a_leak_per_session() -> None:
@@ -62,10 +62,10 @@ def test_a_dict_that_is_never_pruned_is_a_leak_per_session() -> None:
     )
     assert verdicts(data) == ("pass", "fail")
     prose = checks(data)["leak-per-session"].anomalies[0].explanation
-    assert "exactly 1.00 entries per session over 3 rounds of 8 sessions that came and went" in prose
+    assert "exactly 1.00 entries per session over 3 rounds of 8 sessions that opened and closed" in prose
 
 
-def test_what_is_added_when_a_session_closes_is_a_leak_per_session_too() -> None:
+def test_entries_added_when_a_session_closes_are_a_leak_per_session() -> None:
     data = memory_run({"app.ARCHIVE": lambda t: 2 * (t.sessions - t.open)})
     growth = judged(data)["app.ARCHIVE"]
     assert (growth.verdict, growth.per_session, growth.exact) == ("leak-per-session", 2.0, True)
@@ -82,7 +82,7 @@ SMALL: dict[str, Callable[[Then], int]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_cache_with_a_bound_is_no_leak_whether_its_bound_is_known_or_not(name: str) -> None:
+def test_a_bounded_cache_is_no_leak_even_if_its_limit_is_unknown(name: str) -> None:
     unknown = memory_run({"app.CACHE": SMALL[name]})
     known = memory_run({"app.CACHE": SMALL[name]}, facts={"app.CACHE": {"kind": "lru_cache", "cap": 10_000}})
     for data in (unknown, known):
@@ -90,7 +90,7 @@ def test_a_cache_with_a_bound_is_no_leak_whether_its_bound_is_known_or_not(name:
         assert {g.verdict for g in judged(data).values()} <= {"bounded"}
 
 
-def test_a_known_bound_counts_before_it_is_reached() -> None:
+def test_a_known_limit_counts_before_it_is_reached() -> None:
     data = memory_run(
         {"app.CACHE": lambda t: t.requests}, facts={"app.CACHE": {"kind": "lru_cache", "cap": 5000}}
     )
@@ -100,7 +100,7 @@ def test_a_known_bound_counts_before_it_is_reached() -> None:
     assert verdicts(data) == ("pass", "pass")
 
 
-def test_a_cache_whose_keys_repeat_is_not_decided_and_a_list_that_grows_as_slowly_is() -> None:
+def test_a_cache_with_repeating_keys_is_inconclusive_and_a_list_that_grows_as_slowly_leaks() -> None:
     rng = random.Random(3)
     hits = [sum(rng.random() < 0.4 for _ in range(n)) for n in (20,) * 5]
 
@@ -111,7 +111,7 @@ def test_a_cache_whose_keys_repeat_is_not_decided_and_a_list_that_grows_as_slowl
     cache = memory_run({"app.CACHE": slowly})
     assert judged(cache)["app.CACHE"].verdict == "inconclusive"
     assert verdicts(cache)[0] == "inconclusive"
-    assert "A longer run tells" in checks(cache)["leak-per-request"].reason
+    assert "a longer run decides" in checks(cache)["leak-per-request"].reason
     log = memory_run({"app.LOG": slowly}, facts={"app.LOG": {"kind": "list"}})
     assert verdicts(log)[0] == "fail"
     assert "about 0." in checks(log)["leak-per-request"].anomalies[0].explanation
@@ -126,13 +126,13 @@ def test_a_cache_whose_keys_repeat_is_not_decided_and_a_list_that_grows_as_slowl
         lambda t: 10**7 * (t.number == 8),
     ],
 )
-def test_what_goes_when_sessions_close_is_no_leak(length: Callable[[Then], int]) -> None:
+def test_entries_released_when_sessions_close_are_no_leak(length: Callable[[Then], int]) -> None:
     data = memory_run({"app.HELD": length})
     assert judged(data)["app.HELD"].verdict == "transient"
     assert verdicts(data) == ("pass", "pass")
 
 
-def test_state_that_gradio_lets_go_of_later_is_not_the_apps_leak() -> None:
+def test_state_that_gradio_releases_later_is_no_leak_of_the_app() -> None:
     lengths: Lengths = {
         "gradio.StateHolder.session_data": lambda t: t.sessions,
         "gradio.StateHolder.session_data[*].state_data": lambda t: 2 * t.sessions,
@@ -155,7 +155,7 @@ def test_state_that_gradio_lets_go_of_later_is_not_the_apps_leak() -> None:
 
 
 @pytest.mark.parametrize("path", ["temp_file_sets[*]", "upload_file_set"])
-def test_what_gradio_notes_of_every_uploaded_file_is_its_own(path: str) -> None:
+def test_gradios_names_of_uploaded_files_are_its_own_share(path: str) -> None:
     path = f"gradio.Blocks.{path}"
     data = memory_run({path: lambda t: t.requests}, facts={path: {"kind": "set"}})
     assert judged(data)[path].verdict == "framework-floor"
@@ -163,13 +163,13 @@ def test_what_gradio_notes_of_every_uploaded_file_is_its_own(path: str) -> None:
     assert verdicts(data) == ("pass", "pass")
 
 
-def test_what_gradio_keeps_of_every_request_is_a_leak_that_says_whose_it_is() -> None:
+def test_a_leak_of_gradios_own_says_so() -> None:
     data = memory_run({"gradio.Queue.event_ids_to_events": lambda t: t.requests})
     assert verdicts(data) == ("fail", "pass")
     assert "a dict of Gradio’s own" in checks(data)["leak-per-request"].anomalies[0].explanation
 
 
-def test_one_leak_is_told_once_by_its_outermost_container() -> None:
+def test_one_leak_is_reported_once_by_its_outermost_container() -> None:
     lengths: Lengths = {
         "app.HISTORIES": lambda t: t.sessions,
         "app.HISTORIES[*]": lambda t: t.requests,
@@ -188,7 +188,7 @@ def test_one_leak_is_told_once_by_its_outermost_container() -> None:
 def history_of(
     moments: list[Then], actions: Callable[[int], str], effects: dict[str, tuple[str, object]] | None = None
 ) -> HistoryBuilder:
-    """So many requests before each plateau, each by an action that its number decides."""
+    """The requests before each plateau, each with an action that depends on its number."""
     history = HistoryBuilder()
     done = 0
     for then in moments:
@@ -199,7 +199,7 @@ def history_of(
     return history
 
 
-def test_growth_with_one_action_alone_is_told_of_that_action() -> None:
+def test_growth_with_one_action_alone_names_that_action() -> None:
     moments = experiment()
     rng = random.Random(5)
     kinds = ["save" if rng.random() < 0.3 else "look" for _ in range(2000)]
@@ -221,7 +221,7 @@ def test_growth_with_one_action_alone_is_told_of_that_action() -> None:
 @pytest.mark.parametrize(
     ("scope", "verdict"), [("everyone", "declared"), ("user", "declared"), ("session", "leak-per-request")]
 )
-def test_state_that_is_meant_to_stay_is_no_leak(scope: str, verdict: str) -> None:
+def test_declared_state_is_no_leak(scope: str, verdict: str) -> None:
     moments = experiment()
     history = history_of(moments, lambda _: "sign", {"guests": ("append", "t-1")})
     state = {"guests": StateVariable(model="list", initial=[], scope=scope)}  # type: ignore[arg-type]
@@ -234,8 +234,8 @@ def test_state_that_is_meant_to_stay_is_no_leak(scope: str, verdict: str) -> Non
 
 
 @pytest.mark.parametrize(("by", "verdict"), [("user", "declared"), ("session", "leak-per-session")])
-def test_what_is_kept_for_each_user_is_told_from_what_is_kept_for_each_session(by: str, verdict: str) -> None:
-    """Every third session of the load phase is a reload by the same person."""
+def test_entries_per_user_are_distinguished_from_entries_per_session(by: str, verdict: str) -> None:
+    """Every third session of the load phase is a reload by the same user."""
     moments, history, users, begun = experiment(), HistoryBuilder(), [0] * 200, 0
     for then in moments:
         for number in range(begun, then.sessions):
@@ -272,15 +272,15 @@ def test_a_heap_that_warms_up_or_swings_is_no_leak() -> None:
     assert verdicts(memory_run({}, live=lambda t: LIVE + (10**8 if t.number == 8 else 0))) == ("pass", "pass")
 
 
-def test_bytes_that_no_container_accounts_for_are_a_leak_without_a_name() -> None:
+def test_unnamed_bytes_are_a_leak_of_the_live_heap() -> None:
     data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * t.requests)
     assert verdicts(data) == ("fail", "pass")
     anomaly = checks(data)["leak-per-request"].anomalies[0]
     assert anomaly.variable == "live heap"
-    assert "no container accounts for it" in anomaly.explanation
+    assert "no container that was counted accounts for it" in anomaly.explanation
 
 
-def test_bytes_that_a_container_accounts_for_are_told_with_it() -> None:
+def test_bytes_of_a_leaking_container_are_reported_with_it() -> None:
     facts = {"app.LOG": {"kind": "list"}}
     data = memory_run(
         {"app.LOG": lambda t: t.requests}, facts=facts, live=lambda t: warming_up(t) + 100 * t.requests
@@ -288,24 +288,24 @@ def test_bytes_that_a_container_accounts_for_are_told_with_it() -> None:
     assert [a.variable for a in checks(data)["leak-per-request"].anomalies] == ["app.LOG"]
 
 
-def test_bytes_that_objects_of_extension_modules_may_hold_are_not_decided() -> None:
+def test_unnamed_bytes_are_inconclusive_if_opaque_objects_increase_too() -> None:
     data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * t.requests, opaque=lambda t: t.requests)
     assert verdicts(data) == ("inconclusive", "pass")
 
 
-def test_bytes_that_the_timed_phase_does_not_add_to_are_no_leak() -> None:
+def test_unnamed_bytes_that_stop_under_load_are_no_leak() -> None:
     data = memory_run({}, live=lambda t: warming_up(t) + 100_000 * min(t.requests, 200))
     assert verdicts(data) == ("pass", "pass")
 
 
-def test_bytes_that_only_the_estimate_of_containers_loses_are_no_leak() -> None:
+def test_unnamed_bytes_that_grow_only_because_size_estimates_shrink_are_no_leak() -> None:
     shrinking = {"app.HELD": {"kind": "list"}}
     data = memory_run({"app.HELD": lambda t: 10**6 - 500 * t.requests}, facts=shrinking, live=warming_up)
     assert growth_figures(data)[1].unnamed_bytes_per_request.low > 32_768  # type: ignore[union-attr]
     assert verdicts(data) == ("pass", "pass")
 
 
-def test_where_the_heap_cannot_be_asked_containers_are_judged_all_the_same() -> None:
+def test_containers_are_judged_even_if_live_bytes_are_unknown() -> None:
     data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
     blind = [
         msgspec.structs.replace(p, probe=msgspec.structs.replace(p.probe, live_bytes=None))
@@ -314,10 +314,10 @@ def test_where_the_heap_cannot_be_asked_containers_are_judged_all_the_same() -> 
     assert verdicts(msgspec.structs.replace(data, plateaus=blind)) == ("fail", "pass")
 
 
-# --- what cannot be judged ---
+# --- runs that cannot be judged ---
 
 
-def test_an_app_without_a_probe_in_it_is_not_held_to_this() -> None:
+def test_leak_checks_do_not_apply_to_an_app_without_a_probe() -> None:
     external = ExternalApp(url="http://x/", protocol="sse_v3", pid=7, process="python", not_sampled="")
     data = msgspec.structs.replace(memory_run({}, external=external), census=[])
     for check in checks(data).values():
@@ -325,7 +325,7 @@ def test_an_app_without_a_probe_in_it_is_not_held_to_this() -> None:
         assert check.reason.startswith("Does not apply: gradsoak did not start the app")
 
 
-def test_what_the_profile_leaves_out_does_not_apply() -> None:
+def test_a_leak_check_that_the_profile_leaves_out_does_not_apply() -> None:
     plan = msgspec.structs.replace(BASES["quick"].staircase, request_batches=0)
     moments = experiment(batches=0)
     found = checks(memory_run({"app.SEEN": lambda t: t.sessions}, moments=moments, plan=plan))
@@ -356,7 +356,7 @@ def test_a_lost_worker_leaves_requests_uncounted() -> None:
     assert verdicts(msgspec.structs.replace(data, plateaus=lost)) == ("unknown", "unknown")
 
 
-def test_the_figures_hold_what_grew_the_worst_first() -> None:
+def test_the_figures_list_growth_worst_first() -> None:
     data = memory_run({"app.A": lambda t: t.open, "app.B": lambda t: t.requests, "app.C": lambda _: 5})
     analysis = analyse(data)
     assert [(g.path, g.verdict) for g in analysis.growth] == [
@@ -366,7 +366,7 @@ def test_the_figures_hold_what_grew_the_worst_first() -> None:
     assert (analysis.growth_basis.batches, analysis.growth_basis.rounds) == (5, 3)
 
 
-def test_what_a_container_with_a_bound_holds_has_a_bound_too_unless_it_grows_on_its_own() -> None:
+def test_growth_inside_a_bounded_container_is_bounded_unless_it_outgrows_it() -> None:
     facts: dict[str, dict[str, object]] = {
         "app.RECENT": {"kind": "deque", "cap": 100_000},
         "app.RECENT[*]": {"kind": "dict"},
@@ -385,7 +385,7 @@ def test_what_a_container_with_a_bound_holds_has_a_bound_too_unless_it_grows_on_
     assert verdicts(memory_run(filled, facts=facts)) == ("fail", "pass")
 
 
-def test_a_leak_in_what_may_be_a_cache_is_a_leak() -> None:
+def test_an_exact_leak_inside_a_possible_cache_is_a_leak() -> None:
     lengths: Lengths = {
         "app.PEOPLE": lambda t: t.requests // 3 + t.number % 2,
         "app.PEOPLE[*].log": lambda t: t.requests,
@@ -395,7 +395,7 @@ def test_a_leak_in_what_may_be_a_cache_is_a_leak() -> None:
     assert found["app.PEOPLE[*].log"].verdict == "leak-per-request"
 
 
-def test_work_that_is_done_later_is_no_leak() -> None:
+def test_pending_work_that_is_done_later_is_inconclusive() -> None:
     def waiting(t: Then) -> int:
         if t.label == "staircase":
             return 0
@@ -406,7 +406,7 @@ def test_work_that_is_done_later_is_no_leak() -> None:
     assert "120 were gone some time after" in found["app.JOBS.queue"].reason
 
 
-def test_what_goes_out_of_sight_is_not_said_to_have_gone() -> None:
+def test_a_container_that_the_census_no_longer_reaches_is_not_called_transient() -> None:
     def seen(t: Then) -> int:
         return t.requests if t.label in ("staircase", "requests") else -1
 
@@ -420,13 +420,11 @@ def test_what_goes_out_of_sight_is_not_said_to_have_gone() -> None:
     ]
     found = judged(msgspec.structs.replace(data, census=census))["app.DESK.rows"]
     assert found.verdict == "inconclusive"
-    assert "more objects than a census looks into (150,000 then)" in found.reason
+    assert "stopped before reaching it, after 150,000 objects" in found.reason
 
 
 @pytest.mark.parametrize(("kind", "verdict"), [("list", "inconclusive"), ("dict", "bounded")])
-def test_a_list_that_grows_now_and_then_and_never_shrinks_is_not_said_to_have_stopped(
-    kind: str, verdict: str
-) -> None:
+def test_a_list_that_grows_occasionally_and_never_shrinks_is_inconclusive(kind: str, verdict: str) -> None:
     errors = [2, 2, 2, 3, 3, 3, 5, 5, 7, 7, 8, 30, 30, 31, 33]
     data = memory_run({"app.ERRORS": lambda t: errors[t.number]}, facts={"app.ERRORS": {"kind": kind}})
     assert judged(data)["app.ERRORS"].verdict == verdict

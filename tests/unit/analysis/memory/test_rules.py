@@ -15,8 +15,8 @@ from harness.analysis.memory.growth import LIVE_HEAP, TYPE, Growth, GrowthBasis
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
-    OverRequests,
-    OverSessions,
+    RequestGrowth,
+    SessionGrowth,
     statement,
 )
 from harness.analysis.memory.rules import GROWTH_RULES, VERDICT_RULES, judge_growth, judge_memory
@@ -29,29 +29,29 @@ from tests.unit.analysis.test_figures import plateau, process
 # --- one thing that grew ---
 
 
-def requests(rate: float | Fraction = 1, **more: object) -> OverRequests:
+def requests(rate: float | Fraction = 1, **more: object) -> RequestGrowth:
     """A leak with requests, unless something else is said."""
     fields: dict[str, object] = {
         "action": None,
         "exact": True,
         "steady": True,
         "kept": True,
-        "went": 0,
-        "later": 0,
-        "now_and_then": False,
+        "gone_after_close": 0,
+        "gone_later": 0,
+        "occasional": False,
         "declared": None,
     }
-    return OverRequests(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
+    return RequestGrowth(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
 
 
-def sessions(rate: float | Fraction = 1, **more: object) -> OverSessions:
+def sessions(rate: float | Fraction = 1, **more: object) -> SessionGrowth:
     """A leak with sessions, unless something else is said."""
     fields: dict[str, object] = {"exact": True, "steady": True, "kept": True, "declared": None}
-    return OverSessions(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
+    return SessionGrowth(rate=Fraction(rate), **{**fields, **more})  # type: ignore[arg-type]
 
 
 def evidence(path: str = "app.X", kind: str = "dict", **more: object) -> GrowthEvidence:
-    """Something that never held more than 70 entries, and still holds 60 when all sessions have closed."""
+    """Something that never held more than 70 entries, and still holds 60 after all sessions have closed."""
     fields: dict[str, object] = {
         "owner": "gradio" if path.startswith("gradio.") else "app",
         "grows_with": None,
@@ -113,14 +113,14 @@ GROWTH: dict[str, GrowthCase] = {
     "known_capacity": GrowthCase(
         by_request(cap=5000),
         "bounded",
-        "5,000 entries at most",
+        "at most 5,000 entries",
         by_request(cap=None),
         "kept_for_each_request",
     ),
     "lost_from_sight": GrowthCase(
         by_request(lost_among=150_000),
         "inconclusive",
-        "(150,000 then)",
+        "after 150,000 objects",
         by_request(lost_among=None),
         "kept_for_each_request",
     ),
@@ -148,22 +148,22 @@ GROWTH: dict[str, GrowthCase] = {
     "not_counted_after_close": GrowthCase(
         by_request(requests=requests(kept=None)),
         "inconclusive",
-        "when all sessions had closed",
+        "not counted after all sessions had closed",
         by_request(requests=requests(kept=True)),
         "kept_for_each_request",
     ),
     "gone_after_close": GrowthCase(
-        by_request(requests=requests(kept=False, went=1200)),
+        by_request(requests=requests(kept=False, gone_after_close=1200)),
         "transient",
-        "1,200 were gone when all sessions had closed",
-        by_request(requests=requests(kept=False, went=0)),
+        "1,200 were gone after all sessions had closed",
+        by_request(requests=requests(kept=False, gone_after_close=0)),
         "stopped_under_load",
     ),
     "gone_later": GrowthCase(
-        by_request(requests=requests(kept=False, later=120)),
+        by_request(requests=requests(kept=False, gone_later=120)),
         "inconclusive",
         "120 were gone some time after",
-        by_request(requests=requests(kept=True, later=0)),
+        by_request(requests=requests(kept=True, gone_later=0)),
         "kept_for_each_request",
     ),
     "stopped_under_load": GrowthCase(
@@ -176,28 +176,28 @@ GROWTH: dict[str, GrowthCase] = {
     "repeated_keys": GrowthCase(
         by_session(sessions=sessions(Fraction(1, 3), exact=False)),
         "inconclusive",
-        "a cache whose keys repeat",
+        "a cache with repeating keys",
         by_session(kind="list", sessions=sessions(Fraction(1, 3), exact=False)),
         "kept_for_each_session",
     ),
     "entries_of_a_container": GrowthCase(
         by_request("app.Row", TYPE, holding=Holding(recorded=False, same_rate=BOUNDED)),
         "bounded",
-        "app.RECENT got as many entries",
+        "app.RECENT gained as many entries",
         by_request("app.Row", TYPE, holding=Holding(recorded=False, same_rate=None)),
         "holder_not_recorded",
     ),
     "held_by_a_container": GrowthCase(
         by_request("app.Row", TYPE, holding=Holding(recorded=True, container=LEAK)),
         "leak-per-request",
-        "They stand inside app.LOG",
+        "These objects are inside app.LOG",
         by_request("app.Row", TYPE, holding=Holding(recorded=True, container=None)),
         "held_outside_containers",
     ),
     "holder_not_recorded": GrowthCase(
         by_request("app.Row", TYPE, holding=Holding(recorded=False)),
         "inconclusive",
-        "what holds them was not recorded",
+        "their holder was not recorded",
         by_request("app.Row", TYPE, holding=ASKED),
         "held_outside_containers",
     ),
@@ -211,42 +211,42 @@ GROWTH: dict[str, GrowthCase] = {
     "opaque_objects": GrowthCase(
         by_request(LIVE_HEAP, "bytes", requests=None, opaque=True),
         "inconclusive",
-        "objects of extension modules",
+        "Objects of extension modules",
         by_request(LIVE_HEAP, "bytes", requests=None, opaque=False),
         "held_outside_python",
     ),
     "held_outside_python": GrowthCase(
         by_request(LIVE_HEAP, "bytes", requests=None),
         "leak-per-request",
-        "outside of Python",
+        "outside Python",
         by_request("app.BUFFER", "bytearray"),
         "kept_for_each_request",
     ),
     "kept_for_each_request": GrowthCase(
         by_request(requests=requests(Fraction(5, 2), exact=False)),
         "leak-per-request",
-        "went on under load",
+        "kept growing under load",
         by_request(requests=requests(Fraction(1, 2), exact=False)),
         "repeated_keys",
     ),
     "kept_for_each_session": GrowthCase(
         by_session(),
         "leak-per-session",
-        "earlier ones had added was kept",
+        "entries of earlier sessions were still there",
         by_session(sessions=sessions(declared="guests")),
         "declared_to_stay",
     ),
-    "grew_now_and_then": GrowthCase(
-        evidence(kind="list", requests=requests(steady=False, now_and_then=True)),
+    "grew_occasionally": GrowthCase(
+        evidence(kind="list", requests=requests(steady=False, occasional=True)),
         "inconclusive",
         "not in every batch",
-        evidence(kind="dict", requests=requests(steady=False, now_and_then=True)),
+        evidence(kind="dict", requests=requests(steady=False, occasional=True)),
         "stopped_growing",
     ),
     "back_after_close": GrowthCase(
         evidence(after_close=3),
         "transient",
-        "first length",
+        "initial length",
         evidence(after_close=4),
         "stopped_growing",
     ),
@@ -269,7 +269,9 @@ def test_every_growth_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", GROWTH)
-def test_a_growth_rule_decides_on_its_evidence_and_not_on_what_differs_in_one_point(name: str) -> None:
+def test_a_growth_rule_decides_on_its_evidence_and_another_rule_on_slightly_different_evidence(
+    name: str,
+) -> None:
     case = GROWTH[name]
     assert deciding_growth_rule(case.decides) == name
     judgement = judge_growth(case.decides)
@@ -403,7 +405,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "doubtful_growth": VerdictCase(
         run(grown("app.CACHE", "inconclusive", reason="It may be a cache.")),
         "inconclusive",
-        "it may be a cache.",
+        "app.CACHE may be a leak. It may be a cache.",
         "gradsoak run s --profile soak",
         run(grown("app.CACHE", "bounded")),
         "app_stopped_growing",
@@ -427,7 +429,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "unexplained_after_close": VerdictCase(
         run(closed=101_000.0),
         "inconclusive",
-        "100 KB behind",
+        "100 KB beyond",
         "gradsoak run s --profile soak --memray",
         run(closed=5000.0),
         "nothing_grew",
@@ -443,7 +445,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "more_than_any_framework": VerdictCase(
         run(closed=2e6, floor=None),
         "inconclusive",
-        "2 MB behind",
+        "leaves 2.00 MB",
         "gradsoak run s --profile staircase",
         run(closed=9e5, floor=None),
         "nothing_grew",
@@ -451,7 +453,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "growth_beyond_the_heap": VerdictCase(
         run(plateaus=plateaus(10**6), bytes_per_request=per_request(1e6)),
         "inconclusive",
-        "1 MB per request beyond the live heap",
+        "grew by 1.00 MB per request",
         "gradsoak run s --profile soak",
         run(plateaus=plateaus(0), bytes_per_request=per_request(1e6)),
         "nothing_grew",
@@ -459,7 +461,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "kept_by_allocators": VerdictCase(
         run(ledger=entries(20_000_000)),
         "allocator-retention",
-        "20 MB were resident",
+        "20.0 MB stayed resident",
         None,
         run(ledger=entries(14_000_000)),
         "nothing_grew",
@@ -475,7 +477,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "half_judged": VerdictCase(
         run(basis=SESSION_MISSING),
         "inconclusive",
-        "leak per session is not known. It takes 3 rounds.",
+        "leak per session is unknown. It takes 3 rounds.",
         "gradsoak run s --profile staircase",
         run(),
         "nothing_grew",
@@ -491,7 +493,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "nothing_grew": VerdictCase(
         run(),
         "flat",
-        "100 requests or 32 sessions",
+        "100 requests and 32 sessions",
         None,
         run(grown("app.LOG", "leak-per-request")),
         "proven_leak",
@@ -508,7 +510,9 @@ def test_every_verdict_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_a_verdict_rule_decides_on_its_evidence_and_not_on_what_differs_in_one_point(name: str) -> None:
+def test_a_verdict_rule_decides_on_its_evidence_and_another_rule_on_slightly_different_evidence(
+    name: str,
+) -> None:
     case = VERDICTS[name]
     assert deciding_verdict_rule(case.decides) == name
     judgement = judge_memory(case.decides)

@@ -1,4 +1,4 @@
-"""What a session, a closed session and a request cost, and the ledger that this makes."""
+"""Costs of an open session, a closed session and a request, and the breakdown made from them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def by_item(data: RunData, moment: str) -> dict[str, BreakdownEntry]:
     return {entry.item: entry for entry in analyse(data).memory.ledger if entry.moment == moment}
 
 
-def test_sessions_and_requests_are_told_apart() -> None:
-    """Each step of the staircase brings eight sessions and eight requests; only the batches tell what of it are requests."""
+def test_costs_of_sessions_and_of_requests_are_separated() -> None:
+    """Each staircase step adds eight sessions and eight requests; only the batches show the share of requests."""
     memory = analyse(run(lambda t: 70_000 * t.open + 500 * t.requests + 9_000 * t.sessions)).memory
     session, request = memory.bytes_per_open_session.live, memory.bytes_per_request.live
     assert session is not None
@@ -46,8 +46,8 @@ def test_sessions_and_requests_are_told_apart() -> None:
     assert (request.estimate, request.low, request.high) == pytest.approx((500,) * 3)
 
 
-def test_what_each_request_leaves_behind_is_not_the_closed_sessions() -> None:
-    """In every round eight sessions come and go, with sixteen requests."""
+def test_leaks_per_request_are_subtracted_from_closed_sessions() -> None:
+    """In each round, eight sessions with sixteen requests open and close."""
     data = run(lambda t: 3_000 * t.sessions + 500 * t.requests)
     closed = analyse(data).memory.bytes_per_closed_session.live
     assert closed is not None
@@ -78,7 +78,7 @@ def test_plateaus_of_two_processes_make_no_slope() -> None:
     assert memory.bytes_per_request.live is None
 
 
-def test_the_floor_is_what_a_state_free_app_costs() -> None:
+def test_the_floor_is_the_cost_of_the_baseline_app() -> None:
     memory = analyse(run(lambda t: 170_000 * t.open, control=control(70_000))).memory
     assert memory.no_floor is None
     assert memory.floor_per_open_session.live is not None
@@ -86,11 +86,11 @@ def test_the_floor_is_what_a_state_free_app_costs() -> None:
     alone = analyse(run(lambda t: 170_000 * t.open)).memory
     assert alone.floor_per_open_session.live is None
     assert alone.no_floor is not None
-    assert "state-free app" in alone.no_floor
+    assert "no baseline run" in alone.no_floor
 
 
 @pytest.mark.parametrize("moment", ["held", "closed"])
-def test_the_ledger_adds_up_to_what_was_resident(moment: str) -> None:
+def test_the_breakdown_adds_up_to_resident_memory(moment: str) -> None:
     data = run(
         lambda t: 170_000 * t.open + 12_000 * t.sessions + 90 * t.requests + 7 * t.number**3,
         rss=lambda t: 2 * LIVE + 400_000 * t.number + 300_000 * t.open,
@@ -109,9 +109,9 @@ def test_the_ledger_adds_up_to_what_was_resident(moment: str) -> None:
             assert entry.bytes == round(entry.each_bytes * entry.count)
 
 
-def test_the_ledger_of_held_sessions_takes_the_floor_from_their_cost() -> None:
-    """Gradio keeps 100 bytes of each request: of the forty on the staircase that is part of what a session costs, of the hundred
-    after it, it has a line of its own."""
+def test_the_breakdown_of_open_sessions_subtracts_the_floor() -> None:
+    """Gradio keeps 100 bytes of each request. For the forty on the staircase they are part of the cost of a session, for the
+    hundred after it they have their own entry."""
     data = memory_run(
         {"gradio.Queue.event_analytics": lambda t: t.requests},
         moments=MOMENTS,
@@ -126,8 +126,8 @@ def test_the_ledger_of_held_sessions_takes_the_floor_from_their_cost() -> None:
     assert abs(lines["unexplained"].bytes) < 10
 
 
-def test_state_that_grows_with_requests_is_state_as_long_as_its_session_lasts() -> None:
-    """Held: 40 sessions of 100 KB, and 100 requests that each added 1,000 bytes to them."""
+def test_state_that_grows_with_requests_counts_as_state_while_its_session_is_open() -> None:
+    """Open: 40 sessions of 100 KB, to which 100 requests added 1,000 bytes each."""
     data = run(lambda t: (100_000 * t.open + 1_000 * t.requests) if t.open else 0, control=control(0))
     state = [e for e in analyse(data).memory.ledger if (e.moment, e.item) == ("held", "state")]
     assert [(e.each_bytes, e.count, e.unit) for e in state] == [
@@ -141,7 +141,7 @@ def test_state_that_grows_with_requests_is_state_as_long_as_its_session_lasts() 
     assert "leaked-per-request" not in lines
 
 
-def test_what_sessions_leave_behind_is_kept_whether_they_are_open_or_not() -> None:
+def test_bytes_that_sessions_leave_behind_count_as_retained_in_both_moments() -> None:
     data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, control=control(20_000, 2_000))
     held, closed = by_item(data, "held"), by_item(data, "closed")
     assert held["retained-after-close"].each_bytes == pytest.approx(10_000)
@@ -152,7 +152,7 @@ def test_what_sessions_leave_behind_is_kept_whether_they_are_open_or_not() -> No
     assert closed["framework"].each_bytes == pytest.approx(2_000)
 
 
-def test_state_that_is_kept_for_its_time_to_live_is_state_while_its_session_is_open() -> None:
+def test_state_kept_until_its_time_to_live_counts_as_state_while_its_session_is_open() -> None:
     data = run(
         lambda t: 20_000 * t.open + 102_000 * t.sessions,
         control=control(20_000, 2_000),
@@ -164,7 +164,7 @@ def test_state_that_is_kept_for_its_time_to_live_is_state_while_its_session_is_o
     assert closed["retained-after-close"].each_bytes == pytest.approx(100_000)
 
 
-def test_what_is_counted_to_stay_of_each_session_is_told_though_the_slopes_do_not_show_it() -> None:
+def test_counted_leaks_per_session_are_in_the_breakdown_even_if_slopes_miss_them() -> None:
     data = memory_run(
         {"app.SEEN": lambda t: t.sessions},
         moments=MOMENTS,
@@ -178,7 +178,7 @@ def test_what_is_counted_to_stay_of_each_session_is_told_though_the_slopes_do_no
     )
 
 
-def test_a_leak_has_a_line_of_its_own_in_both_moments() -> None:
+def test_a_leak_has_its_own_entry_in_both_moments() -> None:
     data = memory_run(
         {"app.LOG": lambda t: t.requests},
         facts={"app.LOG": {"kind": "list"}},
@@ -194,7 +194,7 @@ def test_a_leak_has_a_line_of_its_own_in_both_moments() -> None:
     assert abs(closed["unexplained"].bytes) < 10
 
 
-def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_session() -> None:
+def test_without_a_baseline_run_counted_state_divides_the_cost_of_a_session() -> None:
     sizes = StateSizes(
         sessions=40, total_bytes=40 * 99_000, shared_bytes=0, median_bytes=99_000, max_bytes=99_000
     )
@@ -213,10 +213,10 @@ def test_without_a_control_what_was_counted_as_state_divides_the_cost_of_a_sessi
     assert lines["framework"].each_bytes == pytest.approx(71_000)
     assert lines["state"].each_bytes == pytest.approx(99_000)
     assert lines["retained-after-close"].each_bytes == pytest.approx(20_000)
-    assert "the framework’s own included" in lines["retained-after-close"].basis
+    assert "including Gradio’s own share" in lines["retained-after-close"].basis
 
 
-def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -> None:
+def test_without_a_baseline_run_retained_bytes_are_counted_once() -> None:
     sizes = StateSizes(sessions=40, total_bytes=40 * 500, shared_bytes=0, median_bytes=500, max_bytes=500)
     data = run(
         lambda t: 38_000 * t.open + 20_000 * t.sessions,
@@ -226,42 +226,42 @@ def test_without_a_control_what_closed_sessions_leave_behind_is_counted_once() -
     assert held["framework"].each_bytes == pytest.approx(58_000 - 500 - 20_000)
     assert held["state"].each_bytes == pytest.approx(500)
     assert held["retained-after-close"].each_bytes == pytest.approx(20_000)
-    assert "the framework’s own included" in held["retained-after-close"].basis
+    assert "including Gradio’s own share" in held["retained-after-close"].basis
     assert abs(held["unexplained"].bytes) < 100
 
 
-def test_a_control_that_was_wanted_and_is_not_there_is_a_warning() -> None:
+def test_a_requested_baseline_run_that_is_missing_causes_a_warning() -> None:
     def warned(data: RunData, *, wanted: bool = True, ended: str = "completed") -> list[str]:
         manifest = msgspec.structs.replace(
             data.manifest, profile=msgspec.structs.replace(data.manifest.profile, control=wanted)
         )
         seal = Seal(ended=ended, reason="", wall_ns=0, shards={})  # type: ignore[arg-type]
         found = analyse(msgspec.structs.replace(data, manifest=manifest, seal=seal)).warnings
-        return [text for text in found if "Gradio’s own is not known" in text]
+        return [text for text in found if "Gradio’s own share of memory is unknown" in text]
 
     alone = run(lambda t: 30_000 * t.open)
     (text,) = warned(alone)
-    assert text.endswith("The state-free app that should have been measured beside this one was not.")
+    assert text.endswith("The baseline run is missing.")
     assert warned(alone, wanted=False) == []
-    assert warned(alone, ended="interrupted") == []  # that it ended early is told already
+    assert warned(alone, ended="interrupted") == []  # another warning says that it ended early
     assert warned(run(lambda t: 30_000 * t.open, control=control(20_000))) == []
 
 
-def test_a_memray_pass_that_came_to_nothing_is_a_warning() -> None:
+def test_a_memray_pass_without_result_causes_a_warning() -> None:
     data = run(lambda t: 30_000 * t.open)
-    assert not any("allocated" in text for text in analyse(data).warnings)
+    assert not any("Allocation sites" in text for text in analyse(data).warnings)
     failed = msgspec.structs.replace(data, attribution=Attribution(not_measured="It was cut short."))
-    assert "Where memory was allocated is not known. It was cut short." in analyse(failed).warnings
+    assert "Allocation sites are unknown. It was cut short." in analyse(failed).warnings
 
 
-def test_a_state_that_was_not_counted_to_the_end_says_nothing() -> None:
+def test_state_that_was_counted_incompletely_gives_no_figure() -> None:
     sizes = StateSizes(
         sessions=40, total_bytes=1, shared_bytes=0, median_bytes=1, max_bytes=1, complete=False
     )
     assert analyse(run(lambda t: t.open, state_sizes=lambda _: sizes)).memory.state_bytes_per_session is None
 
 
-def test_without_a_probe_there_is_no_ledger() -> None:
+def test_without_a_probe_there_is_no_breakdown() -> None:
     data = run(lambda _: 0)
     blind = [
         msgspec.structs.replace(p, probe=ProbeSample(time_ns=0, wall_ns=0), returned_bytes=None)
@@ -271,7 +271,7 @@ def test_without_a_probe_there_is_no_ledger() -> None:
     assert analyse(memory_run({}, moments=[])).memory.ledger == []
 
 
-def test_measuring_has_its_price() -> None:
+def test_the_cost_of_measuring_is_reported() -> None:
     cost = analyse(run(lambda _: 0)).memory.measuring
     assert cost is not None
     assert (cost.censuses, cost.pause_ms, cost.max_pause_ms, cost.objects) == (len(MOMENTS), 1.0, 1.0, 1)
@@ -279,7 +279,7 @@ def test_measuring_has_its_price() -> None:
     assert cost.total_s == pytest.approx(len(MOMENTS) * 0.501)
 
 
-def test_every_line_of_a_ledger_says_how_it_is_known() -> None:
+def test_every_entry_of_a_breakdown_says_how_it_was_measured() -> None:
     data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, control=control(20_000, 2_000))
     for entry in itertools.chain(analyse(data).memory.ledger):
         assert entry.basis.endswith(".")

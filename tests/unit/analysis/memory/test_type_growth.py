@@ -1,4 +1,4 @@
-"""What grows by type: exact numbers only, and never what a container explains."""
+"""Growth by type: only exact growth counts, and only if no container explains it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def of_type(data: RunData) -> list[Growth]:
     return [g for g in growth_figures(data)[0] if g.kind == "type"]
 
 
-def test_objects_that_only_a_library_holds_are_a_leak_told_with_how_they_are_held() -> None:
+def test_objects_held_only_by_a_library_are_a_leak_with_a_retainer_path() -> None:
     data = run("lib.cache.Entry", lambda t: t.requests, retainers=[held("lib.cache.Entry", *CHAIN)])
     (found,) = of_type(data)
     assert (found.verdict, found.per_request, found.exact, found.within) == (
@@ -58,10 +58,10 @@ def test_objects_that_only_a_library_holds_are_a_leak_told_with_how_they_are_hel
     assert check.verdict == "fail"
     (anomaly,) = check.anomalies
     assert "lib.cache.Entry (a type) grew by exactly 1.00 objects per request" in anomaly.explanation
-    assert "It is held as lib.cache: module → .SEEN: set → [*]: lib.cache.Entry." in anomaly.explanation
+    assert "Retainer path: lib.cache: module → .SEEN: set → [*]: lib.cache.Entry." in anomaly.explanation
 
 
-def test_one_object_per_session_is_found_beside_what_the_framework_keeps() -> None:
+def test_one_object_per_session_beyond_the_baseline_is_found() -> None:
     floor = run("lib.cache.Entry", lambda t: 2 * t.sessions)
     same = run("lib.cache.Entry", lambda t: 2 * t.sessions, control=floor)
     assert of_type(same) == []
@@ -75,7 +75,7 @@ def test_one_object_per_session_is_found_beside_what_the_framework_keeps() -> No
     assert (found.verdict, found.per_session) == ("leak-per-session", 3.0)
 
 
-def test_without_a_control_only_what_is_known_to_be_held_elsewhere_is_judged_by_session() -> None:
+def test_without_a_baseline_run_only_objects_with_a_known_foreign_holder_leak_per_session() -> None:
     count = lambda t: t.sessions  # noqa: E731
     assert of_type(run("lib.cache.Entry", count)) == []
     gradios = held("lib.cache.Entry", "gradio.App: gradio.routes.App", ".kept: dict", "[*]: lib.cache.Entry")
@@ -83,7 +83,7 @@ def test_without_a_control_only_what_is_known_to_be_held_elsewhere_is_judged_by_
     assert len(of_type(run("lib.cache.Entry", count, retainers=[held("lib.cache.Entry", *CHAIN)]))) == 1
 
 
-def test_a_control_that_was_cut_short_is_none() -> None:
+def test_an_incomplete_baseline_run_counts_as_none() -> None:
     whole = run("lib.cache.Entry", lambda t: 2 * t.sessions)
     first_step = next(i for i, p in enumerate(whole.plateaus) if p.label == "requests")
     short = msgspec.structs.replace(
@@ -93,7 +93,7 @@ def test_a_control_that_was_cut_short_is_none() -> None:
     assert of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, control=short, retainers=[gradios])) == []
 
 
-def test_what_is_under_way_when_a_page_has_closed_is_no_leak_unless_the_control_has_less_of_it() -> None:
+def test_tasks_still_running_after_close_leak_only_if_the_baseline_has_fewer() -> None:
     """Gradio's tasks wait for the next heartbeat of a page, up to 15 seconds."""
     waiting = held("_asyncio.Task", "task sleep: _asyncio.Task")
     count = lambda t: t.sessions  # noqa: E731
@@ -105,7 +105,7 @@ def test_what_is_under_way_when_a_page_has_closed_is_no_leak_unless_the_control_
     )
 
 
-def test_what_a_leaking_container_holds_is_told_once() -> None:
+def test_objects_in_a_leaking_container_are_reported_once() -> None:
     inside = held("app.Entry", "app: module", ".LOG: list", "[*]: app.Entry")
     data = run(
         "app.Entry",
@@ -121,7 +121,7 @@ def test_what_a_leaking_container_holds_is_told_once() -> None:
     assert unknown.within == "app.LOG"
 
 
-def test_what_stands_in_a_container_that_is_bounded_is_bounded_too() -> None:
+def test_objects_in_a_bounded_container_are_no_leak() -> None:
     inside = held(
         "gradio.queueing.Row",
         "gradio.Queue: gradio.queueing.Queue",
@@ -137,7 +137,7 @@ def test_what_stands_in_a_container_that_is_bounded_is_bounded_too() -> None:
     assert of_type(data) == []
 
 
-def test_what_a_bounded_container_may_hold_is_no_leak_where_nobody_knows_what_holds_it() -> None:
+def test_objects_with_unknown_holder_are_no_leak_if_a_bounded_container_gained_as_many() -> None:
     data = run(
         "app.Row",
         lambda t: t.requests,
@@ -151,7 +151,7 @@ def test_what_a_bounded_container_may_hold_is_no_leak_where_nobody_knows_what_ho
     assert len(of_type(msgspec.structs.replace(data, retainers=[elsewhere]))) == 1
 
 
-def test_what_nobody_knows_the_holder_of_is_no_leak_since_a_bounded_container_may_hold_it() -> None:
+def test_objects_whose_holder_was_not_recorded_are_inconclusive() -> None:
     floor = run("lib.cache.Entry", lambda t: t.sessions)
     for data in (
         run("lib.cache.Entry", lambda t: t.requests),
@@ -159,7 +159,7 @@ def test_what_nobody_knows_the_holder_of_is_no_leak_since_a_bounded_container_ma
     ):
         (found,) = of_type(data)
         assert found.verdict == "inconclusive"
-        assert found.reason.endswith("and none of them went; what holds them was not recorded.")
+        assert found.reason.endswith("and never fell; their holder was not recorded.")
         assert {check.verdict for check in check_growth(*growth_figures(data))} == {"pass", "inconclusive"}
 
 
@@ -173,7 +173,7 @@ def test_growth_that_is_not_exact_or_does_not_stay_is_no_leak_of_a_type() -> Non
     assert of_type(run("dict", lambda t: t.requests)) == []
 
 
-def test_a_container_is_told_with_how_it_is_held_and_what_it_pins_exactly() -> None:
+def test_a_container_is_reported_with_its_retainer_path_and_exact_size() -> None:
     chain = ["app: module", ".LOG: list", "[*]: dict"]
     data = memory_run({"app.LOG": lambda t: t.requests}, facts={"app.LOG": {"kind": "list"}})
     kept = msgspec.structs.replace(data, retainers=[held("app.LOG", *chain, of="container", pinned=777)])
@@ -184,13 +184,13 @@ def test_a_container_is_told_with_how_it_is_held_and_what_it_pins_exactly() -> N
     assert growth_figures(kept)[0][0].pinned_bytes != 777
 
 
-def test_a_type_that_the_walk_did_not_come_to_is_judged_all_the_same() -> None:
+def test_a_type_that_the_search_did_not_reach_is_still_judged() -> None:
     unreached = msgspec.structs.replace(held("lib.cache.Entry"), holders=[])
     (found,) = of_type(run("lib.cache.Entry", lambda t: t.requests, retainers=[unreached]))
     assert (found.verdict, found.retainer_path) == ("leak-per-request", [])
 
 
-# --- whether a short run asks the app what holds what grew ---
+# --- whether a short run asks the app for retainers ---
 
 
 def census(lengths: dict[str, int], types: dict[str, int] | None = None) -> Census:
@@ -230,24 +230,24 @@ def grew(path: str, before: int, after: int) -> bool:
         "gradio.Queue.pending_messages_per_session",
     ],
 )
-def test_what_gradio_keeps_of_everybody_is_no_reason(path: str) -> None:
+def test_growth_of_gradios_own_containers_is_not_suspicious(path: str) -> None:
     assert not grew(path, 0, 500)
 
 
 @pytest.mark.parametrize(
     "path", ["app.LOG", "gradio.Queue.event_ids_to_events", "gradio.App.iterators_to_reset"]
 )
-def test_anything_else_that_grew_is(path: str) -> None:
+def test_growth_of_any_other_container_is_suspicious(path: str) -> None:
     assert grew(path, 3, 4)
     assert not grew(path, 4, 4)
     assert not grew(path, 4, 3)
 
 
-def test_something_new_is() -> None:
+def test_a_new_container_is_suspicious() -> None:
     assert suspicious(census({}), census({"app.NEW": 1}), 100)
 
 
-def test_as_many_more_of_a_type_as_there_were_requests_is() -> None:
+def test_a_type_with_one_more_object_per_request_is_suspicious() -> None:
     first = census({}, {"lib.Entry": 5, "dict": 10})
     assert suspicious(first, census({}, {"lib.Entry": 105}), 100)
     assert not suspicious(first, census({}, {"lib.Entry": 104}), 100)

@@ -1,4 +1,4 @@
-"""The verdict on memory: each of its words has a run that must get it, and one that must not."""
+"""The memory verdict: for each verdict, a run that must get it and one that must not."""
 
 from __future__ import annotations
 
@@ -36,28 +36,26 @@ def floor(open_session: float = 60_000, closed: float = 15_000) -> RunData:
     return run(live=lambda t: open_session * t.open + closed * (t.sessions - t.open))
 
 
-def test_nothing_that_grows_is_flat() -> None:
+def test_memory_without_growth_is_flat() -> None:
     memory = judged(live=lambda t: 60_000 * t.open + 15_000 * (t.sessions - t.open), control=floor())
     assert (memory.verdict, memory.next_step) == ("flat", None)
-    assert "100 requests or 32 sessions" in memory.reason
+    assert "100 requests and 32 sessions" in memory.reason
 
 
 def test_a_leak_is_named_with_its_rate() -> None:
     memory = judged({"app.LOG": lambda t: 2 * t.requests}, facts={"app.LOG": {"kind": "list"}})
     assert memory.verdict == "leak-per-request"
-    assert memory.reason == (
-        "app.LOG grows by 2.00 entries per request, 200 B each time, and nothing of it is let go."
-    )
+    assert memory.reason == ("app.LOG grows by 2.00 entries (200 B) per request, and nothing is released.")
     assert judged({"app.SEEN": lambda t: t.sessions}).verdict == "leak-per-session"
 
 
-def test_a_proven_leak_is_told_before_what_is_in_doubt() -> None:
+def test_a_proven_leak_comes_before_a_doubtful_one() -> None:
     lengths: Lengths = {"app.LOG": lambda t: t.requests, "app.CACHE": lambda t: t.requests // 3}
     memory = judged(lengths, facts={"app.LOG": {"kind": "list"}})
     assert memory.verdict == "leak-per-request"
     doubtful = judged({"app.CACHE": lambda t: t.requests // 3})
     assert doubtful.verdict == "inconclusive"
-    assert "app.CACHE may leak, or not" in doubtful.reason
+    assert "app.CACHE may be a leak" in doubtful.reason
     assert doubtful.next_step == "gradsoak run s --profile soak"
 
 
@@ -70,7 +68,7 @@ def test_a_cache_with_a_known_bound_is_named() -> None:
     assert "app.cached (at most 128)" in memory.reason
 
 
-def test_what_has_stopped_growing_is_bounded_too() -> None:
+def test_growth_that_has_stopped_is_bounded() -> None:
     assert judged({"app.CACHE": lambda t: min(100, t.requests)}).verdict == "bounded"
 
 
@@ -90,14 +88,14 @@ def test_state_of_closed_sessions_is_retained_until_its_time_to_live() -> None:
     [(0, [HOUR]), (40, [SECOND]), (40, [])],
     ids=["no-state", "its-time-is-over", "unknown"],
 )
-def test_what_closed_sessions_leave_otherwise_is_not_explained(states: int, events: list[object]) -> None:
+def test_retained_bytes_without_unexpired_state_are_unexplained(states: int, events: list[object]) -> None:
     memory = judged(live=kept, control=floor(), states=lambda _: states, events=events)
     assert memory.verdict == "inconclusive"
     assert memory.next_step == "gradsoak run s --profile soak --memray"
 
 
-def test_what_gradio_keeps_of_each_page_is_bounded_by_its_capacity() -> None:
-    """The values that components held last stand in Gradio's account of the session, which a control's page fills with less."""
+def test_gradios_accounts_of_sessions_are_bounded_by_its_capacity() -> None:
+    """Gradio's account of a session holds the last values of its components; those of the baseline app are smaller."""
 
     def held(bytes_each: int) -> MemoryFigures:
         return judged(
@@ -112,23 +110,21 @@ def test_what_gradio_keeps_of_each_page_is_bounded_by_its_capacity() -> None:
 
     memory = held(114_000)
     assert (memory.verdict, memory.next_step) == ("bounded", None)
-    assert (
-        "leaves 100 KB behind beyond the framework's own, in gradio.StateHolder.session_data" in memory.reason
-    )
+    assert "leaves 100 KB beyond Gradio's own share in gradio.StateHolder.session_data" in memory.reason
     assert held(60_000).verdict == "inconclusive"
 
 
-def test_without_a_control_nobody_knows_what_is_the_frameworks() -> None:
+def test_without_a_baseline_run_moderate_retention_is_called_flat() -> None:
     assert judged(live=kept, states=lambda t: t.sessions, events=[SECOND]).verdict == "flat"
 
 
-def test_objects_that_went_while_their_memory_stayed() -> None:
+def test_released_objects_whose_memory_stays_are_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
     memory = judged(live=lambda t: 1_900_000 * t.open, rss=rss, control=floor(1_900_000, 0))
     assert memory.verdict == "allocator-retention"
-    assert "80 MB" in memory.reason
+    assert "80.0 MB" in memory.reason
     small = judged(
         live=lambda t: 60_000 * t.open, rss=lambda t: 2 * LIVE + 9_000_000, control=floor(60_000, 0)
     )
@@ -141,10 +137,10 @@ def test_too_few_plateaus_decide_nothing() -> None:
     assert short.next_step == "gradsoak run s --profile staircase"
     some = judged(moments=[t for t in MOMENTS if t.label != "second-round"])
     assert some.verdict == "inconclusive"
-    assert "leak per session is not known" in some.reason
+    assert "leak per session is unknown" in some.reason
 
 
-def test_an_app_that_nobody_started_is_not_judged() -> None:
+def test_an_app_that_gradsoak_did_not_start_is_not_judged() -> None:
     external = ExternalApp(
         url="http://127.0.0.1:1/", protocol="sse_v3", pid=1, process="python", not_sampled=""
     )
@@ -153,7 +149,7 @@ def test_an_app_that_nobody_started_is_not_judged() -> None:
     assert "gradsoak did not start the app" in memory.reason
 
 
-def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_left_behind() -> None:
+def test_gradios_share_is_adjusted_to_the_requests_per_session() -> None:
     busy = [msgspec.structs.replace(t, requests=4 * t.requests) for t in MOMENTS]
 
     def live(t: Then) -> float:
@@ -168,7 +164,7 @@ def test_what_gradio_keeps_of_more_requests_per_session_is_no_state_and_nothing_
     assert memory.floor_per_open_session.live.estimate == pytest.approx(60_000 + 4 * 2_500)
 
 
-def test_without_a_control_state_that_was_counted_is_known_to_be_kept() -> None:
+def test_without_a_baseline_run_counted_state_is_known_to_be_retained() -> None:
     def sizes(each: int) -> Callable[[Then], StateSizes]:
         return lambda t: StateSizes(
             sessions=t.sessions,
@@ -187,18 +183,18 @@ def test_without_a_control_state_that_was_counted_is_known_to_be_kept() -> None:
     assert judged(live=kept, states=lambda _: 0, events=[HOUR], state_sizes=sizes(100_000)).verdict == "flat"
 
 
-def test_so_much_that_no_framework_keeps_it_is_not_called_flat_without_a_control() -> None:
+def test_retention_beyond_any_framework_is_not_flat_without_a_baseline_run() -> None:
     memory = judged(live=lambda t: 5_000_000 * t.sessions)
     assert (memory.verdict, memory.next_step) == ("inconclusive", "gradsoak run s --profile staircase")
 
 
-def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocator() -> None:
+def test_memory_that_grows_beyond_the_heap_is_not_allocator_retention() -> None:
     def mapped(t: Then) -> int:
         return 2 * LIVE + 1_000_000 * t.requests
 
     memory = judged(live=lambda t: 60_000 * t.open, rss=mapped, control=floor(60_000, 0))
     assert memory.verdict == "inconclusive"
-    assert "grew by 1 MB per request beyond the live heap" in memory.reason
+    assert "beyond the live heap grew by 1.00 MB per request" in memory.reason
 
     def stopped(t: Then) -> int:
         return 2 * LIVE + 1_000_000 * min(t.requests, 200)
@@ -207,7 +203,7 @@ def test_memory_that_grows_beyond_the_heap_is_not_said_to_be_kept_by_the_allocat
     assert memory.verdict == "allocator-retention"
 
 
-def test_what_child_processes_have_is_not_kept_by_the_allocator() -> None:
+def test_memory_of_child_processes_is_not_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
@@ -220,9 +216,9 @@ def test_what_child_processes_have_is_not_kept_by_the_allocator() -> None:
     assert analyse(msgspec.structs.replace(data, plateaus=alone)).memory.verdict == "flat"
 
 
-def test_what_nobody_counted_with_requests_is_not_said_to_have_stopped() -> None:
+def test_growth_not_counted_with_requests_has_not_stopped() -> None:
     no_batches = [t for t in MOMENTS if t.label != "requests"]
     renumbered = [msgspec.structs.replace(t, number=n) for n, t in enumerate(no_batches)]
     memory = judged({"app.CACHE": lambda t: min(60 + 7, t.requests)}, moments=renumbered)
     assert memory.verdict == "inconclusive"
-    assert "leak per request is not known" in memory.reason
+    assert "leak per request is unknown" in memory.reason

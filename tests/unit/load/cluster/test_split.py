@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.load.arrivals import schedule, share_of_cap
 from harness.load.cluster.split import share, split, top_up
-from harness.load.commands import Act, Drive, Hold, Quit, Release, Return
+from harness.load.commands import ActBatch, Drive, Hold, Quit, Release, Return
 
 COUNTS = st.integers(0, 5000)
 HELD = st.lists(st.integers(0, 200), min_size=1, max_size=12)
@@ -63,8 +63,8 @@ def test_more_workers_than_users_leaves_some_without() -> None:
 
 
 def test_a_batch_of_requests_is_made_by_all_together() -> None:
-    parts = share(Act(requests=20, duration_s=2.0, phase="requests"), [5, 5, 5])
-    assert [(p.requests, p.duration_s, p.phase) for p in parts if isinstance(p, Act)] == [
+    parts = share(ActBatch(requests=20, duration_s=2.0, phase="requests"), [5, 5, 5])
+    assert [(p.requests, p.duration_s, p.phase) for p in parts if isinstance(p, ActBatch)] == [
         (7, 2.0, "requests"),
         (7, 2.0, "requests"),
         (6, 2.0, "requests"),
