@@ -17,7 +17,7 @@ from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.guarantees import facts, judge
-from harness.history import Shards, Workers, aligned, pair, phases, workers_of
+from harness.history import ShardHistory, Workers, aligned, pair, phases, workers_of
 from harness.records import (
     NOT_TRACED,
     TRACED,
@@ -65,7 +65,7 @@ def check_run(run_dir: RunDir) -> Checks:
     }
     with _without_collector():
         return check(
-            Shards(shards, files.workers, files.damaged),
+            ShardHistory(shards, files.workers, files.damaged),
             manifest.state,
             run_dir.sealed(),
             files.problems,
@@ -87,7 +87,7 @@ def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
     with _without_collector():
         shards = {worker: read([]) for worker, read in run_dir.shards().items()}
         history = pair(shards, workers=files.workers, damaged=files.damaged, only=shared)
-        witnesses = Shards(run_dir.shards(), files.workers).history(
+        witnesses = ShardHistory(run_dir.shards(), files.workers).history(
             sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[]
         )
     return RunData(
