@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.history import Shards, Workers, workers_of
+from harness.history import ShardHistory, Workers, workers_of
 from harness.records import HistoryRecord, RunEvent, RunManifest, Seal
 from harness.run_dir import EVENTS, RunDir, TornShard
 
@@ -44,7 +44,7 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the app was stopped and started again."""
         return any(event.kind == "target_restart" for event in self.events)
 
-    def history_to_check(self) -> Shards:
+    def history_to_check(self) -> ShardHistory:
         """The history, to be streamed. What cannot be read of it is reported as a problem when it is read.
 
         With several workers, what is wrong with a shard is known already, and concerns the sessions of its worker alone.
@@ -53,11 +53,11 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
             worker: (lambda _, read=read: read([])) if worker in self.workers.facts else read
             for worker, read in self.folder.shards().items()
         }
-        return Shards(shards, self.workers, self.damaged)
+        return ShardHistory(shards, self.workers, self.damaged)
 
-    def readable_history(self) -> Shards:
+    def readable_history(self) -> ShardHistory:
         """The history, to be streamed, as far as it can be read."""
-        return Shards(self.folder.shards(), self.workers)
+        return ShardHistory(self.folder.shards(), self.workers)
 
     def readable_shards(self) -> dict[str, Iterator[HistoryRecord]]:
         """Worker → its records, as far as they can be read."""
