@@ -36,9 +36,9 @@ def test_nobody_gives_up_what_it_holds_and_the_rest_is_given_to_those_with_least
 
 
 @given(COUNTS, st.integers(1, 20))
-def test_people_who_come_back_are_divided(people: int, workers: int) -> None:
-    parts = share(Return(people=people, phase="after-restart"), [0] * workers)
-    assert sum(part.people for part in parts if isinstance(part, Return)) == people
+def test_returning_users_are_divided(users: int, workers: int) -> None:
+    parts = share(Return(users=users, phase="after-restart"), [0] * workers)
+    assert sum(part.users for part in parts if isinstance(part, Return)) == users
     assert len(parts) == workers
 
 
