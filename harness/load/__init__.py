@@ -1,7 +1,7 @@
-"""The load side: Locust users that own pages, what is recorded of them, and the generator processes.
+"""The load side: Locust users with pages, the record of what they do, and the generator processes.
 
-Importing Locust patches the standard library of the whole process, so nothing here is imported until it is
-asked for: the harness itself only needs `harness.load.generator_client`.
+Importing Locust patches the standard library of the whole process. So this package imports nothing until a name is
+used; the harness itself only needs `harness.load.generator_client`.
 """
 
 from __future__ import annotations

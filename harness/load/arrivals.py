@@ -1,8 +1,8 @@
-"""The open model: people arrive at a rate, whatever the server does.
+"""The open model: users arrive at a fixed rate, independent of how fast the server answers.
 
-The schedule is decided before the first of them acts, from the seed alone: each arrival's time is the one before plus a
-gap, never "now" plus a gap. A generator that is late, or a server that is slow, moves nobody who comes later; how late an
-arrival was answered can then be seen (Schroeder, Wierman, Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006).
+The schedule depends on the seed alone: each arrival is due a gap after the arrival before it, never a gap after "now".
+So a late generator or a slow server does not delay later arrivals, and the delay of each one can be measured (Schroeder,
+Wierman, Harchol-Balter, "Open versus closed: a cautionary tale", NSDI 2006).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ArrivalCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         total: arrivals that were due.
-        started: those for which a session acted.
-        dropped: those that found all the sessions allowed in use.
+        started: arrivals for which a session acted.
+        dropped: arrivals when all allowed sessions were in use.
     """
 
     total: int = 0
@@ -33,12 +33,12 @@ class ArrivalCounts(msgspec.Struct, frozen=True, kw_only=True):
 def share(rate: float, worker: int, workers: int) -> float:
     """One worker's part of a rate of arrivals.
 
-    Independent Poisson streams of rate/N together are one of the whole rate; uniform ones are too, where each worker begins
-    one gap of the whole stream after the one before it, as `schedule` does.
+    N independent Poisson streams of rate/N make one Poisson stream of the whole rate. The same holds for uniform streams if
+    each worker begins one gap of the whole stream later than the worker before it, as in `schedule`.
 
     Args:
         rate: arrivals per second of all workers together.
-        worker: number of this one, from 0.
+        worker: number of this worker, from 0.
         workers: how many there are.
 
     Raises:
@@ -63,14 +63,14 @@ def schedule(
     worker: int = 0,
     workers: int = 1,
 ) -> Iterator[int]:
-    """When one worker's arrivals are due, in nanoseconds since the beginning, ascending.
+    """The times at which one worker's arrivals are due, nanoseconds since the beginning, ascending.
 
     Args:
         rate: arrivals per second of all workers together, above 0.
-        kind: `poisson`: gaps are exponential and independent, the first one from the beginning on. `uniform`: gaps are
-            equal, and the first arrival of all workers comes at 0.
-        seed: of the gaps. The worker's number is part of it, so that workers do not send the same people.
-        duration_s: nobody is due from then on, seconds.
+        kind: `poisson`: gaps are independent and exponential, the first one from the beginning on. `uniform`: gaps are
+            equal, and the first arrival of all workers is due at 0.
+        seed: of the gaps. The worker's number is added to it, so that workers have different gaps.
+        duration_s: no arrival is due at or after this time.
         worker: number of this worker, from 0.
         workers: how many there are.
     """
@@ -83,7 +83,7 @@ def schedule(
         if kind == "poisson":
             time_s += rng.expovariate(own_rate)
         else:
-            # Multiplied, not added up: after a day of arrivals the last one still is where it should be.
+            # Multiplied, not added up, so that rounding errors do not accumulate over a day of arrivals.
             time_s = (worker + number * workers) / rate
         due_ns = round(time_s * _NS_PER_S)
         if due_ns >= end_ns:
@@ -101,20 +101,20 @@ def dispatch(
     start: Callable[[int], bool],
     on_arrival: Callable[[bool], None] = lambda _: None,
 ) -> ArrivalCounts:
-    """Wait for each arrival and let somebody act for it, or count it as dropped. Nobody is ever left out in silence.
+    """Wait for each arrival and start a user for it, or count it as dropped. Every arrival is counted.
 
     Args:
-        due: times since the beginning, as `schedule` gives them.
+        due: times since the beginning, from `schedule`.
         begin_ns: the beginning, on the clock.
-        clock: monotonic nanoseconds.
-        sleep: pauses for that many seconds, and lets others work meanwhile, also for 0.
-        start: told when the arrival was due, on the clock; False if nobody could act for it.
-        on_arrival: told of each whether somebody acted for it.
+        clock: returns monotonic nanoseconds.
+        sleep: pauses for that many seconds and lets other greenlets work meanwhile, also for 0.
+        start: starts a user, given when the arrival was due on the clock; returns False if none could start.
+        on_arrival: called for each arrival with the result of `start`.
     """
     total = started = 0
     for offset_ns in due:
         intended_ns = begin_ns + offset_ns
-        # Also when we are late: those who are to act must get their turn, or all that were missed would act at once.
+        # Also if this loop is late: started users must get their turn, or all missed arrivals would act at once.
         sleep(max(0, intended_ns - clock()) / _NS_PER_S)
         while (early_ns := intended_ns - clock()) > 0:
             sleep(early_ns / _NS_PER_S)

@@ -1,4 +1,4 @@
-"""The canaries of a run: which tokens and secrets there are, and which session may see which."""
+"""The canaries of a run: its tokens and secrets, and which session may see which."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import msgspec
 from harness.load.encoded_text import DATA_URL, PNG_IN_BASE64, base64_cores, encoded_forms
 from harness.records import Effect, Scope, StateVariable
 
-# A shorter text would be found where nobody had put it.
+# A shorter text would occur by chance.
 MIN_SECRET_LENGTH = 8
-# A workload declares few secrets per session, but there may be thousands of sessions. Of those that a token does not lead
-# to, every response is searched for the session's own, and for so many of the others' as they are usually written.
+# A workload declares few secrets per session, but there may be thousands of sessions. A secret without a token cannot be
+# found through its token. Every response is searched for all such secrets of its own session, and for this many of other
+# sessions in their usual form.
 _OTHERS_SECRETS = 16
-# Beyond that, whose a token is will be found out from the history.
+# For tokens beyond this number, the checker finds the writer in the history.
 _MAX_OWNERS = 200_000
 # No token is longer, even if every hyphen in it is escaped once.
 _JOINT = 200
@@ -26,11 +27,11 @@ _MAX_JOINT = 1000
 
 
 class Secret(NamedTuple):
-    """A text that only the server's State may hold.
+    """A text that only the server's State may contain.
 
     Attributes:
-        forms: how it counts in a response, whichever way it is written there.
-        plain: how it usually does.
+        forms: how it may look in a response: as it is, escaped, in base64.
+        plain: how it usually looks.
     """
 
     text: str
@@ -39,23 +40,23 @@ class Secret(NamedTuple):
 
 
 class CanaryRegistry:
-    """What the sessions of one worker must know of each other.
+    """The tokens and secrets of one worker's sessions.
 
     Args:
         run_tag: the part of every token that names the run.
-        state: the variables of the workload: what is written to one that is not the session's own may be seen by others.
-        shared: names of components in which tokens of any session may stand.
+        state: the variables of the workload. Other sessions may see values of a variable that is not the session's own.
+        shared: names of components that may show tokens of any session.
 
     Attributes:
-        public: whether there is a variable of everyone.
-        prefix: how all tokens of the run begin.
-        token: what they look like.
-        cores: see `base64_cores`, of the prefix.
-        encoded: what stands in base64 that may hold a token, in a text or in a file.
-        wide: codecs with two bytes for each character, each with the prefix in it.
-        loose: secrets that no token leads to, the latest.
-        has_secrets: whether any were declared.
-        longest: length of the longest text that is looked for, in characters.
+        public: whether a variable has the scope `everyone`.
+        prefix: the beginning of all tokens of the run.
+        token: pattern of a token.
+        cores: `base64_cores` of the prefix.
+        encoded: bytes that occur in base64 with a token in it, or with a file that may contain one.
+        wide: codecs with two bytes per character, each with the prefix in that encoding.
+        loose: the latest secrets without a token in them.
+        has_secrets: whether any secret was declared.
+        longest: length of the longest text that is searched for, in characters.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class CanaryRegistry:
             name: variable.scope for name, variable in (state or {}).items() if variable.scope != "session"
         }
         self.public = "everyone" in self._scopes.values()
-        # Token → who may see it: a person's name, or empty for everybody.
+        # Token → the name of the user that may see it, or empty for all users.
         self._owners: dict[str, str] = {}
         self._by_token: dict[str, list[Secret]] = {}
         self.loose: deque[Secret] = deque(maxlen=_OTHERS_SECRETS)
@@ -80,11 +81,11 @@ class CanaryRegistry:
         self.longest = _JOINT
 
     def worker_prefix(self, worker: int) -> str:
-        """How all tokens of a worker begin."""
+        """The beginning of all tokens of a worker."""
         return f"t-{self.run_tag}-{worker}-"
 
     def wrote(self, user: str, effects: Mapping[str, Effect]) -> None:
-        """Take note of what is about to be written where others may see it."""
+        """Note the tokens that are about to be written where other sessions may see them."""
         if not self._scopes:
             return
         for name, effect in effects.items():
@@ -95,18 +96,21 @@ class CanaryRegistry:
                 self._owners[token.decode()] = "" if scope == "everyone" else user
 
     def may_see(self, user: str, token: str) -> bool:
-        """Whether a token was written to something that this person shares with its writer."""
+        """Whether a token was written to a variable that this user shares with its writer."""
         return self._owners.get(token) in ("", user)
 
     def keep(self, text: str) -> Secret | None:
-        """Take note of a secret; returns it if no token of the run leads to it.
+        """Register a secret.
+
+        Returns:
+            The secret if it contains no token of the run; otherwise None.
 
         Raises:
-            ValueError: it is too short to be told from what stands there by chance.
+            ValueError: it is so short that it may occur by chance.
         """
         if len(text) < MIN_SECRET_LENGTH:
             raise ValueError(
-                f"a secret of {len(text)} characters may stand anywhere: make it of {MIN_SECRET_LENGTH} or more, best from a token"
+                f"a secret of {len(text)} characters may occur by chance: use {MIN_SECRET_LENGTH} or more, best with a token in it"
             )
         forms = tuple(dict.fromkeys(encoded_forms(text)))
         self.has_secrets = True
@@ -124,5 +128,5 @@ class CanaryRegistry:
         return secret
 
     def secrets_with(self, token: str) -> Sequence[Secret]:
-        """The secrets that a token leads to."""
+        """The secrets that contain a token."""
         return self._by_token.get(token, ())

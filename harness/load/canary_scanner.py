@@ -31,7 +31,7 @@ MAX_SIGHTINGS = 8
 _MAX_SHOWN = 160
 _MAX_REPORTED = 512
 _MAX_FILE_BYTES = 8_000_000
-# An archive in an archive is looked into, and no deeper.
+# An archive in an archive is unpacked; an archive inside that is not.
 _MAX_DEPTH = 2
 # Longer than any token.
 _TOKEN_LENGTH = 64
@@ -48,9 +48,9 @@ class SessionWatcher:
     """Searches everything that the server sends to one session: a `harness.page.response_watcher.Watcher`.
 
     Args:
-        registry: of the worker.
-        worker, number: the session's.
-        user: the person's name.
+        registry: tokens and secrets of the worker.
+        worker, number: name of the session.
+        user: name of the user, or of the account with a login.
     """
 
     __slots__ = (
@@ -78,29 +78,29 @@ class SessionWatcher:
         self._own = registry.prefix + b"%d-%d-" % (worker, number)
         self._searched = 0
         self._tokens_sent = self._untagged_sent = self._own_tokens_seen = 0
-        # Whether a token of the session's own stood in the response that was searched last.
+        # Whether the last searched response contains a token of this session.
         self._own_token_found = False
         self._secretive = False
         self._sightings: list[Sighting] = []
-        # None of these for most sessions, of which there are thousands.
+        # None for most sessions, since there may be thousands.
         self._loose: list[Secret] | None = None
         self._reported: set[str] | None = None
 
     @property
     def shared(self) -> frozenset[str]:
-        """Names of components in which tokens of any session may stand."""
+        """Names of components that may show tokens of any session."""
         return self._registry.shared
 
     @property
     def longest(self) -> int:
-        """The length of the longest text that is looked for, in characters."""
+        """Length of the longest text that is searched for, in characters."""
         return self._registry.longest
 
     def secret(self, text: str) -> None:
-        """From now on, no response may hold this text.
+        """Declare a secret: from now on no response may contain this text.
 
         Raises:
-            ValueError: it is too short.
+            ValueError: the text is too short.
         """
         secret = self._registry.keep(text)
         self._secretive = True
@@ -108,11 +108,11 @@ class SessionWatcher:
             self._loose = [*(self._loose or ()), secret]
 
     def wrote(self, effects: Mapping[str, Effect]) -> None:
-        """Take note of what this session is about to write."""
+        """Note the values that this session is about to write."""
         self._registry.wrote(self._user, effects)
 
     def search(self, content: bytes) -> Sequence[ScanHit]:
-        """Search a response; what is found is to be passed to `report`, with where it stood."""
+        """Search a response. The caller passes each hit to `report`, with its place."""
         self._searched += 1
         self._own_token_found = False
         found = self.search_part(content)
@@ -120,7 +120,7 @@ class SessionWatcher:
         return found
 
     def search_part(self, content: bytes) -> Sequence[ScanHit]:
-        """Search a part of a response that has been looked at."""
+        """Search a part of a response that has been searched as a whole; it is not counted again."""
         found: dict[tuple[SightingKind, str], ScanHit] = {}
         self._search(content, None, found, _MAX_DEPTH)
         return list(found.values()) if found else ()
@@ -131,23 +131,25 @@ class SessionWatcher:
         """Search some content.
 
         Args:
-            content: a response, or what it holds in another form.
-            literal: how it counts in the response, None if as it is.
-            found: what has been found is added to it.
-            depth: how many times it may be unpacked.
+            content: a response, or a decoded part of one.
+            literal: how the content looks in the response; None if it was not decoded.
+            found: hits are added to it.
+            depth: how many more levels may be unpacked.
         """
         registry = self._registry
         if registry.prefix in content:
             own = content.count(self._own)
             self._own_token_found = self._own_token_found or own > 0
-            # With nobody else's token in it, there is nothing to be read.
+            # If all tokens in it are the session's own, none needs to be parsed.
             if self._secretive or content.count(registry.prefix) != own:
                 self._judge(content, content, literal, found)
         for needle in registry.encoded:
             if needle in content:
                 self._decode(content, literal, found, depth)
                 break
-        if b"\\" in content or b"%" in content or b"&" in content:  # a single byte is found at no cost
+        if (
+            b"\\" in content or b"%" in content or b"&" in content
+        ):  # searching for a single byte costs next to nothing
             for hint in _HYPHEN_HINTS:
                 if hint in content:
                     self._unescape(content, literal, found)
@@ -163,14 +165,14 @@ class SessionWatcher:
                     found["secret", secret.text] = ScanHit("secret", secret.text, literal or secret.text)
 
     def report(self, kind: SightingKind, value: str, where: str) -> None:
-        """Something was seen that must not be there.
+        """Record a value that the session must not receive.
 
-        A foreign token is told once for each session, so that the first ones do not hide those that come later.
+        A foreign token is recorded once per session, so that the first ones do not hide later ones.
         """
         room = MAX_SIGHTINGS
         if kind == "foreign-token":
             if self._registry.public and not value.startswith(self._registry.worker_prefix(self._worker)):
-                # Whether it was written for everyone is known to another worker. There may be many of that kind.
+                # Only its own worker knows whether it was written for everyone. There may be many such tokens.
                 room //= 2
             self._reported = self._reported if self._reported is not None else set()
             if value in self._reported:
@@ -182,7 +184,7 @@ class SessionWatcher:
             self._sightings.append(sighting)
 
     def sent(self, text: str | bytes) -> None:
-        """The page is about to send a text, or a file: without a token, nobody could tell where else it shows up."""
+        """Count a text or file that the page is about to send. One without a token cannot be recognised in other sessions."""
         content = text.encode() if isinstance(text, str) else text
         if self._registry.prefix not in content:
             self._untagged_sent += 1
@@ -190,7 +192,7 @@ class SessionWatcher:
             self._tokens_sent += 1
 
     def take(self) -> ScanCounts:
-        """What was looked at since the last call."""
+        """The result of all searches since the last call."""
         counts = ScanCounts(
             self._searched, self._sightings, self._tokens_sent, self._untagged_sent, self._own_tokens_seen
         )
@@ -201,12 +203,12 @@ class SessionWatcher:
     def _judge(
         self, text: bytes, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit]
     ) -> None:
-        """Whether the tokens in a text may be seen here.
+        """Check whether this session may see the tokens in a text.
 
         Args:
-            text: where they stand.
-            content: where the secrets would stand that they lead to.
-            literal: how the text counts in the response, None if as it is.
+            text: contains the tokens.
+            content: is searched for the secrets that contain these tokens.
+            literal: how the text looks in the response; None if it was not decoded.
         """
         for name in dict.fromkeys(self._registry.token.findall(text)):
             value = name.decode()
@@ -225,7 +227,7 @@ class SessionWatcher:
     def _decode(
         self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit], depth: int
     ) -> None:
-        """Look into what is written in base64."""
+        """Search the parts that are written in base64."""
         for core, skipped in self._registry.cores:
             for at in places(content, core):
                 begin = max(0, at - skipped)
@@ -241,26 +243,26 @@ class SessionWatcher:
     def _unescape(
         self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit]
     ) -> None:
-        """Look into what is written in the escapes of URLs, HTML or JSON."""
-        done = looked = 0
+        """Search the parts that are written in the escapes of URLs, HTML or JSON."""
+        done = searched = 0
         for hyphen in _HYPHEN.finditer(content):
             if hyphen.start() < done:
                 continue
-            # Places that were looked at: a token alone has five hyphens.
-            looked += 1
-            if looked > MAX_HITS:
+            # Each counts, although a single token has five hyphens.
+            searched += 1
+            if searched > MAX_HITS:
                 return
             done = hyphen.start() + _ESCAPED_LENGTH
             text = unescaped(content[max(0, hyphen.start() - _ESCAPED_LENGTH) : done + _ESCAPED_LENGTH])
             if self._registry.prefix in text:
                 run = _ESCAPED_RUN.match(content, hyphen.start(), hyphen.start() + 24)
-                assert run is not None  # it matches nothing, too
+                assert run is not None  # the pattern also matches the empty text
                 self._judge(text, text, literal or run.group().decode(), found)
 
     def _unpack(
         self, content: bytes, literal: str | None, found: dict[tuple[SightingKind, str], ScanHit], depth: int
     ) -> None:
-        """Look into a file: at what it has packed, and at texts with two bytes for each character."""
+        """Search a file: its packed parts, and texts with two bytes per character."""
         for part in file_decoders.parts(content):
             self._search(part, literal, found, depth - 1)
         for codec, prefix in self._registry.wide:

@@ -11,15 +11,15 @@ from harness.records import Driver, LoadStatus, Profile, StateVariable
 
 
 class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a load generator process is started with.
+    """The configuration of a load generator process.
 
     Attributes:
         workload: path of the scenario's `workload.py`.
         history: file of this worker's shard.
-        samples: file of this worker's account of itself.
+        samples: file for this worker's measurements of itself.
         worker: number of this worker: 0 if it is the only one, otherwise from 1 on.
-        auth: user names and passwords that sessions log in with, in turn; empty if the app asks for none.
-        driver: `page`, or `stock` for an unmodified gradio_client in its place.
+        auth: user names and passwords, which users take in turn; empty if the app has no login.
+        driver: `page`, or `stock` for an unmodified gradio_client instead of a page.
     """
 
     url: str
@@ -36,11 +36,11 @@ class GeneratorConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the master of several load generator processes is started with.
+    """The configuration of the master of several load generator processes.
 
     Attributes:
-        bind_host, bind_port: where workers connect; port 0 means any free one.
-        workers: how many there are to be.
+        bind_host, bind_port: where workers connect; port 0 means any free port.
+        workers: number of workers to wait for.
         workload: path of the scenario's `workload.py`.
     """
 
@@ -51,13 +51,13 @@ class MasterConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterWorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of several load generator processes is started with.
+    """The configuration of one of several load generator processes.
 
     Attributes:
         workload: path of the scenario's `workload.py` on this machine.
-        worker: its number, None if the master gives it one.
-        shard: `folder`: its shard is written where the master says. `return`: it is written to `shard_folder` and
-            sent to the master at the end. `shared`: it is written into the run folder of that name below `shard_folder`.
+        worker: its number, None if the master assigns one.
+        shard: `folder`: the shard is written to the path that the master sends. `return`: it is written to `shard_folder`
+            and sent to the master at the end. `shared`: it is written into the run folder below `shard_folder`.
         join_timeout_s: longest wait for the master.
     """
 
@@ -71,11 +71,11 @@ class ClusterWorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
-    """The app is there: let the workers load the workload.
+    """The app is running: the workers load the workload.
 
     Attributes:
-        config: for all of them; the master gives each its own number and shard.
-        history_folder: where shards belong.
+        config: for all workers; the master adds the number and the shard of each.
+        history_folder: the folder for the shards.
     """
 
     config: GeneratorConfig
@@ -84,21 +84,21 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost"):
-    """A worker's process has ended before its time."""
+    """A worker's process has ended during the run."""
 
     worker: int
     reason: str
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
-    """Hold this many sessions open, each with its state, in all."""
+    """Hold this many sessions open in all, each with its state."""
 
     sessions: int
     phase: str
 
 
 class ActBatch(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
-    """Let the sessions that are held act so many times in all, in turn; nobody begins after `duration_s`."""
+    """Let the held sessions act this many times in all, in turn; no action begins after `duration_s`."""
 
     requests: int
     duration_s: float
@@ -106,12 +106,13 @@ class ActBatch(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
-    """Let this many users visit the app for a time, or, with a rate, people arrive at it.
+    """Let this many users visit the app for a time (closed model), or let users arrive at a rate (open model).
 
     Attributes:
-        arrival_rate: arrivals per second of all workers together: the open model. Then `users` and `spawn_rate` say nothing.
-        place: number of the worker among those that it is divided among, from 0.
-        workers: how many these are; each brings its share of the arrivals.
+        arrival_rate: arrivals per second of all workers together; None for the closed model. With a rate, `users` and
+            `spawn_rate` are ignored.
+        place: number of this worker among those that share the command, from 0.
+        workers: how many share it; each makes its part of the arrivals.
     """
 
     users: int
@@ -124,23 +125,23 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True, tag="drive"):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
-    """Close the sessions that are held, after one more action in each."""
+    """Close the held sessions, after one more action in each."""
 
     phase: str
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return"):
-    """Let so many people of the load phase come back with the browsers that they had: the latest, as far as they are remembered.
+    """Let users of the load phase return with their browsers: the most recent ones, as many as are remembered.
 
     Each loads the page again, arrives, acts twice, and leaves.
     """
 
-    people: int
+    users: int
     phase: str
 
 
 class Quit(msgspec.Struct, frozen=True, kw_only=True, tag="quit"):
-    """Finish what is under way, close the history, end."""
+    """Finish operations in progress, close the history, end."""
 
 
 Command = Hold | ActBatch | Drive | Release | Return | Quit
@@ -148,7 +149,7 @@ MasterCommand = Configure | Lost | Command
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """The generator has loaded the workload; this is what the workload declares."""
+    """The generator has loaded the workload, which declares this."""
 
     state: dict[str, StateVariable]
     actions: list[str]
@@ -161,8 +162,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
         held: sessions held open now.
         failed: sessions that could not be opened or given their state.
         arrivals: what became of the arrivals, for a drive under the open model.
-        requests: operations begun so far, in the whole run, those of the tab itself not counted; None if nobody knows.
-        sessions: sessions begun so far, likewise.
+        requests: operations begun in the whole run so far, without those of the page itself; None if unknown.
+        sessions: sessions begun in the whole run so far; None if unknown.
     """
 
     held: int = 0
@@ -179,7 +180,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
-    """Progress."""
+    """The generator's progress."""
 
     status: LoadStatus
 
@@ -197,23 +198,23 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True, tag="broken"):
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True, tag="bound"):
-    """The master waits for workers at this port."""
+    """The master accepts workers at this port."""
 
     port: int
 
 
 class EventReport(msgspec.Struct, frozen=True, kw_only=True, tag="happened"):
-    """Something for the events of the run; see `harness.records.RunEvent`."""
+    """An event for the run's log; see `harness.records.RunEvent`."""
 
     kind: str
     detail: dict[str, Any]
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
-    """A worker tells whoever started it that the master has taken it.
+    """A worker reports to its parent process that the master has accepted it.
 
     Attributes:
-        shard: its file, empty if the master's machine holds it.
+        shard: its file, empty if that is on the master's machine.
     """
 
     worker: int
@@ -222,7 +223,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
-    """A worker's shard is safe with the master."""
+    """The master has confirmed a worker's whole shard."""
 
 
 Report = Ready | Done | Steady | Status | Broken | Bound | EventReport | Admitted | Returned

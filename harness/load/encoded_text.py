@@ -20,7 +20,7 @@ _JSON_ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
 
 
 def base64_at(content: bytes, at: int) -> str:
-    """The base64 at a place, so much of it as is enough to find it again."""
+    """The first characters of the base64 at a place, enough to find it again."""
     run = _BASE64_RUN.match(content, at, at + 24)
     return run.group().decode() if run else ""
 
@@ -36,7 +36,7 @@ def places(content: bytes, needle: bytes) -> Iterator[int]:
 
 
 def unescaped(text: bytes) -> bytes:
-    """What stands in the escapes of URLs, HTML and JSON, as often as they were applied."""
+    """The text without the escapes of URLs, HTML and JSON, nested escapes included."""
     for _ in range(4):
         before = text
         text = _JSON_ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), unquote_to_bytes(text))
@@ -47,7 +47,7 @@ def unescaped(text: bytes) -> bytes:
 
 
 def encoded_forms(text: str) -> Iterator[bytes]:
-    """The bytes that a text may have become in a response: JSON, a URL, HTML, base64."""
+    """The bytes of a text in a response: as it is, in JSON, in a URL, in HTML, in base64."""
     for plain in (
         text,
         json.dumps(text, ensure_ascii=False)[1:-1],
@@ -61,13 +61,13 @@ def encoded_forms(text: str) -> Iterator[bytes]:
 
 
 def base64_cores(text: bytes) -> Iterator[tuple[bytes, int]]:
-    """What base64 of anything that holds a text must hold, in both alphabets.
+    """The characters that must occur in the base64 of any content with this text in it, in both alphabets.
 
-    Base64 writes three bytes as four characters, so the text can begin at any of three places of a group. The characters that
-    share bits with its neighbours are left out.
+    Base64 writes three bytes as four characters, so the text can begin at three places of a group. Characters that share
+    bits with neighbouring bytes are left out.
 
-    Returns:
-        Each of them with the number of characters between the beginning of its group and its own.
+    Yields:
+        Characters, and how many characters lie between the beginning of their group and the first of them.
     """
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + text)
@@ -79,9 +79,9 @@ def base64_cores(text: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def base64_decoded(content: bytes) -> bytes:
-    """The base64 at the beginning of some bytes, decoded as far as it goes."""
+    """The base64 at the beginning of the content, decoded up to the first other character."""
     run = _BASE64_RUN.match(content)
-    assert run is not None  # it matches nothing, too
+    assert run is not None  # the pattern also matches the empty text
     text = run.group().translate(_URL_SAFE)
     if len(text) % 4 == 1:
         text = text[:-1]

@@ -1,7 +1,6 @@
-"""What stands in a file that cannot be read as it is: texts that pictures carry along, members of archives, UTF-16.
+"""Decodes texts in files that a plain search cannot find: texts in pictures, members of archives, UTF-16.
 
-Only what a document says in text is looked for; pixels and sound say nothing. Everything is bounded: a few kilobytes may
-unpack to gigabytes.
+Only texts are decoded, no pixels and no sound. Everything is bounded, since a few kilobytes may unpack to gigabytes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _ZIP = b"PK\x03\x04"
 _GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# What reading an archive, or a member of one, may raise: it is broken, encrypted, or packed in a way that is not known.
+# Raised for an archive, or a member of one, that is broken, encrypted, or packed with an unknown method.
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -32,18 +31,18 @@ _UNREADABLE = (
     NotImplementedError,
     ValueError,
 )
-# Documents in which texts may stand as they are or, within, as UTF-16.
+# Documents with texts as they are or in UTF-16.
 _OTHERS = (b"\xff\xd8\xff", b"RIFF", b"ID3", b"II*\0", b"MM\0*")
 _BEGINNINGS = (_PNG, *_GIF, _ZIP, _GZIP, _PDF, *_UTF_16, *_OTHERS)
 
 
 def is_document(content: bytes) -> bool:
-    """Whether some bytes are of a kind that `parts` looks into."""
+    """Whether the content is of a kind that `parts` decodes."""
     return content.startswith(_BEGINNINGS)
 
 
 def parts(content: bytes) -> Iterator[bytes]:
-    """What a document holds beside what can be read in its bytes as they are; each part may be a document itself."""
+    """The decoded parts of a document, without those that its bytes contain as they are. A part may be a document itself."""
     left = _MAX_ALL_BYTES
     for number, part in enumerate(_parts(content)):
         if number == _MAX_PARTS or left <= 0:
@@ -68,7 +67,7 @@ def _parts(content: bytes) -> Iterator[bytes]:
 
 
 def _of_png(content: bytes) -> Iterator[bytes]:
-    """The compressed texts (zTXt, iTXt); what is not compressed can be read as it is."""
+    """The compressed texts (zTXt, iTXt); other texts need no decoding."""
     at = len(_PNG)
     while at + 12 <= len(content):
         length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
@@ -98,7 +97,7 @@ def _of_gif(content: bytes) -> Iterator[bytes]:
 
 
 def _colours(content: bytes, at: int) -> int:
-    """How many bytes the table of colours takes that flags announce."""
+    """Size in bytes of the table of colours that the flags announce."""
     flags = content[at] if at < len(content) else 0
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
@@ -112,13 +111,13 @@ def _blocks(content: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _of_zip(content: bytes) -> Iterator[bytes]:
-    """The members of an archive; office documents are archives, too. What is encrypted or broken is left out."""
+    """The members of an archive; office documents are archives, too. Encrypted and broken members are left out."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()[:_MAX_PARTS]
             yield "\n".join(member.filename for member in members).encode()
             for member in members:
-                # One that cannot be read hides none of the others.
+                # An unreadable member must not hide the others.
                 with contextlib.suppress(*_UNREADABLE), archive.open(member) as file:
                     yield file.read(MAX_TEXT_BYTES)
     except _UNREADABLE:
@@ -134,7 +133,7 @@ def _of_gzip(content: bytes) -> Iterator[bytes]:
 
 
 def _of_pdf(content: bytes) -> Iterator[bytes]:
-    """The compressed streams: in most of them text stands as it is."""
+    """The compressed streams; most of them contain plain text."""
     at = content.find(b"stream")
     while at >= 0:
         begin = at + len(b"stream")

@@ -1,4 +1,4 @@
-"""Our end of the load generator: starts its process and gives it commands. Knows nothing of Locust."""
+"""The harness's end of the load generator: starts its process and gives it commands. Knows nothing of Locust."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _START_TIMEOUT_S = 60.0
 
 
 class LoadGenerator:
-    """The load generator process. It loads its libraries at once, and begins to work when it is configured.
+    """The load generator process. It imports its libraries at once, and starts to work when it is configured.
 
     Args:
         log: file for its output.
         cwd: its working folder.
-        module: what runs in the process.
-        on_event: told what belongs to the events of the run, by kind and detail.
+        module: what the process runs.
+        on_event: called with the kind and the details of each event for the run's log.
 
     Attributes:
-        status: its last account of itself, None before the first.
+        status: its last progress report, None before the first.
     """
 
     def __init__(
@@ -73,21 +73,21 @@ class LoadGenerator:
 
     @property
     def watched(self) -> bool:
-        """Whether all processes that make load run on this machine, where they can be sampled."""
+        """Whether all processes that make load run on this machine, so that they can be sampled."""
         return True
 
     def poll(self) -> None:
-        """Pass on what has happened since the last call. To be called often, in one thread."""
+        """Pass on the events since the last call. To be called often, in one thread."""
         while not self._events.empty():
             event = self._events.get_nowait()
             self._joined += event.kind == "worker_joined"
             self._on_event(event.kind, **event.detail)
 
     def configure(self, config: GeneratorConfig, tick: Callable[[], None]) -> Ready:
-        """Tell it what to work on, and wait until it has loaded the workload.
+        """Configure the generator, and wait until it has loaded the workload.
 
         Raises:
-            HarnessError: it could not, or did not in time.
+            HarnessError: it could not load the workload, or not in time.
         """
         self._link.send(config)
         return self.wait_ready(
@@ -104,9 +104,9 @@ class LoadGenerator:
         """Wait until the workload is loaded.
 
         Args:
-            tick: called about ten times a second meanwhile; what it raises ends the wait.
-            timeout_s: how long.
-            late: makes the error when the time is over, given the number of workers that have joined.
+            tick: called about ten times per second meanwhile; an exception ends the wait.
+            timeout_s: longest wait.
+            late: returns the error for a timeout, given the number of workers that have joined.
 
         Raises:
             HarnessError: it could not be loaded, or not in time.
@@ -117,10 +117,10 @@ class LoadGenerator:
         return report
 
     def wait_bound(self, tick: Callable[[], None], timeout_s: float) -> int:
-        """Wait until a master listens; the port.
+        """Wait until a master listens, and return its port.
 
         Raises:
-            HarnessError: it cannot.
+            HarnessError: it cannot listen, or not in time.
         """
         report = self._wait(
             Bound,
@@ -140,12 +140,12 @@ class LoadGenerator:
         """Give a command and wait until it is complete.
 
         Args:
-            command: what to do.
-            tick: called about ten times a second meanwhile; what it raises ends the wait.
-            on_steady: called with the number of users once all of a drive have started.
+            command: the command.
+            tick: called about ten times per second meanwhile; an exception ends the wait.
+            on_steady: called with the number of users once all users of a drive have started.
 
         Raises:
-            HarnessError: the generator broke or ended.
+            HarnessError: the generator failed or ended.
         """
         self._link.send(command)
         report = self._wait(Done, tick, on_steady=on_steady)
@@ -159,7 +159,7 @@ class LoadGenerator:
         self._link.child.wait(10.0)
 
     def stop(self) -> None:
-        """End the process, whatever it does. What it has recorded stays."""
+        """End the process at once. The records it has written stay."""
         self._link.stop(grace_s=2.0)
 
     def _wait(
@@ -205,5 +205,5 @@ class LoadGenerator:
         return f"The load generator {'closed its connection' if status is None else describe_exit(status)}."
 
     def ended(self, how: str) -> HarnessError:
-        """Explain an end that nobody wanted, with the last lines of the log."""
+        """The error for an unexpected end, with the last lines of the log."""
         return HarnessError(how + self._link.log_tail(), f"Its log: {self._log}")

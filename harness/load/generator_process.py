@@ -1,6 +1,6 @@
 """The load generator process, `python -m harness.load.generator_process FD`, started by `harness.load.generator_client`.
 
-Locust's runner starts the users; commands from the harness decide what they do.
+It carries out the commands of the harness with simulated users (`harness.load.users`), which Locust's runner starts.
 """
 
 # Importing Locust patches sockets, threads and time for gevent. It must come before anything that uses them.
@@ -51,7 +51,7 @@ from harness.load.users.run_context import RunContext
 from harness.run_dir import JsonLinesWriter
 from harness.workload import load_workload
 
-_UNSEARCHED = "the workload declares secrets, but with --driver stock no response is searched: that none of them was seen says nothing"
+_UNSEARCHED = "the workload declares secrets, but --driver stock does not search responses: a leaked secret would not be found"
 _STATUS_S = 0.5
 
 
@@ -64,8 +64,8 @@ class GeneratorProcess:
     """Carries out the harness's commands.
 
     Args:
-        config: what to do it with.
-        channel: where they come from.
+        config: workload, app and files.
+        channel: where commands come from, and reports go to.
         make_runner: makes the Locust runner, given the user classes and the root of the app.
     """
 
@@ -102,18 +102,18 @@ class GeneratorProcess:
         self.send(Ready(state=workload.variables, actions=list(workload.actions())))
 
     def serve(self) -> None:
-        """Take commands until `quit`, or until the harness is gone."""
+        """Carry out commands until `quit`, or until the harness has ended."""
         gevent.spawn(self._report_status)
         gevent.spawn(self._monitor.run)
         for command in self._channel.commands():
             self._do(command)
-        self._send_status()  # what was noticed last
+        self._send_status()  # the last notices
         self._monitor.close()
         self._recorder.close()
         self.send(Done())
 
     def send(self, report: Report) -> None:
-        """Report to whoever gives the commands."""
+        """Send a report to where the commands come from."""
         self._channel.send(report)
 
     @property
@@ -122,7 +122,7 @@ class GeneratorProcess:
         return self._context.sessions
 
     def abandon(self) -> None:
-        """Stop all users where they are, and close the shard: what is under way stays without a completion."""
+        """Stop all users at once and close the shard; operations in progress stay without a completion."""
         self._users.stop()
         self._monitor.close()
         self._recorder.close()
@@ -142,7 +142,7 @@ class GeneratorProcess:
             users.release()
             self._done()
         elif isinstance(command, Return):
-            users.return_users(command.people)
+            users.return_users(command.users)
             self._done()
 
     def _done(self, failed: int = 0, arrivals: ArrivalCounts | None = None) -> None:
@@ -168,7 +168,7 @@ class GeneratorProcess:
         self.send(Status(status=status))
 
     def _misused(self, workload: Path, error: PageMisuse) -> None:
-        """The workload and the app do not fit together: no session would do better than the first."""
+        """The workload does not fit the app: every session would fail in the same way."""
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(workload)]
         where = f"{workload.name}:{lines[-1]}: " if lines else ""
         self.send(Broken(cause="workload", message=where + error.message, hint=error.hint))
@@ -181,7 +181,7 @@ class GeneratorProcess:
 
 def main() -> None:
     """Run the generator; its configuration comes as one line on the control socket."""
-    # Ctrl-C in a terminal is the harness's business; it will tell us.
+    # Ctrl-C in a terminal reaches the harness too, which then sends a command.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(control), type=GeneratorConfig)

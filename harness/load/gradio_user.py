@@ -1,4 +1,4 @@
-"""Locust users that own a session."""
+"""Locust users with a page: `GradioUser`, for locustfiles and as the base of the users of a run."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from harness.run_dir import JsonLinesWriter
 DRIVERS: dict[Driver, type[GradioPage] | type[StockPage]] = {"page": GradioPage, "stock": StockPage}
 
 
-def _coming_back(task: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A task before which a user whose session was lost loads the page again."""
+def _reload_first(task: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The task, preceded by loading the page again if the user's session was lost."""
 
     @functools.wraps(task)
     def begin(user: GradioUser) -> None:
@@ -41,20 +41,20 @@ def _coming_back(task: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 class GradioUser(User):  # type: ignore[misc]
-    """A Locust user with one browser tab, for use in a locustfile.
+    """A Locust user with one page, for use in a locustfile.
 
-    The tab is opened when the user starts and closed when it stops. In tasks, record each operation:
+    The page is opened when the user starts and closed when it stops. In tasks, record each operation:
 
         with self.session.operation("greet", {}):
             self.page.call("/greet", "hello")
 
-    The history is written to `history_path`, if that is set.
+    If `history_path` is set, the history is written there.
 
     Attributes:
-        host: root of the app, as everywhere in Locust.
+        host: root of the app, as for every Locust user.
         timeout_s: longest wait for one result.
-        history_path: file for the operations, default: none is kept. Workers below a Locust master add their number to it.
-        auth: user name and password, for an app that asks for a login.
+        history_path: file for the history; by default none is written. Workers below a Locust master add their number to it.
+        auth: user name and password, for an app with a login.
     """
 
     abstract = True
@@ -76,21 +76,21 @@ class GradioUser(User):  # type: ignore[misc]
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         tasks = type(self).tasks
-        # Of this user alone: the class's list belongs to Locust, and to subclasses.
-        self.__dict__["tasks"] = [t if isinstance(t, type) else _coming_back(t) for t in tasks]
+        # On this user only: Locust and subclasses use the list of the class.
+        self.__dict__["tasks"] = [t if isinstance(t, type) else _reload_first(t) for t in tasks]
 
     @property
     def page(self) -> Any:
-        """The open tab."""
+        """The open page."""
         return self.session.page
 
     def on_start(self) -> None:
-        """Open the tab; if that fails, it is tried again before the first task."""
+        """Open the page; if that fails, it is tried again before the first task."""
         with contextlib.suppress(SessionRetired):
             self.new_session("open")
 
     def come_back(self) -> None:
-        """Load the page again if the session was lost, as a person would. Happens before each task; a nested TaskSet may call it."""
+        """Load the page again if the session was lost. This happens before each task; a nested TaskSet may call it."""
         session = getattr(self, "session", None)
         if session is not None and session.retired:
             session.close()
@@ -98,18 +98,18 @@ class GradioUser(User):  # type: ignore[misc]
                 self.new_session("reload")
 
     def on_stop(self) -> None:
-        """Close the tab."""
+        """Close the page."""
         if getattr(self, "session", None) is not None:
             self.session.close()
 
     def new_session(self, action: str) -> None:
-        """Open a tab and make it this user's session.
+        """Open a page as the new session of this user.
 
         Args:
-            action: `open`, or `reload` when the same person loads the page again.
+            action: `open`, or `reload` when the same user loads the page again.
 
         Raises:
-            SessionRetired: it could not be opened.
+            SessionRetired: the page could not be opened.
         """
         if action == "open":
             self._become_new_user()
@@ -150,9 +150,19 @@ class GradioUser(User):  # type: ignore[misc]
         auth: tuple[str, str] | None = None,
         account: int = 0,
     ) -> LoadSession:
-        """Build a session that reports to Locust as this user; `auth` goes before the class's own, and is the run's `account`."""
+        """Make a session that reports its requests to Locust as this user.
+
+        Args:
+            recorder: writes its operations.
+            registry: tokens and secrets of the run.
+            worker, number: name of the session, see `harness.tokens`.
+            rng: its random numbers.
+            params: the scenario's adjustable values.
+            auth: user name and password, instead of those of the class.
+            account: number of that login in the run, from 1 on; 0 if there is none.
+        """
         user = tokens.user_name(registry.run_tag, worker, self._user_number)
-        # What belongs to a user belongs to the account, where there is one: others who use it see it, too.
+        # With a login, state of a user belongs to the account: other users of the account may see it, too.
         watcher = SessionWatcher(
             registry, worker=worker, number=number, user=f"account {account}" if account else user
         )

@@ -1,4 +1,4 @@
-"""Writes a worker's history: every operation's invoke before the wire, and its completion after."""
+"""Writes the history of one load generator: each operation's invoke before it is sent, and its completion after."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RECENT_NS = 5_000_000_000
 
 
 class StageTimes(Protocol):
-    """When an operation came how far: `harness.page.gradio_page.Timing`."""
+    """When an operation reached its stages, monotonic nanoseconds: `harness.page.timing.Timing`."""
 
     @property
     def accepted_ns(self) -> int | None:
@@ -36,7 +36,7 @@ class StageTimes(Protocol):
 
     @property
     def started_ns(self) -> int | None:
-        """When the server had begun to work on it."""
+        """When the server had started to work on it."""
 
     @property
     def first_output_ns(self) -> int | None:
@@ -60,14 +60,14 @@ NO_STAGES: StageTimes = _NoStageTimes()
 
 
 class ScanCounts(NamedTuple):
-    """What was looked at during an operation.
+    """The result of searching the responses during one operation.
 
     Attributes:
-        searched: how many responses and messages were searched for what must not be in them.
-        sightings: what was found there.
-        tokens_sent: how many texts and files the page sent in which there is a token.
-        untagged_sent: how many in which there is none.
-        own_tokens_seen: in how many of those that were searched a token of the session's own was seen.
+        searched: how many responses and messages were searched for values that the session must not receive.
+        sightings: the values that were found.
+        tokens_sent: how many texts and files the page sent that contain a token.
+        untagged_sent: how many that contain none.
+        own_tokens_seen: how many of the searched responses contain a token of the session itself.
     """
 
     searched: int
@@ -85,13 +85,11 @@ class Recorder:
 
     Args:
         writer: where the records go.
-        on_broken: told once when a record cannot be written; the run must end, since what happens from
-            then on would leave no trace.
+        on_broken: called when a record cannot be written. The run must end, since later operations would not be recorded.
 
     Attributes:
-        from_intended: whether latencies on display count from when an operation should have begun (the open model)
-            instead of from when it did.
-        requests: operations begun, without those that are the tab's own.
+        from_intended: whether the displayed latencies count from the intended beginning (open model) instead of the actual one.
+        requests: operations begun, without those of the page itself (open, reload, close).
     """
 
     def __init__(
@@ -119,15 +117,15 @@ class Recorder:
         """Record that an operation is about to be sent.
 
         Args:
-            session: who performs it.
+            session: its session.
             action: its name.
-            effects: what it asks of the state.
-            intended_ns: when it should have begun, None where nothing decided that.
-            user: the person, if the session begins with this operation.
-            account: which of the logins that person uses, from 1 on; 0 if none.
+            effects: its effects on the state, by variable.
+            intended_ns: when it should have begun, None without a schedule.
+            user: the user's name, if the session begins with this operation.
+            account: which of the logins the user has, from 1 on; 0 if none.
 
         Returns:
-            Its id, and the monotonic nanoseconds that its latency on display counts from.
+            Its id, and when its displayed latency begins, monotonic nanoseconds.
         """
         operation = next(self._ids)
         self.requests += action not in TAB_ACTIONS
@@ -160,12 +158,12 @@ class Recorder:
 
         Args:
             operation: its id.
-            since_ns: what `invoke` returned with it.
-            reads: what was seen.
-            stages: when it came how far.
-            scan: what was looked at.
-            readings: what its session had read before, so that long lists are recorded as what is new in them; None records all
-                that was seen as it is.
+            since_ns: returned by `invoke` with the id.
+            reads: the values read, by variable.
+            stages: when it reached its stages.
+            scan: the result of searching its responses.
+            readings: the earlier reads of its session, so that of a long list only the difference is recorded. With None,
+                every read is recorded whole.
         """
         whole, deltas = (reads, {}) if readings is None else readings.shorten(operation, reads)
         done = stages.completed_ns if stages.completed_ns is not None else time.monotonic_ns()
@@ -193,16 +191,16 @@ class Recorder:
     def fail(
         self, operation: int, error: Error, stages: StageTimes = NO_STAGES, scan: ScanCounts = NO_SCAN
     ) -> None:
-        """Record that the server refused the operation, or its function raised."""
-        self._end_badly(Fail, operation, error, stages, scan)
+        """Record that the server refused the operation, or that its function raised."""
+        self._fail_or_info(Fail, operation, error, stages, scan)
 
     def info(
         self, operation: int, error: Error, stages: StageTimes = NO_STAGES, scan: ScanCounts = NO_SCAN
     ) -> None:
-        """Record that nobody knows whether the operation happened."""
-        self._end_badly(Info, operation, error, stages, scan)
+        """Record that the outcome of the operation is unknown."""
+        self._fail_or_info(Info, operation, error, stages, scan)
 
-    def _end_badly(
+    def _fail_or_info(
         self, kind: type[Fail | Info], operation: int, error: Error, stages: StageTimes, scan: ScanCounts
     ) -> None:
         self._append(
@@ -232,7 +230,7 @@ class Recorder:
             raise
 
     def status(self, users: int, open_sessions: int, notices: Sequence[str] = ()) -> LoadStatus:
-        """Totals until now; the percentile covers the last five seconds."""
+        """Totals so far; the percentile covers the last five seconds."""
         since = time.monotonic_ns() - _RECENT_NS
         recent = sorted(latency for done, latency in self._recent if done >= since)
         p95 = recent[min(len(recent) - 1, int(0.95 * len(recent)))] / 1e6 if recent else None

@@ -1,7 +1,7 @@
-"""The load generator watches itself: was it quick enough to tell the server's time from its own?
+"""The load generator measures its own delays, to separate them from the server's.
 
-A greenlet asks to be woken at fixed moments and measures how late it is. Whatever keeps it waiting keeps every session of
-the process waiting too: work of the generator itself, of the workload, or of the machine.
+A greenlet asks to be woken at fixed times and measures how late it is. A delay of this greenlet delays every session of
+the process as well, whether the generator, the workload or the machine causes it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from harness.errors import StorageError
 from harness.records import GeneratorSample
 from harness.run_dir import JsonLinesWriter
 
-# Fine enough to see what people would feel; 20 wakes a second cost less than 0.1 % of a core.
+# Fine enough to see delays that users would notice; 20 wakes per second cost less than 0.1 % of a core.
 TICK_NS = 50_000_000
 _SAMPLE_S = 0.5
 
 
 class LagMeter:
-    """How late the moments of a fixed grid are noticed. Pure: the clock is an argument.
+    """How late each time of a fixed grid is noticed. Pure: the clock is an argument.
 
     Args:
-        begin_ns: the moment before the first.
-        tick_ns: distance between two of them.
+        begin_ns: one tick before the first time.
+        tick_ns: distance between two times.
     """
 
     def __init__(self, begin_ns: int, tick_ns: int = TICK_NS) -> None:
@@ -33,14 +33,14 @@ class LagMeter:
         self._due_ns = begin_ns + tick_ns
 
     def next_due_ns(self) -> int:
-        """The moment to be woken at."""
+        """The next time of the grid."""
         return self._due_ns
 
     def notice(self, now_ns: int) -> list[int]:
-        """Lateness of each moment that has passed unnoticed, nanoseconds.
+        """Delay of each time of the grid that has passed since the last call, nanoseconds.
 
-        A loop that stood still for a second missed twenty moments, not one: if it counted once, the worst seconds would
-        weigh least (coordinated omission, in the measuring instrument itself).
+        A loop that was blocked for a second has missed twenty times, and each counts. If it counted once, the worst seconds
+        would weigh least (coordinated omission in the instrument itself).
         """
         late = []
         while self._due_ns <= now_ns:
@@ -50,15 +50,15 @@ class LagMeter:
 
 
 class SelfMonitor:
-    """Writes samples of this process's own condition.
+    """Writes samples of this process: its delays, its CPU time, its arrivals.
 
     Args:
         writer: where they go.
-        on_broken: told once when a sample cannot be written.
+        on_broken: called once, if a sample cannot be written.
 
     Attributes:
         arrivals: arrivals of the open model that were due so far.
-        dropped: those for which nobody acted.
+        dropped: arrivals for which no user could start.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class SelfMonitor:
         self.dropped = 0
 
     def count(self, acted: bool) -> None:
-        """Note an arrival."""
+        """Count an arrival."""
         self.arrivals += 1
         self.dropped += not acted
 
     def run(self) -> None:
-        """Watch until closed; meant for a greenlet of its own."""
+        """Measure until closed; runs in its own greenlet."""
         sampled_ns = time.monotonic_ns()
         self.sample()
         while not self._closed:
@@ -91,7 +91,7 @@ class SelfMonitor:
                 self.sample()
 
     def sample(self) -> None:
-        """Write what has been seen since the last sample."""
+        """Write a sample of the time since the last one."""
         if self._closed:
             return
         lag_ns, self._lag_ns = self._lag_ns, []
@@ -114,7 +114,7 @@ class SelfMonitor:
             self._on_broken(error)
 
     def close(self) -> None:
-        """Write the last sample, and end."""
+        """Write the last sample and close the file."""
         self.sample()
         self._closed = True
         self._writer.close()

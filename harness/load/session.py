@@ -1,4 +1,4 @@
-"""A session in use: one page, its name in the history, and the operations that happen in it."""
+"""One session of the load: its page, its name in the history, and the record of its operations."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NOTHING: Mapping[str, Effect] = {}
 
 
 class SessionRetired(Exception):
-    """An operation ended as `info`: what the server holds for this session is not known any more."""
+    """An operation ended as `info`, so the state that the server holds for this session is unknown."""
 
 
-def _asked_by_leaving(workload: Workload) -> Mapping[str, Effect]:
+def _effects_of_closing(workload: Workload) -> Mapping[str, Effect]:
     effects: Any = workload.leave()
     if not isinstance(effects, Mapping):
         raise TypeError(f"leave() returned {effects!r}, not the effects of closing the tab by state variable")
@@ -38,7 +38,7 @@ def _asked_by_leaving(workload: Workload) -> Mapping[str, Effect]:
 
 
 def _rank(error: BaseException) -> int:
-    """Which of several errors tells most: where one has retired the session, the others only met with that."""
+    """Which of several errors explains most, 0 first. `SessionRetired` comes last: it only follows from another error."""
     order = (StorageError, PageMisuse)
     return next(
         (n for n, kind in enumerate(order) if isinstance(error, kind)), 2 + isinstance(error, SessionRetired)
@@ -46,22 +46,22 @@ def _rank(error: BaseException) -> int:
 
 
 class LoadSession:
-    """What a workload acts in. See `harness.workload.Session`.
+    """The session that a workload acts in. See `harness.workload.Session`.
 
     Args:
-        page: the tab, not yet open.
-        recorder: where operations are written.
+        page: its page, not yet open.
+        recorder: writes its operations.
         run_tag, worker, number: name of the session, see `harness.tokens`.
         rng: random numbers of this session.
         params: the scenario's adjustable values.
-        user: the person's name, which a reload keeps.
-        account: which of the run's logins that person uses, from 1 on; 0 if none.
-        watcher: scan at what the server sends to the page.
+        user: the user's name, which a reload keeps.
+        account: which of the run's logins the user has, from 1 on; 0 if none.
+        watcher: searches the responses to the page.
         on_request: called after each operation with its name, latency in ms, and error, for Locust's own statistics.
 
     Attributes:
-        intended_ns: when the next operation should begin, monotonic nanoseconds; whoever decides that sets it before, and
-            the operation takes it away. None where nobody did.
+        intended_ns: when the next operation should begin, monotonic nanoseconds; None without a schedule. It is set before
+            the operation, which resets it.
     """
 
     def __init__(
@@ -103,18 +103,21 @@ class LoadSession:
         return tokens.mint(self._run_tag, self._worker, self._number, next(self._writes))
 
     def secret(self, text: str) -> None:
-        """From now on, no response of the server may hold this text.
+        """Declare a secret: from now on no response to any session may contain this text.
 
         Raises:
-            ValueError: it is so short that it may stand anywhere.
+            ValueError: the text is so short that it may occur by chance.
         """
         self._watcher.secret(text)
 
     def open(self, action: str) -> None:
-        """Open the page, as an operation of that name (`open` or `reload`).
+        """Open the page, and record that as an operation.
+
+        Args:
+            action: name of the operation, `open` or `reload`.
 
         Raises:
-            SessionRetired: it could not be opened; the history says why.
+            SessionRetired: the page could not be opened; the history contains the reason.
         """
         with self.operation(action, {}):
             self.page.open()
@@ -122,34 +125,34 @@ class LoadSession:
             raise SessionRetired(action)
 
     def rest(self) -> None:
-        """Leave the tab alone: what is held is a page that is open, and not by chance a connection or two beside it."""
+        """Close idle connections, so that the measured session is only an open page."""
         if isinstance(self.page, GradioPage):
             self.page.rest()
 
     def look_around(self) -> None:
-        """Look at what the app says of itself after all that has happened, as an operation.
+        """Search the app's current description of itself, and record that as an operation.
 
         Raises:
-            SessionRetired: nobody knows what it says.
+            SessionRetired: the description could not be fetched.
         """
         if isinstance(self.page, GradioPage):
             with self.operation("look-around", {}):
                 self.page.look_around()
 
     def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
-        """Do several actions at the same time, each in a greenlet of its own, and wait until all have ended.
+        """Do several actions at the same time, each in its own greenlet, and wait until all have ended.
 
-        They begin in the order given; `intended_ns` belongs to the first of their operations.
+        They begin in the order given; `intended_ns` applies to the first of their operations.
 
         Raises:
-            StorageError, PageMisuse, SessionRetired, or whatever the workload raised: by one of them. Of several, the
-                one that says most about why.
+            StorageError, PageMisuse, SessionRetired, or an error of the workload: raised by one of the actions. Of several
+                errors, the one that explains most.
         """
         greenlets = [gevent.spawn(self._apart, action) for action in actions]
         try:
             gevent.joinall(greenlets)
         finally:
-            # If the user is stopped in the middle, so is all that it does.
+            # If the user is stopped meanwhile, its actions must be stopped as well.
             gevent.killall(greenlets)
         errors = [error for greenlet in greenlets if (error := greenlet.value) is not None]
         errors = [error for error in errors if not isinstance(error, gevent.GreenletExit)]
@@ -162,31 +165,31 @@ class LoadSession:
                 action()
             except gevent.GreenletExit:
                 raise
-            except BaseException as error:  # for whoever waits for it
+            except BaseException as error:  # raised again by `at_once`
                 return error
         return None
 
     def close(self, effects: Mapping[str, Effect] = _NOTHING) -> None:
-        """Close the tab, as an operation that asks this of the state."""
+        """Close the page, and record that as an operation with these effects on the state."""
         with self.operation("close", effects):
             self.page.close()
 
     def leave(self, workload: Workload | None) -> None:
-        """Close the tab; what that asks of the state, the workload says. The tab is closed whatever it says.
+        """Close the page, with the effects that the workload declares for closing. If it raises, the page is closed all the same.
 
         Args:
             workload: None if this session never had one.
 
         Raises:
-            PageMisuse: the workload asks for what the page does not have.
+            PageMisuse: the workload used something that the page does not have.
         """
         effects = _NOTHING
         misuse: PageMisuse | None = None
         try:
             if workload is not None:
-                effects = _asked_by_leaving(workload)
+                effects = _effects_of_closing(workload)
         except (SessionRetired, StorageError):
-            pass  # told already, by the operation that raised it
+            pass  # the operation that raised it has recorded it
         except Exception as error:
             self.workload_broke(error)
             misuse = error if isinstance(error, PageMisuse) else None
@@ -196,7 +199,7 @@ class LoadSession:
             raise misuse
 
     def workload_broke(self, error: Exception) -> None:
-        """Record that the scenario's own code raised between two operations, so that it cannot go unnoticed."""
+        """Record an exception that the scenario's code raised between two operations."""
         operation, _ = self._recorder.invoke(self.id, "workload", {})
         self._workload_broke(operation, "workload", error)
 
@@ -214,11 +217,18 @@ class LoadSession:
     def operation(self, name: str, effects: Mapping[str, Effect]) -> Iterator[dict[str, Any]]:
         """Record one operation: its invoke on entry, its completion on exit.
 
-        A failure that the server reported ends here, so that the visit goes on as a person would.
+        A failure that the server reported is recorded and not raised: a user would go on as well.
+
+        Args:
+            name: name of the operation.
+            effects: its effects on the state, by variable.
+
+        Yields:
+            The reads, by variable; filled in by the caller.
 
         Raises:
-            SessionRetired: nobody knows what happened.
-            PageMisuse: the workload asks for what the page does not have; nothing was sent.
+            SessionRetired: the outcome is unknown.
+            PageMisuse: the workload used something that the page does not have; nothing was sent.
         """
         if self.retired and name != "close":
             raise SessionRetired(
@@ -242,7 +252,7 @@ class LoadSession:
         except OperationFailed as error:
             self.errors += 1
             span = self.page.span
-            # What was refused did not run; but another event of the same operation may have run before.
+            # The refused event did not run, but an earlier event of the same operation may have run.
             begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
             kind: Any = "partly" if begun else error.kind
             self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watcher.take())
@@ -257,14 +267,14 @@ class LoadSession:
         except (SessionRetired, StorageError):
             raise
         except PageMisuse as error:
-            # Every session would make the same mistake: whoever drives this one is told, and ends it all.
+            # Every session would make the same mistake, so the caller ends the run.
             self._workload_broke(operation, name, error)
             raise
         except Exception as error:
             self._workload_broke(operation, name, error)
             raise SessionRetired(str(error)) from error
         except BaseException:
-            # The user was stopped in the middle: the invoke stays without a completion, which says just that.
+            # The user was stopped: an invoke without a completion means exactly that.
             raise
         else:
             scan = self._watcher.take()

@@ -1,7 +1,7 @@
-"""One browser tab of a Gradio app, without a browser: what it holds, what it sends, what sets off what.
+"""A page of a Gradio app without a browser: the values it holds, the events it sends, and what follows them.
 
-Knows nothing of Locust, of histories, or of runs. Importing the parts brings gevent and gradio_client, so nothing is
-imported until it is asked for.
+Knows nothing of Locust, histories and runs. The modules import gevent and gradio_client, so nothing is imported until a
+name is used.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from harness.page.page_errors import OperationFailed, PageMisuse
 
 
 class Toast(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that the app lets pop up: `gr.Info`, `gr.Warning`, and the like.
+    """A message that the app shows for a moment: `gr.Info`, `gr.Warning` and others.
 
     Attributes:
         level: `info`, `warning`, `success` or `error`.
@@ -45,26 +45,27 @@ class Step(msgspec.Struct, kw_only=True):
 
 
 class Activity:
-    """Everything that one action of the person has set off: events, those that follow them, and so on.
+    """Everything that one action has set off: its events, the events that follow them, and so on.
 
     Attributes:
         steps: the events, in the order in which they began.
-        toasts: what popped up.
-        skipped: events that did not begin, since they were still running from an earlier action (`trigger_mode="once"`),
-            or since a later action took their place (`always_last`).
+        toasts: messages that the app showed.
+        skipped: number of events that did not begin, because they were still running from an earlier action
+            (`trigger_mode="once"`) or because a later action replaced them (`always_last`).
         accepted_ns, started_ns: of the first event, monotonic nanoseconds.
         first_output_ns: of the first partial output, None if there was none.
         completed_ns: of the event that ended last.
-        files: addresses of the files that events brought, each with the components that show or offer it.
-        brought: component id → the last value that one of the events brought for it.
+        files: addresses of files in the results, each with the components that show or offer it.
+        received: component id → the last value that one of the events returned for it.
+        open: number of events that are running or put off.
 
     Args:
-        find: the component that a person means by a name.
+        find: returns the component of a name.
     """
 
     def __init__(self, find: Callable[[str | int], Component] | None = None) -> None:
         self._find = find
-        self.brought: dict[int, Any] = {}
+        self.received: dict[int, Any] = {}
         self.files: dict[str, list[Component]] = {}
         self.steps: list[Step] = []
         self.toasts: list[Toast] = []
@@ -79,7 +80,7 @@ class Activity:
 
     @property
     def settled(self) -> bool:
-        """Nothing of it is under way any more."""
+        """Whether all its events have ended."""
         return self.open == 0
 
     @property
@@ -88,19 +89,19 @@ class Activity:
         return [step.event_id for step in self.steps if step.event_id]
 
     def value(self, name: str | int) -> Any:
-        """What this action brought for a component, whatever others that went on at the same time have put there since.
+        """The value that this action returned for a component, even if a concurrent action has replaced it on the page.
 
         Args:
             name: as for `GradioPage.fill`.
 
         Raises:
-            OperationFailed: an event of it failed, or did not begin since it was under way already.
-            PageMisuse: it brought nothing for that component.
+            OperationFailed: one of its events failed, or did not begin because it was already running.
+            PageMisuse: it returned nothing for that component.
         """
         assert self._find is not None
         component = self._find(name)
-        if component.id in self.brought:
-            return self.brought[component.id]
+        if component.id in self.received:
+            return self.received[component.id]
         if self.failures:
             raise self.failures[0]
         if self.skipped:
@@ -109,13 +110,13 @@ class Activity:
                 "it was still running, and the app does not let it run several times at once (see its trigger_mode)",
             )
         raise PageMisuse(
-            f"This action brought nothing for {component}.",
+            f"This action returned nothing for {component}.",
             f"It set off {', '.join(step.name for step in self.steps) or 'nothing'}. "
-            "Read what the page shows with page.value.",
+            "Read the value that the page shows with page.value.",
         )
 
     def time(self, event: Event) -> None:
-        """Take over the times of an event that has ended."""
+        """Add the times of an event that has ended."""
         self.accepted_ns = _first(self.accepted_ns, event.accepted_ns)
         self.started_ns = _first(self.started_ns, event.started_ns)
         self.first_output_ns = _first(self.first_output_ns, event.first_output_ns)

@@ -1,6 +1,6 @@
-"""What a page is made of: its components, and the events that Gradio calls dependencies. Read from the app's config.
+"""The components of a page and its event listeners, which Gradio calls dependencies. Read from the app's config.
 
-A blueprint never changes, so that all tabs of an app share one. What `gr.render` adds to a tab makes a new one.
+A blueprint never changes, so all pages of an app share one. When `gr.render` changes a page, that page gets a new one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.page.page_errors import PageMisuse
 
 TriggerMode = Literal["once", "multiple", "always_last"]
 
-# What components show when their value is None, as Gradio's page sets it when they are mounted.
+# The value of a component whose value is None in the config, as Gradio's page sets it.
 _SHOWN_FOR_NONE: dict[str, Any] = {"textbox": "", "number": 0, "chatbot": []}
 
 
@@ -24,8 +24,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     """One component.
 
     Attributes:
-        name: what a person would call it: the text on a button, the label of anything else.
-        rendered_in: id of the `gr.render` that it belongs to, None if it was there from the start.
+        name: the text of a button, or the label of any other component.
+        rendered_in: id of the `gr.render` that made it, None if it belongs to the app's config.
     """
 
     id: int
@@ -37,7 +37,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def initial_value(self) -> Any:
-        """What it holds when the page has been loaded."""
+        """Its value when the page has been loaded."""
         value = self.props.get("value")
         return _SHOWN_FOR_NONE.get(self.type) if value is None else value
 
@@ -51,15 +51,15 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dependency(msgspec.Struct, frozen=True, kw_only=True):
-    """One event listener: what happens when something happens to a component.
+    """One event listener: which events trigger it, and what it does.
 
     Attributes:
-        targets: pairs of component id and event name that set it off.
-        backend: whether a function on the server belongs to it.
-        js: what its `js=` does, None if it has none or we cannot do it.
-        js_source: the text of a `js=` that we cannot do.
+        targets: pairs of component id and event name that trigger it.
+        backend: whether it calls a function on the server.
+        js: its `js=` as a Python function; None without `js=` or if that needs a JavaScript engine.
+        js_source: the text of a `js=` that needs a JavaScript engine.
         queued: whether it goes through the queue.
-        cancels: ids of the dependencies whose running events it ends.
+        cancels: ids of the dependencies whose running events it cancels.
         props_of: positions of the inputs that are sent with all their properties.
         state_outputs: positions of the outputs that are State, of which the server sends nothing.
     """
@@ -82,23 +82,23 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Followers(msgspec.Struct, frozen=True, kw_only=True):
-    """Dependencies that come after another one: `.success`, `.failure` and `.then`."""
+    """Dependencies that follow another one: by `.success`, `.failure` and `.then`."""
 
     success: list[int] = []
     failure: list[int] = []
     always: list[int] = []
 
 
-_NOBODY = Followers()
+_NO_FOLLOWERS = Followers()
 
 
 class Blueprint:
-    """Components and dependencies, arranged for quick answers.
+    """Components and dependencies, indexed for fast lookups.
 
     Attributes:
         components: by id.
         dependencies: by id.
-        then_after_failure: whether `.then` follows a failure, too: it did until Gradio 6.
+        then_after_failure: whether `.then` follows a failure as well, as before Gradio 6.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Blueprint:
         """The blueprint after a `gr.render` has run.
 
         Args:
-            render: its `render_id`, `components`, `dependencies` and `layout`.
+            render: its result: `render_id`, `components`, `dependencies` and `layout`.
         """
         number = render["render_id"]
         parents = dict(self._parents)
@@ -160,18 +160,18 @@ class Blueprint:
             then_after_failure=self.then_after_failure,
         )
 
-    # --- questions ---
+    # --- lookups ---
 
     def listeners(self, component: int | None, event: str) -> list[Dependency]:
-        """What an event of a component sets off."""
+        """The dependencies that an event of a component triggers."""
         return self._listeners.get((component, event), [])
 
     def followers(self, dependency: int) -> Followers:
-        """What comes after a dependency."""
-        return self._followers.get(dependency, _NOBODY)
+        """The dependencies that follow a dependency."""
+        return self._followers.get(dependency, _NO_FOLLOWERS)
 
     def loading(self) -> list[tuple[Dependency, int | None]]:
-        """What the page sets off when it has been loaded, each with its target."""
+        """The dependencies that loading the page triggers, each with its target."""
         return [
             (dependency, target)
             for dependency in self.dependencies.values()
@@ -180,7 +180,7 @@ class Blueprint:
         ]
 
     def events_of(self, component: int) -> list[str]:
-        """Names of the events of a component that something listens to."""
+        """Names of the events of a component that have listeners."""
         return sorted({event for target, event in self._listeners if target == component})
 
     def ancestors(self, component: int) -> Iterable[Component]:
@@ -192,14 +192,14 @@ class Blueprint:
             parent = self._parents.get(parent)
 
     def find(self, wanted: str | int, event: str = "") -> Component:
-        """The component that a person means.
+        """The component of a name.
 
         Args:
-            wanted: label (or text of a button), `elem_id`, id, or the type if there is only one of it.
-            event: what is going to happen to it; of several with one name, those are meant that listen to it.
+            wanted: label or text of a button, `elem_id`, id, or type if only one component has it.
+            event: the event to be triggered. Of several components with one name, those with listeners for it are meant.
 
         Raises:
-            PageMisuse: there is none, or more than one; the message names the candidates.
+            PageMisuse: there is none, or more than one; the message lists the candidates.
         """
         found = self._found.get((wanted, event))
         if found is None:
@@ -237,7 +237,7 @@ class Blueprint:
 
 
 def component_of(raw: Mapping[str, Any]) -> Component:
-    """A component as a config describes it."""
+    """A component, from its description in a config."""
     props = raw.get("props") or {}
     name = props.get("label")
     if not name and raw["type"] in (
@@ -265,7 +265,7 @@ def _rendered_in(raw: Mapping[str, Any]) -> int | None:
 
 def _dependency(raw: Mapping[str, Any], place: int, hidden: Set[int]) -> Dependency:
     backend = bool(raw.get("backend_fn", True))
-    # Where Python was translated for the page, the function is still there on the server, and does the same.
+    # For Python that was translated to JavaScript, the server still has the function, which does the same.
     source = raw.get("js")
     js = None
     if isinstance(source, str):

@@ -10,7 +10,7 @@ class Browser:
 
     Attributes:
         storage: its local storage, for `gr.BrowserState`.
-        cookies: by name: a login, a load balancer's mark.
+        cookies: by name; a login or a load balancer's cookie, for example.
     """
 
     __slots__ = ("cookies", "storage")

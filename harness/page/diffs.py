@@ -1,8 +1,8 @@
-"""The diffs in which Gradio sends what a generator yields after its first value (protocols sse_v2 and later).
+"""Applies the diffs that Gradio sends for the second and later values of a generator (protocols sse_v2 and later).
 
-A diff is a list of edits `[action, path, value]`; the actions are `replace`, `append`, `add` and `delete`. The edits are
-applied to a copy of whatever lies on the path, so that every partial output stays what it was: gradio_client copies
-the whole value for each diff, which makes a long chat quadratic.
+A diff is a list of edits `[action, path, value]`; the actions are `replace`, `append`, `add` and `delete`. Only the parts
+on the path are copied, and earlier partial outputs stay unchanged. gradio_client copies the whole value for each diff,
+which takes quadratic time for a long chat.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ Edit = tuple[str, Sequence[int | str], Any]
 
 
 def apply(value: Any, edits: Sequence[Edit]) -> Any:
-    """The value after the edits; the one given is left alone.
+    """The value after the edits; the given value stays unchanged.
 
     Raises:
-        ValueError: an edit is of an unknown kind, or does not fit the value.
+        ValueError: an edit has an unknown action, or does not fit the value.
     """
     try:
         for action, path, operand in edits:
@@ -28,12 +28,12 @@ def apply(value: Any, edits: Sequence[Edit]) -> Any:
 
 
 def joints(value: Any, edits: Sequence[Edit], margin: int) -> Iterator[str]:
-    """The places where edits have appended something to a text: the text for so many characters before and after.
+    """The surroundings of each place where an edit has appended to a text.
 
     Args:
         value: after the edits.
-        edits: those that made it.
-        margin: characters on either side.
+        edits: the edits that led to it.
+        margin: number of characters before and after the place.
     """
     for action, path, operand in edits:
         if action != "append" or not isinstance(operand, str):
@@ -43,7 +43,7 @@ def joints(value: Any, edits: Sequence[Edit], margin: int) -> Iterator[str]:
             for name in path:
                 text = text[int(name) if isinstance(text, list) else name]
         except (KeyError, IndexError, TypeError, ValueError):
-            continue  # another edit has taken it away
+            continue  # a later edit has removed the text
         if isinstance(text, str):
             at = len(text) - len(operand)
             yield text[max(0, at - margin) : at + margin]

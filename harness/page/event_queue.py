@@ -1,7 +1,7 @@
-"""Gradio's queue, as one tab sees it: events join it, and one stream brings the messages about all of them.
+"""Gradio's queue, as used by one page: events join the queue, and one stream brings the messages about all of them.
 
-Whoever waits for an event reads the stream himself as long as nobody else needs it; a reader of its own is only
-started when several events are under way. So the usual case, one event at a time, costs no switch between greenlets.
+A greenlet that waits for an event reads the stream itself, as long as no other greenlet needs the stream. A separate reader
+starts only when several events are in progress. So the usual case, one event at a time, needs no switch of greenlets.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Event:
     Attributes:
         id: Gradio's name for it.
         fn_index: number of the dependency that it belongs to.
-        accepted_ns, started_ns, first_output_ns, completed_ns: monotonic nanoseconds: the server had queued it, had
-            started to work on it, its first partial output and its end had arrived; None for what did not happen.
-        cancelled: nobody wants to hear of it any more.
-        files: there is a file in what it brought.
-        context: what its owner wants to remember with it.
+        accepted_ns, started_ns, first_output_ns, completed_ns: when the server had queued it, had started to work on it, and
+            when its first partial output and its end had arrived; monotonic nanoseconds, None for a stage not reached.
+        cancelled: its messages are ignored.
+        files: whether its outputs may contain files.
+        context: any object of its owner.
     """
 
     __slots__ = (
@@ -67,7 +67,7 @@ class Event:
         self._partial: list[Any] | None = None
 
     def undiffed(self, data: list[Any], scanner: ResponseScanner) -> list[Any]:
-        """The outputs of a message of which all but the first are diffs to the one before."""
+        """The outputs of a partial message. Each message after the first contains diffs to the one before."""
         if self._partial is None:
             self._partial = data
         else:
@@ -86,10 +86,10 @@ class Event:
 
 
 class News:
-    """What a message says that somebody must act upon.
+    """A message that the owner of an event must handle.
 
     Attributes:
-        output: the message's `output` for `partial` and `completed`, its text for `failed`, the message for `log`,
+        output: the message's `output` for `partial` and `completed`, its text for `failed`, the message itself for `log`,
             the error for `broken`.
     """
 
@@ -102,7 +102,7 @@ class News:
 
 
 class Inbox:
-    """Where the news about some events arrives, for one who waits."""
+    """Collects the news about some events for one waiting greenlet."""
 
     __slots__ = ("_arrived", "news")
 
@@ -111,17 +111,17 @@ class Inbox:
         self._arrived: gevent.event.Event | None = None
 
     def put(self, news: News) -> None:
-        """Add one."""
+        """Add news."""
         self.news.append(news)
         self.wake()
 
     def wake(self) -> None:
-        """Let the one who waits look again."""
+        """Let the waiting greenlet check again."""
         if self._arrived is not None:
             self._arrived.set()
 
     def wait(self) -> None:
-        """Until something is put, or somebody wakes us."""
+        """Wait for `put` or `wake`."""
         self._arrived = self._arrived or gevent.event.Event()
         self._arrived.clear()
         if not self.news:
@@ -134,8 +134,8 @@ class EventQueue:
     Args:
         prefix: of the app's API, `gradio_api/` or empty.
         diffed: whether partial outputs come as diffs.
-        on_unknown_message: told of messages that no known Gradio sends.
-        scanner: looks at every message.
+        on_unknown_message: called about a message that no known version of Gradio sends.
+        scanner: scans every message.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class EventQueue:
         self._pending: dict[str, Event] = {}
         self._early: dict[str, list[tuple[int, bytes, dict[str, Any]]]] = {}
         self._joining = 0
-        self._heard = 0
+        self._messages_read = 0
         self._reading = False
         self._reader: gevent.Greenlet | None = None
 
@@ -166,15 +166,15 @@ class EventQueue:
         """Let an event join the queue.
 
         Args:
-            body: `fn_index`, `data` and so on, as the server wants them.
-            inbox: where the news about it goes.
+            body: `fn_index`, `data` and the other fields of the request.
+            inbox: receives the news about the event.
 
         Raises:
             OperationFailed: the server refused it. `OperationFailed.__cause__` is `Invalid` for invalid input.
-            OperationUnknown: nobody knows.
+            OperationUnknown: there was no valid answer.
         """
         if self._pending:
-            self._read_apart()
+            self._start_reader()
         event = Event(inbox, body["fn_index"], context)
         self._joining += 1
         try:
@@ -183,7 +183,7 @@ class EventQueue:
             self._joining -= 1
             early = self._early
             if self._joining == 0:
-                self._early = {}  # what is left belongs to events that were given up
+                self._early = {}  # the remaining messages belong to abandoned events
         if status != 200:
             raise _refused(status, answer)
         event.accepted_ns = time.monotonic_ns()
@@ -198,34 +198,34 @@ class EventQueue:
         return event
 
     def wait(self, inbox: Inbox, done: Callable[[], bool]) -> None:
-        """Wait until there is news in the inbox, or nothing to wait for any more."""
+        """Wait until there is news in the inbox, or until `done` returns true."""
         while not inbox.news and not done():
             if self._reading:
                 inbox.wait()
             else:
                 self._read(lambda: bool(inbox.news) or done())
         if self._pending:
-            self._read_apart()
+            self._start_reader()
 
     def abandon(self, events: Callable[[Event], bool]) -> None:
-        """Forget events that nobody waits for any more."""
+        """Forget events that no greenlet waits for any more."""
         for event in [event for event in self._pending.values() if events(event)]:
             del self._pending[event.id]
 
     def close(self) -> None:
-        """Stop reading. Whoever still waits is told that the page was closed."""
+        """Stop reading. Greenlets that still wait get an error: the page was closed."""
         if self._reader is not None:
             self._reader.kill(block=False)
             self._reader = None
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        self._break(OperationUnknown("connection", "the page was closed"))
+        self._fail_pending(OperationUnknown("connection", "the page was closed"))
 
     # --- reading ---
 
-    def _read_apart(self) -> None:
-        """Let somebody read while we do something else: what arrives meanwhile gets its true time."""
+    def _start_reader(self) -> None:
+        """Read in the background, so that messages that arrive meanwhile get their true times."""
         if not self._reading:
             self._reading = True
             self._reader = gevent.spawn(self._read_all)
@@ -236,7 +236,7 @@ class EventQueue:
         self._reader = None
 
     def _read(self, enough: Callable[[], bool]) -> None:
-        """Read the stream, opening it as often as the server closes it, until it is enough."""
+        """Read the stream until `enough` returns true, opening it again whenever the server closes it."""
         self._reading = True
         try:
             while not enough():
@@ -244,34 +244,34 @@ class EventQueue:
                 if self._stream is None or fresh:
                     self._stream = self._open()
                 self._stream.parked = False
-                heard = self._heard
+                read_before = self._messages_read
                 try:
                     in_order = self._follow(self._stream, enough)
                 except (OSError, HTTPParseError):
-                    if fresh or self._heard > heard:
+                    if fresh or self._messages_read > read_before:
                         raise
                     in_order = False
                 if in_order:
                     continue
-                self._hang_up()
-                # A stream that was left from an earlier event may have ended unnoticed: that says nothing about this one.
-                if self._pending and (fresh or self._heard > heard):
+                self._close_stream()
+                # A stream from an earlier event may have ended unnoticed; that is no failure of this event.
+                if self._pending and (fresh or self._messages_read > read_before):
                     raise OperationUnknown("connection", "the event stream ended before the result arrived")
         except (OSError, HTTPParseError, msgspec.DecodeError, ValueError) as error:
-            self._hang_up()
-            self._break(
+            self._close_stream()
+            self._fail_pending(
                 OperationUnknown("connection", f"the event stream broke: {error or type(error).__name__}")
             )
         except OperationUnknown as error:
-            self._hang_up()
-            self._break(error)
+            self._close_stream()
+            self._fail_pending(error)
         except OperationFailed as error:
-            self._break(OperationUnknown("connection", str(error)))
+            self._fail_pending(OperationUnknown("connection", str(error)))
         finally:
             self._reading = False
             if self._stream is not None and not self._pending:
                 self._stream.park()
-            # Others may have relied on us to read.
+            # Other greenlets may have relied on this one to read.
             for event in self._pending.values():
                 event.inbox.wake()
 
@@ -284,11 +284,14 @@ class EventQueue:
         return stream
 
     def _follow(self, stream: EventStream, enough: Callable[[], bool]) -> bool:
-        """Hand out messages until it is enough, or the server closes the stream; False if it just ended.
+        """Handle messages until `enough` returns true or the server closes the stream.
+
+        Returns:
+            False if the stream ended without being closed by a message.
 
         Raises:
             OSError, HTTPParseError: the connection broke.
-            OperationUnknown: the server says that something is wrong with the session, or itself.
+            OperationUnknown: the server reports an error of the session or of itself.
         """
         for arrived_ns, line, message in stream.messages():
             kind = _kind(message)
@@ -317,7 +320,7 @@ class EventQueue:
         return False
 
     def _digest(self, event: Event, arrived_ns: int, line: bytes, message: dict[str, Any]) -> None:
-        self._heard += 1
+        self._messages_read += 1
         kind = message["msg"]
         if not event.files:
             event.files = FILE_MARKS[0] in line or FILE_MARKS[1] in line
@@ -335,7 +338,7 @@ class EventQueue:
                 event.inbox.put(News(event, "completed", output))
         elif kind in ("process_generating", "process_streaming"):
             if not message.get("success", True):
-                return  # the completion that follows says the same, and ends the event
+                return  # the completion message follows, repeats the error and ends the event
             output = _output(message)
             event.first_output_ns = event.first_output_ns or arrived_ns
             if self._diffed and kind == "process_generating":
@@ -352,12 +355,12 @@ class EventQueue:
         elif kind not in _SILENT:
             self._on_unknown_message(f"a message of the unknown kind {kind!r} about an event")
 
-    def _hang_up(self) -> None:
+    def _close_stream(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
 
-    def _break(self, error: OperationUnknown) -> None:
+    def _fail_pending(self, error: OperationUnknown) -> None:
         pending, self._pending = self._pending, {}
         for event in pending.values():
             event.inbox.put(News(event, "broken", error))
@@ -372,14 +375,14 @@ class _Accepted(msgspec.Struct):
 def _kind(message: Any) -> str:
     kind = message.get("msg") if isinstance(message, dict) else None
     if not isinstance(kind, str):
-        raise OperationUnknown("protocol", f"a message that is none of Gradio's: {str(message)[:100]}")
+        raise OperationUnknown("protocol", f"not a message of Gradio: {str(message)[:100]}")
     return kind
 
 
 def _output(message: dict[str, Any]) -> dict[str, Any]:
     output = message.get("output") or {}
     if not isinstance(output, dict) or not isinstance(output.get("data") or [], list):
-        raise OperationUnknown("protocol", f"an output that is none of Gradio's: {str(output)[:100]}")
+        raise OperationUnknown("protocol", f"not an output of Gradio: {str(output)[:100]}")
     return output
 
 

@@ -1,7 +1,7 @@
-"""Files that the server offers: which of them a page shows, so that a browser fetches them, and where they are.
+"""Files in the values of components: which ones a page shows, and their addresses.
 
-A browser fetches pictures, sounds and films as soon as a component shows them, and a file to be downloaded when somebody
-clicks on it. Nothing is fetched from anywhere else than from the app itself.
+A browser fetches pictures, sounds and videos as soon as a component shows them, and a download only after a click.
+Files are fetched from the app itself only, never from another server.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-# Components whose files wait for a click.
+# Components whose files are fetched only after a click.
 ON_CLICK = frozenset({"file", "downloadbutton", "uploadbutton", "fileexplorer"})
-# Components that show text in which pictures may stand.
+# Components that show text with pictures in it.
 _WITH_MARKUP = frozenset({"html", "markdown", "chatbot"})
-# What a page fetches for one action, at most, and how much of each file.
+# Most files that a page fetches for one action, and most bytes of each.
 MAX_FILES = 16
 MAX_FILE_BYTES = 8_000_000
-# What every address of one of the app's files has in it, and every description of one.
+# One of these occurs in every address, or description, of one of the app's files.
 MARKS = (b"file=", b"gradio.FileData")
 _MAX_NODES = 20_000
 _SOURCE = re.compile(r"""\bsrc\s*=\s*["']?([^"'\s>]*file=[^"'\s>]+)|!\[[^\]]*\]\(\s*([^)\s]*file=[^)\s]+)""")
 
 
 def addresses(value: Any, kind: str, prefix: str) -> Iterator[str]:
-    """Addresses of the files in a component's value, as they stand there.
+    """Addresses of the files in a component's value, unchanged.
 
     Args:
-        value: what the component shows.
+        value: the value.
         kind: the component's type.
         prefix: of the app's API, `gradio_api/` or empty.
     """
@@ -40,7 +40,7 @@ def addresses(value: Any, kind: str, prefix: str) -> Iterator[str]:
         part = waiting.pop()
         if isinstance(part, Mapping):
             if is_file(part):
-                # What is streamed is a list of pieces, which no one fetch brings.
+                # A stream is a list of pieces, which one request cannot fetch.
                 if not part.get("is_stream"):
                     yield address_of(part, prefix)
             else:
@@ -53,7 +53,7 @@ def addresses(value: Any, kind: str, prefix: str) -> Iterator[str]:
 
 
 def is_file(value: Any) -> bool:
-    """Whether a value describes a file of the server."""
+    """Whether a value describes a file on the server."""
     if not isinstance(value, Mapping) or not isinstance(value.get("path"), str):
         return False
     meta = value.get("meta")
@@ -63,12 +63,12 @@ def is_file(value: Any) -> bool:
 
 
 def address_of(file: Mapping[str, Any], prefix: str) -> str:
-    """Where a file is."""
+    """The address of a file."""
     return file.get("url") or f"{prefix}file={quote(file['path'])}"
 
 
 def is_of(root: str, address: str) -> bool:
-    """Whether an address, whole or without its server, is one of the app at this root; what is no address is not."""
+    """Whether an address, with or without its server, belongs to the app at this root. False for a text that is no address."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -77,7 +77,7 @@ def is_of(root: str, address: str) -> bool:
 
 
 def path_below(root: str, address: str) -> str:
-    """The path of an address below the root of an app, whatever server it names: behind a proxy, that may be another."""
+    """The path of an address below the root of an app. The server in it is ignored: behind a proxy it may be another one."""
     parts = urlsplit(address)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return path.removeprefix(urlsplit(root).path.rstrip("/") + "/").lstrip("/")

@@ -1,8 +1,8 @@
-"""The front end of a Gradio app, without the pictures: component values, and what sets off what.
+"""The front end of a Gradio app without rendering: component values, events, and the events that follow.
 
 Modelled on Gradio's own page (`js/core/src/dependency.ts` and `init.svelte.ts` of Gradio 6): the page holds the values,
-sends them with each event, applies what comes back, and sets off whatever listens to that. `tests/browser/` drives the
-same apps with this and with a real browser, and compares what the server saw.
+sends them with each event, applies the results, and triggers the listeners of everything that changes. `tests/browser/`
+drives the same apps with this module and with a real browser, and compares the calls that the server received.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from harness.page.page_errors import HIDDEN_ERROR, OperationFailed, OperationUnk
 from harness.page.response_watcher import ResponseScanner, state_held
 from harness.page.transport import Transport
 
-# Components that Gradio's page lets change as soon as they are there, if anything listens to that.
+# Components whose `change` event Gradio's page triggers as soon as they exist.
 _CHANGE_WHEN_MOUNTED = frozenset({"browserstate", "chatbot"})
-# Components whose `input` comes before their `change` when a person sets them; with the others it comes after.
+# Components whose `input` comes before their `change` when a user sets them; for the others it comes after.
 _INPUT_FIRST = frozenset({"checkbox", "checkboxgroup"})
 
 
 class _DependencyRun(msgspec.Struct, eq=False):
-    """A dependency that is running: what its event remembers.
+    """A running dependency.
 
     Attributes:
-        target: component that set it off; those that follow inherit it.
+        target: component that triggered it; followers inherit it.
     """
 
     dependency: Dependency
@@ -45,18 +45,18 @@ class _DependencyRun(msgspec.Struct, eq=False):
 
 
 class Frontend:
-    """The state of one page.
+    """The front end of one page.
 
     Args:
-        blueprint: what the page is made of.
-        queue: where its events go.
-        transport: for what does not go through the queue.
+        blueprint: components and dependencies of the page.
+        queue: receives its events.
+        transport: for requests that do not go through the queue.
         prefix: of the app's API, `gradio_api/` or empty.
         session_hash: Gradio's name for the session.
-        storage: what the browser's local storage holds, for `gr.BrowserState`; outlives the page.
-        notice: told, once per app, what this page cannot do.
-        scanner: looks at what comes in.
-        show: fetches what an action of a timer let the page show.
+        storage: the browser's local storage, for `gr.BrowserState`; it outlives the page.
+        notice: called with each thing that this page cannot do.
+        scanner: scans the results.
+        show: fetches the files that a timer's events let the page show.
     """
 
     def __init__(
@@ -100,46 +100,46 @@ class Frontend:
         )
 
     def put(self, component: Component, value: Any, activity: Activity) -> bool:
-        """Give a component a value; if that changes it, its `change` event happens."""
+        """Give a component a value. If that changes it, trigger its `change` event, and return true."""
         changed = self._store(component, value)
         if changed:
             self.dispatch(component.id, "change", activity)
         return changed
 
     def enter(self, component: Component, value: Any, activity: Activity) -> None:
-        """A person gives a component a value."""
+        """Give a component a value as a user does."""
         changed = self._store(component, value)
         events = ["change"] if changed else []
         for event in ["input", *events] if component.type in _INPUT_FIRST else [*events, "input"]:
             self.dispatch(component.id, event, activity)
 
     def choose(self, component: Component, value: Any, data: dict[str, Any], activity: Activity) -> None:
-        """A person chooses something that a component offers.
+        """Choose one of a component's choices as a user does.
 
         Args:
-            value: what the component holds then.
-            data: what `gr.SelectData` tells of the choice.
+            value: the new value of the component.
+            data: the content of `gr.SelectData`.
         """
 
-        def happens(*events: str) -> None:
+        def trigger(*events: str) -> None:
             for event in events:
                 self.dispatch(component.id, event, activity, data if event == "select" else None)
 
-        # The order of events is that of Gradio's page, where it follows from how each component is written.
+        # The order of events is that of Gradio's page; it depends on the code of each component.
         if component.type == "checkboxgroup":
-            happens("select")
+            trigger("select")
             self.enter(component, value, activity)
         elif component.type == "dropdown":
             changed = self._store(component, value)
-            happens("select", "input")
+            trigger("select", "input")
             if not isinstance(value, list):
-                happens("blur", "input")  # a single choice closes the list
+                trigger("blur", "input")  # a single choice closes the list
             if changed:
-                happens("change")
+                trigger("change")
         else:
             data.pop("selected", None)
             self.enter(component, value, activity)
-            happens("select")
+            trigger("select")
 
     def _store(self, component: Component, value: Any) -> bool:
         changed = self._values.store(component, value)
@@ -154,10 +154,10 @@ class Frontend:
         elif component.type == "timer":
             self._restart_timer(component)
 
-    # --- what happens ---
+    # --- events ---
 
     def load(self, activity: Activity) -> None:
-        """The page has been loaded: set off what waits for that."""
+        """Trigger what an app does when its page has been loaded."""
         self._mount(self.blueprint.components.values(), activity)
         for dependency, target in self.blueprint.loading():
             self._start(dependency, target, None, activity)
@@ -170,15 +170,15 @@ class Frontend:
                 self.dispatch(component.id, "change", activity)
 
     def dispatch(self, component: int, event: str, activity: Activity, event_data: Any = None) -> None:
-        """An event of a component has happened: set off what listens to it."""
+        """Trigger the listeners of an event of a component."""
         for dependency in self.blueprint.listeners(component, event):
             self._start(dependency, component, event_data, activity)
 
     def settle(self, activity: Activity, timeout_s: float) -> None:
-        """Wait until everything that an activity has set off is over, following it up.
+        """Wait until everything that an activity has set off has ended, followers included.
 
         Raises:
-            OperationUnknown: it is not over in time, or nobody knows how it ended.
+            OperationUnknown: it has not ended in time, or the outcome of an event is unknown.
         """
         if activity.open == 0:
             return
@@ -198,14 +198,14 @@ class Frontend:
         finally:
             timeout.close()
             if activity.open:
-                self._give_up(activity)
+                self._abandon(activity)
 
-    def _give_up(self, activity: Activity) -> None:
-        """Nobody waits for an activity any more: what it has put off must not begin now."""
+    def _abandon(self, activity: Activity) -> None:
+        """Forget an activity: its deferred events must not begin any more."""
         self._queue.abandon(lambda event: event.inbox is activity.inbox)
         self._deferred = {n: run for n, run in self._deferred.items() if run.activity is not activity}
         for run in [run for run in self._running.values() if run.activity is activity]:
-            self._over(run)
+            self._end(run)
 
     def close(self) -> None:
         """Stop the timers."""
@@ -259,7 +259,7 @@ class Frontend:
     def _input(self, place: int, id_: int, dependency: Dependency) -> Any:
         component = self.blueprint.components.get(id_)
         if component is None or component.type == "state":
-            return None  # the server holds it
+            return None  # the server has the value
         if place in dependency.props_of:
             return self._values.all_props(component)
         return self._values.prop(component, "value")
@@ -285,11 +285,11 @@ class Frontend:
         except OperationFailed as failure:
             self._failed(run, failure, followed=not isinstance(failure.__cause__, Invalid))
         except BaseException:
-            self._over(run)
+            self._end(run)
             raise
 
     def _send_at_once(self, run: _DependencyRun, body: dict[str, Any]) -> None:
-        """An event with `queue=False`: the answer to the request is its result."""
+        """Send an event with `queue=False`: the answer to the request is its result."""
         status, answer = self._transport.post(f"{self._prefix}run/predict", body, scan=False)
         self._scanner.answer(run.dependency.id, answer)
         run.activity.accepted_ns = run.activity.accepted_ns or time.monotonic_ns()
@@ -299,7 +299,7 @@ class Frontend:
                 output = msgspec.json.decode(answer, type=dict[str, Any])
             except msgspec.DecodeError as garbled:
                 raise OperationUnknown("protocol", f"{run.step.name}: run/predict: {garbled}") from garbled
-            output.pop("changed_state_ids", None)  # the page does not look at them here
+            output.pop("changed_state_ids", None)  # Gradio's page ignores them here
             self._scanner.outputs(run.dependency.id, output.get("data") or (), "the answer")
             self._completed(run, output, files=any(mark in answer for mark in FILE_MARKS))
             return
@@ -342,7 +342,7 @@ class Frontend:
             elif news.kind == "failed":
                 self._failed(run, _app_error(run, news.output))
             else:
-                self._over(run)
+                self._end(run)
                 raise news.output
 
     def _completed(self, run: _DependencyRun, output: dict[str, Any], *, files: bool) -> None:
@@ -359,7 +359,7 @@ class Frontend:
             self._follow(followers.success, run.target, activity)
             self._state_changed(output, activity)
         self._follow(followers.always, run.target, activity)
-        self._over(run)
+        self._end(run)
 
     def _failed(self, run: _DependencyRun, failure: OperationFailed, *, followed: bool = True) -> None:
         run.step.outcome = "failed"
@@ -371,10 +371,10 @@ class Frontend:
             self._follow(followers.failure, run.target, run.activity)
             if self.blueprint.then_after_failure:
                 self._follow(followers.always, run.target, run.activity)
-        self._over(run)
+        self._end(run)
 
-    def _over(self, run: _DependencyRun) -> None:
-        """A run has ended, whichever way: what was put off until then begins."""
+    def _end(self, run: _DependencyRun) -> None:
+        """End a run, whatever its outcome, and begin the event that was deferred until then."""
         self._events.pop(id(run), None)
         run.activity.open -= 1
         if self._running.get(run.dependency.id) is run:
@@ -408,7 +408,7 @@ class Frontend:
 
     def _cancelled(self, run: _DependencyRun) -> None:
         run.step.outcome = "cancelled"
-        self._over(run)
+        self._end(run)
         run.activity.inbox.wake()
 
     def _follow(self, numbers: Sequence[int], target: int | None, activity: Activity) -> None:
@@ -417,13 +417,16 @@ class Frontend:
             if dependency is not None:
                 self._start(dependency, target, None, activity)
 
-    # --- what comes back ---
+    # --- results ---
 
     def _apply(self, dependency: Dependency, data: Sequence[Any], activity: Activity, *, files: bool) -> None:
-        """Let the page show what came.
+        """Apply the outputs of a dependency to its components.
 
         Args:
-            files: there may be files in it.
+            dependency: the dependency.
+            data: its outputs.
+            activity: the action that it belongs to.
+            files: whether the outputs may contain files.
         """
         for id_, value in zip(dependency.outputs, data, strict=False):
             component = self.blueprint.components.get(id_)
@@ -436,10 +439,10 @@ class Frontend:
                         components.append(component)
             if isinstance(value, dict) and value.get("__type__") == "update":
                 if "value" in value:
-                    activity.brought[id_] = value["value"]
+                    activity.received[id_] = value["value"]
                 self._update(component, value, activity)
             else:
-                activity.brought[id_] = value
+                activity.received[id_] = value
                 self.put(component, value, activity)
 
     def _state_changed(self, output: dict[str, Any], activity: Activity) -> None:
@@ -473,8 +476,8 @@ class Frontend:
             self._timers[component.id] = gevent.spawn(self._tick, component)
 
     def _tick(self, component: Component) -> None:
-        """What `gr.Timer` does, beside whatever the person does. Its failures are the app's business."""
-        me = gevent.getcurrent()
+        """Trigger a `gr.Timer`'s `tick`, independent of the user's actions. A failure is a notice, and ends the timer."""
+        timer = gevent.getcurrent()
         while True:
             interval_s = float(self.prop(component, "value") or 1.0)
             gevent.sleep(interval_s)
@@ -486,7 +489,7 @@ class Frontend:
             except (OperationFailed, OperationUnknown) as error:
                 self._notice(f"the timer {component} had an error: {error}")
                 return
-            if self._timers.get(component.id) is not me:
+            if self._timers.get(component.id) is not timer:
                 return
 
 

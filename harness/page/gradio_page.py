@@ -1,8 +1,8 @@
-"""GradioPage: one browser tab, which to Gradio is one session.
+"""GradioPage: one page of an app, which to Gradio is one session.
 
-What a person does in it (`fill`, `click`, `value` …), what an API client does (`call`), and what the tab does by itself
-(`open`, `reload`, `close`). The work is done in `harness.page.frontend` (the front end), `harness.page.protocol` (what
-gradio_client knows of the app), `harness.page.event_queue` and `harness.page.transport`.
+This module has the actions of a user (`fill`, `click`, `value` …) and of an API client (`call`). Opening and closing are
+in `harness.page.open_close`. The work is done in `harness.page.frontend`, `harness.page.protocol` (gradio_client's
+knowledge of the app), `harness.page.event_queue` and `harness.page.transport`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from harness.page.blueprint import Component
 from harness.page.frontend import Frontend
 from harness.page.open_close import OpenablePage
 from harness.page.page_errors import HIDDEN_ERROR, OperationFailed, OperationUnknown, PageMisuse
-from harness.page.protocol import there
+from harness.page.protocol import require_ok
 from harness.page.timing import Timing
 
 _Gesture = Callable[[Frontend, Activity], None]
 
-# Components in which a person enters no text of their own.
+# Components in which a user chooses or sets a value instead of writing a text.
 _CHOSEN = frozenset(
     {"checkbox", "checkboxgroup", "colorpicker", "datetime", "dropdown", "number", "radio", "slider"}
 )
 
 
 class Pending:
-    """An action that was not waited for.
+    """An action that runs in the background.
 
     Attributes:
         activity: what it has set off so far.
@@ -53,13 +53,13 @@ class Pending:
 
     @property
     def done(self) -> bool:
-        """Whether everything that it set off is over."""
+        """Whether everything that it set off has ended."""
         return bool(self._greenlet.ready())
 
     def wait(self) -> Activity:
-        """Wait for it, as if it had been waited for from the start."""
+        """Wait until it has ended, and return or raise as the action without `begin` would."""
         error = self._greenlet.get()
-        # Its times belong to whoever waits for it, not to what else was done when it ended.
+        # Its times belong to the operation that waits for it, not to the operation during which it ended.
         self._page._time_of(self.activity)
         if error is not None:
             raise error
@@ -69,30 +69,30 @@ class Pending:
 class GradioPage(OpenablePage):
     """One session: opened, acted in, closed. See `harness.page.open_close.OpenablePage` for its arguments."""
 
-    # --- what a person does ---
+    # --- actions of a user ---
 
     def fill(self, name: str | int, value: Any) -> Activity:
-        """Give a component a value, in one go: one `change` and one `input`, however long a text is.
+        """Give a component a value in one step: one `change` and one `input`, however long a text is.
 
         Args:
-            name: label, `elem_id`, id, or type if there is only one of it.
-            value: what the component holds then, as it travels: text, number, a chat's messages.
+            name: label, `elem_id`, id, or type if only one component has it.
+            value: the new value as JSON carries it: a text, a number, the messages of a chat.
 
         Returns:
-            Everything that this set off, which is over. So do all the actions below.
+            Everything that this set off; all of it has ended. The other actions return the same.
 
         Raises:
-            OperationFailed: the app raised an error, or the server refused an event, or a person could not do this now.
-            OperationUnknown: nobody knows how it ended.
-            PageMisuse: no such component, or more than one.
+            OperationFailed: the app raised an error, the server refused an event, or the component is hidden or disabled.
+            OperationUnknown: the outcome is unknown.
+            PageMisuse: there is no such component, or more than one.
         """
         component = self._usable(name, "change")
         self._sends(value, component.type)
 
-        def act(tab: Frontend, activity: Activity) -> None:
-            tab.enter(component, value, activity)
+        def act(frontend: Frontend, activity: Activity) -> None:
+            frontend.enter(component, value, activity)
             if component.type == "slider":
-                tab.dispatch(component.id, "release", activity, value)
+                frontend.dispatch(component.id, "release", activity, value)
 
         return self._act(act)
 
@@ -101,7 +101,7 @@ class GradioPage(OpenablePage):
 
         Args:
             name: the text on the button, or as for `fill`.
-            may_fail: do not raise the app's errors; they stand in the result's `failures`.
+            may_fail: do not raise the app's errors; they are in `failures` of the result.
         """
         return self.trigger(name, "click", may_fail=may_fail)
 
@@ -111,39 +111,42 @@ class GradioPage(OpenablePage):
         if value is not None:
             self.fill(component.id, value)
 
-        def act(tab: Frontend, activity: Activity) -> None:
-            tab.dispatch(component.id, "submit", activity)
-            if component.type == "textbox":  # to a text field, Enter is a key like any other
-                tab.dispatch(component.id, "input", activity)
+        def act(frontend: Frontend, activity: Activity) -> None:
+            frontend.dispatch(component.id, "submit", activity)
+            if component.type == "textbox":  # in a text field, Enter is an input like any other key
+                frontend.dispatch(component.id, "input", activity)
 
         return self._act(act, may_fail=may_fail)
 
     def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Activity:
-        """Choose in a dropdown, radio or checkbox group (where a chosen one is taken back), or open a tab.
+        """Choose in a dropdown, radio or checkbox group, or open a tab. Choosing a checked box unchecks it.
 
         Args:
             name: as for `fill`; for a tab, the label of the tabs' container, its id, or `tabs`.
-            choice: what is shown, or its value.
+            choice: the text that is shown, or its value.
 
         Raises:
-            PageMisuse: there is no such choice; the message names those that there are.
+            PageMisuse: there is no such choice; the hint lists the choices.
         """
         component = self._usable(name, "select")
-        tab = self._opened()
+        frontend = self._opened()
         if component.type == "tabs":
             return self._act(
-                lambda tab, activity: self._open_tab(tab, component, choice, activity), may_fail=may_fail
+                lambda frontend, activity: self._open_tab(frontend, component, choice, activity),
+                may_fail=may_fail,
             )
-        place, value = _choice_of(component, tab.prop(component, "choices") or [], choice)
+        place, value = _choice_of(component, frontend.prop(component, "choices") or [], choice)
         selected = True
         new = value
-        if component.type == "checkboxgroup" or tab.prop(component, "multiselect"):
-            now = list(tab.prop(component, "value") or [])
+        if component.type == "checkboxgroup" or frontend.prop(component, "multiselect"):
+            now = list(frontend.prop(component, "value") or [])
             selected = value not in now
             new = [*now, value] if selected else [v for v in now if v != value]
         data = {"index": place, "value": value, "selected": selected}
 
-        return self._act(lambda tab, activity: tab.choose(component, new, data, activity), may_fail=may_fail)
+        return self._act(
+            lambda frontend, activity: frontend.choose(component, new, data, activity), may_fail=may_fail
+        )
 
     def upload(
         self, name: str | int, *files: str | Path | tuple[str, bytes], may_fail: bool = False
@@ -159,36 +162,36 @@ class GradioPage(OpenablePage):
         several = self._opened().prop(component, "file_count") in ("multiple", "directory")
         value = stored if several else stored[0] if stored else None
 
-        def act(tab: Frontend, activity: Activity) -> None:
-            tab.put(component, value, activity)
-            tab.dispatch(component.id, "upload", activity)
+        def act(frontend: Frontend, activity: Activity) -> None:
+            frontend.put(component, value, activity)
+            frontend.dispatch(component.id, "upload", activity)
 
         return self._act(act, may_fail=may_fail)
 
     def trigger(
         self, name: str | int, event: str, event_data: Any = None, *, may_fail: bool = False
     ) -> Activity:
-        """Let any event of a component happen, such as a chat's `like` or `retry`.
+        """Trigger any event of a component, such as a chat's `like` or `retry`.
 
         Args:
             event: its name, as in `component.event(…)`.
-            event_data: what Gradio hands to a function that asks for `gr.EventData`.
+            event_data: passed to functions with a `gr.EventData` parameter.
         """
         return self._act(self._event(name, event, event_data), may_fail=may_fail)
 
     def begin(
         self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
     ) -> Pending:
-        """As `trigger`, without waiting: what a person does who clicks again, or stops what runs."""
+        """Like `trigger`, without waiting: for a user who clicks again, or stops a running event."""
         return self._act_apart(self._event(name, event, event_data), may_fail=may_fail)
 
     def value(self, name: str | int) -> Any:
-        """What a component shows, as it came from the server: a Chatbot's is its list of messages."""
-        return self._opened().prop(self._visible_to_us(name), "value")
+        """The value that a component shows, as it came from the server: of a Chatbot, its list of messages."""
+        return self._opened().prop(self._readable(name), "value")
 
     def prop(self, name: str | int, prop: str) -> Any:
         """A property of a component as it is now: `visible`, `choices`, `label` …"""
-        return self._opened().prop(self._visible_to_us(name), prop)
+        return self._opened().prop(self._readable(name), prop)
 
     def download(self, file: Mapping[str, Any] | str) -> bytes:
         """The content of a file that a component shows.
@@ -197,28 +200,28 @@ class GradioPage(OpenablePage):
             file: the component's value, or the `url` in it.
 
         Raises:
-            OperationFailed, OperationUnknown: it could not be fetched.
+            OperationFailed, OperationUnknown: the file could not be fetched.
         """
         address = file if isinstance(file, str) else files.address_of(file, self._prefix())
         path = files.path_below(self._url, address)
         status, content, name = self._transport.get_file(path)
         done_ns = time.monotonic_ns()
         self._scanner.file(path, name, content, self._files.components_of(path))
-        there(path, status, content)
+        require_ok(path, status, content)
         self.span.extend(Timing(completed_ns=done_ns))
         return content
 
-    # --- what an API client does ---
+    # --- actions of an API client ---
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event by its endpoint, with values of our own, and wait for its result. Nothing else happens.
+        """Trigger an event by its endpoint with the given values, and wait for its result. No other event follows.
 
         See `harness.workload.Page.call`.
 
         Raises:
             OperationFailed: the app's function raised, or the server refused the event.
             OperationUnknown: no result arrived.
-            PageMisuse: the app has no such endpoint, or it takes other arguments.
+            PageMisuse: the app has no such endpoint, or the endpoint takes other arguments.
         """
         endpoint = find_endpoint(self._opened_protocol().by_api_name, api_name)
         data = self._arguments(endpoint, args)
@@ -268,40 +271,40 @@ class GradioPage(OpenablePage):
     # --- helpers ---
 
     def _act(self, act: _Gesture, *, may_fail: bool = False) -> Activity:
-        tab, activity = self._opened(), Activity(self._visible_to_us)
+        frontend, activity = self._opened(), Activity(self._readable)
         try:
-            act(tab, activity)
-            tab.settle(activity, self._timeout_s)
+            act(frontend, activity)
+            frontend.settle(activity, self._timeout_s)
         finally:
             self._time_of(activity)
         return self._conclude(activity, may_fail)
 
     def _act_apart(self, act: _Gesture, *, may_fail: bool) -> Pending:
-        tab, activity = self._opened(), Activity(self._visible_to_us)
+        frontend, activity = self._opened(), Activity(self._readable)
 
         def perform() -> Exception | None:
             try:
-                act(tab, activity)
-                tab.settle(activity, self._timeout_s)
-            except Exception as error:  # for whoever waits for it
+                act(frontend, activity)
+                frontend.settle(activity, self._timeout_s)
+            except Exception as error:  # raised again by `Pending.wait`
                 return error
             return None
 
         greenlet = gevent.spawn(perform)
-        gevent.sleep(0)  # it begins now, in the order in which the person acts
+        gevent.sleep(0)  # it begins now, so that actions keep their order
         return Pending(self, activity, greenlet, may_fail)
 
-    def _visible_to_us(self, name: str | int) -> Component:
+    def _readable(self, name: str | int) -> Component:
         component = self._opened().blueprint.find(name)
         if component.type == "state":
             raise PageMisuse(f"{component} never leaves the server.", "Read a component that shows it.")
         return component
 
     def _listening(self, name: str | int, event: str) -> Component:
-        tab = self._opened()
+        frontend = self._opened()
         component = self._usable(name, event)
-        if not tab.blueprint.listeners(component.id, event):
-            events = ", ".join(tab.blueprint.events_of(component.id)) or "nothing"
+        if not frontend.blueprint.listeners(component.id, event):
+            events = ", ".join(frontend.blueprint.events_of(component.id)) or "nothing"
             raise PageMisuse(
                 f"The app does not listen to {event!r} of {component}.", f"It listens to {events}."
             )
@@ -309,29 +312,29 @@ class GradioPage(OpenablePage):
 
     def _event(self, name: str | int, event: str, event_data: Any) -> _Gesture:
         component = self._listening(name, event)
-        return lambda tab, activity: tab.dispatch(component.id, event, activity, event_data)
+        return lambda frontend, activity: frontend.dispatch(component.id, event, activity, event_data)
 
     def _usable(self, name: str | int, event: str) -> Component:
-        """A component that a person can act upon, as the page is now."""
-        tab = self._opened()
-        component = tab.blueprint.find(name, event)
-        if not tab.visible(component):
+        """A component that a user can act on, as the page is now."""
+        frontend = self._opened()
+        component = frontend.blueprint.find(name, event)
+        if not frontend.visible(component):
             raise OperationFailed("rejected", f"{component} is not visible")
-        if tab.prop(component, "interactive") is False:
+        if frontend.prop(component, "interactive") is False:
             raise OperationFailed("rejected", f"{component} is not interactive")
         return component
 
-    def _open_tab(self, tab: Frontend, tabs: Component, choice: Any, activity: Activity) -> None:
+    def _open_tab(self, frontend: Frontend, tabs: Component, choice: Any, activity: Activity) -> None:
         items = [
             c
-            for c in tab.blueprint.components.values()
-            if c.type == "tabitem" and next(iter(tab.blueprint.ancestors(c.id)), None) is tabs
+            for c in frontend.blueprint.components.values()
+            if c.type == "tabitem" and next(iter(frontend.blueprint.ancestors(c.id)), None) is tabs
         ]
         place, chosen = _choice_of(tabs, [(c.name, c.id) for c in items], choice)
         data = {"index": place, "value": items[place].name}
-        tab.dispatch(tabs.id, "change", activity)
-        tab.dispatch(tabs.id, "select", activity, data)
-        tab.dispatch(chosen, "select", activity, data)
+        frontend.dispatch(tabs.id, "change", activity)
+        frontend.dispatch(tabs.id, "select", activity, data)
+        frontend.dispatch(chosen, "select", activity, data)
 
     def _upload(self, files: Sequence[str | Path | tuple[str, bytes]]) -> list[dict[str, Any]]:
         parts = []
@@ -368,7 +371,7 @@ class GradioPage(OpenablePage):
         return [self._uploaded(value) if isinstance(value, (dict, list)) else value for value in data]
 
     def _sends(self, value: Any, kind: str) -> None:
-        """Tell whoever watches of the texts in a value that is about to be entered; what is chosen from a list is none."""
+        """Report the texts in a value that is about to be sent to the watcher. A value chosen from a list is no text."""
         if kind in _CHOSEN:
             return
         if text := "\n".join(_texts(value)):
@@ -389,7 +392,7 @@ class GradioPage(OpenablePage):
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts in a value; of a file, which was told of when it was uploaded, none."""
+    """The texts in a value, without those of files, which were reported when they were uploaded."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -401,14 +404,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _choice_of(component: Component, choices: Sequence[Any], wanted: Any) -> tuple[int, Any]:
-    """Where a choice stands in the list of a dropdown, radio or checkbox group, and its value.
+    """Index and value of a choice of a dropdown, radio or checkbox group.
 
     Args:
-        choices: pairs of what is shown and its value.
-        wanted: either of the two.
+        choices: pairs of shown text and value.
+        wanted: the text or the value.
 
     Raises:
-        PageMisuse: it is not there.
+        PageMisuse: there is no such choice.
     """
     for place, choice in enumerate(choices):
         shown, value = choice if isinstance(choice, (list, tuple)) else (choice, choice)

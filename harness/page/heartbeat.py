@@ -1,7 +1,7 @@
-"""The heartbeat: a connection that is open as long as the tab is. Its end tells the server that the visitor has left.
+"""The heartbeat: a connection that is open as long as its page. When it ends, the server knows that the page has closed.
 
-Thousands of tabs sit and wait, so a heartbeat is a socket and a watcher of the event loop, not a greenlet with a
-response parser: what the server sends over it says nothing, and is read only to be forgotten.
+Thousands of pages may be idle. So a heartbeat is a socket and a watcher of the event loop, not a greenlet with a response
+parser. The server's messages on it carry no information, so they are read and discarded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _BLOCK_BYTES = 4096
 
 
 class Heartbeat:
-    """A heartbeat under way.
+    """An open heartbeat.
 
     Args:
-        socket: the connection, past the headers of the answer.
+        socket: the connection; the headers of the answer have been read.
         on_lost: called once if the server ends it.
     """
 
@@ -32,7 +32,7 @@ class Heartbeat:
         self._watcher.start(self._readable)
 
     def _readable(self) -> None:
-        """Runs in the event loop itself, so it must not wait. Over TLS the bytes stay encrypted; nobody misses them."""
+        """Read and discard. Runs in the event loop itself, so it must not wait. Over TLS the bytes stay encrypted."""
         if self._socket is None:
             return
         try:
@@ -46,7 +46,7 @@ class Heartbeat:
         self._on_lost()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._socket is not None:
             self._watcher.stop()
             self._watcher.close()

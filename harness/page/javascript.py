@@ -1,6 +1,6 @@
-"""The few forms of an event's `js=` that need no JavaScript engine: constants and rearranged inputs.
+"""The forms of an event's `js=` that need no JavaScript engine: constants and rearranged inputs.
 
-ClearButton is one of them (`() => [null, null, []]`). Whatever else an app's author wrote, a page cannot run.
+ClearButton is one of them (`() => [null, null, []]`). A page cannot run any other JavaScript.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _SINGLE_QUOTED = re.compile(r"'((?:[^'\\\"]|\\.)*)'")
 
 
 def interpret(source: str, *, wrap: bool) -> Function | None:
-    """A function from input values to output values that does what the source says.
+    """A function from input values to output values, equivalent to the JavaScript.
 
     Args:
         source: the text of `js=`.
-        wrap: whether Gradio makes a list of a result that is none: true with a single receiver.
+        wrap: whether Gradio puts a result that is no list into one: true with a single receiver.
 
     Returns:
-        None if the source is more than a constant, an input, or a list of these.
+        None unless the source is a constant, an input, or a list of these.
     """
     arrow = _ARROW.match(source)
     if arrow is None:

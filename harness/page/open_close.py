@@ -32,8 +32,8 @@ class OpenablePage(Timed):
         url: root of the app.
         timeout_s: longest wait for all events of one action.
         auth: name and password, for an app with a login.
-        browser: what the user's browser keeps. Give the same one to the user's next page.
-        watcher: is shown everything that the server sends.
+        browser: the user's browser. Give the same one to the user's next page.
+        watcher: searches everything that the server sends.
 
     Attributes:
         notices: what a simulated page cannot do for this app, by name; shared by all pages of the app.
@@ -117,7 +117,7 @@ class OpenablePage(Timed):
         )
         if protocol.wants_heartbeat:
             self._open_heartbeat(prefix)
-        for feature in protocol.beyond:
+        for feature in protocol.unsupported:
             self._notice(feature)
         activity = Activity()
         try:

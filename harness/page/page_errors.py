@@ -1,4 +1,4 @@
-"""How an operation can end other than well."""
+"""How an action can fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HIDDEN_ERROR = "the app's function raised an error (its text is hidden: show_err
 
 
 class OperationFailed(Exception):
-    """The server answered, and the answer is no.
+    """The server answered that the action failed.
 
     Attributes:
         kind: `app` if the app's function raised, `rejected` if the server refused to run it.
@@ -20,14 +20,14 @@ class OperationFailed(Exception):
 
 
 class LoginRequired(OperationFailed):
-    """The app only lets people in who log in."""
+    """The app requires a login."""
 
     def __init__(self) -> None:
         super().__init__("rejected", "the app asks for a login (401)")
 
 
 class OperationUnknown(Exception):
-    """There is no answer, so nobody knows whether it happened. The session must not be used any more."""
+    """There is no answer, so the outcome is unknown. The session must not be used any more."""
 
     def __init__(self, kind: Literal["timeout", "connection", "protocol"], message: str) -> None:
         super().__init__(message)
@@ -35,11 +35,11 @@ class OperationUnknown(Exception):
 
 
 class PageMisuse(Exception):
-    """The workload asks for something that this app's page does not have. Every session would fail in the same way.
+    """The workload uses something that this app's page does not have. Every session would fail in the same way.
 
     Attributes:
-        message: what was asked for, and why it cannot be.
-        hint: what to ask for instead.
+        message: what was used, and why it is impossible.
+        hint: what to use instead.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:

@@ -1,6 +1,6 @@
-"""What gradio_client knows of an app: configuration, endpoints, arguments, outputs. One object per app and process.
+"""gradio_client's knowledge of an app: configuration, endpoints, arguments, outputs. One object per app and process.
 
-gradio_client stays the authority; only its transport is replaced, and nothing of it belongs to a single tab.
+Only the transport of gradio_client is replaced. Nothing in this object belongs to a single page.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from harness.page.page_errors import LoginRequired, OperationFailed
 from harness.page.response_watcher import state_held
 from harness.page.transport import Transport
 
-# The protocols whose events can be followed: one stream of messages per session. Gradio 4.0 and later speak them,
-# but for the first of them, `sse` of some releases before 4.11.
+# The protocols that pages support: one message stream per session. Gradio 4.0 and later use them, except some releases
+# before 4.11 with the older `sse`.
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
-# An app has one configuration, but for the name of the user who is logged in.
+# An app has one configuration for each user that is logged in, since it contains the user's name.
 _REMEMBERED = 64
 
 
 class Protocol(Client):  # type: ignore[misc]
-    """gradio_client for one app, with the connection of whichever tab came first.
+    """gradio_client for one app, using the connection of the first page that opened.
 
     Attributes:
-        blueprint: components and events, as a page sees them.
+        blueprint: components and events of the page.
         by_api_name: the endpoints that have a name, private ones included.
-        beyond: what a simulated page leaves out of this app.
-        notices: what has been said about the app at this address, so that it is said once.
-        state_held: State of which the configuration holds a value, each with that value.
+        unsupported: features of this app that a simulated page does not have.
+        notices: the notices about the app at this address, so that each is given once.
+        state_held: State components with a value in the configuration, each with that value.
     """
 
     def __init__(self, url: str, transport: Transport, config: bytes) -> None:
@@ -55,7 +55,7 @@ class Protocol(Client):  # type: ignore[misc]
             )
         self.blueprint = Blueprint.of(self.config)
         self.by_api_name = {e.api_name: e for e in self.endpoints.values() if isinstance(e.api_name, str)}
-        self.beyond = [
+        self.unsupported = [
             f"the app's {what} runs JavaScript in the page, which a simulated page cannot"
             for what in ("js", "head")
             if _has_script(self.config.get(what))
@@ -66,7 +66,7 @@ class Protocol(Client):  # type: ignore[misc]
     def _get_config(self) -> dict[str, Any]:
         config: dict[str, Any] = msgspec.json.decode(self._config)
         self.wants_heartbeat = bool(config.get("connect_heartbeat", True))
-        # The parent class would start a thread of its own, and end it only at the server's next heartbeat.
+        # The parent class would start a heartbeat thread, which ends only at the server's next heartbeat.
         return {**config, "connect_heartbeat": False}
 
     def _get_api_info(self) -> dict[str, Any]:
@@ -78,22 +78,26 @@ class Protocol(Client):  # type: ignore[misc]
 
 
 def _has_script(text: Any) -> bool:
-    """Gradio itself puts harmless tags into the page's head; only scripts do something."""
+    """Whether a text contains a script. Gradio itself puts other tags into the page's head, which have no effect here."""
     return isinstance(text, str) and ("<script" in text or "=>" in text or "function" in text)
 
 
 def fetch(transport: Transport, path: str) -> bytes:
-    """GET something that must be there.
+    """GET a resource that must exist, and return its body.
 
     Raises:
-        OperationFailed: the server did not answer with 200.
-        OperationUnknown: it did not answer.
+        OperationFailed: the status is not 200.
+        OperationUnknown: there was no answer.
     """
-    return there(path, *transport.get(path))
+    return require_ok(path, *transport.get(path))
 
 
-def there(path: str, status: int, body: bytes) -> bytes:
-    """The answer to a request for something that must be there. Raises `OperationFailed` as `fetch` does."""
+def require_ok(path: str, status: int, body: bytes) -> bytes:
+    """The body of an answer.
+
+    Raises:
+        OperationFailed: the status is not 200.
+    """
     if status == 429:
         raise OperationFailed("rejected", "the server limits the rate of requests (429)")
     if status == 401:
@@ -104,28 +108,28 @@ def there(path: str, status: int, body: bytes) -> bytes:
 
 
 _known: OrderedDict[tuple[str, bytes], Protocol] = OrderedDict()
-# By address, since an app has as many configurations as users who log in.
+# By address, since an app has one configuration for each user that is logged in.
 _notices: dict[str, dict[str, None]] = {}
 
 
 def notices() -> list[str]:
-    """What the pages of this process have had to say about their apps."""
-    return [text for said in _notices.values() for text in said]
+    """The notices of all pages of this process about their apps."""
+    return [text for texts in _notices.values() for text in texts]
 
 
 def protocol_of(url: str, transport: Transport) -> Protocol:
-    """Fetch an app's configuration, as every new tab does, and what is known about it.
+    """Fetch an app's configuration, as every new page does, and return the `Protocol` for it.
 
-    What must be decoded and derived is so once per process, for as long as the configuration stays the same.
+    The configuration is decoded once per process, as long as it does not change.
 
     Raises:
-        OperationFailed, OperationUnknown: the configuration could not be fetched, or the protocol is not ours.
+        OperationFailed, OperationUnknown: the configuration could not be fetched, or the protocol is not supported.
     """
     key = (url, fetch(transport, "config"))
     protocol = _known.get(key)
     if protocol is None:
         made = Protocol(url, transport, key[1])
-        protocol = _known.setdefault(key, made)  # another tab may have been as quick
+        protocol = _known.setdefault(key, made)  # another page may have done the same meanwhile
         while len(_known) > _REMEMBERED:
             _known.popitem(last=False)
     else:

@@ -1,7 +1,7 @@
-"""What the server sends to a page, looked at for what must not be in it: by whoever gives the page a watcher.
+"""Scans server responses for values that the session must not receive.
 
-The watcher knows what it looks for. The page knows where it stood: in which response, and in which component. And it knows
-by itself where State would stand, of which Gradio sends nothing.
+A watcher, given to the page, searches the bytes of each response. The page adds where a value was found: in which response
+and in which component. The page itself checks for values of State, which Gradio must never send.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from harness.page.blueprint import Blueprint, Component, component_of
 
 SightingKind = Literal["foreign-token", "state-on-the-wire", "secret"]
 Path = tuple[str | int, ...]
-# A document is searched for where something stood only after it was found; even so, there must be an end.
+# A response is searched for the place of a hit only after there was one; even so, the search must be bounded.
 _MAX_NODES = 200_000
 _EMPTY: tuple[Any, ...] = (None, "", 0, [], {})
 
 
 class ScanHit(NamedTuple):
-    """Something in a response that may not be there.
+    """A value in a response that must not be there.
 
     Attributes:
-        value: what it is.
-        literal: a text that stands in the response where it was found: the value itself, unless it was encoded.
+        value: the value.
+        literal: the text at that place of the response: the value itself, or its encoded form.
     """
 
     kind: SightingKind
@@ -38,53 +38,53 @@ class Watcher(Protocol):
 
     @property
     def shared(self) -> frozenset[str]:
-        """Names of components in which what belongs to other sessions may stand."""
+        """Names of components that may show values of other sessions."""
 
     @property
     def longest(self) -> int:
-        """The length of the longest text that is looked for, in characters."""
+        """Length of the longest text that is searched for, in characters."""
 
     def search(self, content: bytes) -> Sequence[ScanHit]:
         """Search a response."""
 
     def search_part(self, content: bytes) -> Sequence[ScanHit]:
-        """Search a part of a response that has been looked at."""
+        """Search a part of a response that has been searched as a whole; it is not counted again."""
 
     def report(self, kind: SightingKind, value: str, where: str) -> None:
-        """Take note of what is there and may not be, and of where it stood, for people."""
+        """Record a value that must not be there, and where it was found, in words."""
 
     def sent(self, text: str | bytes) -> None:
-        """Take note of a text, or of a file, that the page is about to send for the first time."""
+        """Count a text or file that the page is about to send for the first time."""
 
 
 class NullWatcher:
-    """A watcher that does not look."""
+    """A watcher that finds and records nothing."""
 
     shared: frozenset[str] = frozenset()
     longest = 0
 
     def search(self, content: bytes) -> Sequence[ScanHit]:
-        """Nothing is found."""
+        """Find nothing."""
         return ()
 
     search_part = search
 
     def report(self, kind: SightingKind, value: str, where: str) -> None:
-        """Nobody takes note."""
+        """Do nothing."""
 
     def sent(self, text: str | bytes) -> None:
-        """Nobody takes note."""
+        """Do nothing."""
 
 
 NULL_WATCHER = NullWatcher()
 
 
 class ResponseScanner:
-    """The page's end of a watcher.
+    """Passes what a page receives to a watcher, and finds the place of each hit.
 
     Attributes:
-        watcher: who looks.
-        blueprint: what the page is made of now; None before it has been opened.
+        watcher: searches the bytes.
+        blueprint: the components and events of the page as it is now; None before the page has been opened.
     """
 
     __slots__ = ("blueprint", "watcher")
@@ -93,60 +93,62 @@ class ResponseScanner:
         self.watcher = watcher
         self.blueprint: Blueprint | None = None
 
-    # --- what comes in ---
+    # --- what the page receives ---
 
     def response(self, method: str, path: str, body: bytes) -> None:
-        """The answer to a request."""
+        """Scan the answer to a request."""
         found = self.watcher.search(body)
         if found:
-            self._tell(found, f"{method} {path}", _decoded(body), None)
+            self._report(found, f"{method} {path}", _decoded(body), None)
 
     def file(self, path: str, name: str, body: bytes, components: Sequence[Component]) -> None:
-        """A file that was fetched.
+        """Scan a file that was fetched.
 
         Args:
-            path: below the app's root.
-            name: what its headers call it.
+            path: its path below the app's root.
+            name: its name in the headers.
             body: its content, or the beginning of it.
-            components: show or offer it; none if nobody knows. It may hold what belongs to others only if it may in all of them.
+            components: the components that show or offer it; empty if unknown. It may contain values of other sessions only
+                if all of these components may show them.
         """
         for found, what in (
             (self.watcher.search(body), f"GET {path}"),
             (self.watcher.search_part(name.encode()) if name else (), f"GET {path}, in its name"),
         ):
             for finding in found:
-                private = [c for c in components if not self._may_stand(finding, c)]
+                private = [c for c in components if not self._is_allowed(finding, c)]
                 if private or not components:
                     shown = f", the file of {private[0]}" if private else ""
                     self.watcher.report(finding.kind, finding.value, what + shown)
 
     def answer(self, fn_index: int, body: bytes) -> None:
-        """The answer to the request for an event that does not go through the queue."""
+        """Scan the answer to an event that does not go through the queue."""
         found = self.watcher.search(body)
         if found:
-            self._tell(found, f"the answer of {self._name(fn_index)}", _decoded(body), fn_index)
+            self._report(found, f"the answer of {self._name(fn_index)}", _decoded(body), fn_index)
 
     def message(self, fn_index: int | None, line: bytes, message: Mapping[str, Any]) -> None:
-        """A message of the event stream.
+        """Scan a message of the event stream.
 
         Args:
-            fn_index: number of the dependency whose event it belongs to, None if to none that anybody waits for.
-            line: as it came.
-            message: the same, decoded.
+            fn_index: number of the dependency whose event it belongs to; None if no action waits for that event.
+            line: the message as it arrived.
+            message: the decoded message.
         """
         found = self.watcher.search(line)
         if found and fn_index is None and self.watcher.shared:
-            # Whose outputs these are is not known any more, so neither is whether it may stand there.
+            # The components of these outputs are unknown, and so is whether they may show the value.
             found = [finding for finding in found if finding.kind != "foreign-token"]
         if found:
-            self._tell(found, self._kind(fn_index, message), message, fn_index)
+            self._report(found, self._message_name(fn_index, message), message, fn_index)
 
     def outputs(self, fn_index: int, data: Sequence[Any], what: str) -> None:
-        """The outputs of an event: in the place of State there must be nothing.
+        """Check the outputs of an event: in place of State there must be null.
 
         Args:
-            data: the values by output, put together where they came as diffs.
-            what: which outputs: `the result`, `a partial output`.
+            fn_index: number of the dependency.
+            data: the values by output; diffs have been applied.
+            what: name of these outputs: `the result`, `a partial output`.
         """
         dependency = self.blueprint.dependencies.get(fn_index) if self.blueprint is not None else None
         if dependency is None:
@@ -157,40 +159,41 @@ class ResponseScanner:
                 self.watcher.report("state-on-the-wire", repr(data[place]), where)
 
     def joints(self, fn_index: int, texts: Iterable[tuple[int, str]]) -> None:
-        """The places where a stream of diffs has put texts together: each half alone says nothing.
+        """Scan the places where diffs have joined two texts: a value may be split between two messages.
 
         Args:
-            texts: numbers of outputs, each with the text around such a place in it.
+            fn_index: number of the dependency.
+            texts: number of an output, and the text around such a place in it.
         """
         for place, text in texts:
             for finding in self.watcher.search_part(text.encode()):
                 component = self._output(fn_index, place)
-                if not self._may_stand(finding, component):
+                if not self._is_allowed(finding, component):
                     where = (
                         f"a partial output of {self._name(fn_index)}, in {component or f'output {place + 1}'}"
                     )
                     self.watcher.report(finding.kind, finding.value, where)
 
     def components(self, found: Iterable[tuple[str, Any]], what: str) -> None:
-        """State that the description of a page holds; see `state_held`."""
+        """Record values of State in the description of a page; see `state_held`."""
         for component, value in found:
             self.watcher.report("state-on-the-wire", repr(value), f"{what}, in {component}")
 
-    # --- where it stood ---
+    # --- the place of a hit ---
 
-    def _tell(self, found: Sequence[ScanHit], what: str, document: Any, fn_index: int | None) -> None:
+    def _report(self, found: Sequence[ScanHit], what: str, document: Any, fn_index: int | None) -> None:
         for finding in found:
             paths = self._paths_to(finding, document)
             places = [self._place(path, document, fn_index) for path in paths]
             if not places:
                 self.watcher.report(finding.kind, finding.value, what)
             for component, where in places:
-                if not self._may_stand(finding, component):
+                if not self._is_allowed(finding, component):
                     self.watcher.report(finding.kind, finding.value, f"{what}, in {where}")
                     break
 
     def _paths_to(self, finding: ScanHit, document: Any) -> list[Path]:
-        # What was written in the escapes of JSON stands in the document without one layer of them.
+        # Decoding the JSON has removed one layer of escapes.
         for text in (finding.literal, finding.literal.replace("\\\\", "\\"), finding.value):
             if text and (paths := list(_paths(document, text))):
                 return paths
@@ -211,7 +214,7 @@ class ResponseScanner:
         names = ".".join(map(str, rest))
         return component, f"{names} of {component}" if component else names
 
-    def _may_stand(self, finding: ScanHit, component: Component | None) -> bool:
+    def _is_allowed(self, finding: ScanHit, component: Component | None) -> bool:
         shared = self.watcher.shared
         if not shared or finding.kind != "foreign-token" or component is None:
             return False
@@ -229,20 +232,20 @@ class ResponseScanner:
         dependency = self.blueprint.dependencies.get(fn_index) if self.blueprint is not None else None
         return dependency.name if dependency is not None else f"event {fn_index}"
 
-    def _kind(self, fn_index: int | None, message: Mapping[str, Any]) -> str:
+    def _message_name(self, fn_index: int | None, message: Mapping[str, Any]) -> str:
         kind = message.get("msg")
-        whose = f" of {self._name(fn_index)}" if fn_index is not None else ""
+        event = f" of {self._name(fn_index)}" if fn_index is not None else ""
         if kind == "process_completed":
-            return ("the result" if message.get("success", True) else "the error") + whose
+            return ("the result" if message.get("success", True) else "the error") + event
         if kind in ("process_generating", "process_streaming"):
-            return f"a partial output{whose}"
-        return f"the message {kind}{whose}"
+            return f"a partial output{event}"
+        return f"the message {kind}{event}"
 
 
 def state_held(components: Iterable[Mapping[str, Any]]) -> list[tuple[str, Any]]:
-    """State of which the description of a page holds a value, each with that value.
+    """The State components with a value in the description of a page, each with that value.
 
-    Gradio puts none there since 5; before, it put the default there, which says nothing as long as it is empty.
+    Gradio 5 and later put no value there. Earlier versions put the default there; an empty default is no leak.
     """
     held = []
     for raw in components:
@@ -253,7 +256,7 @@ def state_held(components: Iterable[Mapping[str, Any]]) -> list[tuple[str, Any]]
 
 
 def state_described(info: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """State that the description of the endpoints gives a value, each with that value. Gradio leaves it out altogether."""
+    """The State parameters with a value in the description of the endpoints, each with that value. Gradio normally omits State."""
     held = []
     for group in ("named_endpoints", "unnamed_endpoints"):
         for name, endpoint in (info.get(group) or {}).items():
@@ -272,7 +275,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def _paths(document: Any, literal: str) -> Iterator[Path]:
-    """Where a text stands in a document, as a value or as a part of one."""
+    """The places of a text in a document, as a whole value or as part of one."""
     stack: list[tuple[Path, Any]] = [((), document)]
     for _ in range(_MAX_NODES):
         if not stack:

@@ -1,7 +1,7 @@
-"""StockPage: gradio_client's own `Client`, unmodified, in the place of a GradioPage. For comparison (`--driver stock`).
+"""StockPage: gradio_client's own `Client`, unmodified, instead of a GradioPage. For comparison (`--driver stock`).
 
-It is an API client, not a page: it holds no component values, and nothing follows an event. Times end where the caller
-of `result()` gets control back, which is up to 50 ms after the result was there.
+It is an API client, not a page: it holds no component values, and no event follows another. Its times end when `result()`
+returns, which is up to 50 ms after the result arrived.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _PAGE_ONLY = frozenset(
 
 
 class StockPage(Timed):
-    """One session of an unmodified client. Takes and raises what `GradioPage` does, as far as it goes.
+    """One session of an unmodified client, with the arguments and errors of `GradioPage`.
 
     Args:
         url: root of the app.
         timeout_s: longest wait for the result of a call.
-        auth: name and password, for an app that asks for a login.
-        browser: of no use to a client that is none.
-        watcher: told nothing: the client does not show what the server sends.
+        auth: name and password, for an app with a login.
+        browser: ignored: the client keeps nothing of a browser.
+        watcher: ignored: the client does not expose the server's responses.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class StockPage(Timed):
 
     @property
     def notices(self) -> list[str]:
-        """None: a client promises no page."""
+        """Always empty: a client does not claim to be a page."""
         return []
 
     def open(self) -> None:
         """Make the client, which fetches the app's configuration and opens the heartbeat.
 
         Raises:
-            OperationFailed, OperationUnknown: it could not be made.
+            OperationFailed, OperationUnknown: the client could not be made.
         """
         try:
             self._client = Client(self._url, verbose=False, download_files=False, auth=self._auth)
@@ -88,7 +88,7 @@ class StockPage(Timed):
         Raises:
             OperationFailed: the app's function raised, or the server refused the event.
             OperationUnknown: no result arrived.
-            PageMisuse: the app has no such endpoint, or it takes other arguments.
+            PageMisuse: the app has no such endpoint, or the endpoint takes other arguments.
         """
         client = self._opened()
         known = {
@@ -98,7 +98,7 @@ class StockPage(Timed):
             names = ", ".join(sorted(known)) or "none"
             raise PageMisuse(f"The app has no endpoint {api_name!r}.", f"It has {names}.")
         wanted = known[api_name].parameters_info
-        if wanted is not None and len(args) > len(wanted):  # the client would send them all the same
+        if wanted is not None and len(args) > len(wanted):  # the client would send them anyway
             raise PageMisuse(f"{api_name} takes {len(wanted)} arguments, {len(args)} were given.")
         try:
             job = client.submit(*args, api_name=api_name)
@@ -122,13 +122,15 @@ class StockPage(Timed):
             if error.response.status_code < 500:
                 raise OperationFailed("rejected", f"{api_name}: {error}") from error
             raise OperationUnknown("protocol", f"{api_name}: {error}") from error
-        except Exception as error:  # the client's own code: what happened on the server is anybody's guess
+        except (
+            Exception
+        ) as error:  # an error in the client's own code: what happened on the server is unknown
             raise OperationUnknown("connection", f"{api_name}: {type(error).__name__}: {error}") from error
         finally:
             event_id = job.communicator.event_id if job.communicator else None
             event_ids = [event_id] if event_id else []
             self._time(Timing(completed_ns=time.monotonic_ns(), event_ids=event_ids))
-        # Of a generator, the last value came twice: as a partial output and as the result.
+        # A generator's last value arrives twice: as a partial output and as the result.
         self._traces.partials = job.outputs() if job.communicator and len(job.outputs()) > 1 else []
         return result
 

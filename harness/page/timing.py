@@ -11,7 +11,7 @@ import msgspec
 
 
 class Timing(msgspec.Struct):
-    """When the last action reached its stages, monotonic nanoseconds; None for stages that it did not have.
+    """When an action reached its stages, monotonic nanoseconds; None for a stage that it did not reach.
 
     Attributes:
         accepted_ns: the server had queued its first event.
@@ -28,7 +28,7 @@ class Timing(msgspec.Struct):
     event_ids: list[str] = []
 
     def extend(self, later: Timing) -> None:
-        """Take in an action that came later: together they began with the first and ended with the last."""
+        """Add a later action: together they began with the first and ended with the last."""
         self.accepted_ns = self.accepted_ns or later.accepted_ns
         self.started_ns = self.started_ns or later.started_ns
         self.first_output_ns = self.first_output_ns or later.first_output_ns
@@ -37,7 +37,7 @@ class Timing(msgspec.Struct):
 
 
 class _Traces:
-    """What actions have left behind; see `Timed`."""
+    """Times and partial outputs of actions; see `Timed`."""
 
     __slots__ = ("last", "partials", "span")
 
@@ -48,7 +48,7 @@ class _Traces:
 
 
 class Timed:
-    """What the actions of a page leave behind. Of actions that go on at the same time, each greenlet sees its own."""
+    """Times and partial outputs of a page's actions. If actions run at the same time, each greenlet sees its own."""
 
     def __init__(self) -> None:
         self._common = _Traces()
@@ -56,13 +56,13 @@ class Timed:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """From now on, what this greenlet's actions leave behind is not mixed with that of others."""
-        me = gevent.getcurrent()
-        self._apart[me] = _Traces()
+        """Keep the times and outputs of this greenlet's actions apart from those of others."""
+        greenlet = gevent.getcurrent()
+        self._apart[greenlet] = _Traces()
         try:
             yield
         finally:
-            del self._apart[me]
+            del self._apart[greenlet]
 
     @property
     def last(self) -> Timing:
@@ -71,7 +71,7 @@ class Timed:
 
     @property
     def span(self) -> Timing:
-        """The stages of all actions since it was last replaced, taken as one."""
+        """The stages of all actions since this was last replaced, taken as one action."""
         return self._traces.span
 
     @span.setter
@@ -85,7 +85,7 @@ class Timed:
 
     @property
     def _traces(self) -> _Traces:
-        # Nearly always there is nobody else.
+        # Nearly always only one greenlet acts.
         return self._apart.get(gevent.getcurrent(), self._common) if self._apart else self._common
 
     def _time(self, timing: Timing) -> None:

@@ -1,7 +1,7 @@
-"""HTTP as one browser tab uses it: kept-alive connections for requests and event streams, and cookies.
+"""HTTP as one page uses it: kept-alive connections for requests and event streams, and cookies.
 
-geventhttpclient instead of gradio_client's httpx calls: those open a new connection, with a TLS context, for every
-request, which costs more than the server's own work.
+It uses geventhttpclient. gradio_client's httpx calls open a new connection, with a TLS context, for every request, which
+costs more than the server's own work.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from harness import __version__
 from harness.page.page_errors import OperationFailed, OperationUnknown
 from harness.page.response_watcher import ResponseScanner
 
-# uvicorn closes idle connections after 5 s. A browser would notice and open another; we close them before.
+# uvicorn closes idle connections after 5 s, which a browser would notice. Here they are closed before that.
 _IDLE_LIMIT_S = 3.0
 _SWEEP_S = 1.0
-# A browser has six connections for one server; the heartbeat has one of them.
+# A browser opens at most six connections to one server; the heartbeat uses one of them.
 _CONNECTIONS = 5
 _BLOCK_BYTES = 65536
 
 
 @functools.cache
 def _tls_context(cafile: str | None = None) -> gevent.ssl.SSLContext:
-    """One for the whole process: building it costs 25 ms. It trusts SSL_CERT_FILE, as the look at the app before the run does."""
+    """One context for the whole process, since making one takes 25 ms. It trusts SSL_CERT_FILE, as the check before the run does."""
     return gevent.ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or cafile)
 
 
 @functools.cache
 def _addresses(host: str, port: int, family: int) -> Any:
-    """Addresses of a host, asked for once per process: gevent does that in a thread, even for a numeric address."""
+    """Addresses of a host, resolved once per process: gevent uses a thread for that, even for a numeric address."""
     return gevent.socket.getaddrinfo(host, port, family, gevent.socket.SOCK_STREAM)
 
 
 class _Plain(ConnectionPool):  # type: ignore[misc]
-    """Connections as geventhttpclient keeps them, made and looked at with fewer system calls."""
+    """geventhttpclient's connection pool, with fewer system calls for opening and checking connections."""
 
     def _resolve(self) -> Any:
         family = gevent.socket.AF_INET if self.disable_ipv6 else 0
@@ -57,9 +57,9 @@ class _Plain(ConnectionPool):  # type: ignore[misc]
         sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
 
     def _is_socket_alive(self, sock: gevent.socket.socket | None) -> bool:
-        """Whether the server has neither closed it nor sent what nobody asked for.
+        """Whether the server has neither closed the connection nor sent unexpected data.
 
-        The parent class asks select(2), which knows no more than 1,024 files.
+        The parent class uses select(2), which is limited to 1,024 files.
         """
         if sock is None:
             return False
@@ -73,20 +73,20 @@ class _Plain(ConnectionPool):  # type: ignore[misc]
 
 
 class _Encrypted(SSLConnectionPool):  # type: ignore[misc]
-    """The same over TLS, where nobody can peek."""
+    """The same over TLS, where reading ahead is impossible."""
 
     _resolve = _Plain._resolve
     after_connect = _Plain.after_connect
 
 
 class Transport:
-    """The connections of one tab.
+    """The connections of one page.
 
     Args:
         url: root of the app, `http://host:port/path/`.
         timeout_s: longest wait for the answer to a request.
-        cookies: those that the browser has, by name; added to as servers set more.
-        scanner: looks at every answer.
+        cookies: the browser's cookies by name; the server's new ones are added.
+        scanner: scans every answer.
     """
 
     __slots__ = (
@@ -127,9 +127,14 @@ class Transport:
         return self._request("GET", path, b"", "")
 
     def get_file(self, path: str, limit: int | None = None) -> tuple[int, bytes, str]:
-        """GET a file below the app's root: status, its content or so many bytes of it, and what its headers call it.
+        """GET a file below the app's root. The caller scans it, since it knows which components show the file.
 
-        The caller shows it to the scanner, since it knows what the file is for.
+        Args:
+            path: its path.
+            limit: most bytes to read; None for all.
+
+        Returns:
+            Status, content, and the name in its headers.
         """
         response = self._send("GET", path, b"", "", "")
         try:
@@ -138,7 +143,7 @@ class Transport:
             raise _unknown("GET", path, error, self._timeout_s) from error
         finally:
             if response._sock is not None and response._pool is not None:
-                # The rest of it is still on its way, so that the connection is of no more use.
+                # The rest of the file is still arriving, so the connection cannot be used again.
                 response._pool.release_socket(response._sock)
                 response._sock = response._pool = None
         return response.status_code, body, str(response.get("content-disposition") or "")
@@ -147,7 +152,7 @@ class Transport:
         """POST a JSON body: status and body of the answer.
 
         Args:
-            scan: False where the caller knows more of the answer, and shows it to the scanner by itself.
+            scan: False if the caller scans the answer itself.
         """
         return self._request("POST", path, msgspec.json.encode(body), "application/json", scan=scan)
 
@@ -163,16 +168,17 @@ class Transport:
     def stream(self, path: str) -> EventStream:
         """Open a stream of server-sent events; its headers have arrived when this returns."""
         response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n")
-        if response._sock is not None:  # None if all of it came with the headers
-            response._sock.settimeout(None)  # how long to wait for an event is the caller's business
+        if response._sock is not None:  # None if the whole answer arrived with the headers
+            response._sock.settimeout(None)  # the caller limits the wait for an event
         stream = EventStream(self, response)
         self._streams.add(stream)
         return stream
 
     def lasting_stream(self, path: str) -> tuple[int, gevent.socket.socket | None]:
-        """Open a stream on a connection of its own, and hand that over: status and socket, past the headers.
+        """Open a stream on a separate connection, which then belongs to the caller.
 
-        The socket is None if there is no such stream (404).
+        Returns:
+            Status, and the socket after the headers; None instead of the socket if there is no such stream (404).
         """
         pool = self._connections(1)
         response = self._send("GET", path, b"", "", "Accept: text/event-stream\r\n", pool)
@@ -181,7 +187,7 @@ class Transport:
             return 404, None
         if socket is None:
             raise OperationUnknown("protocol", f"GET {path} ended at once")
-        # From here on the socket is nobody's but the caller's.
+        # From here on the socket belongs to the caller.
         response._sock = response._pool = None
         return response.status_code, socket
 
@@ -192,7 +198,7 @@ class Transport:
         self.close_idle()
 
     def close_idle(self) -> None:
-        """Close what nobody is waiting for. The next request opens a connection again."""
+        """Close idle connections. The next request opens one again."""
         for stream in [stream for stream in self._streams if stream.parked]:
             stream.close()
         if self._pool is not None and not self._streams:
@@ -226,8 +232,8 @@ class Transport:
     ) -> Any:
         """Send a request and wait for the headers of its answer.
 
-        The head is put together here, from parts that do not change: HTTPClient.request validates and merges every
-        header of every request anew, which costs more than all else that we do for one.
+        The head is assembled here from constant parts. HTTPClient.request validates and merges all headers again for each
+        request, which takes longer than everything else that is done for one.
         """
         if pool is None:
             if self._pool is None:
@@ -242,7 +248,7 @@ class Transport:
         try:
             socket = pool.get_socket()
         except OSError as error:
-            # No connection, so nothing was sent, so nothing can have happened.
+            # Without a connection nothing was sent, so the server has done nothing.
             raise OperationFailed(
                 "rejected", f"the server cannot be reached ({method} {path}): {error}"
             ) from error
@@ -276,7 +282,7 @@ class Transport:
             f"Host: {host}\r\n"
             f"User-Agent: gradsoak/{__version__} (load test)\r\n"
             "Connection: keep-alive\r\n"
-            # What Gradio's own page says of itself, in contrast to API clients.
+            # Gradio's own page sends this header; API clients do not.
             "x-gradio-user: app\r\n"
         )
 
@@ -303,8 +309,8 @@ class EventStream:
 
     Attributes:
         status: HTTP status of the answer.
-        parked: nobody waits for what may still come.
-        closed: it is over, and its connection gone or given back.
+        parked: no greenlet waits for its messages.
+        closed: it has ended, and its connection is closed or free for other requests.
     """
 
     __slots__ = ("_response", "_transport", "closed", "parked", "status")
@@ -317,11 +323,11 @@ class EventStream:
         self.closed = False
 
     def messages(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-        """Each `data:` line and the JSON in it, after the monotonic nanoseconds at which it was read from the socket.
+        """Each `data:` line: when it was read from the socket (monotonic nanoseconds), the line, and the JSON in it.
 
         Raises:
             OSError, HTTPParseError: the connection broke.
-            msgspec.DecodeError: the line is no JSON.
+            msgspec.DecodeError: a line contains no JSON.
         """
         readline = self._response.readline
         while line := readline(b"\n"):
@@ -330,7 +336,7 @@ class EventStream:
                 yield time.monotonic_ns(), line, msgspec.json.decode(line[5:])
 
     def finish(self) -> None:
-        """Read to the end that the server has announced, so that the connection can be used again."""
+        """Read to the announced end, so that the connection can be used again."""
         try:
             with gevent.Timeout(1.0, False):
                 while self._response.readline(b"\n"):
@@ -340,12 +346,12 @@ class EventStream:
         self.close()
 
     def park(self) -> None:
-        """Nobody waits for it now; if that stays so, it is closed with the other idle connections."""
+        """Mark it as idle; after some seconds it is closed with the other idle connections."""
         self.parked = True
         _idle.touch(self._transport)
 
     def close(self) -> None:
-        """Hang up, as a closed tab does, unless the stream has come to its end."""
+        """Close the connection, as a closed page does, unless the stream has ended by itself."""
         self.closed = True
         self._transport._forget(self)
         response = self._response
@@ -355,14 +361,14 @@ class EventStream:
 
 
 class _IdleConnections:
-    """Closes the connections of tabs that have been idle for a while; one greenlet for all tabs of the process."""
+    """Closes the connections of pages that have been idle for some seconds; one greenlet for all pages of the process."""
 
     def __init__(self) -> None:
         self._since: dict[Transport, float] = {}
         self._sweeper: gevent.Greenlet | None = None
 
     def touch(self, transport: Transport) -> None:
-        """This tab is in use now."""
+        """Note that a page is in use now."""
         self._since.pop(transport, None)
         self._since[transport] = time.monotonic()
         if self._sweeper is None:
@@ -372,7 +378,7 @@ class _IdleConnections:
         while self._since:
             gevent.sleep(_SWEEP_S)
             limit = time.monotonic() - _IDLE_LIMIT_S
-            # In order of use, so whatever follows the first young one is young, too.
+            # In order of last use, so all entries after the first recent one are recent.
             for transport, since in list(self._since.items()):
                 if since > limit:
                     break

@@ -351,7 +351,7 @@ class _Run:
             self._sampler.follow("target", target.pid)
         self._enter(RETURN_PHASE)
         people = profile.users if profile.model == "closed" else profile.max_in_flight
-        self._perform(Return(people=people, phase=RETURN_PHASE))
+        self._perform(Return(users=people, phase=RETURN_PHASE))
 
     def _warm_up(self) -> None:
         """A few users, since the first requests of a process import and cache much; with a profile that asks for it, again and again

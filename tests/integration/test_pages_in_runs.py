@@ -84,7 +84,7 @@ def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) 
     load = ("--users", "3", "--think", "1", "--duration", "5s")
     done = gradsoak("run", folder, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
-    (warned,) = [text for text in done.json()["figures"]["warnings"] if "no response is searched" in text]
+    (warned,) = [text for text in done.json()["figures"]["warnings"] if "does not search responses" in text]
     assert "declares secrets" in warned
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"
     checks = json.loads((tmp_path / "run" / "derived" / "checks.json").read_text())["checks"]

@@ -1,6 +1,6 @@
-"""Our end of several load generator processes below one Locust master. Knows nothing of Locust.
+"""The harness's end of several load generator processes below one Locust master. Knows nothing of Locust.
 
-It answers to the same calls as `harness.load.generator_client.LoadGenerator`, which is the end of a single one.
+It has the same methods as `harness.load.generator_client.LoadGenerator`, which is the end of a single process.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     """How the load is divided among several load generator processes.
 
     Attributes:
-        workers: how many there are.
-        local: whether the harness starts them; otherwise they come from elsewhere.
-        bind_host, bind_port: where they connect; port 0 means any free one.
-        shard: `folder` lets local workers write into the run folder, `return` lets them send their shards as remote ones do.
-        join_timeout_s: longest wait for all of them.
+        workers: number of workers.
+        local: whether the harness starts them; otherwise they are started elsewhere.
+        bind_host, bind_port: where they connect; port 0 means any free port.
+        shard: with `folder`, local workers write into the run folder; with `return`, they send their shards as remote workers do.
+        join_timeout_s: longest wait for all workers.
     """
 
     workers: int
@@ -67,11 +67,11 @@ class DistributedGenerator(LoadGenerator):
     """A master and its workers.
 
     Args:
-        distribution: how many, and where.
+        distribution: how many workers, and where they run.
         workload: path of the scenario's `workload.py`.
-        log: file for the output of all of them.
+        log: file for the output of all processes.
         cwd: their working folder.
-        on_event: told what belongs to the events of the run, by kind and detail.
+        on_event: called with the kind and the details of each event for the run's log.
     """
 
     def __init__(
@@ -111,20 +111,20 @@ class DistributedGenerator(LoadGenerator):
 
     @property
     def watched(self) -> bool:
-        """Whether all of them run on this machine."""
+        """Whether all workers run on this machine."""
         return self._distribution.local
 
     def configure(self, config: GeneratorConfig, tick: Callable[[], None]) -> Ready:
-        """Wait for the workers, and until they have loaded the workload.
+        """Wait until all workers have joined and loaded the workload.
 
         Raises:
-            HarnessError: one could not, or they did not all come in time.
+            HarnessError: a worker could not load it, or not all joined in time.
         """
         port = self.wait_bound(tick, _BIND_TIMEOUT_S)
         history = Path(config.history)
         self._history = history.parent
         if self._distribution.local and self._distribution.shard == "return":
-            # FollowUp the place where they will arrive, so that not even a killed harness loses them.
+            # In the run folder, so that the shards survive even if the harness is killed.
             self._unreturned.mkdir(exist_ok=True)
         for worker in self._workers:
             worker.link.send(
@@ -163,16 +163,16 @@ class DistributedGenerator(LoadGenerator):
         return self.wait_ready(tick, self._distribution.join_timeout_s, late)
 
     def poll(self) -> None:
-        """Look after the local workers: what they say, and whether they still run.
+        """Read the reports of the local workers, and check that their processes still run.
 
         Raises:
-            HarnessError: one could not begin.
+            HarnessError: a worker failed before the run had begun.
         """
         super().poll()
         for worker in self._workers:
             while not worker.reports.empty():
                 report = worker.reports.get_nowait()
-                # Once it is admitted, the master hears of it too, and decides what that means for the run.
+                # After the run has begun, the worker reports to the master as well, which decides what that means for the run.
                 if isinstance(report, Broken) and not self._ready:
                     raise error_from(report)
             status = worker.link.child.exit_status()
@@ -186,13 +186,13 @@ class DistributedGenerator(LoadGenerator):
                     self._link.send(Lost(worker=worker.number, reason=describe_exit(status)))
 
     def quit(self, tick: Callable[[], None]) -> None:
-        """Let them return their shards, close their history and end."""
+        """Let the workers return their shards, close their history and end."""
         super().quit(tick)
         for worker in self._workers:
             worker.link.child.wait(10.0)
 
     def stop(self) -> None:
-        """End all processes, whatever they do. What they have recorded stays."""
+        """End all processes at once. The records they have written stay."""
         try:
             super().stop()
         finally:
@@ -206,10 +206,10 @@ class DistributedGenerator(LoadGenerator):
 
 
 def rescue(history: Path) -> None:
-    """Put into place what workers on this machine recorded and could not return: it need not be lost.
+    """Move shards that workers on this machine could not return to their place in the run folder.
 
     Args:
-        history: the folder of the run's shards. What is in place already stays.
+        history: the folder of the run's shards. A shard that was returned is not replaced.
     """
     unreturned = history / _UNRETURNED
     if not unreturned.is_dir():
@@ -229,7 +229,7 @@ def rescue(history: Path) -> None:
 
 
 def check_port(port: int) -> None:
-    """Refuse what is no port.
+    """Check a port number.
 
     Raises:
         UsageError: it is not from 1 to 65535.

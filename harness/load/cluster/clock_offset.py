@@ -1,4 +1,4 @@
-"""Clocks of different machines: which clock a process reads, and how far it is from another."""
+"""Clocks of different machines: which clock a process reads, and its offset from another clock."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NAMESPACE = Path("/proc/self/timens_offsets")
 def clock_identity(boot_id: Path = _BOOT_ID, namespace: Path = _NAMESPACE) -> str:
     """Name of the monotonic clock that this process reads.
 
-    Processes of one boot of one kernel share it, containers included, unless they stand in a time namespace with
-    offsets of its own (Linux, time_namespaces(7)). Where the kernel does not tell, the host name stands for the machine.
+    Processes of one boot of one kernel share it, containers included, unless their time namespace has its own offsets
+    (Linux, time_namespaces(7)). On other systems the host name identifies the machine.
 
     Args:
-        boot_id, namespace: where the kernel tells.
+        boot_id, namespace: the kernel's files with the boot id and the offsets.
     """
     try:
         name = boot_id.read_text().strip()
@@ -34,14 +34,14 @@ def clock_identity(boot_id: Path = _BOOT_ID, namespace: Path = _NAMESPACE) -> st
 
 
 class Offset(NamedTuple):
-    """How far a worker's clock is ahead of ours, nanoseconds, and how far that may be wrong."""
+    """How far a worker's clock is ahead of the master's, and the largest error of that, nanoseconds."""
 
     offset_ns: int
     uncertainty_ns: int
 
 
 class Exchange(NamedTuple):
-    """One ping: when it was sent and its answer came back on our clock, and what the worker's clock said between."""
+    """One ping: when it was sent and its answer arrived on the master's clock, and the worker's clock in between."""
 
     sent_ns: int
     worker_ns: int
@@ -49,8 +49,12 @@ class Exchange(NamedTuple):
 
 
 def estimate_offset(exchanges: Sequence[Exchange]) -> Offset | None:
-    """Estimate the offset from the fastest exchange (Cristian 1989: the answer was given within the round trip, so the
-    middle of it is wrong by half of it at most); None without any.
+    """Estimate the offset from the fastest exchange.
+
+    The answer was given during the round trip, so the middle of the round trip is wrong by half of it at most (Cristian 1989).
+
+    Returns:
+        The estimate, None without exchanges.
     """
     if not exchanges:
         return None

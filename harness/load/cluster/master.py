@@ -1,7 +1,7 @@
 """The master of several load generator processes, `python -m harness.load.cluster.master FD`, started by `harness.load.cluster.client`.
 
-It makes no load. It hands out shares of the harness's commands over Locust's own connection to its workers, gathers
-their answers, notices who is lost, and puts returned shards where they belong.
+It makes no load. It divides the harness's commands among its workers over Locust's connection, collects their answers,
+detects lost workers, and writes returned shards into the run folder.
 """
 
 # Importing Locust patches sockets, threads and time for gevent. It must come before anything that uses them.
@@ -65,13 +65,13 @@ from harness.load.cluster.shard_transfer import Chunk, ShardEnd, ShardReceiver
 from harness.load.cluster.split import share
 from harness.load.control_channel import failures_reported, first_line
 
-# Locust counts a worker as missing after this many heartbeats, one a second. A machine under load is slow, not dead.
+# Locust counts a worker as missing after this many missed heartbeats, one per second. Enough for a slow machine under load.
 _HEARTBEATS = 10
 _TICK_S = 0.05
 _STATUS_S = 0.5
 _AGAIN_S = 2.0
 _PINGS = 8
-# A shard that makes no progress for so long does not come.
+# A worker whose shard makes no progress for this long counts as lost.
 _SHARD_TIMEOUT_S = 30.0
 
 
@@ -79,7 +79,7 @@ class Master:
     """Relays between the harness and the workers.
 
     Args:
-        config: where workers connect, and how many.
+        config: where workers connect, and how many there are.
         control: the connection to the harness.
 
     Raises:
@@ -105,7 +105,7 @@ class Master:
     # --- the harness ---
 
     def serve(self) -> None:
-        """Take commands until `quit`, or until the harness is gone."""
+        """Carry out commands until `quit`, or until the harness has ended."""
         gevent.spawn(self._read_commands)
         gevent.spawn(self._watch)
         self._gather()
@@ -119,19 +119,23 @@ class Master:
         self.send(Done())
 
     def send(self, report: Report) -> None:
-        """Tell the harness; if it is gone, so are we."""
+        """Send a report to the harness. If the harness has ended, this process ends too."""
         try:
             with self._sending:
                 self._control.sendall(self._encoder.encode(report) + b"\n")
         except OSError:
-            self.dismiss("The harness is gone.")
+            self.dismiss("The harness has ended.")
             os._exit(0)
 
     def dismiss(self, reason: str) -> None:
-        """Tell every worker that it is over."""
+        """End all workers.
+
+        Args:
+            reason: why during the run; empty at the end of the run.
+        """
         for worker in self._alive():
-            self._tell(worker.client_id, Bye(reason=reason))
-        gevent.sleep(0.2)  # let it go out
+            self._send_to(worker.client_id, Bye(reason=reason))
+        gevent.sleep(0.2)  # until Locust has sent the messages
 
     def _read_commands(self) -> None:
         decoder = msgspec.json.Decoder(MasterCommand)
@@ -146,32 +150,32 @@ class Master:
                             self._lose(worker, command.reason)
                 else:
                     self._commands.put(command)
-        self.dismiss("The harness is gone.")
+        self.dismiss("The harness has ended.")
         os._exit(0)
 
-    def _happened(self, kind: str, **detail: Any) -> None:
+    def _record_event(self, kind: str, **detail: Any) -> None:
         self.send(EventReport(kind=kind, detail=detail))
 
-    def _broken(self, cause: str, message: str, hint: str = "") -> None:
+    def _fail(self, cause: str, message: str, hint: str = "") -> None:
         self.send(Broken(cause=cause, message=message, hint=hint))
 
-    # --- what workers say ---
+    # --- messages of workers ---
 
     def _receive(self, environment: Environment, msg: Any) -> None:
-        # Locust swallows what a handler raises; a run that hangs for that would be nobody's to explain.
+        # Locust ignores exceptions of a handler, and the run would hang without an explanation.
         try:
             message = self._from_worker.decode(msg.data["body"])
         except (msgspec.DecodeError, KeyError, TypeError) as error:
-            # Anybody who reaches the port can send anything; that must not end the run.
+            # Any program that reaches the port can send anything; that must not end the run.
             print(f"A message from {msg.node_id} cannot be read: {error}", flush=True)  # noqa: T201
             return
         try:
             self._take(msg.node_id, message)
         except StorageError as error:
-            self._broken("storage", error.message, error.hint)
+            self._fail("storage", error.message, error.hint)
         except Exception as error:
             traceback.print_exc()
-            self._broken("internal", f"The master failed on a message: {type(error).__name__}: {error}")
+            self._fail("internal", f"The master failed on a message: {type(error).__name__}: {error}")
 
     def _take(self, client_id: str, message: FromWorker) -> None:
         if isinstance(message, Join):
@@ -184,8 +188,8 @@ class Master:
         if isinstance(message, Chunk | ShardEnd):
             self._take_piece(worker, message)
         elif worker.lost is not None:
-            # What it did meanwhile counts as unknown, so that it must not go on.
-            self._tell(client_id, Bye(reason=f"The master counts this worker as lost: it {worker.lost}."))
+            # Its operations count as unknown already, so it must not go on.
+            self._send_to(client_id, Bye(reason=f"The master counts this worker as lost: it {worker.lost}."))
         elif isinstance(message, Pong):
             worker.exchanges.append(Exchange(message.sent_ns, message.worker_ns, time.monotonic_ns()))
         elif isinstance(message, Loaded):
@@ -212,12 +216,12 @@ class Master:
                 "Copy the scenario folder to the worker's machine, and start both again.",
             )
         if refusal is not None:
-            self._tell(client_id, Refuse(message=refusal[0], hint=refusal[1]))
+            self._send_to(client_id, Refuse(message=refusal[0], hint=refusal[1]))
             if not self._complete():
-                self._broken("workload", *refusal)
+                self._fail("workload", *refusal)
             return
         if len(self._workers) >= self._config.workers:
-            self._tell(
+            self._send_to(
                 client_id,
                 Refuse(
                     message=f"The master already has all of its {self._config.workers} workers.",
@@ -228,7 +232,7 @@ class Master:
         taken = {worker.number for worker in self._workers.values()}
         number = join.worker or next(n for n in range(1, self._config.workers + 1) if n not in taken)
         worker = self._workers[client_id] = ConnectedWorker(number, client_id, join)
-        self._happened(
+        self._record_event(
             "worker_joined",
             worker=str(number),
             pid=join.pid,
@@ -240,7 +244,7 @@ class Master:
 
     def _welcome(self, worker: ConnectedWorker) -> None:
         if self._configured is None or worker.lost is not None:
-            return  # it asks again
+            return  # the worker asks again
         paths = self._paths(worker.number)
         config = msgspec.structs.replace(
             self._configured.config,
@@ -248,14 +252,14 @@ class Master:
             history=str(paths["history"]),
             samples=str(paths["samples"]),
         )
-        self._tell(worker.client_id, Welcome(config=config, run_id=self._configured.run_id))
+        self._send_to(worker.client_id, Welcome(config=config, run_id=self._configured.run_id))
 
     def _take_failure(self, worker: ConnectedWorker, failure: Failed) -> None:
         if failure.cause == "shard":
             worker.finished, worker.shard_problem = True, failure.message
         elif worker.loaded is None or failure.cause == "workload":
-            # Nothing has begun yet, or all workers would make the same mistake: it is said at once.
-            self._broken(failure.cause, failure.message, failure.hint)
+            # The run has not begun, or all workers would make the same mistake: the run ends at once.
+            self._fail(failure.cause, failure.message, failure.hint)
         else:
             self._lose(worker, failure.message[:1].lower() + failure.message[1:].rstrip("."))
 
@@ -267,10 +271,10 @@ class Master:
             worker.files[piece.file] = ShardReceiver(path)
         answer = worker.files[piece.file].take(piece)
         if answer is not None:
-            self._tell(worker.client_id, answer)
+            self._send_to(worker.client_id, answer)
 
     def _paths(self, number: int) -> dict[str, Path]:
-        """Where a worker's files belong."""
+        """The paths of a worker's files in the run folder."""
         assert self._configured is not None
         config = self._configured.config
         samples = Path(config.samples)
@@ -280,7 +284,7 @@ class Master:
             "samples": samples.with_name(name),
         }
 
-    # --- what happens to workers ---
+    # --- lost workers ---
 
     def _alive(self) -> list[ConnectedWorker]:
         return sorted((w for w in self._workers.values() if w.lost is None), key=lambda w: w.number)
@@ -293,18 +297,18 @@ class Master:
             return
         worker.lost = reason
         state = worker.state
-        self._happened(
+        self._record_event(
             "worker_lost",
             worker=str(worker.number),
             reason=reason,
             sessions=state.sessions if state is not None else 0,
             open_sessions=state.status.open_sessions if state is not None and state.status is not None else 0,
         )
-        self._tell(worker.client_id, Bye(reason=f"The master counts this worker as lost: it {reason}."))
+        self._send_to(worker.client_id, Bye(reason=f"The master counts this worker as lost: it {reason}."))
         if worker.loaded is None:
-            self._broken("internal", f"Worker {worker.number} {reason} before the run had begun.")
+            self._fail("internal", f"Worker {worker.number} {reason} before the run had begun.")
         elif not self._alive():
-            self._broken("internal", f"All workers were lost; the last one, {worker.number}, {reason}.")
+            self._fail("internal", f"All workers were lost; the last one, {worker.number}, {reason}.")
 
     def _watch(self) -> None:
         while True:
@@ -318,29 +322,29 @@ class Master:
                 elif node.state == locust.runners.STATE_MISSING:
                     self._lose(worker, f"sent no heartbeat for {_HEARTBEATS} s")
 
-    def _tell(self, client_id: str, message: FromMaster) -> None:
+    def _send_to(self, client_id: str, message: FromMaster) -> None:
         self._runner.send_message(MESSAGE, {"body": msgspec.msgpack.encode(message)}, client_id)
 
     # --- the run ---
 
     def _gather(self) -> None:
-        """Wait until all workers have loaded the workload; the harness decides how long."""
+        """Wait until all workers have loaded the workload. The harness limits the wait."""
         while not self._complete():
             gevent.sleep(_TICK_S)
         for _ in range(_PINGS):
             for worker in self._alive():
-                self._tell(worker.client_id, Ping(sent_ns=time.monotonic_ns()))
+                self._send_to(worker.client_id, Ping(sent_ns=time.monotonic_ns()))
             gevent.sleep(_TICK_S)
         for worker in self._alive():
             offset = estimate_offset(worker.exchanges)
             if offset is not None:
-                self._happened(
+                self._record_event(
                     "worker_clock",
                     worker=str(worker.number),
                     offset_ns=offset.offset_ns,
                     uncertainty_ns=offset.uncertainty_ns,
                 )
-        self._happened("fleet", workers=self._config.workers, clock=clock_identity())
+        self._record_event("fleet", workers=self._config.workers, clock=clock_identity())
         loaded = next(w.loaded for w in self._workers.values())
         assert loaded is not None
         self.send(Ready(state=loaded.state, actions=loaded.actions))
@@ -357,37 +361,37 @@ class Master:
     def _repeat(self, worker: ConnectedWorker) -> None:
         assert worker.order is not None
         worker.ordered_at = time.monotonic()
-        self._tell(worker.client_id, worker.order)
+        self._send_to(worker.client_id, worker.order)
 
     def _perform(self, command: Command) -> Done:
         workers = self._order(command)
-        told = False
+        reported = False
         while waiting := [w for w in workers if w.lost is None and w.done is None]:
             for worker in waiting:
                 assert worker.order is not None
-                heard = worker.state is not None and worker.state.order >= worker.order.number
-                if not heard and time.monotonic() - worker.ordered_at > _AGAIN_S:
+                received = worker.state is not None and worker.state.order >= worker.order.number
+                if not received and time.monotonic() - worker.ordered_at > _AGAIN_S:
                     self._repeat(worker)
-            told = told or self._tell_steady(workers)
+            reported = reported or self._report_steady(workers)
             gevent.sleep(_TICK_S)
-        if not told:
-            self._tell_steady(workers)
+        if not reported:
+            self._report_steady(workers)
         answers = [w.done for w in workers if w.lost is None and w.done is not None]
         return add_answers(answers, complete=len(answers) == len(self._workers))
 
-    def _tell_steady(self, workers: list[ConnectedWorker]) -> bool:
+    def _report_steady(self, workers: list[ConnectedWorker]) -> bool:
         alive = [w for w in workers if w.lost is None]
         if not alive or not all(w.steady for w in alive):
             return False
         drives = [
             w.order.command for w in alive if w.order is not None and isinstance(w.order.command, Drive)
         ]
-        # Under the open model nobody is there from the beginning on.
+        # Under the open model no users start at the beginning.
         self.send(Steady(users=sum(drive.users for drive in drives if drive.arrival_rate is None)))
         return True
 
     def _quit(self) -> None:
-        """Let everybody close and return their shards."""
+        """Let all workers close and return their shards."""
         self._quitting = True
         workers = self._order(Quit())
         began = time.monotonic()
@@ -405,13 +409,13 @@ class Master:
             gevent.sleep(_TICK_S)
         for worker in self._workers.values():
             if worker.join.shard == "return":
-                self._account(worker)
+                self._record_shard(worker)
         self.dismiss("")
 
-    def _account(self, worker: ConnectedWorker) -> None:
-        """Write down what a returned shard must amount to, so that one that is handed in later can be recognised."""
+    def _record_shard(self, worker: ConnectedWorker) -> None:
+        """Record the checksum of a returned shard, so that one that is copied in later can be recognised."""
         shard = worker.files.get("history")
-        self._happened(
+        self._record_event(
             "worker_shard",
             worker=str(worker.number),
             returned=shard is not None and shard.whole,
@@ -454,12 +458,12 @@ def main() -> None:
         master = Master(config, control)
 
         def stop(*_: object) -> None:
-            master.dismiss("The run was ended before its time.")
+            master.dismiss("The run was stopped.")
             os._exit(1)
 
         gevent.signal_handler(signal.SIGTERM, stop)
         master.serve()
-    # Locust's greenlets and sockets have nothing left to do, and no end of their own.
+    # Locust's greenlets and sockets have nothing left to do, and do not end by themselves.
     os._exit(0)
 
 

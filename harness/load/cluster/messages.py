@@ -1,4 +1,4 @@
-"""Messages between the master and its workers. They travel inside Locust's own, as one binary value each."""
+"""Messages between the master and its workers, each sent as one binary value in a message of Locust."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from harness.load.cluster.shard_transfer import Chunk, ChunkAnswer, ShardAnswer,
 from harness.load.commands import Command, Done, GeneratorConfig
 from harness.records import LoadStatus, StateVariable
 
-# The type of all of them, as Locust sees it.
+# Locust's name for the type of all these messages.
 MESSAGE = "gradsoak"
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
-    """A worker is there. Sent again until it is answered.
+    """A worker asks to join. Sent again until it is answered.
 
     Attributes:
-        worker: its number if the harness has given it one, else None.
+        worker: its number if the harness has assigned one, else None.
         host: name of its machine.
         clock: identity of its monotonic clock; see `harness.load.cluster.clock_offset`.
-        workload_sha256: of its `workload.py`.
+        workload_sha256: checksum of its `workload.py`.
         shard: `folder` if it writes its shard into the run folder, `return` if it sends it at the end.
     """
 
@@ -42,14 +42,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded"):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
-    """What a worker does. Sent often, so that nothing is lost with a single message.
+    """The progress of a worker. Sent often, so that a lost message does not matter.
 
     Attributes:
-        order: number of the order that it works on or has completed, 0 before the first.
+        order: number of its current or last completed order, 0 before the first.
         steady: all users of that order have started.
-        done: how it ended, None while it is under way.
-        sessions: opened so far, in all.
-        shard_sha256: of its shard, once that is complete and closed and waits to be returned.
+        done: the result of that order, None until it is complete.
+        sessions: sessions opened so far.
+        shard_sha256: checksum of its shard; None until the shard is closed and ready to be returned.
     """
 
     order: int
@@ -61,15 +61,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
 
 
 class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
-    """The answer to a ping: its `sent_ns`, and the worker's own monotonic clock."""
+    """The answer to a ping: its `sent_ns`, and the worker's monotonic clock."""
 
     sent_ns: int
     worker_ns: int
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """A worker cannot go on; `cause` as in `harness.load.commands.Broken`, or `stopped` by its user, or `shard`
-    if only the return of its shard failed."""
+    """A worker cannot go on.
+
+    Attributes:
+        cause: as in `harness.load.commands.Broken`; or `stopped` by its user; or `shard` if only returning the shard failed.
+    """
 
     cause: str
     message: str
@@ -80,10 +83,10 @@ FromWorker = Join | Loaded | State | Pong | Failed | Chunk | ShardEnd
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
-    """A worker may take part.
+    """The master accepts a worker.
 
     Attributes:
-        config: its part of the run; `history` is its shard as the master's machine names it.
+        config: its part of the run; `history` is the path of its shard on the master's machine.
         run_id: name of the run folder.
     """
 
@@ -92,30 +95,30 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True, tag="refuse"):
-    """A worker may not take part."""
+    """The master does not accept a worker."""
 
     message: str
     hint: str
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
-    """The worker's share of a command. Sent again until a state shows that it has arrived."""
+    """The worker's part of a command. Sent again until a state shows that it has arrived."""
 
     number: int
     command: Command
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True, tag="ping"):
-    """To be answered at once."""
+    """To be answered immediately with a pong."""
 
     sent_ns: int
 
 
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
-    """It is over for this worker.
+    """The worker must end.
 
     Attributes:
-        reason: why it ends before its time, empty if it does not.
+        reason: why it ends during the run; empty at the end of the run.
     """
 
     reason: str = ""

@@ -18,10 +18,10 @@ _TICK_S = 0.1
 
 
 class RemoteWorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `gradsoak run --worker` was asked to do.
+    """The options of `gradsoak run --worker`.
 
     Attributes:
-        shared: the folder of runs that this machine shares with the master's, None to return the shard.
+        shared: the folder of runs that this machine shares with the master's; None to return the shard.
     """
 
     workload: Path
@@ -36,10 +36,10 @@ class RemoteWorkerOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker ended.
 
     Attributes:
-        worker: its number, None if the master never took it.
+        worker: its number, None if the master did not accept it.
         run_id: name of the run.
-        kept: its shard, if the master does not have it.
-        error: why it ended before its time, None if it did not.
+        kept: path of its shard, if the master does not have it.
+        error: why it ended before the end of the run, None if it did not.
     """
 
     worker: int | None
@@ -49,11 +49,11 @@ class RemoteWorkerOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work_for(plan: RemoteWorkerPlan, on_admitted: Callable[[int, str], None]) -> RemoteWorkerOutcome:
-    """Be a worker for a master elsewhere, until the run is over or the user ends it with Ctrl-C.
+    """Work for a master on another machine until the run ends, or until Ctrl-C.
 
     Args:
-        plan: what for.
-        on_admitted: told the worker's number and the run's name once the master has taken it.
+        plan: where the master is, and what the worker needs.
+        on_admitted: called with the worker's number and the run's name when the master has accepted the worker.
     """
     folder = Path(tempfile.mkdtemp(prefix="gradsoak-worker-"))
     log = folder / "worker.log"
@@ -106,7 +106,7 @@ def work_for(plan: RemoteWorkerPlan, on_admitted: Callable[[int, str], None]) ->
 
 
 def _get(reports: queue.Queue[Report | None]) -> Report | None:
-    while True:  # an endless wait for a lock would hold back Ctrl-C
+    while True:  # a wait without a timeout would delay Ctrl-C
         try:
             return reports.get(timeout=_TICK_S)
         except queue.Empty:

@@ -1,7 +1,7 @@
-"""A history shard on its way to the master: in numbered pieces, each checked and acknowledged, and then checked as a whole.
+"""Sends a history shard to the master in numbered pieces; each piece and the whole shard are checked and acknowledged.
 
-One piece is under way at a time. What is lost is sent again a bounded number of times; what comes twice or late is
-recognised by its number. Knows nothing of Locust: a caller says how a piece is sent and how an answer arrives.
+One piece is sent at a time. A lost piece is sent again, a bounded number of times; a duplicate or late piece is recognised
+by its number. Knows nothing of Locust: the caller sends the pieces and receives the answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.errors import StorageError
 from harness.run_dir import storage_error
 
 CHUNK_BYTES = 256 * 1024
-# How often one piece is sent before its sender gives up.
+# How often one piece is sent before the transfer fails.
 ATTEMPTS = 6
 
 
@@ -26,7 +26,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
     """One piece.
 
     Attributes:
-        file: which of the worker's files.
+        file: name of the file, `history` or `samples`.
         number: its place in the shard, from 0.
         crc32: of its data.
     """
@@ -38,7 +38,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
 
 
 class ShardEnd(msgspec.Struct, frozen=True, kw_only=True, tag="shard-end"):
-    """All pieces were sent; this is what they must amount to."""
+    """All pieces were sent. These are the number, size and checksum of the whole."""
 
     file: str = "history"
     chunks: int
@@ -47,7 +47,7 @@ class ShardEnd(msgspec.Struct, frozen=True, kw_only=True, tag="shard-end"):
 
 
 class ChunkAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="chunk-answer"):
-    """A piece has arrived whole and is on disk."""
+    """A piece has arrived intact and is on disk."""
 
     file: str = "history"
     number: int
@@ -86,19 +86,19 @@ def send_shard(
 
     Args:
         path: the shard, complete and closed.
-        exchange: sends a piece and waits for an answer that satisfies the condition; None if none came in time.
-        file: which of the worker's files it is.
+        exchange: sends a piece and waits for an answer that satisfies the condition; None on a timeout.
+        file: name of the file, `history` or `samples`.
         chunk_bytes: size of a piece.
-        attempts: how often a piece is sent before giving up.
+        attempts: how often a piece is sent before the transfer fails.
 
     Returns:
-        None once the other side has confirmed the checksum of the whole file; otherwise why it did not.
+        None if the receiver confirmed the checksum of the whole file; otherwise the reason why not.
 
     Raises:
         OSError: the file cannot be read.
     """
 
-    def insist(piece: Piece, fits: Callable[[Answer], bool]) -> Answer | None:
+    def send_until_answered(piece: Piece, fits: Callable[[Answer], bool]) -> Answer | None:
         for _ in range(attempts):
             answer = exchange(piece, lambda answer: answer.file == file and fits(answer))
             if answer is not None:
@@ -114,13 +114,13 @@ def send_shard(
             def acknowledged(answer: Answer, wanted: int = wanted) -> bool:
                 return isinstance(answer, ChunkAnswer) and answer.number == wanted
 
-            if insist(cut(content, number, file), acknowledged) is None:
+            if send_until_answered(cut(content, number, file), acknowledged) is None:
                 return f"piece {number} was sent {attempts} times and never acknowledged"
             digest.update(content)
             size += len(content)
             number += 1
     end = ShardEnd(file=file, chunks=number, bytes=size, sha256=digest.hexdigest())
-    answer = insist(end, lambda answer: isinstance(answer, ShardAnswer))
+    answer = send_until_answered(end, lambda answer: isinstance(answer, ShardAnswer))
     if answer is None:
         return f"the end was sent {attempts} times and never acknowledged"
     assert isinstance(answer, ShardAnswer)
@@ -128,14 +128,14 @@ def send_shard(
 
 
 class ShardReceiver:
-    """Puts a shard together. The file gets its name only when it is whole.
+    """Assembles a shard. The file gets its name only when it is whole.
 
     Args:
-        path: where it will stand.
+        path: path of the file.
 
     Attributes:
-        end: what the sender says that it amounts to, None until then.
-        whole: whether it is.
+        end: number, size and checksum from the sender, None until they arrive.
+        whole: whether the whole file has arrived.
     """
 
     def __init__(self, path: Path) -> None:
@@ -148,10 +148,13 @@ class ShardReceiver:
         self._digest = hashlib.sha256()
 
     def take(self, piece: Piece) -> Answer | None:
-        """Take a piece; the answer to it, or None if it must be sent again.
+        """Take a piece.
+
+        Returns:
+            The answer; None if the piece must be sent again.
 
         Raises:
-            StorageError: it cannot be written.
+            StorageError: the piece cannot be written.
         """
         return self._take_chunk(piece) if isinstance(piece, Chunk) else self._take_end(piece)
 
@@ -163,7 +166,7 @@ class ShardReceiver:
             self._digest.update(chunk.data)
             self._size += len(chunk.data)
             self._next += 1
-        # An older one came again, so its acknowledgement was lost.
+        # For an older piece the acknowledgement was lost.
         return ChunkAnswer(file=chunk.file, number=chunk.number)
 
     def _write(self, data: bytes) -> None:

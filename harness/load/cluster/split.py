@@ -1,4 +1,4 @@
-"""How a command of the harness is divided among the workers. Pure; sums are exact."""
+"""How a command of the harness is divided among the workers. Pure; the parts add up exactly."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from harness.load.commands import ActBatch, Command, Drive, Hold, Return
 
 
 def split(total: int, parts: int) -> list[int]:
-    """Divide a whole number into parts that differ by at most one, the larger ones first.
+    """Divide a whole number into parts that differ by at most one, larger parts first.
 
     Raises:
-        ValueError: there are no parts.
+        ValueError: `parts` is not positive.
     """
     if parts < 1:
-        raise ValueError("there is nobody to divide it among")
+        raise ValueError("there are no workers to divide it among")
     each, left = divmod(total, parts)
     return [each + (1 if part < left else 0) for part in range(parts)]
 
 
 def top_up(held: Sequence[int], total: int) -> list[int]:
-    """Raise what each one holds until all hold `total` together, as evenly as possible. Nobody has to give anything up.
+    """Raise the sessions that each worker holds until all hold `total` together, as evenly as possible.
 
     Args:
-        held: what each one holds already.
-        total: the goal; if more is held already, it stays as it is.
+        held: sessions that each worker holds already; no worker closes any.
+        total: the goal. If more are held already, nothing changes.
 
     Raises:
-        ValueError: there is nobody.
+        ValueError: there are no workers.
     """
     if not held:
-        raise ValueError("there is nobody to divide it among")
+        raise ValueError("there are no workers to divide it among")
     goals = list(held)
     missing = total - sum(goals)
-    # Level by level: the lowest are raised to the next higher one, until what is missing has been given out.
+    # Level by level: the workers with the fewest sessions are raised to the next higher level, until none are missing.
     while missing > 0:
         low = min(goals)
         lowest = [place for place, goal in enumerate(goals) if goal == low]
@@ -48,14 +48,14 @@ def top_up(held: Sequence[int], total: int) -> list[int]:
 
 
 def share(command: Command, holding: Sequence[int]) -> list[Command]:
-    """One command for each worker, which together are the one that was given.
+    """One command for each worker; together they equal the given command.
 
     Args:
-        command: for all of them together.
+        command: for all workers together.
         holding: sessions that each worker holds.
 
     Raises:
-        ValueError: there is no worker.
+        ValueError: there are no workers.
     """
     workers = len(holding)
     if isinstance(command, Hold):
@@ -64,10 +64,10 @@ def share(command: Command, holding: Sequence[int]) -> list[Command]:
         parts = split(command.requests, workers)
         return [msgspec.structs.replace(command, requests=part) for part in parts]
     if isinstance(command, Return):
-        return [msgspec.structs.replace(command, people=part) for part in split(command.people, workers)]
+        return [msgspec.structs.replace(command, users=part) for part in split(command.users, workers)]
     if isinstance(command, Drive):
         users = split(command.users, workers)
-        # In proportion to the users, so that all workers have started theirs at the same moment.
+        # In proportion to the users, so that all workers finish starting users at the same time.
         return [
             msgspec.structs.replace(
                 command,

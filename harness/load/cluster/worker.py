@@ -66,7 +66,7 @@ from harness.run_dir import HISTORY, MANIFEST
 _AGAIN_S = 1.0
 _ANSWER_S = 3.0
 _REACH_S = 10.0
-# The master answers every heartbeat, one a second. After so long without, it is gone.
+# The master answers every heartbeat, one per second. After this long without an answer it counts as ended.
 _MASTER_SILENT_S = 20.0
 _BYE_S = 5.0
 
@@ -75,11 +75,11 @@ class ClusterWorker:
     """A worker's connection to its master.
 
     Args:
-        config: where the master is, and where the shard goes.
-        parent: the connection to whoever started this process.
+        config: where the master is, and where the shard is written.
+        parent: the connection to the process that started this one.
 
     Raises:
-        UsageError: there is no master, or it does not want this worker.
+        UsageError: no master answered in time.
     """
 
     def __init__(self, config: ClusterWorkerConfig, parent: socket.socket) -> None:
@@ -110,14 +110,18 @@ class ClusterWorker:
             shard="return" if config.shard == "return" else "folder",
         )
         self._environment = Environment(user_classes=[])
-        self._environment.events.heartbeat_received.add_listener(self._heard)
+        self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         self._runner = self._connect()
         self._runner.register_message(MESSAGE, self._receive)
 
     # --- the master ---
 
     def work(self) -> None:
-        """Join, do what the master says, return the shard."""
+        """Join, carry out the master's orders, return the shard.
+
+        Raises:
+            UsageError: the master refused this worker or ended, or the app or the shared folder cannot be reached.
+        """
         welcome = self._enter()
         config = msgspec.structs.replace(welcome.config, workload=self._config.workload)
         shard = self._shard_path(welcome)
@@ -128,7 +132,7 @@ class ClusterWorker:
             samples = shard.parent.parent / "samples" / name if shared else shard.with_suffix(".samples")
             config = msgspec.structs.replace(config, history=str(shard), samples=str(samples))
         _reach(config.url)
-        self.tell_parent(
+        self.report_to_parent(
             Admitted(
                 worker=config.worker,
                 run_id=welcome.run_id,
@@ -143,22 +147,22 @@ class ClusterWorker:
             if not self._return(shard, samples):
                 raise SystemExit(1)
             samples.unlink(missing_ok=True)
-        self.tell_parent(Returned())
+        self.report_to_parent(Returned())
         self._done = Done()
         deadline = time.monotonic() + _BYE_S
         while not self._bye.is_set() and time.monotonic() < deadline:
-            self._push()
+            self._send_state()
             self._bye.wait(_AGAIN_S)
 
     def fail(self, cause: str, message: str, hint: str = "") -> None:
-        """Tell the master and whoever started this process that it cannot go on."""
+        """Report to the master and to the parent process that this worker cannot go on."""
         if hasattr(self, "_runner"):
-            self._say(Failed(cause=cause, message=message, hint=hint))
-            gevent.sleep(0.2)  # let it go out
-        self.tell_parent(Broken(cause=cause, message=message, hint=hint))
+            self._send_to_master(Failed(cause=cause, message=message, hint=hint))
+            gevent.sleep(0.2)  # until Locust has sent the message
+        self.report_to_parent(Broken(cause=cause, message=message, hint=hint))
 
-    def tell_parent(self, report: Report) -> None:
-        """Tell whoever started this process; if they are gone, so are we."""
+    def report_to_parent(self, report: Report) -> None:
+        """Send a report to the parent process. If it has ended, this process ends too."""
         try:
             self._parent.sendall(msgspec.json.encode(report) + b"\n")
         except OSError:
@@ -167,33 +171,33 @@ class ClusterWorker:
     def _connect(self) -> Any:
         host, port = self._config.master_host, self._config.master_port
         deadline = time.monotonic() + self._config.join_timeout_s
-        nobody = UsageError(
+        unreachable = UsageError(
             f"No master answered at {host}:{port} within {self._config.join_timeout_s:g} s.",
             "Check --master-host and --master-port, and that `gradsoak run … --master` runs there; "
             "wait longer with --join-timeout.",
         )
-        while True:  # in a cluster, a name may come to exist only after the first who asks for it
+        while True:  # in a cluster, a host name may come into existence later
             try:
                 socket.getaddrinfo(host, port)
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise nobody from None
+                    raise unreachable from None
                 gevent.sleep(_AGAIN_S)
-        with gevent.Timeout(max(0.1, deadline - time.monotonic()), nobody):
+        with gevent.Timeout(max(0.1, deadline - time.monotonic()), unreachable):
             return self._environment.create_worker_runner(host, port)
 
     def _enter(self) -> Welcome:
-        # The master opens its door before it knows the app's address, so the wait is the master's to bound.
+        # The master accepts connections before it knows the app's URL, so this wait has no timeout.
         while True:
-            self._say(self._join)
+            self._send_to_master(self._join)
             try:
                 answer = self._entrance.get(timeout=_AGAIN_S)
             except gevent.queue.Empty:
                 if time.monotonic() - self._heartbeat_at > _MASTER_SILENT_S:
                     raise UsageError(
-                        f"The master at {self._config.master_host}:{self._config.master_port} fell silent.",
-                        "Look at its output, and start it again.",
+                        f"The master at {self._config.master_host}:{self._config.master_port} stopped answering.",
+                        "Read its output, and start it again.",
                     ) from None
                 continue
             if isinstance(answer, Welcome):
@@ -201,11 +205,11 @@ class ClusterWorker:
             if isinstance(answer, Refuse):
                 raise UsageError(answer.message, answer.hint)
             raise UsageError(
-                f"The master ended before the run had begun. {answer.reason}".rstrip(), "Look at its output."
+                f"The master ended before the run had begun. {answer.reason}".rstrip(), "Read its output."
             )
 
     def _shard_path(self, welcome: Welcome) -> Path | None:
-        """Where the shard is written, None if where the master said."""
+        """Where the shard is written; None if the master's configuration says where."""
         folder = Path(self._config.shard_folder)
         name = f"{welcome.config.worker}.jsonl"
         if self._config.shard == "return":
@@ -226,7 +230,7 @@ class ClusterWorker:
         return run / HISTORY / name
 
     def _receive(self, environment: Environment, msg: Any) -> None:
-        # Locust swallows what a handler raises.
+        # Locust ignores exceptions of a handler.
         try:
             self._take(self._from_master.decode(msg.data["body"]))
         except Exception:
@@ -235,12 +239,12 @@ class ClusterWorker:
 
     def _take(self, message: FromMaster) -> None:
         if isinstance(message, Ping):
-            self._say(Pong(sent_ns=message.sent_ns, worker_ns=time.monotonic_ns()))
+            self._send_to_master(Pong(sent_ns=message.sent_ns, worker_ns=time.monotonic_ns()))
         elif isinstance(message, Order):
             if message.number > self._order:
                 self._order, self._steady, self._done = message.number, False, None
                 self._orders.put(message)
-            self._push()
+            self._send_state()
         elif isinstance(message, ChunkAnswer | ShardAnswer):
             self._answers.put(message)
         elif isinstance(message, Bye):
@@ -252,11 +256,11 @@ class ClusterWorker:
         elif self._generator is None:
             self._entrance.put(message)
 
-    def _say(self, message: FromWorker) -> None:
+    def _send_to_master(self, message: FromWorker) -> None:
         self._runner.send_message(MESSAGE, {"body": msgspec.msgpack.encode(message)})
 
-    def _push(self) -> None:
-        self._say(
+    def _send_state(self) -> None:
+        self._send_to_master(
             State(
                 order=self._order,
                 steady=self._steady,
@@ -267,7 +271,7 @@ class ClusterWorker:
             )
         )
 
-    def _heard(self, **_: Any) -> None:
+    def _on_heartbeat(self, **_: Any) -> None:
         self._heartbeat_at = time.monotonic()
 
     def _watch_master(self) -> None:
@@ -276,33 +280,33 @@ class ClusterWorker:
         self._end_early(f"The master did not answer for {_MASTER_SILENT_S:g} s.")
 
     def _end_early(self, reason: str) -> None:
-        """Stop in the middle. What was recorded stays where it is."""
+        """Stop during the run. The records stay where they are."""
         if self._ending:
             return
         self._ending = True
         assert self._generator is not None
         self._generator.abandon()
-        self.tell_parent(Broken(cause="internal", message=reason))
+        self.report_to_parent(Broken(cause="internal", message=reason))
         os._exit(1)
 
     def stopped(self) -> None:
-        """Whoever started this process wants it to end."""
+        """End this process, since its parent asks for that."""
         if self._ending:
             os._exit(1)
         self._ending = True
-        self._say(Failed(cause="stopped", message="was stopped by its user"))
+        self._send_to_master(Failed(cause="stopped", message="was stopped by its user"))
         if self._generator is not None:
             self._generator.abandon()
         gevent.sleep(0.2)
         os._exit(1)
 
     def _return(self, shard: Path, samples: Path) -> bool:
-        # Told first, so that a shard that has to be handed in by other means can be recognised.
+        # The checksum is sent first, so that a shard that is copied by hand later can be recognised.
         self._shard_sha256 = hashlib.sha256(shard.read_bytes()).hexdigest()
-        self._push()
+        self._send_state()
 
         def exchange(piece: Piece, fits: Callable[[Answer], bool]) -> Answer | None:
-            self._say(piece)
+            self._send_to_master(piece)
             deadline = time.monotonic() + _ANSWER_S
             while (left := deadline - time.monotonic()) > 0:
                 try:
@@ -318,7 +322,7 @@ class ClusterWorker:
             self.fail("shard", f"It could not be returned: {problem}.")
         return problem is None
 
-    # --- what `GeneratorProcess` asks for ---
+    # --- the channel of the `GeneratorProcess` ---
 
     def commands(self) -> Iterator[Command]:
         """The master's orders, until `quit`."""
@@ -330,22 +334,22 @@ class ClusterWorker:
             yield order.command
 
     def send(self, report: Report) -> None:
-        """Pass a report on."""
+        """Pass a report on to the master."""
         if isinstance(report, Ready):
-            self._say(Loaded(state=report.state, actions=report.actions))
+            self._send_to_master(Loaded(state=report.state, actions=report.actions))
             return
         if isinstance(report, Broken):
             self.fail(report.cause, report.message, report.hint)
             return
         if isinstance(report, Done):
             if self._quitting:
-                return  # not yet: the shard comes first
+                return  # sent after the shard has been returned
             self._done = report
         elif isinstance(report, Steady):
             self._steady = True
         elif isinstance(report, Status):
             self._status = report.status
-        self._push()
+        self._send_state()
 
     def _take_runner(self, user_classes: list[type[User]], url: str) -> Runner:
         self._environment.user_classes = user_classes
@@ -354,10 +358,10 @@ class ClusterWorker:
 
 
 def _reach(url: str) -> None:
-    """Make sure that the app can be reached from here.
+    """Check that the app can be reached from this machine.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot be reached.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -366,13 +370,13 @@ def _reach(url: str) -> None:
     except OSError as error:
         raise UsageError(
             f"The app at {url} cannot be reached from the worker on {platform.node()}: {error.strerror or error}.",
-            "An app that gradsoak starts listens on the master's own machine only. Start it where all workers reach it, "
+            "An app that gradsoak starts listens on the master's machine only. Start the app where all workers can reach it, "
             "and give the master its address with --url.",
         ) from error
 
 
 def main() -> None:
-    """Run a worker; its configuration comes as one line on the socket of whoever started it."""
+    """Run a worker; its configuration comes as one line on the socket to its parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(first_line(parent), type=ClusterWorkerConfig)
@@ -401,7 +405,7 @@ def main() -> None:
     except Exception as error:
         traceback.print_exc()
         broken("internal", f"{type(error).__name__}: {error}")
-    # Locust's greenlets and sockets have nothing left to do, and no end of their own.
+    # Locust's greenlets and sockets have nothing left to do, and do not end by themselves.
     os._exit(0)
 
 

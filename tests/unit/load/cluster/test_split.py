@@ -36,9 +36,9 @@ def test_nobody_gives_up_what_it_holds_and_the_rest_is_given_to_those_with_least
 
 
 @given(COUNTS, st.integers(1, 20))
-def test_people_who_come_back_are_divided(people: int, workers: int) -> None:
-    parts = share(Return(people=people, phase="after-restart"), [0] * workers)
-    assert sum(part.people for part in parts if isinstance(part, Return)) == people
+def test_returning_users_are_divided(users: int, workers: int) -> None:
+    parts = share(Return(users=users, phase="after-restart"), [0] * workers)
+    assert sum(part.users for part in parts if isinstance(part, Return)) == users
     assert len(parts) == workers
 
 
@@ -81,15 +81,15 @@ def test_what_concerns_everybody_goes_to_everybody(command: Release | Quit) -> N
     assert share(command, [1, 2, 3]) == [command] * 3
 
 
-def test_without_anybody_there_is_nothing_to_divide() -> None:
-    with pytest.raises(ValueError, match="nobody"):
+def test_without_workers_nothing_can_be_divided() -> None:
+    with pytest.raises(ValueError, match="no workers"):
         split(3, 0)
-    with pytest.raises(ValueError, match="nobody"):
+    with pytest.raises(ValueError, match="no workers"):
         top_up([], 3)
 
 
 @given(st.integers(1, 12), st.integers(1, 200))
-def test_those_who_are_left_bring_all_of_the_arrivals_and_use_all_of_the_cap(living: int, cap: int) -> None:
+def test_the_remaining_workers_make_all_arrivals_and_use_the_whole_limit(living: int, cap: int) -> None:
     command = Drive(users=5, spawn_rate=1.0, duration_s=3.0, phase="load", arrival_rate=40.0)
     drives = [part for part in share(command, [0] * living) if isinstance(part, Drive)]
     due = [
