@@ -30,6 +30,10 @@ install: $(STAMP) ## Make .venv with the versions that were tested together (may
 bench: install ## Run the core scenarios and make one report (all of them: BENCH_ARGS="--all" or "--profile full")
 	@$(BIN)/gradsoak bench $(BENCH_ARGS)
 
+.PHONY: unit
+unit: install ## Run the tests that start no app under load: unit, property, golden, frozen and repository tests
+	@$(BIN)/pytest -n 2 -m "not slow" tests/unit tests/property tests/golden tests/frozen tests/repo $(TEST_ARGS)
+
 .PHONY: test
 test: install ## Run the tests, with real servers and a real browser (TEST_ARGS="-k probe")
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(TEST_ARGS)

@@ -14,7 +14,7 @@ from harness.checkers.findings import MAX_ANOMALIES
 from harness.checkers.index import Index
 from harness.checkers.models import OwnModel, Unavailable
 from harness.checkers.screening import Scan
-from harness.history import History, Recorded, Remembered, Workers
+from harness.history import History, InMemoryHistory, RecordedHistory, Workers
 from harness.records import (
     SCHEMA_VERSION,
     Check,
@@ -41,11 +41,11 @@ def check_history(
     own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
     """Check a history that is in memory; see `check`."""
-    return check(Remembered(history), state, seal, problems, checkers, own=own)
+    return check(InMemoryHistory(history), state, seal, problems, checkers, own=own)
 
 
 def check(
-    recorded: Recorded,
+    recorded: RecordedHistory,
     state: dict[str, StateVariable],
     seal: Seal | None,
     problems: Sequence[str] = (),
@@ -97,12 +97,12 @@ def combine(checks: Sequence[Check], workers: Sequence[WorkerVerdict] = ()) -> C
     )
 
 
-def count_anomalies(recorded: Recorded, state: dict[str, StateVariable]) -> int:
+def count_anomalies(recorded: RecordedHistory, state: dict[str, StateVariable]) -> int:
     """How many anomalies there are in a history that is still growing."""
     return sum(check.anomalies_total for check in _run_all(CHECKERS, _scan(recorded, state), state))
 
 
-def _scan(recorded: Recorded, state: dict[str, StateVariable], *, closely: bool = False) -> Scan:
+def _scan(recorded: RecordedHistory, state: dict[str, StateVariable], *, closely: bool = False) -> Scan:
     try:
         scan = Scan(recorded, state, closely=closely)
     except Exception:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.checkers.intervals import Clocks, Line, Sums, end_of
-from harness.history import Recorded, may_have_happened, outcome_of
+from harness.history import RecordedHistory, may_have_happened, outcome_of
 from harness.records import Effect, Ok, Operation
 
 _NEVER = 2**63 - 1
@@ -74,7 +74,7 @@ class Increments:
         variable: the counter.
     """
 
-    def __init__(self, recorded: Recorded, variable: str) -> None:
+    def __init__(self, recorded: RecordedHistory, variable: str) -> None:
         self._variable = variable
         begins, ends, amounts, ids = array("q"), array("q"), array("q"), array("q")
         completed = array("q")  # however it ended; 0 if it never did

@@ -27,7 +27,7 @@ from harness.checkers.evidence import (
 from harness.checkers.findings import Found
 from harness.checkers.models import KEPT, REPLIES, key, owner_of, written
 from harness.checkers.sequential import MODELS, NOTHING, Beginning, Ending, SequentialOwner, sequential_owner
-from harness.history import Completion, History, Recorded, may_have_happened, outcome_of
+from harness.history import Completion, History, RecordedHistory, may_have_happened, outcome_of
 from harness.records import (
     LOAD_PHASE,
     TAB_ACTIONS,
@@ -280,7 +280,7 @@ class Scan:
     """
 
     def __init__(
-        self, recorded: Recorded, state: Mapping[str, StateVariable], *, closely: bool = False
+        self, recorded: RecordedHistory, state: Mapping[str, StateVariable], *, closely: bool = False
     ) -> None:
         self.recorded = recorded
         self.problems: list[str] = []

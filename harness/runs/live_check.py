@@ -6,7 +6,7 @@ import math
 import time
 
 from harness.checkers import count_anomalies
-from harness.history import Shards, workers_of
+from harness.history import ShardHistory, workers_of
 from harness.records import RunEvent, StateVariable
 from harness.run_dir import RunDir
 
@@ -49,7 +49,7 @@ class LiveCheck:
             shards = self._run_dir.shards()
             # Shards of workers on other machines are not there yet, so that what their tokens say must do for now.
             workers = workers_of(self._events, self._run_tag, dict.fromkeys(shards, ""), {})
-            self._count = count_anomalies(Shards(shards, workers), state)
+            self._count = count_anomalies(ShardHistory(shards, workers), state)
             ended = time.monotonic()
             if ended - began > _COST_LIMIT_S:
                 self._next_at = math.inf

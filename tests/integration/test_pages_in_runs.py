@@ -98,7 +98,7 @@ def test_the_stock_driver_is_refused_by_a_workload_that_needs_a_page(scenarios: 
     assert "--driver page" in done.err
     unknown = gradsoak("run", scenarios / "counters", "--driver", "browser", "--out", "other", cwd=tmp_path)
     assert unknown.code == 2
-    assert "page, stock" in unknown.err
+    assert "--driver page or --driver stock" in unknown.err
     assert not (tmp_path / "other").exists()
 
 

@@ -13,7 +13,7 @@ from harness.checkers import check_history
 from harness.checkers.counter_reads import Floor
 from harness.checkers.index import Index
 from harness.checkers.screening import Scan
-from harness.history import Remembered, WorkerFacts, Workers
+from harness.history import InMemoryHistory, WorkerFacts, Workers
 from harness.records import StateVariable
 from harness.workload import answer, append_only_list, assigned, chain, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -154,7 +154,7 @@ def test_the_least_that_a_counter_can_stand_at_is_what_brute_force_finds(
     built.add("a", reads={"n": 0}, begin=at, end=at + 20)
     model = counter(concurrent_updates="last-wins")
     history, state = built.build(), {"n": model}
-    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).log("n", "a")
+    ledger = Index(history, state, Scan(InMemoryHistory(history), state, closely=True)).log("n", "a")
     ledger.prepare()  # what a plain one can do without
     floor = Floor(ledger, 0).at(ledger.reads[0])
     # The read may see the state at any moment from its begin on.

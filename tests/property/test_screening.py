@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.checkers import check
 from harness.checkers.screening import Scan
-from harness.history import History, Remembered, Shards, WorkerFacts, Workers
+from harness.history import History, InMemoryHistory, ShardHistory, WorkerFacts, Workers
 from harness.history.list_delta import Shortener
 from harness.records import Checks, HistoryRecord, Ok, Sighting, StateVariable
 from harness.workload import answer, assigned, blob, chain
@@ -89,11 +89,11 @@ def spoilt(operation: Any, other: Any, fault: str) -> Any:
     return msgspec.structs.replace(operation, reads=reads)
 
 
-def recorded(history: History, *, min_kept: int) -> Shards:
+def recorded(history: History, *, min_kept: int) -> ShardHistory:
     """The history as its files would hold it."""
     with mock.patch("harness.history.list_delta.MIN_KEPT", min_kept):
         lines: dict[str, bytes] = {}
-        for worker, pairs in Remembered(history).pairs([]):
+        for worker, pairs in InMemoryHistory(history).pairs([]):
             moments: list[tuple[float, int, HistoryRecord]] = []
             shorteners: dict[str, Shortener] = {}
             for invoke, done in pairs:
@@ -107,18 +107,18 @@ def recorded(history: History, *, min_kept: int) -> Shards:
             moments.sort(key=lambda moment: moment[:2])
             lines[worker] = b"".join(msgspec.json.encode(record) + b"\n" for *_, record in moments)
     decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
-    return Shards(
+    return ShardHistory(
         {w: lambda _, text=text: decoder.decode_lines(text) for w, text in lines.items()}, history.workers
     )
 
 
 def agree(history: History, state: dict[str, StateVariable]) -> Checks:
-    short = check(Remembered(history), state, COMPLETED)
+    short = check(InMemoryHistory(history), state, COMPLETED)
     with (
         mock.patch("harness.checkers.owner_log.OwnerLog._run_model", return_value=None),
         mock.patch("harness.checkers.index.grows", return_value=False),
     ):
-        same(check(Remembered(history), state, COMPLETED, closely=True), short)
+        same(check(InMemoryHistory(history), state, COMPLETED, closely=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]
     # With so few sessions, half of them are hardly ever left out.
     with mock.patch("harness.checkers.screening._MOST", 2.0):
@@ -145,7 +145,7 @@ def examine(
     history = dressed(Server(scope, guarantee).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
-    looked_at = Scan(Remembered(history), state).suspects().operations
+    looked_at = Scan(InMemoryHistory(history), state).suspects().operations
     event(
         "all looked at"
         if len(looked_at) == len(history.operations)
@@ -186,9 +186,9 @@ def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_
         for name in "abcdefgh":
             built.append(name, f"{name}{turn}", [f"{name}{n}" for n in range(turn + 1)])
     state = {"log": models()["log"]}
-    assert Scan(Remembered(built.build()), state).suspects().operations == []
+    assert Scan(InMemoryHistory(built.build()), state).suspects().operations == []
     built.read("c", ["c0", "c1", "c2", "f1"])
-    looked_at = Scan(Remembered(built.build()), state).suspects()
+    looked_at = Scan(InMemoryHistory(built.build()), state).suspects()
     assert {operation.session for operation in looked_at.operations} == {"c", "f"}
     assert looked_at.started_ns == built.build().started_ns
     checks = agree(built.build(), state)
@@ -202,7 +202,7 @@ def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> 
             built.click(name, turn)
     built.read("c", 5, "n").click("c", 6)
     state = {"n": models()["n"]}
-    looked_at = Scan(Remembered(built.build()), state)
+    looked_at = Scan(InMemoryHistory(built.build()), state)
     assert {operation.session for operation in looked_at.suspects().operations} == {"c"}
     assert looked_at.counted_apart == {"n"}
     checks = agree(built.build(), state)
@@ -227,7 +227,7 @@ def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
     built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
     lost = Workers(facts={"0": WorkerFacts(name="0", lost="was killed")})
     state = {"log": models()["log"]}
-    assert len(Scan(Remembered(built.build(workers=lost)), state).suspects().operations) == 2
+    assert len(Scan(InMemoryHistory(built.build(workers=lost)), state).suspects().operations) == 2
 
 
 def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted() -> None:
@@ -240,13 +240,13 @@ def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted(
         .add("s0-3", action="reload")
         .append("s0-3", "c")
     )
-    checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
+    checks = check(InMemoryHistory(built.build()), {"log": models()["log"]}, COMPLETED)
     evidence = next(c.evidence for c in checks.checks if c.name == "resurrected-state")
     assert evidence["reloaded_sessions"] == 1
 
 
 def test_a_phase_without_a_name_is_one_like_any_other() -> None:
     built = HistoryBuilder().append("a", "x", ["x"], phase="").append("b", "y", ["y"], phase="")
-    checks = check(Remembered(built.build()), {"log": models()["log"]}, COMPLETED)
+    checks = check(InMemoryHistory(built.build()), {"log": models()["log"]}, COMPLETED)
     assert checks.verdict == "unknown"  # nothing was seen under load
     assert checks.checks[0].evidence["ok"] == 2

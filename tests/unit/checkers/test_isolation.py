@@ -7,7 +7,7 @@ import pytest
 from harness.checkers import CHECKERS, check_history, count_anomalies
 from harness.checkers.index import Index
 from harness.checkers.screening import Scan
-from harness.history import Remembered
+from harness.history import InMemoryHistory
 from harness.records import Check, Checks
 from harness.workload import append_only_list, assigned, counter, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -151,7 +151,7 @@ def test_an_element_that_is_written_again_is_missed_and_counted_all_the_same() -
 
 def test_a_count_that_is_shown_as_3_0_needs_no_closer_look() -> None:
     history = HistoryBuilder().click("a", 1.0).click("b", 1.0).click("a", 2.0).build()  # type: ignore[arg-type]
-    scan = Scan(Remembered(history), {"n": counter()})
+    scan = Scan(InMemoryHistory(history), {"n": counter()})
     assert scan.suspects().operations == []
     assert check_history(history, {"n": counter()}, COMPLETED).verdict == "pass"
     odd = HistoryBuilder().click("a", True).click("b", 1).build()
@@ -346,7 +346,7 @@ def test_many_anomalies_are_counted_in_full_and_kept_in_part() -> None:
     check = named(checks, "cross-session-read")
     assert check.anomalies_total == 40 * 39 // 2
     assert len(check.anomalies) == MAX_ANOMALIES
-    assert count_anomalies(Remembered(history.build()), STATE) == check.anomalies_total
+    assert count_anomalies(InMemoryHistory(history.build()), STATE) == check.anomalies_total
     longest = max(check.anomalies, key=lambda a: len(a.explanation))
     assert len(longest.explanation) < 600
     assert all(len(w.reads["log"]) <= 12 for a in check.anomalies for w in a.witness if w.reads)

@@ -13,7 +13,7 @@ from harness.checkers.linearizability.search import Entry, search
 from harness.checkers.linearizability.states import states_of
 from harness.checkers.models import Unavailable
 from harness.checkers.screening import Scan
-from harness.history import Remembered, Workers
+from harness.history import InMemoryHistory, Workers
 from harness.records import Check, StateVariable
 from harness.workload import Model, append_only_list, counter, record, register
 from tests.builders import COMPLETED, HistoryBuilder
@@ -148,7 +148,7 @@ def entries(count: int, *, shown: int) -> list[Entry]:
         built.put("a", {"x": f"v{number}", f"y{number}": "z"}, begin=1, end=100 + number)
     built.read("a", {"x": f"v{shown}"}, "form", begin=300).read("a", {"x": "w"}, "form", begin=400)
     history, state = built.build(), {"form": record()}
-    ledger = Index(history, state, Scan(Remembered(history), state, closely=True)).log("form", "a")
+    ledger = Index(history, state, Scan(InMemoryHistory(history), state, closely=True)).log("form", "a")
     return [
         Entry(
             operation=o,
