@@ -1,4 +1,4 @@
-"""More people than accounts: what belongs to a user belongs to the account, and to nobody who uses another one."""
+"""More users than accounts: state of a user belongs to its account, and no other account may see it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Visitor(Workload):
 @pytest.mark.parametrize(
     ("owner", "code", "verdict"), [("request.username", 0, "pass"), ("'everybody'", 1, "fail")]
 )
-def test_people_who_share_an_account_share_what_is_a_users(
+def test_users_of_one_account_share_the_state_of_a_user(
     make_scenario, tmp_path: Path, owner: str, code: int, verdict: str
 ) -> None:
     folder = make_scenario(APP.replace("OWNER", owner), workload=WORKLOAD)

@@ -21,7 +21,7 @@ from harness.run_dir import JsonLinesWriter
 from harness.workload import Workload, append, append_only_list
 from tests.integration.waiting import eventually
 
-# Nobody gets an answer before all have asked.
+# No call returns before all calls have arrived.
 APP = """
 import threading
 import gradio as gr
@@ -77,7 +77,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 class Visit:
-    """A session of that workload with the app, and what it wrote down."""
+    """A session of that workload with the app, and its records."""
 
     def __init__(self, page: GradioPage, path: Path) -> None:
         self._path = path
@@ -112,9 +112,7 @@ def each_saw_its_own(operations: list[Operation]) -> bool:
     return all(o.reads["items"] == [o.effects["items"].value] for o in operations)
 
 
-def test_each_click_gets_what_it_brought_back_though_the_page_shows_anothers(
-    app: Target, tmp_path: Path
-) -> None:
+def test_each_click_gets_its_own_result_even_if_the_page_shows_another(app: Target, tmp_path: Path) -> None:
     visit = Visit(GradioPage(app.url), tmp_path / "0.jsonl")
     visit.workload.at_once(*[visit.workload.click] * 3)
     visit.session.close()
@@ -128,7 +126,7 @@ def test_each_click_gets_what_it_brought_back_though_the_page_shows_anothers(
     assert all(o.invoke_ns < (o.accepted_ns or 0) < (o.started_ns or 0) for o in operations)
 
 
-def test_so_does_each_call(app: Target, tmp_path: Path) -> None:
+def test_each_call_gets_its_own_result(app: Target, tmp_path: Path) -> None:
     visit = Visit(GradioPage(app.url), tmp_path / "0.jsonl")
     visit.workload.at_once(*[visit.workload.call] * 3)
     visit.session.close()
@@ -139,9 +137,9 @@ def test_so_does_each_call(app: Target, tmp_path: Path) -> None:
     assert len({o.event_ids[0] for o in operations}) == 3
 
 
-def test_a_click_that_the_page_swallows_did_not_happen(app: Target, tmp_path: Path) -> None:
+def test_a_click_that_the_page_ignores_did_not_happen(app: Target, tmp_path: Path) -> None:
     first, second = (Visit(GradioPage(app.url), tmp_path / name) for name in ("1.jsonl", "2.jsonl"))
-    # Three clicks of one person are one; it takes two others to let that one through.
+    # The page runs only one of a user's three clicks; the app answers it after calls of two other users.
     double = first.session.page.begin("once")
     first.workload.at_once(first.workload.click_impatiently, first.workload.click_impatiently)
     second.workload.at_once(second.workload.call, second.workload.call)

@@ -1,4 +1,4 @@
-"""Every way by which a page can get to see what is another session's, with a leak planted in it, on the real machinery of the page.
+"""Every channel by which a page can receive values of another session, each with a planted leak.
 
 The texts of messages and of requests are in `test_sightings.py`; here are the forms in which a text can stand, and files.
 """
@@ -81,7 +81,7 @@ class Server(ScriptedServer):
         return super().get(path)
 
     def say(self, *lines: Line) -> None:
-        """One event, with what the stream says of it."""
+        """One event, with the messages of its stream."""
         before = self._accepted
 
         def script(server: ScriptedServer) -> Iterator[Line]:
@@ -93,7 +93,7 @@ class Server(ScriptedServer):
         self.streams.append(script)
 
     def bring(self, **values: Any) -> None:
-        """One event that brings these values for its outputs."""
+        """One event with these values for its outputs."""
         self.say(completed(f"e{self._accepted + 1}", *(values.get(name) for name in NAMES)))
 
     def file(self, path: str, server: str = "") -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Server(ScriptedServer):
 
 
 class Tab:
-    """A page with its watch."""
+    """A page with its watcher."""
 
     def __init__(self, server: Server, shared: tuple[str, ...] = ()) -> None:
         self.watch = SessionWatcher(
@@ -133,7 +133,7 @@ class Tab:
         self.watch.take()
 
     def seen(self) -> list[tuple[str, str]]:
-        """What was seen since the last call, and where; nothing else than tokens of the other session."""
+        """The places of hits since the last call; every hit must be the other session's token."""
         sightings = self.watch.take().sightings
         assert all((s.kind, s.value) == ("foreign-token", THEIRS) for s in sightings)
         return [(s.value, s.where) for s in sightings]
@@ -152,7 +152,7 @@ FORMS = sorted(planted.written(THEIRS))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_text_is_found_in_whatever_form_it_stands(server: Server, form: str) -> None:
+def test_a_text_is_found_in_every_form(server: Server, form: str) -> None:
     tab = Tab(server)
     for token in (THEIRS, OURS, DAMAGED):
         text = planted.written(token)[form]
@@ -160,7 +160,7 @@ def test_a_text_is_found_in_whatever_form_it_stands(server: Server, form: str) -
         tab.page.click("Go")
         seen = tab.seen()
         assert [value for value, _ in seen] == ([THEIRS] if token == THEIRS else [])
-        # Where it stands is known in each of them: there it may be shared.
+        # The component is known in each form, so it can be declared as shared.
         assert all("in textbox 'text'" in where for _, where in seen)
     shared = Tab(server, shared=("text",))
     server.bring(text=planted.written(THEIRS)[form])
@@ -169,7 +169,7 @@ def test_a_text_is_found_in_whatever_form_it_stands(server: Server, form: str) -
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_text_is_found_where_diffs_are_put_together(server: Server, form: str) -> None:
+def test_a_text_that_diffs_join_is_found(server: Server, form: str) -> None:
     text = planted.written(THEIRS)[form]
     middle = len(text) // 2
     rest = [[]] * (len(NAMES) - 1)
@@ -199,7 +199,7 @@ def test_a_text_is_found_where_diffs_are_put_together(server: Server, form: str)
     ],
     ids=["label", "placeholder", "info", "choices", "buttons"],
 )
-def test_an_update_of_a_component_is_looked_at(server: Server, update: dict[str, Any]) -> None:
+def test_an_update_of_a_component_is_searched(server: Server, update: dict[str, Any]) -> None:
     server.bring(text={"__type__": "update", **update})
     tab = Tab(server)
     tab.page.click("Go")
@@ -207,7 +207,7 @@ def test_an_update_of_a_component_is_looked_at(server: Server, update: dict[str,
     assert where.startswith("the result of /go, in textbox 'text'")
 
 
-def test_escapes_of_the_message_itself_hide_nothing(server: Server) -> None:
+def test_escapes_of_the_message_itself_are_decoded(server: Server) -> None:
     escaped = THEIRS.replace("-", "\\u002d")
     line = f'data: {{"msg":"process_completed","event_id":"e1","success":true,"output":{{"data":["{escaped}"]}}}}\n\n'
     server.say(line.encode())
@@ -221,7 +221,7 @@ def test_escapes_of_the_message_itself_hide_nothing(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(planted.files(THEIRS)))
-def test_a_file_that_is_downloaded_is_looked_into(server: Server, name: str) -> None:
+def test_a_downloaded_file_is_searched(server: Server, name: str) -> None:
     for component, token in (("file", THEIRS), ("downloadbutton", THEIRS), ("file", OURS), ("file", DAMAGED)):
         tab = Tab(server)  # a token is told once for each session
         path = f"/tmp/{component}/{len(server.files)}/{name}"
@@ -236,7 +236,7 @@ def test_a_file_that_is_downloaded_is_looked_into(server: Server, name: str) -> 
 
 
 @pytest.mark.parametrize("component", SHOWING)
-def test_a_file_that_is_shown_is_fetched_once_and_looked_into(server: Server, component: str) -> None:
+def test_a_shown_file_is_fetched_once_and_searched(server: Server, component: str) -> None:
     server.files = {"/tmp/a/x.png": planted.files(THEIRS)["ztxt.png"]}
     server.files["/tmp/a/x.png&a=1"] = server.files["/tmp/a/x.png"]
     tab = Tab(server)
@@ -249,7 +249,7 @@ def test_a_file_that_is_shown_is_fetched_once_and_looked_into(server: Server, co
     assert len(server.fetched) == 1
 
 
-def test_a_file_that_is_offered_or_hidden_or_elsewhere_is_not_fetched(server: Server) -> None:
+def test_files_that_are_offered_or_hidden_or_on_another_server_are_not_fetched(server: Server) -> None:
     server.files = {"/tmp/a.png": THEIRS.encode()}
     tab = Tab(server)
     server.bring(
@@ -265,7 +265,7 @@ def test_a_file_that_is_offered_or_hidden_or_elsewhere_is_not_fetched(server: Se
     assert tab.page.notices == []
 
 
-def test_a_shared_component_may_show_and_offer_anybodys_files(server: Server) -> None:
+def test_a_shared_component_may_show_and_offer_files_of_every_session(server: Server) -> None:
     server.files = {"/tmp/a.png": THEIRS.encode(), "/tmp/b.png": THEIRS.encode()}
     tab = Tab(server, shared=("image", "file"))
     server.bring(image=server.file("/tmp/a.png"), file=server.file("/tmp/a.png"))
@@ -277,7 +277,7 @@ def test_a_shared_component_may_show_and_offer_anybodys_files(server: Server) ->
     assert [value for value, _ in tab.seen()] == [THEIRS]
 
 
-def test_the_name_of_a_file_is_looked_at_wherever_it_stands(server: Server) -> None:
+def test_the_name_of_a_file_is_searched_everywhere(server: Server) -> None:
     server.files = {"/tmp/a": b""}
     for file in (
         server.file(f"/tmp/{THEIRS}.txt"),
@@ -300,7 +300,7 @@ def test_the_name_of_a_file_is_looked_at_wherever_it_stands(server: Server) -> N
     assert "/tmp/a, in its name, the file of file 'file'" in where
 
 
-def test_what_is_fetched_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetching_files_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_FILES", 3)
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 100_000)
     paths = [f"/tmp/{n}.png" for n in range(5)]
@@ -317,7 +317,7 @@ def test_what_is_fetched_is_bounded(server: Server, monkeypatch: pytest.MonkeyPa
     )  # which somebody asked for
 
 
-def test_what_is_fetched_takes_no_part_in_response_times_and_fails_nobody(server: Server) -> None:
+def test_fetching_files_affects_neither_times_nor_outcomes(server: Server) -> None:
     server.missing = {"/tmp/a.png"}
     tab = Tab(server)
     server.bring(
@@ -332,7 +332,7 @@ def test_what_is_fetched_takes_no_part_in_response_times_and_fails_nobody(server
     assert all("could not be fetched: the answer was 404" in notice for notice in notices)
 
 
-def test_a_file_that_is_not_there_cannot_be_downloaded(server: Server) -> None:
+def test_a_missing_file_cannot_be_downloaded(server: Server) -> None:
     server.missing = {"/tmp/a.png"}
     tab = Tab(server)
     with pytest.raises(OperationFailed, match="404"):
@@ -414,7 +414,7 @@ demo.launch()
 """
 
 
-def test_files_names_toasts_and_choices_of_a_real_app_are_looked_at(tmp_path: Path) -> None:
+def test_files_names_toasts_and_choices_of_a_real_app_are_searched(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FAULTY)
     target = Target(tmp_path / "app.py", inspect_interpreter(), tmp_path / "log")
     try:
@@ -429,7 +429,7 @@ def test_files_names_toasts_and_choices_of_a_real_app_are_looked_at(tmp_path: Pa
             page.open()
 
         def where(button: str, *downloads: str) -> list[str]:
-            """Where we are shown the name of the other, who did the same before us. Each time they have new names."""
+            """The places that show the name of the other session, which did the same before. Names are new each time."""
             sequence = next(clicks)
             mine, other = (tokens.mint("7f3a", 0, number, sequence) for number in (7, 8))
             for page, name in ((pages[1], other), (pages[0], mine)):

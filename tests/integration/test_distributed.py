@@ -1,4 +1,4 @@
-"""One run on several processes below a Locust master, on loopback, with everything that can go wrong there."""
+"""Runs on several processes below a Locust master on loopback, and the failures that can occur there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def has_recorded(run: Path, worker: str, phase: str) -> Callable[[], bool]:
-    """True once a worker has done something in a phase."""
+    """Whether a worker has done something in a phase."""
 
     def check() -> bool:
         shard = run / "history" / f"{worker}.jsonl"
@@ -52,8 +52,8 @@ def sessions_of(run: Path) -> dict[str, set[str]]:
     }
 
 
-def assert_people_have_names_of_their_own(run: Path) -> None:
-    """Whoever opens a page is somebody new, whoever loads it again is not; on whichever worker, visitor or holder."""
+def assert_each_user_has_a_name(run: Path) -> None:
+    """Opening a page makes a new user and reloading it does not, on each worker, for visitors and holders."""
     people: list[str] = []
     for worker, records in RunDir.open(run).history()[0].items():
         begun = [r for r in records if isinstance(r, Invoke) and r.action in ("open", "reload")]
@@ -89,9 +89,7 @@ def killed_in_the_middle(scenario: Path, tmp_path: Path) -> tuple[Done, Path]:
     return done, run
 
 
-def test_a_worker_that_is_killed_makes_its_sessions_unknown_and_no_others(
-    scenarios: Path, tmp_path: Path
-) -> None:
+def test_a_killed_worker_makes_only_its_own_sessions_unknown(scenarios: Path, tmp_path: Path) -> None:
     done, run = killed_in_the_middle(scenarios / "counters", tmp_path)
     assert done.code == 3, done.err
     assert done.json()["verdict"] == "unknown"
@@ -110,7 +108,7 @@ def test_a_worker_that_is_killed_makes_its_sessions_unknown_and_no_others(
         verdict[name] for name in ("cross-session-read", "garbage-read", "lost-update", "read-your-writes")
     } == {"pass"}
     assert "Worker 2 was lost: it was killed by SIGKILL." in checks.reason
-    # Every phase after the loss was gone through, by those who were left.
+    # The remaining workers went through every later phase.
     assert entered(run, "after-close")()
     sessions = sessions_of(run)
     assert all(session.startswith(f"s{worker}-") for worker, ids in sessions.items() for session in ids)
@@ -120,7 +118,7 @@ def test_a_worker_that_is_killed_makes_its_sessions_unknown_and_no_others(
     assert any("Worker 2 was lost" in warning for warning in done.json()["figures"]["warnings"])
 
 
-def test_when_a_worker_is_lost_before_the_load_the_others_bring_all_of_the_arrivals(
+def test_if_a_worker_is_lost_before_the_load_the_others_make_all_arrivals(
     scenarios: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -140,7 +138,7 @@ def test_when_a_worker_is_lost_before_the_load_the_others_bring_all_of_the_arriv
 
 
 @pytest.mark.slow
-def test_a_leak_among_the_others_is_found_all_the_same(scenarios: Path, tmp_path: Path) -> None:
+def test_a_leak_among_the_other_workers_is_still_found(scenarios: Path, tmp_path: Path) -> None:
     done, run = killed_in_the_middle(scenarios / "counters_global", tmp_path)
     assert done.code == 1, done.err
     checks, by_worker = verdicts(run)
@@ -150,7 +148,7 @@ def test_a_leak_among_the_others_is_found_all_the_same(scenarios: Path, tmp_path
     assert verdict["cross-session-read"] == "fail"
     assert verdict["garbage-read"] == "pass"
     assert verdict["completeness"] == "unknown"
-    # State crossed between processes, which is what no worker could have seen alone.
+    # State crossed between processes, which no single worker can detect.
     pairs = {
         tuple(session.partition("-")[0] for session in anomaly.sessions)
         for check in checks.checks
@@ -159,7 +157,7 @@ def test_a_leak_among_the_others_is_found_all_the_same(scenarios: Path, tmp_path
     assert {("s1", "s3"), ("s3", "s1")} & pairs
 
 
-def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp_path: Path) -> None:
+def test_shards_are_returned_over_the_connection_byte_for_byte(scenarios: Path, tmp_path: Path) -> None:
     arguments = ("--workers", "3", "--users", "2", "--shards", "return", "--out", "run", "--json", *PATIENCE)
     with Running("run", scenarios / "counters", *arguments, cwd=tmp_path) as command:
         done = command.end()
@@ -170,12 +168,12 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
     assert sorted(shards) == ["1", "2", "3"]
     for worker, shard in shards.items():
         assert shard["returned"]
-        # The checksum is the worker's own, of the file that it wrote.
+        # The checksum is the worker's, of the file that it wrote.
         content = (run / "history" / f"{worker}.jsonl").read_bytes()
         assert content
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl", "3.jsonl"]
-    assert_people_have_names_of_their_own(run)
+    assert_each_user_has_a_name(run)
     # Two users for three workers: one of them only holds sessions.
     assert {e["users"] for e in events(run, "steady")} == {2}
     assert verdicts(run)[1] == {"1": "pass", "2": "pass", "3": "pass"}
@@ -194,11 +192,11 @@ def test_shards_come_back_over_the_connection_byte_for_byte(scenarios: Path, tmp
         pytest.param(signal.SIGKILL, "sent no heartbeat for 10 s", marks=pytest.mark.slow),
     ],
 )
-def test_workers_from_elsewhere_and_one_that_is_lost(
+def test_workers_of_other_machines_and_one_that_is_lost(
     how: signal.Signals, reason: str, scenarios: Path, tmp_path: Path
 ) -> None:
-    """Workers come before their master. One writes into the shared run folder; the other, which was to return its shard, is
-    ended in the middle, with or without a word."""
+    """Workers start before their master. One writes into the shared run folder. The other, which would return its shard, is
+    ended during the run, by SIGINT or by SIGKILL."""
     scenario, port = scenarios / "counters", ("--master-port", free_port())
     run = tmp_path / "run"
     with (
@@ -280,7 +278,7 @@ def test_a_master_that_dies_ends_the_run_and_all_workers(scenarios: Path, tmp_pa
     seal = RunDir.open(run).sealed()
     assert seal is not None
     assert seal.ended == "load_failed"
-    # What was observed until then is there, and proves nothing.
+    # The records until then are kept, and prove nothing.
     assert all(sessions_of(run).values())
     assert RunDir.open(run).checks().verdict == "unknown"
 
@@ -298,13 +296,13 @@ def test_an_interrupted_run_leaves_no_process(how: signal.Signals, scenarios: Pa
         seal = RunDir.open(run).sealed()
         assert seal is not None
         assert seal.ended == "interrupted"
-        # Even what was to be returned at the end is kept.
+        # Shards that were to be returned at the end are kept.
         assert all(sessions_of(run)[worker] for worker in ("1", "2"))
     else:
         assert code == -signal.SIGKILL
 
 
-def test_nobody_waits_for_ever(scenarios: Path, tmp_path: Path) -> None:
+def test_every_wait_has_a_limit(scenarios: Path, tmp_path: Path) -> None:
     port = free_port()
     worker = gradsoak(
         "run", scenarios / "counters", "--worker", "--master-port", port, "--join-timeout", "2s", cwd=tmp_path
@@ -353,7 +351,7 @@ def test_a_port_that_is_in_use_is_named(scenarios: Path, tmp_path: Path) -> None
         (["--workers", "2", "--join-timeout", "soon"], "not a duration"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_starts(
+def test_invalid_options_are_refused_before_anything_starts(
     arguments: list[str], says: str, tmp_path: Path
 ) -> None:
     done = gradsoak("run", "counters", *arguments, cwd=tmp_path)

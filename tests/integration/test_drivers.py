@@ -1,4 +1,4 @@
-"""What both drivers must do in the same way: our page and the unmodified gradio_client, against one real server."""
+"""Behaviour that both drivers share: GradioPage and the unmodified gradio_client, against one real server."""
 
 from __future__ import annotations
 
@@ -138,14 +138,14 @@ def test_errors_of_the_app_and_of_its_validator(page: GradioPage | StockPage) ->
     assert page.call("/positive", 1) == "1"
 
 
-def test_misuse_is_told_apart(page: GradioPage | StockPage) -> None:
+def test_misuse_is_an_error_of_its_own(page: GradioPage | StockPage) -> None:
     with pytest.raises(PageMisuse, match=r"/nothing.*/grow.*/remember"):
         page.call("/nothing")
     with pytest.raises(PageMisuse):
         page.call("/remember", "one", "two")
 
 
-def test_files_go_there_and_come_back(page: GradioPage | StockPage, tmp_path: Path) -> None:
+def test_files_are_uploaded_and_returned(page: GradioPage | StockPage, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("my content")
     assert page.call("/read", handle_file(tmp_path / "mine.txt")) == "my content"
     made = page.call("/write", "their content")
@@ -173,7 +173,7 @@ def test_no_answer_in_time_is_unknown(driver: Driver, app: Target, folder: Path)
     (folder / "gate").unlink()
 
 
-def test_a_server_that_is_not_there_is_a_refusal(driver: Driver) -> None:
+def test_an_unreachable_server_is_a_refusal(driver: Driver) -> None:
     page = driver("http://127.0.0.1:9/", timeout_s=5)
     with pytest.raises(OperationFailed) as failed:
         page.open()
@@ -184,9 +184,7 @@ def test_a_server_that_is_not_there_is_a_refusal(driver: Driver) -> None:
     ("status", "outcome"),
     [(503, OperationFailed), (422, OperationFailed), (429, OperationFailed), (500, OperationUnknown)],
 )
-def test_what_the_server_refuses_and_what_nobody_knows(
-    driver: Driver, status: int, outcome: type[Exception]
-) -> None:
+def test_refusals_and_unknown_outcomes(driver: Driver, status: int, outcome: type[Exception]) -> None:
     with serve(ScriptedServer(connect_heartbeat=False)) as server:
         page = driver(server.url)
         page.open()
@@ -216,7 +214,7 @@ def test_a_stream_that_breaks_leaves_the_outcome_unknown(driver: Driver, lines: 
         page.close()
 
 
-def test_the_stock_driver_says_what_it_has_not(app: Target) -> None:
+def test_the_stock_driver_names_what_it_cannot_do(app: Target) -> None:
     page = StockPage(app.url)
     page.open()
     with pytest.raises(PageMisuse, match=r"no page.*--driver page"):

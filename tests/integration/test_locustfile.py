@@ -109,8 +109,8 @@ class Visitor(GradioUser):
 """
 
 
-def test_a_user_whose_session_was_lost_comes_back(tmp_path: Path) -> None:
-    """One broken stream must not silence a user for the rest of the test."""
+def test_a_user_whose_session_was_lost_loads_the_page_again(tmp_path: Path) -> None:
+    """One broken stream must not stop a user for the rest of the test."""
     (tmp_path / "locustfile.py").write_text(CLICKER)
     with serve(ScriptedServer(connect_heartbeat=False)) as server:
         server.streams.append(lambda _: [starts("e1"), CUT])

@@ -65,7 +65,7 @@ demo.launch()
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Target]:
-    """An app of the test's own."""
+    """An app for one test."""
     yield from start(tmp_path)
 
 
@@ -76,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_app(folder: Path) -> Iterator[Target]:
-    """One app for all tests that leave it as it was."""
+    """One app for all tests that do not change it."""
     yield from start(folder)
 
 
@@ -109,7 +109,7 @@ def shared_page(shared_app: Target) -> Iterator[GradioPage]:
     page.close()
 
 
-def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: Path) -> None:
+def test_a_page_from_opening_to_closing(shared_app: Target, shared_page: GradioPage, folder: Path) -> None:
     app, page = shared_app, shared_page
     before = app.probe.measure().sessions or 0
     # State stays on the server: two outputs, not three, and the session's own history grows.
@@ -139,7 +139,7 @@ def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: 
     assert failed.value.kind == "app"
     assert page.call("/echo", "still here") == ("still here", 3)
 
-    # What the app does not have is named with what it has.
+    # The error for an unknown endpoint lists the endpoints of the app.
     with pytest.raises(PageMisuse, match=r"/nothing.*It has.*/count.*/echo\("):
         page.call("/nothing")
     with pytest.raises(PageMisuse, match=r"Did you mean /echo\?"):
@@ -156,7 +156,7 @@ def test_the_life_of_a_tab(shared_app: Target, shared_page: GradioPage, folder: 
     gevent.joinall(calls, timeout=20)
     assert [len(call.value) for call in calls] == [3, 7, 5]
 
-    # A closed tab is gone at once, not at the server's next heartbeat.
+    # The server notices a closed page at once, not at its next heartbeat.
     gone = other.session_hash
     other.close()
     assert eventually(lambda: (folder / "left").exists() and gone in (folder / "left").read_text())
@@ -174,7 +174,7 @@ def test_a_slow_answer_is_unknown_and_a_full_queue_is_a_refusal(
     assert unknown.value.kind == "timeout"
     hasty.close()
 
-    # One event is at work behind the gate and three wait, which fills the queue, whatever order eight calls come in.
+    # One event runs behind the gate and three wait. That fills the queue, in any order of the eight calls.
     calls = [gevent.spawn(page.call, "/wait") for _ in range(8)]
     assert eventually(lambda: any(call.ready() for call in calls))
     (tmp_path / "gate").touch()
@@ -188,14 +188,16 @@ def test_a_slow_answer_is_unknown_and_a_full_queue_is_a_refusal(
     assert {call.value for call in calls if call.successful()} == {"through"}
 
 
-def test_a_server_that_dies_in_the_middle_leaves_an_unknown_outcome(app: Target, page: GradioPage) -> None:
+def test_a_server_that_dies_during_an_operation_leaves_an_unknown_outcome(
+    app: Target, page: GradioPage
+) -> None:
     call = gevent.spawn(page.call, "/wait")
     assert eventually(lambda: any(event.started_ns for event in page._queue._pending.values()))
     os.kill(app.pid, signal.SIGKILL)
     call.join(timeout=20)
     assert isinstance(call.exception, OperationUnknown)
     assert call.exception.kind == "connection"
-    # From now on nothing is sent, so nothing can have happened.
+    # From now on nothing is sent, so the server can have done nothing.
     with pytest.raises((OperationFailed, OperationUnknown)):
         page.call("/echo", "anybody?")
     dead = GradioPage(app.url, timeout_s=5)
@@ -203,7 +205,7 @@ def test_a_server_that_dies_in_the_middle_leaves_an_unknown_outcome(app: Target,
         dead.open()
 
 
-def test_an_idle_tab_keeps_no_connection_but_its_heartbeat(
+def test_an_idle_page_keeps_only_the_heartbeat_open(
     shared_page: GradioPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = shared_page

@@ -1,4 +1,4 @@
-"""Pages as a run uses them: the other driver, what pages have to say, what a browser keeps."""
+"""Pages as a run uses them: the stock driver, notices of pages, state that a browser keeps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with gr.Blocks() as demo:
     total, seen = gr.Number(label="Total"), gr.Number(label="Seen")
     gr.Button("Count").click(count, [n, visits], [n, total, visits])
     gr.Button("Title").click(None, None, total, js="() => document.title.length")
-    # Opening the page shows what the browser has kept from earlier visits.
+    # Opening the page shows the state that the browser has kept from earlier visits.
     demo.load(lambda visits: visits or 0, visits, seen)
 
 demo.launch()
@@ -47,16 +47,14 @@ class Visitor(Workload):
 """
 
 
-def test_a_run_through_pages_says_what_they_cannot_do_and_keeps_what_a_browser_keeps(
-    make_scenario, tmp_path: Path
-) -> None:
+def test_a_run_reports_what_pages_cannot_do_and_keeps_browser_state(make_scenario, tmp_path: Path) -> None:
     done = gradsoak("run", make_scenario(APP, workload=WORKLOAD), "--out", "run", "--json", cwd=tmp_path)
     result = done.json()
     assert (result["verdict"], done.code) == ("pass", 0), done.err
     scripts = [warning for warning in result["figures"]["warnings"] if "JavaScript" in warning]
     assert len(scripts) == 1
     assert "document.title.length" in scripts[0]
-    # Whoever loads the page again is the same person with the same browser; whoever opens it is somebody else.
+    # Loading the page again keeps user and browser; opening it makes a new user.
     kept = [float(line) for line in (tmp_path / "scenario" / "kept").read_text().split()]
     shard = (tmp_path / "run" / "history" / "0.jsonl").read_text().splitlines()
     begun = [r for r in map(json.loads, shard) if r.get("action") in ("open", "reload")]
@@ -69,7 +67,7 @@ def test_a_run_through_pages_says_what_they_cannot_do_and_keeps_what_a_browser_k
     assert sum(visits == 0 for visits in kept) == arrivals.count("open")
 
 
-def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) -> None:
+def test_the_stock_driver_runs_a_workload_that_only_calls(scenarios: Path, tmp_path: Path) -> None:
     folder = tmp_path / "counters"
     shutil.copytree(scenarios / "counters", folder)
     workload = folder / "workload.py"
@@ -80,7 +78,7 @@ def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) 
             "        label = self.token()\n        self.secret(f'key of {label}')\n",
         )
     )
-    # An unmodified client takes so much time of the generator's own that ten users make it the bottleneck on a busy machine.
+    # An unmodified client uses so much CPU that with ten users the generator is the bottleneck on a busy machine.
     load = ("--users", "3", "--think", "1", "--duration", "5s")
     done = gradsoak("run", folder, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
@@ -93,14 +91,14 @@ def test_the_stock_driver_runs_what_only_calls(scenarios: Path, tmp_path: Path) 
     assert all("no response was searched" in check["reason"] for check in blind)
 
 
-def test_the_stock_driver_is_refused_by_what_needs_a_page(scenarios: Path, tmp_path: Path) -> None:
+def test_the_stock_driver_is_refused_by_a_workload_that_needs_a_page(scenarios: Path, tmp_path: Path) -> None:
     done = gradsoak("run", scenarios / "chat_history", "--driver", "stock", "--out", "run", cwd=tmp_path)
     assert done.code == 2
     assert "has no page, so it cannot submit" in done.err
     assert "--driver page" in done.err
     unknown = gradsoak("run", scenarios / "counters", "--driver", "browser", "--out", "other", cwd=tmp_path)
     assert unknown.code == 2
-    assert "page, stock" in unknown.err
+    assert "--driver page or --driver stock" in unknown.err
     assert not (tmp_path / "other").exists()
 
 
@@ -140,8 +138,8 @@ class Visitor(Workload):
 """
 
 
-def test_a_step_that_is_refused_after_another_was_done_accuses_nobody(make_scenario, tmp_path: Path) -> None:
-    """The queue is so short that many a second step of a chain is refused, after the first has changed the state."""
+def test_a_step_refused_after_an_earlier_one_is_no_anomaly(make_scenario, tmp_path: Path) -> None:
+    """The queue is so short that second steps of a chain are often refused after the first has changed the state."""
     folder = make_scenario(CHAIN, workload=CHAIN_WORKLOAD)
     done = gradsoak("run", folder, "--users", "8", "--think", "0.01", "--out", "run", "--json", cwd=tmp_path)
     result = done.json()
@@ -150,7 +148,7 @@ def test_a_step_that_is_refused_after_another_was_done_accuses_nobody(make_scena
     assert result["checks"]["garbage-read"] != "fail"
 
 
-def test_a_workload_that_cannot_even_begin_ends_the_run(make_scenario, tmp_path: Path) -> None:
+def test_a_workload_that_fails_at_once_ends_the_run(make_scenario, tmp_path: Path) -> None:
     workload = WORKLOAD.replace(
         "    def arrive(self):",
         "    def __init__(self, session):\n        super().__init__(session)\n        self.missing.append(1)\n\n    def arrive(self):",
@@ -163,7 +161,7 @@ def test_a_workload_that_cannot_even_begin_ends_the_run(make_scenario, tmp_path:
     assert len(lines) < 500  # it was tried again at a person's pace
 
 
-def test_a_mistake_of_the_workload_is_one_with_several_workers_too(make_scenario, tmp_path: Path) -> None:
+def test_misuse_ends_a_run_with_several_workers_as_well(make_scenario, tmp_path: Path) -> None:
     workload = WORKLOAD.replace('click("Count")', 'click("Cuont")')
     folder = make_scenario(APP, workload=workload)
     done = gradsoak("run", folder, "--workers", "2", "--out", "run", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""What a server may say that a real one says too rarely: refusals, broken streams, messages out of order."""
+"""Answers that a real server gives too rarely for a test: refusals, broken streams, messages out of order."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_stream_that_breaks_leaves_the_outcome_unknown(
     with pytest.raises(OperationUnknown) as unknown:
         page.call("/go", "a")
     assert unknown.value.kind == kind
-    # What was broken is not used again.
+    # A broken stream is not used again.
     server.streams.append(says(completed("e2", "b"), CLOSE))
     assert page.call("/go", "b") == "b"
 
@@ -112,7 +112,7 @@ def test_an_answer_without_an_event_is_unknown(
     ],
     ids=str,
 )
-def test_a_message_that_is_none_of_gradios_is_unknown(
+def test_a_message_that_gradio_never_sends_leaves_the_outcome_unknown(
     server: ScriptedServer, page: GradioPage, line: Line
 ) -> None:
     server.streams.append(says(line, CLOSE))
@@ -121,7 +121,7 @@ def test_a_message_that_is_none_of_gradios_is_unknown(
     assert unknown.value.kind == "protocol"
 
 
-def test_unknown_and_unimportant_messages_disturb_nothing_and_are_said_once(
+def test_unknown_and_unimportant_messages_have_no_effect_and_are_reported_once(
     server: ScriptedServer, page: GradioPage
 ) -> None:
     for event in ("e1", "e2"):
@@ -146,7 +146,7 @@ def test_unknown_and_unimportant_messages_disturb_nothing_and_are_said_once(
     ]
 
 
-def test_several_events_share_a_stream_whatever_the_order_of_their_messages(
+def test_several_events_share_a_stream_in_any_order_of_messages(
     server: ScriptedServer, page: GradioPage
 ) -> None:
     def script(server: ScriptedServer) -> Iterable[Line]:
@@ -201,7 +201,7 @@ def test_a_rate_limit_on_the_page_itself(server: ScriptedServer) -> None:
         GradioPage(server.url).open()
 
 
-def test_a_protocol_that_the_page_does_not_speak_is_named() -> None:
+def test_an_unsupported_protocol_is_named() -> None:
     with serve(ScriptedServer(protocol="sse", version="4.8.0")) as server:
         page = GradioPage(server.url)
         with pytest.raises(OperationFailed, match=r"Gradio 4\.8\.0.*'sse'.*sse_v1, sse_v2"):
@@ -224,7 +224,7 @@ def test_cookies_outlive_the_page_in_the_same_browser(server: ScriptedServer) ->
     assert sent == [None, "replica=b7"]
 
 
-def test_cookies_are_sent_back_as_a_load_balancer_wants_it(server: ScriptedServer) -> None:
+def test_cookies_are_sent_back_unchanged(server: ScriptedServer) -> None:
     server.config_headers["Set-Cookie"] = "replica=b7; Path=/; HttpOnly"
     page = GradioPage(server.url)
     page.open()
@@ -248,7 +248,7 @@ def test_a_heartbeat_that_the_server_ends_is_noticed(server: ScriptedServer, pag
     assert eventually(lambda: not page.connected)
 
 
-def test_partial_outputs_come_as_diffs_or_whole_as_the_protocol_says() -> None:
+def test_partial_outputs_are_diffs_or_whole_depending_on_the_protocol() -> None:
     def generating(event: str, data: list[object]) -> Line:
         return {"msg": "process_generating", "event_id": event, "success": True, "output": {"data": data}}
 
@@ -268,7 +268,7 @@ def test_partial_outputs_come_as_diffs_or_whole_as_the_protocol_says() -> None:
             page.close()
 
 
-def test_two_tabs_of_a_person_share_the_storage_and_nothing_else(server: ScriptedServer) -> None:
+def test_two_pages_of_one_browser_share_only_its_storage(server: ScriptedServer) -> None:
     browser = Browser()
     one, two = GradioPage(server.url, browser=browser), GradioPage(server.url, browser=browser)
     one.open()

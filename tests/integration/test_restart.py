@@ -1,4 +1,4 @@
-"""A restart of the app in the middle of a run: what survives it, and what does not."""
+"""A restart of the app during a run: which state survives it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.records import Invoke, Ok
 from harness.run_dir import RunDir
 from tests.integration.cli import Done, Running, entered
 
-# Notes of each person, in an SQLite file. The browser keeps who somebody is; of a second thing that it keeps, the app
-# draws the secret anew at each start, as it does by default.
+# Notes of each user, in an SQLite file. The browser keeps the user's identity. It also keeps a second value, whose secret
+# the app draws anew at each start, as Gradio does by default.
 APP = """
 import contextlib, os, sqlite3, uuid
 import gradio as gr
@@ -116,8 +116,8 @@ def run_of(scenario: Path, tmp_path: Path, *arguments: str) -> tuple[Done, Path]
     return done, tmp_path / "run"
 
 
-def assert_people_came_back(run: Path) -> None:
-    """People of the load phase, with their names, and each found what was theirs."""
+def assert_users_returned(run: Path) -> None:
+    """The users that returned are from the load phase, with their names, and each found its notes."""
     before: set[str] = set()
     notes: dict[str, int] = {}
     came_back: list[str] = []
@@ -138,7 +138,7 @@ def assert_people_came_back(run: Path) -> None:
     assert all(count > 0 for count in notes.values())
 
 
-def test_what_was_acknowledged_is_there_after_a_restart(make_scenario, tmp_path: Path) -> None:
+def test_acknowledged_writes_are_there_after_a_restart(make_scenario, tmp_path: Path) -> None:
     done, run = run_of(make_scenario(APP, workload=WORKLOAD, settings=SETTINGS), tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     (restart,) = events(run, "target_restart")
@@ -148,18 +148,18 @@ def test_what_was_acknowledged_is_there_after_a_restart(make_scenario, tmp_path:
     assert restart["duration_s"] > 0
     names = [phase["name"] for phase in events(run, "phase")]
     assert names.index("after-close") < names.index("restart") < names.index("after-restart")
-    assert_people_came_back(run)
+    assert_users_returned(run)
     log = (run / "logs" / "target.log").read_text().splitlines()
-    # One folder for both, gone with the run; and one address, or nobody would have found the way back.
+    # Both processes use one folder, which is removed after the run, and one address.
     folders = [line.split()[1] for line in log if line.startswith("folder")]
     assert len(folders) == 2
     assert len(set(folders)) == 1
     assert not Path(folders[0]).parent.exists()
-    # Who comes back is known. What the browser has kept under a secret that is forgotten is as good as lost.
+    # The app recognises returning users. A value that was encrypted with the old secret cannot be read.
     second = len(log) - 1 - log[::-1].index(f"folder {folders[0]}")
     assert "arrives True True" in log[:second]
     assert log[second + 1 :].count("arrives True False") == 4
-    # Sampling goes on with the new process, and what the old one used stays counted.
+    # Sampling continues with the new process, and the CPU time of the old one stays counted.
     samples = RunDir.open(run).process_samples()
     ended = next(e.time_ns for e in RunDir.open(run).events() if e.kind == "target_restart")
     assert any(sample.time_ns > ended for sample in samples)
@@ -176,14 +176,14 @@ def test_rows_in_memory_are_lost(make_scenario, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_whoever_comes_back_logs_in_as_before(make_scenario, tmp_path: Path) -> None:
-    """A login does not outlive the app: the cookie that the browser has kept is worth nothing any more."""
+def test_returning_users_log_in_with_the_same_account(make_scenario, tmp_path: Path) -> None:
+    """After a restart the login cookie is invalid, so users log in again."""
     app = APP.replace("demo.launch()", "demo.launch(auth=lambda name, password: password == 'sesame')")
     app = app.replace("with gr.Blocks()", f"{BY_ACCOUNT}\nwith gr.Blocks()")
     scenario = make_scenario(app, workload=WORKLOAD, settings=SETTINGS)
     done, run = run_of(scenario, tmp_path, "--auth", "alice:sesame", "--auth", "bob:sesame")
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
-    assert_people_came_back(run)
+    assert_users_returned(run)
     logins: dict[str, list[str]] = {}
     for line in (run / "logs" / "target.log").read_text().splitlines():
         if line.startswith("logged in"):
@@ -193,15 +193,15 @@ def test_whoever_comes_back_logs_in_as_before(make_scenario, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_people_come_back_to_each_of_several_workers(make_scenario, tmp_path: Path) -> None:
+def test_users_return_to_each_of_several_workers(make_scenario, tmp_path: Path) -> None:
     scenario = make_scenario(APP, workload=WORKLOAD, settings=SETTINGS)
     done, run = run_of(scenario, tmp_path, "--workers", "2")
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
-    assert_people_came_back(run)
+    assert_users_returned(run)
 
 
 @pytest.mark.slow
-def test_an_app_that_does_not_come_back_ends_the_run(make_scenario, tmp_path: Path) -> None:
+def test_an_app_that_does_not_start_again_ends_the_run(make_scenario, tmp_path: Path) -> None:
     app = APP.replace("#ROWS", 'assert not stored("marker"), "already used"\nstore("marker", "x")')
     done, run = run_of(make_scenario(app, workload=WORKLOAD, settings=SETTINGS), tmp_path)
     assert done.code == 4, done.err
@@ -214,9 +214,7 @@ def test_an_app_that_does_not_come_back_ends_the_run(make_scenario, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_during_the_restart_leaves_nothing_behind(
-    make_scenario, tmp_path: Path
-) -> None:
+def test_a_run_interrupted_during_the_restart_leaves_nothing_behind(make_scenario, tmp_path: Path) -> None:
     app = APP.replace("#ROWS", 'import time\nif stored("marker"): time.sleep(600)\nstore("marker", "x")')
     scenario, run = make_scenario(app, workload=WORKLOAD, settings=SETTINGS), tmp_path / "run"
     with Running("run", scenario, *QUICKLY, cwd=tmp_path) as command:

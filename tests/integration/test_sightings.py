@@ -1,4 +1,4 @@
-"""What the server sends and must not, in every place where it can stand: planted by a server that says what it is told.
+"""Values that a server must not send, in every place of a response, planted by a scripted server.
 
 At the end, the mistakes that a real app makes by itself.
 """
@@ -65,7 +65,7 @@ class Server(ScriptedServer):
         return super().post(path, body)
 
     def say(self, *lines: Line) -> None:
-        """One event, with what the stream says of it."""
+        """One event, with the messages of its stream."""
 
         def script(server: ScriptedServer) -> Iterator[Line]:
             server.wait_for_events(1)
@@ -77,7 +77,7 @@ class Server(ScriptedServer):
 
 
 class Tab:
-    """A page with its watch."""
+    """A page with its watcher."""
 
     def __init__(self, server: Server, shared: tuple[str, ...] = ()) -> None:
         registry = CanaryRegistry("7f3a", shared=shared)
@@ -114,7 +114,7 @@ def partial(*data: Any) -> Line:
     return {"msg": "process_generating", "event_id": "e1", "success": True, "output": {"data": list(data)}}
 
 
-def test_a_server_that_sends_what_it_should_is_looked_at_and_clean(server: Server) -> None:
+def test_a_correct_server_is_searched_and_clean(server: Server) -> None:
     tab = Tab(server)
     tab.watch.secret(f"hidden {OURS}")
     server.say(
@@ -134,7 +134,7 @@ def test_a_server_that_sends_what_it_should_is_looked_at_and_clean(server: Serve
 
 @pytest.mark.parametrize("act", ["click", "call"])
 @pytest.mark.parametrize("kind", ["result", "partial", "error", "log"])
-def test_every_message_of_the_stream_is_looked_at(server: Server, kind: str, act: str) -> None:
+def test_every_message_of_the_stream_is_searched(server: Server, kind: str, act: str) -> None:
     failed = {"error": f"no such thing: {THEIRS}"}
     messages: dict[str, tuple[Line, str]] = {
         "result": (completed("e1", f"hello {THEIRS}", None, ""), f"the result of /go, in {out(server)}"),
@@ -167,7 +167,7 @@ def test_every_message_of_the_stream_is_looked_at(server: Server, kind: str, act
 
 
 @pytest.mark.parametrize("cuts", [(9,), (3, 12), tuple(range(1, len(THEIRS)))])
-def test_a_token_is_found_where_diffs_are_put_together(server: Server, cuts: tuple[int, ...]) -> None:
+def test_a_token_that_diffs_join_is_found(server: Server, cuts: tuple[int, ...]) -> None:
     parts = [THEIRS[i:j] for i, j in zip((0, *cuts), (*cuts, len(THEIRS)), strict=True)]
     server.say(
         partial({"text": ["so: " + parts[0]]}, None, ""),
@@ -180,7 +180,7 @@ def test_a_token_is_found_where_diffs_are_put_together(server: Server, cuts: tup
     assert tab.sightings() == foreign(f"a partial output of /go, in {out(server)}")
 
 
-def test_the_answer_to_an_event_without_a_queue_is_looked_at(server: Server) -> None:
+def test_the_answer_to_an_event_without_a_queue_is_searched(server: Server) -> None:
     server.at_once = {"data": [THEIRS, [5], ""]}
     tab = Tab(server)
     tab.page.click("At once")
@@ -191,7 +191,7 @@ def test_the_answer_to_an_event_without_a_queue_is_looked_at(server: Server) -> 
     ]
 
 
-def test_the_config_is_looked_at_when_a_page_is_opened(server: Server) -> None:
+def test_the_config_is_searched_when_a_page_opens(server: Server) -> None:
     assert Tab(server).sightings() == []
     server.component("Out")["props"]["value"] = f"last seen: {THEIRS}"
     server.state()["props"]["value"] = {"key": 1}
@@ -202,13 +202,13 @@ def test_the_config_is_looked_at_when_a_page_is_opened(server: Server) -> None:
     ]
 
 
-def test_an_empty_default_of_state_in_the_config_says_nothing(server: Server) -> None:
+def test_an_empty_default_of_state_in_the_config_is_no_leak(server: Server) -> None:
     for value in (None, [], {}, "", 0, False):
         server.state()["props"]["value"] = value
         assert Tab(server).sightings() == []
 
 
-def test_the_config_and_the_info_are_looked_at_again_in_the_end(server: Server) -> None:
+def test_the_config_and_the_info_are_searched_again_at_the_end(server: Server) -> None:
     tab = Tab(server)
     assert tab.sightings() == []
     server.state()["props"]["value"] = "leaked"
@@ -224,7 +224,7 @@ def test_the_config_and_the_info_are_looked_at_again_in_the_end(server: Server) 
 
 
 @pytest.mark.parametrize("act", ["click", "call"])
-def test_a_value_in_the_place_of_state_is_seen(server: Server, act: str) -> None:
+def test_a_value_in_place_of_state_is_reported(server: Server, act: str) -> None:
     server.say(
         partial("", None, ""), partial([], [["replace", [], [1]]], []), completed("e1", "", [1, 2], "")
     )
@@ -239,7 +239,7 @@ def test_a_value_in_the_place_of_state_is_seen(server: Server, act: str) -> None
     ]
 
 
-def test_state_in_what_render_made_is_seen(server: Server) -> None:
+def test_state_in_rendered_components_is_reported(server: Server) -> None:
     made = {"id": 99, "type": "state", "props": {"value": "hidden"}}
     render = {"render_id": 1, "components": [made], "dependencies": [], "layout": None}
     done = completed("e1", "", None, "")
@@ -251,7 +251,7 @@ def test_state_in_what_render_made_is_seen(server: Server) -> None:
     assert tab.sightings() == visible("'hidden'", "what gr.render made, in state (id 99)")
 
 
-def test_names_and_contents_of_files_are_looked_at(server: Server) -> None:
+def test_names_and_contents_of_files_are_searched(server: Server) -> None:
     file = {"path": f"/tmp/{THEIRS}.txt", "orig_name": "x", "meta": {"_type": "gradio.FileData"}}
     server.say(completed("e1", file, None, ""))
     server.files = {"/tmp/a.txt": f"written by {THEIRS}".encode(), "/tmp/b.txt": OURS.encode()}
@@ -274,7 +274,7 @@ def picture(text: str) -> bytes:
     [f"written by {THEIRS}".encode(), picture(THEIRS), b"\xff\x00" + THEIRS.encode(), f'"{THEIRS}"'.encode()],
     ids=["text", "picture", "bytes", "json"],
 )
-def test_a_file_is_looked_into(server: Server, content: bytes) -> None:
+def test_a_file_is_searched(server: Server, content: bytes) -> None:
     server.files = {"/tmp/a.bin": content}
     tab = Tab(server)
     tab.watch.take()
@@ -292,14 +292,14 @@ def test_a_file_is_looked_into(server: Server, content: bytes) -> None:
     ],
     ids=["text", "picture"],
 )
-def test_what_is_written_in_base64_is_looked_into(server: Server, value: str) -> None:
+def test_base64_is_searched(server: Server, value: str) -> None:
     server.say(completed("e1", value, None, ""))
     tab = Tab(server)
     tab.page.click("Go")
     assert tab.sightings() == foreign(f"the result of /go, in {out(server)}")
 
 
-def test_a_shared_component_may_show_anybodys_tokens_and_others_may_not(server: Server) -> None:
+def test_only_a_shared_component_may_show_tokens_of_other_sessions(server: Server) -> None:
     server.say(
         partial("", None, f"{THEIRS[:9]}"),
         partial([], [], [["append", [], THEIRS[9:]]]),
@@ -314,7 +314,7 @@ def test_a_shared_component_may_show_anybodys_tokens_and_others_may_not(server: 
     assert tab.sightings() == foreign(f"the answer of /lambda, in {out(server)}")
 
 
-def test_a_secret_may_stand_nowhere(server: Server) -> None:
+def test_a_secret_is_reported_everywhere(server: Server) -> None:
     secret = 'the "key"\nof the house'
     failed = {"error": f"cannot open: {secret}"}
     server.say({"msg": "process_completed", "event_id": "e1", "success": False, "output": failed})
@@ -330,7 +330,7 @@ def test_a_secret_may_stand_nowhere(server: Server) -> None:
     ]
 
 
-def test_refusals_are_looked_at(server: Server) -> None:
+def test_refusals_are_searched(server: Server) -> None:
     server.joins.append((422, {"detail": f"not valid: {THEIRS}"}))
     tab = Tab(server)
     with pytest.raises(OperationFailed):
@@ -370,7 +370,7 @@ demo.launch()
 """
 
 
-def test_the_mistakes_of_a_real_app_are_seen(tmp_path: Path) -> None:
+def test_leaks_of_a_real_app_are_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FAULTY)
     target = Target(tmp_path / "app.py", inspect_interpreter(), tmp_path / "log")
     try:
@@ -385,7 +385,7 @@ def test_the_mistakes_of_a_real_app_are_seen(tmp_path: Path) -> None:
             page.fill("Name", token)
             page.click("Greet")
             page.look_around()
-        # The second one is told of the first by a module global; State itself was sent to nobody.
+        # The second session sees the first one through a module global; State itself was not sent.
         assert ours.take()[1] == []
         (told,) = theirs.take()[1]
         assert (told.kind, told.value) == ("foreign-token", OURS)

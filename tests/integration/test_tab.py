@@ -1,4 +1,4 @@
-"""What a person does in a page, against a real Gradio server: names, trigger modes, chains, files, timers."""
+"""Actions of a user in a page, against a real Gradio server: names, trigger modes, chains, files, timers."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def calls(folder: Path, name: str) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def test_names_that_are_unknown_or_ambiguous_are_answered_with_candidates(page: GradioPage) -> None:
+def test_unknown_and_ambiguous_names_are_errors_that_list_candidates(page: GradioPage) -> None:
     with pytest.raises(PageMisuse, match=r"no component 'Showm'.*Did you mean textbox 'Shown'"):
         page.value("Showm")
     with pytest.raises(PageMisuse, match=r"'Twice' is ambiguous: textbox 'Twice' \(id \d+\); .*second-twice"):
@@ -170,7 +170,7 @@ def test_names_that_are_unknown_or_ambiguous_are_answered_with_candidates(page: 
         page.value(next(c.id for c in page._frontend.blueprint.components.values() if c.type == "state"))
 
 
-def test_what_a_person_cannot_see_or_use_is_refused(page: GradioPage) -> None:
+def test_hidden_and_disabled_components_cannot_be_used(page: GradioPage) -> None:
     for name in ("Secret", "Inside"):
         with pytest.raises(OperationFailed, match="not visible"):
             page.click(name)
@@ -202,7 +202,7 @@ def test_multiple_runs_every_click(page: GradioPage, folder: Path) -> None:
     assert [click.wait().steps[0].outcome for click in pending] == ["completed"] * 3
 
 
-def test_always_last_runs_the_last_of_those_that_came_meanwhile(page: GradioPage, folder: Path) -> None:
+def test_always_last_runs_the_last_click_made_meanwhile(page: GradioPage, folder: Path) -> None:
     pending = [page.begin("always_last")]
     assert eventually(lambda: calls(folder, "always_last") == 1)
     pending += [page.begin("always_last") for _ in range(3)]
@@ -214,7 +214,7 @@ def test_always_last_runs_the_last_of_those_that_came_meanwhile(page: GradioPage
     assert page.value("Shown") == "always_last 2"
 
 
-def test_a_running_event_is_cancelled_and_what_waits_for_it_goes_on(page: GradioPage) -> None:
+def test_cancelling_a_running_event_lets_its_followers_run(page: GradioPage) -> None:
     slow = page.begin("Slow")
     assert eventually(lambda: str(page.value("Shown")).startswith("slow"))
     page.click("Stop")
@@ -225,7 +225,7 @@ def test_a_running_event_is_cancelled_and_what_waits_for_it_goes_on(page: Gradio
     assert page.value("Shown") == stopped_at
 
 
-def test_failure_and_success_go_different_ways(page: GradioPage) -> None:
+def test_failure_and_success_have_different_followers(page: GradioPage) -> None:
     with pytest.raises(OperationFailed, match="division by nothing"):
         page.click("Divide")
     assert page.value("Other") == "went wrong"
@@ -296,7 +296,7 @@ def test_an_action_that_takes_too_long_is_unknown_and_names_what_it_waited_for(a
     hasty.close()
 
 
-def test_what_was_put_off_does_not_begin_when_nobody_waits_any_more(app: Target, folder: Path) -> None:
+def test_a_deferred_event_does_not_begin_after_its_action_timed_out(app: Target, folder: Path) -> None:
     hasty = GradioPage(app.url, timeout_s=1.0)
     hasty.open()
     with pytest.raises(OperationUnknown):

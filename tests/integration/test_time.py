@@ -1,4 +1,4 @@
-"""Honest time on real parts: a slow app under both models of load, a generator that is kept busy on purpose, a streaming app."""
+"""Times on real parts: a slow app under both load models, a generator that is kept busy on purpose, a streaming app."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def figures(run: Path) -> dict[str, Any]:
 
 
 def under_load(run: Path) -> tuple[list[Invoke], dict[int, Ok]]:
-    """What the workload did in the timed phase."""
+    """The operations of the workload in the timed phase."""
     records = RunDir.open(run).history()[0]["0"]
     clicks = [r for r in records if isinstance(r, Invoke) and r.phase == "load" and r.action == "click"]
     return clicks, {r.id: r for r in records if isinstance(r, Ok)}
 
 
-def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path: Path) -> None:
+def test_the_open_model_shows_delays_that_the_closed_model_hides(make_scenario, tmp_path: Path) -> None:
     """0.3 s of work, one at a time: 3.3 per second. Ten per second arrive, and six may wait."""
     scenario = make_scenario(APP.format(body="time.sleep(0.3)", options=""), workload=workload())
     few = ("--levels", "4", "--sessions-per-level", "1", "--seed", "1")
@@ -94,19 +94,19 @@ def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path:
     assert hidden["latency_ms"]["click"]["p50"] >= 300
     assert shown["latency_ms"]["click"]["p50"] > 2 * hidden["latency_ms"]["click"]["p50"]
 
-    # Where it went: not into the app's function, but into the queue before it.
+    # The time is spent in the queue, not in the app's function.
     stages = shown["stages_ms"]["click"]
     assert stages["queue_wait"]["p50"] > 2 * stages["service"]["p50"]
     assert stages["service"]["p50"] >= 300
     mean = stages["mean"]
     assert mean["queue_wait"] > 0.5 * sum(mean[part] for part in mean if part != "count")
-    # It grows while the queue does: the first to come waits for nobody.
+    # It grows with the queue: the first arrival does not wait.
     clicks, done = under_load(tmp_path / "open")
     took_ms = [(done[c.id].time_ns - (c.intended_ns or 0)) / 1e6 for c in clicks if c.id in done]
     assert max(took_ms) > 2 * took_ms[0]
     assert max(took_ms) > 1500
 
-    # Everybody is accounted for: 10 per second for 3 seconds.
+    # All arrivals are counted: 10 per second for 3 seconds.
     arrivals = shown["arrivals"]
     assert arrivals["total"] == 30 == arrivals["started"] + arrivals["dropped"]
     assert arrivals["started"] == len(clicks) == shown["latency_ms"]["click"]["count"]
@@ -114,7 +114,7 @@ def test_the_open_model_shows_what_the_closed_one_hides(make_scenario, tmp_path:
     (event,) = [e for e in RunDir.open(tmp_path / "open").events() if e.kind == "arrivals"]
     assert event.detail == {name: arrivals[name] for name in ("total", "started", "dropped")}
     assert any(f"{arrivals['dropped']} of 30 arrivals were dropped" in w for w in shown["warnings"])
-    # The schedule is what was asked for, whatever the server did.
+    # The schedule does not depend on the server.
     begin = min(c.intended_ns or 0 for c in clicks)
     assert all(((c.intended_ns or 0) - begin) % 100_000_000 == 0 for c in clicks)
     assert all(c.time_ns >= (c.intended_ns or 0) for c in clicks)
@@ -166,7 +166,7 @@ def test_a_leak_found_by_a_busy_generator_stays_found(make_scenario, scenarios: 
     assert "bottleneck" in done.json()["figures"]["warnings"][0]
 
 
-def test_a_streaming_app_shows_something_well_before_it_is_done(make_scenario, tmp_path: Path) -> None:
+def test_a_streaming_app_has_a_first_output_long_before_its_result(make_scenario, tmp_path: Path) -> None:
     scenario = make_scenario(STREAMING, workload=workload())
     done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 0, done.err

@@ -59,7 +59,7 @@ def png(*chunks: bytes) -> bytes:
         f"mine in base64: {base64.b64encode(OURS.encode()).decode()}",
     ],
 )
-def test_what_may_be_there_is_not_found(watcher: SessionWatcher, content: str) -> None:
+def test_allowed_values_are_not_reported(watcher: SessionWatcher, content: str) -> None:
     assert seen(watcher, content) == []
 
 
@@ -74,9 +74,7 @@ def test_what_may_be_there_is_not_found(watcher: SessionWatcher, content: str) -
         f"漢{THEIRS}漢",
     ],
 )
-def test_a_token_of_another_session_is_found_however_it_stands_there(
-    watcher: SessionWatcher, content: str
-) -> None:
+def test_a_token_of_another_session_is_found_in_every_form(watcher: SessionWatcher, content: str) -> None:
     assert seen(watcher, content) == [("foreign-token", THEIRS)]
 
 
@@ -89,14 +87,14 @@ def test_a_token_of_another_worker_is_of_another_session(watcher: SessionWatcher
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc", "\u1234 "])
 @pytest.mark.parametrize("after", ["", "!", "!!", "!!!"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_base64_hides_nothing(watcher: SessionWatcher, before: str, after: str, encode: object) -> None:
+def test_tokens_in_base64_are_found(watcher: SessionWatcher, before: str, after: str, encode: object) -> None:
     text = encode(f"{before}{THEIRS}{after}".encode()).decode()  # type: ignore[operator]
     for content in (text, text.rstrip("="), json.dumps({"url": f"data:text/plain;base64,{text}"})):
         assert seen(watcher, content) == [("foreign-token", THEIRS)]
 
 
 @pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "iTXt compressed"])
-def test_the_texts_of_a_picture_are_read(watcher: SessionWatcher, kind: str) -> None:
+def test_tokens_in_the_texts_of_a_picture_are_found(watcher: SessionWatcher, kind: str) -> None:
     text = f"made for {THEIRS}".encode()
     data = {
         "tEXt": b"Comment\0" + text,
@@ -119,7 +117,7 @@ def test_a_broken_picture_is_no_error(watcher: SessionWatcher) -> None:
 
 
 @pytest.mark.parametrize("form", planted.written(THEIRS))
-def test_no_escape_hides_a_token(watcher: SessionWatcher, form: str) -> None:
+def test_escaped_tokens_are_found(watcher: SessionWatcher, form: str) -> None:
     for write in (str, json.dumps):
         assert seen(watcher, write(planted.written(THEIRS)[form])) == [("foreign-token", THEIRS)]
         assert seen(watcher, write(planted.written(OURS)[form])) == []
@@ -127,7 +125,7 @@ def test_no_escape_hides_a_token(watcher: SessionWatcher, form: str) -> None:
 
 
 @pytest.mark.parametrize("name", planted.files(THEIRS))
-def test_no_file_hides_a_token(watcher: SessionWatcher, name: str) -> None:
+def test_tokens_in_files_are_found(watcher: SessionWatcher, name: str) -> None:
     assert seen(watcher, planted.files(THEIRS)[name]) == [("foreign-token", THEIRS)]
     assert seen(watcher, planted.files(OURS)[name]) == []
     assert seen(watcher, planted.files(DAMAGED)[name]) == []
@@ -141,7 +139,7 @@ def test_a_broken_file_is_no_error(watcher: SessionWatcher, name: str) -> None:
     watcher.search(whole[:20] + bytes(200) + whole[20:])
 
 
-def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable(
+def test_unpacking_a_huge_file_is_bounded(
     watcher: SessionWatcher,
 ) -> None:
     bomb = gzip.compress(THEIRS.encode() + bytes(20_000_000))
@@ -152,7 +150,7 @@ def test_a_file_that_unpacks_to_gigabytes_is_looked_into_as_far_as_is_reasonable
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_member_of_an_archive_that_cannot_be_read_hides_no_other(
+def test_an_unreadable_member_of_an_archive_does_not_hide_the_others(
     watcher: SessionWatcher, encrypted: bool
 ) -> None:
     packed = io.BytesIO()
@@ -166,14 +164,16 @@ def test_a_member_of_an_archive_that_cannot_be_read_hides_no_other(
     assert seen(watcher, bytes(content)) == [("foreign-token", THEIRS)]
 
 
-def test_many_escapes_without_a_token_are_no_finding(watcher: SessionWatcher) -> None:
+def test_many_escapes_without_a_token_are_no_hit(watcher: SessionWatcher) -> None:
     assert seen(watcher, "a%2Db&#45;c\\u002d" * 1000) == []
 
 
 @pytest.mark.parametrize(
     "form", [lambda token: base64.b64encode(token.encode()).decode(), lambda token: token.replace("-", "%2D")]
 )
-def test_many_tokens_of_ones_own_hide_no_other(watcher: SessionWatcher, form: Callable[[str], str]) -> None:
+def test_many_own_tokens_do_not_hide_a_foreign_one(
+    watcher: SessionWatcher, form: Callable[[str], str]
+) -> None:
     own = tokens.mint(TAG, 0, 7, 1)
     assert seen(watcher, " ".join([form(own)] * 2000)) == []
     assert seen(watcher, " ".join([*[form(own)] * 2000, form(THEIRS)])) == [("foreign-token", THEIRS)]
@@ -190,7 +190,7 @@ def test_texts_that_were_sent_without_a_token_are_counted(watcher: SessionWatche
 # --- what is shared on purpose ---
 
 
-def test_what_is_written_to_a_variable_of_everyone_may_be_seen_by_everyone() -> None:
+def test_every_user_may_see_a_variable_of_everyone() -> None:
     registry = CanaryRegistry(
         TAG, {"board": StateVariable(model="list", scope="everyone"), "own": StateVariable(model="list")}
     )
@@ -202,7 +202,7 @@ def test_what_is_written_to_a_variable_of_everyone_may_be_seen_by_everyone() -> 
     assert seen(reader, THEIRS) == []
 
 
-def test_what_is_written_to_a_variable_of_a_user_may_be_seen_by_that_user() -> None:
+def test_a_user_may_see_its_own_variable_in_every_session() -> None:
     registry = CanaryRegistry(TAG, {"notes": StateVariable(model="list", scope="user")})
     session(registry, 71, "ann").wrote({"notes": Effect(op="append", value=THEIRS)})
     assert seen(session(registry, 72, "ann"), THEIRS) == []
@@ -212,7 +212,7 @@ def test_what_is_written_to_a_variable_of_a_user_may_be_seen_by_that_user() -> N
 # --- secrets ---
 
 
-def test_a_secret_may_be_seen_by_nobody() -> None:
+def test_no_session_may_see_a_secret() -> None:
     registry = CanaryRegistry(TAG)
     ours, theirs = session(registry), session(registry, 8)
     assert seen(ours, OURS) == []
@@ -226,7 +226,7 @@ def test_a_secret_may_be_seen_by_nobody() -> None:
 
 
 @pytest.mark.parametrize("text", ["correct horse", 'say "friend"\n\\', "größer als zuvor", "<b>nobody</b>"])
-def test_a_secret_is_found_however_it_is_written(text: str) -> None:
+def test_a_secret_is_found_in_every_form(text: str) -> None:
     registry = CanaryRegistry(TAG)
     ours, theirs = session(registry), session(registry, 8)
     ours.secret(text)
@@ -241,7 +241,7 @@ def test_a_secret_is_found_however_it_is_written(text: str) -> None:
     assert seen(ours, text[:-1]) == []
 
 
-def test_a_session_finds_its_own_secrets_however_many_others_have_some() -> None:
+def test_a_session_finds_its_own_secrets_among_many_others() -> None:
     registry = CanaryRegistry(TAG)
     ours = session(registry)
     ours.secret("correct horse")
@@ -251,7 +251,7 @@ def test_a_session_finds_its_own_secrets_however_many_others_have_some() -> None
     assert seen(ours, "the battery staple 0999") == [("secret", "battery staple 0999")]
 
 
-def test_a_secret_that_may_stand_anywhere_is_refused(watcher: SessionWatcher) -> None:
+def test_a_secret_that_is_too_short_is_refused(watcher: SessionWatcher) -> None:
     with pytest.raises(ValueError, match="8 or more"):
         watcher.secret("short")
 
@@ -259,7 +259,7 @@ def test_a_secret_that_may_stand_anywhere_is_refused(watcher: SessionWatcher) ->
 # --- what becomes of it ---
 
 
-def test_responses_that_hold_ones_own_tokens_are_counted(watcher: SessionWatcher) -> None:
+def test_responses_with_own_tokens_are_counted(watcher: SessionWatcher) -> None:
     hidden = base64.b64encode(f"about {OURS}".encode())
     for content in (
         f"mine: {OURS} and {OURS}".encode(),
@@ -273,7 +273,7 @@ def test_responses_that_hold_ones_own_tokens_are_counted(watcher: SessionWatcher
     assert watcher.take().own_tokens_seen == 0
 
 
-def test_sightings_are_taken_once_and_are_few(watcher: SessionWatcher) -> None:
+def test_sightings_are_returned_once_and_are_bounded(watcher: SessionWatcher) -> None:
     for number in range(20):
         watcher.search(b"")
         watcher.report("state-on-the-wire", f"value {number}", "output 1 of /go")
@@ -291,7 +291,7 @@ def test_a_sighting_is_cut_to_a_readable_length(watcher: SessionWatcher) -> None
     assert len(sighting.where) < 200
 
 
-def test_the_first_foreign_tokens_do_not_hide_those_that_come_later(watcher: SessionWatcher) -> None:
+def test_the_first_foreign_tokens_do_not_hide_later_ones(watcher: SessionWatcher) -> None:
     names = [tokens.mint(TAG, 0, 100 + n, 1) for n in range(20)]
     told: list[str] = []
     for _ in range(4):
@@ -301,7 +301,7 @@ def test_the_first_foreign_tokens_do_not_hide_those_that_come_later(watcher: Ses
     assert told == names
 
 
-def test_what_another_worker_may_have_written_for_everyone_leaves_room_for_what_nobody_did() -> None:
+def test_tokens_of_another_worker_leave_room_for_other_sightings() -> None:
     watcher = session(CanaryRegistry(TAG, {"board": StateVariable(model="list", scope="everyone")}))
     for number in range(20):
         watcher.report("foreign-token", tokens.mint(TAG, 1, number, 1), "output 1 of /go")

@@ -37,7 +37,7 @@ class FakePage(Timed):
 
 
 class Bench:
-    """A session with a fake page, and what it wrote down."""
+    """A session with a fake page, and its records."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,7 +67,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "0.jsonl")
 
 
-def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
+def test_the_invoke_is_on_disk_before_the_operation_begins(bench: Bench) -> None:
     with bench.session.operation("click", {"n": increment()}) as seen:
         (invoke,) = bench.lines()
         seen["n"] = 1
@@ -81,7 +81,7 @@ def test_the_invoke_is_on_disk_before_anything_is_done(bench: Bench) -> None:
     assert bench.reported == [("click", True)]
 
 
-def test_texts_that_were_sent_without_a_token_are_on_record_however_it_ended(bench: Bench) -> None:
+def test_texts_sent_without_a_token_are_recorded_for_every_outcome(bench: Bench) -> None:
     for outcome in (None, OperationFailed("app", "no"), OperationUnknown("timeout", "late")):
         with contextlib.suppress(SessionRetired), bench.session.operation("send", {}):
             bench.watcher.sent(bench.session.token())
@@ -106,7 +106,7 @@ def test_latency_ends_when_the_result_was_on_the_socket(bench: Bench) -> None:
     assert [bench.lines()[1][name] - start for name in ("accepted_ns", "started_ns", "time_ns")] == [1, 2, 3]
 
 
-def test_stages_and_event_ids_are_kept_also_of_what_failed(bench: Bench) -> None:
+def test_stages_and_event_ids_of_failed_operations_are_recorded(bench: Bench) -> None:
     stages = {"accepted_ns": 1, "started_ns": 2, "first_output_ns": 3, "event_ids": ["e"]}
     with bench.session.operation("click", {}):
         bench.session.page.span = Timing(**stages)
@@ -147,7 +147,7 @@ def test_latency_on_display_counts_from_the_intended_start_under_the_open_model(
 
 
 @pytest.mark.parametrize("kind", ["app", "rejected"])
-def test_an_answer_of_no_is_a_failure_and_the_visit_goes_on(bench: Bench, kind: str) -> None:
+def test_a_reported_failure_is_a_failure_and_the_visit_goes_on(bench: Bench, kind: str) -> None:
     with bench.session.operation("click", {}):
         raise OperationFailed(kind, "no")  # type: ignore[arg-type]
     with bench.session.operation("click", {}):
@@ -170,7 +170,7 @@ def test_no_answer_is_unknown_and_retires_the_session(bench: Bench, kind: str) -
     assert [line["type"] for line in bench.lines()][2:] == ["invoke", "ok"]
 
 
-def test_a_mistake_in_the_workload_is_written_down(bench: Bench) -> None:
+def test_an_error_of_the_workload_is_recorded(bench: Bench) -> None:
     with pytest.raises(SessionRetired), bench.session.operation("click", {}):
         raise KeyError("typo")
     assert bench.lines()[1]["error"]["kind"] == "workload"
@@ -179,7 +179,7 @@ def test_a_mistake_in_the_workload_is_written_down(bench: Bench) -> None:
     assert [line["type"] for line in bench.lines()][2:] == ["invoke", "info"]
 
 
-def test_what_the_page_does_not_have_is_written_down_and_told(bench: Bench) -> None:
+def test_misuse_of_the_page_is_recorded_and_raised(bench: Bench) -> None:
     with pytest.raises(PageMisuse), bench.session.operation("click", {}):
         raise PageMisuse("The app has no endpoint '/nope'.", "It has: /click(label).")
     assert [line["type"] for line in bench.lines()] == ["invoke", "info"]
@@ -188,13 +188,13 @@ def test_what_the_page_does_not_have_is_written_down_and_told(bench: Bench) -> N
     assert bench.session.retired
 
 
-def test_whoever_is_stopped_in_the_middle_leaves_an_invoke_without_completion(bench: Bench) -> None:
+def test_a_stopped_user_leaves_an_invoke_without_completion(bench: Bench) -> None:
     with pytest.raises(KeyboardInterrupt), bench.session.operation("click", {}):
         raise KeyboardInterrupt
     assert [line["type"] for line in bench.lines()] == ["invoke"]
 
 
-def test_a_history_that_cannot_be_written_is_told_at_once() -> None:
+def test_a_history_that_cannot_be_written_is_reported_at_once() -> None:
     bench = Bench(Path("/dev/full"))
     with pytest.raises(StorageError), bench.session.operation("click", {}):
         pytest.fail("nothing may be sent that cannot be recorded")
@@ -238,7 +238,7 @@ def test_several_actions_of_one_operation_are_timed_as_one() -> None:
         (Timing(accepted_ns=5), "partly", True),  # an event that does not use the queue has no id
     ],
 )
-def test_a_refusal_after_something_was_accepted_may_have_changed_state(
+def test_a_refusal_after_an_accepted_event_may_have_changed_state(
     bench: Bench, span: Timing, kind: str, may_have_happened: bool
 ) -> None:
     with bench.session.operation("chain", {}):
@@ -292,7 +292,7 @@ def test_operations_of_one_session_overlap_and_each_has_its_own_stages(bench: Be
     assert "event_ids" not in bench.lines()[-1]
 
 
-def test_a_failure_of_one_of_several_is_its_own(bench: Bench) -> None:
+def test_a_failure_of_one_action_does_not_affect_the_others(bench: Bench) -> None:
     def refused() -> None:
         with bench.session.operation("refused", {}):
             raise OperationFailed("app", "no")
@@ -312,7 +312,7 @@ def test_a_failure_of_one_of_several_is_its_own(bench: Bench) -> None:
     ]
 
 
-def test_when_one_of_several_retires_the_session_the_others_end_what_they_do_and_begin_nothing(
+def test_when_one_action_retires_the_session_the_others_finish_and_begin_nothing(
     bench: Bench,
 ) -> None:
     session = bench.session
@@ -345,7 +345,7 @@ def test_when_one_of_several_retires_the_session_the_others_end_what_they_do_and
 @pytest.mark.parametrize(
     "error", [PageMisuse("no such button"), KeyError("typo"), StorageError("disk full", "")]
 )
-def test_what_is_wrong_reaches_the_caller_rather_than_what_follows_from_it(
+def test_the_cause_is_raised_and_not_an_error_that_follows_from_it(
     bench: Bench, error: Exception, order: int
 ) -> None:
     def wrong() -> None:
@@ -358,7 +358,7 @@ def test_what_is_wrong_reaches_the_caller_rather_than_what_follows_from_it(
         bench.session.at_once([wrong, retires][::order])
 
 
-def test_whoever_is_stopped_leaves_nobody_behind(bench: Bench) -> None:
+def test_stopping_a_user_stops_all_its_actions(bench: Bench) -> None:
     session = bench.session
     begun: list[gevent.Greenlet] = []
     all_there = gevent.event.Event()
@@ -378,8 +378,8 @@ def test_whoever_is_stopped_leaves_nobody_behind(bench: Bench) -> None:
     assert not session.page._apart
 
 
-def test_nobody_is_left_behind_if_one_runs_out_of_time(bench: Bench) -> None:
-    """A time-out of gevent's is no ordinary exception: it must not be taken for an end."""
+def test_a_time_out_stops_all_actions(bench: Bench) -> None:
+    """gevent's Timeout is no `Exception`; it must not be taken for the end of an action."""
 
     def late() -> None:
         raise gevent.Timeout(1)
@@ -407,7 +407,7 @@ def leaver(bench: Bench, leaves: Any) -> Leaver:
     return workload
 
 
-def test_what_closing_asks_of_the_state_stands_on_the_close_operation(bench: Bench) -> None:
+def test_the_effects_of_closing_are_recorded_on_the_close_operation(bench: Bench) -> None:
     bench.session.leave(leaver(bench, {"open": increment()}))
     close, done = bench.lines()
     assert (close["action"], close["effects"]) == ("close", {"open": {"op": "increment", "value": 1}})
@@ -416,14 +416,14 @@ def test_what_closing_asks_of_the_state_stands_on_the_close_operation(bench: Ben
 
 
 @pytest.mark.parametrize("retired", [False, True])
-def test_a_session_without_a_workload_is_closed_and_asks_nothing(bench: Bench, retired: bool) -> None:
+def test_a_session_without_a_workload_is_closed_without_effects(bench: Bench, retired: bool) -> None:
     bench.session.retired = retired
     bench.session.leave(None)
     assert "effects" not in bench.lines()[0]
     assert bench.session.page.closed
 
 
-def test_a_retired_session_says_too_what_closing_asks(bench: Bench) -> None:
+def test_a_retired_session_also_records_the_effects_of_closing(bench: Bench) -> None:
     bench.session.retired = True
     bench.session.leave(leaver(bench, {"open": increment()}))
     assert bench.lines()[0]["effects"] == {"open": {"op": "increment", "value": 1}}
@@ -438,9 +438,7 @@ def test_a_retired_session_says_too_what_closing_asks(bench: Bench) -> None:
         (None, "leave() returned None"),
     ],
 )
-def test_a_mistake_in_leave_is_written_down_and_the_tab_closed_all_the_same(
-    bench: Bench, leaves: Any, said: str
-) -> None:
+def test_an_error_in_leave_is_recorded_and_the_page_is_closed(bench: Bench, leaves: Any, said: str) -> None:
     bench.session.leave(leaver(bench, leaves))
     lines = bench.lines()
     assert [(line["type"], line.get("action")) for line in lines] == [
@@ -455,7 +453,7 @@ def test_a_mistake_in_leave_is_written_down_and_the_tab_closed_all_the_same(
     assert bench.session.page.closed
 
 
-def test_what_no_session_can_do_in_leave_is_told_after_the_tab_was_closed(bench: Bench) -> None:
+def test_misuse_in_leave_is_raised_after_the_page_was_closed(bench: Bench) -> None:
     with pytest.raises(PageMisuse):
         bench.session.leave(leaver(bench, PageMisuse("no component 'Totl'")))
     assert bench.session.page.closed

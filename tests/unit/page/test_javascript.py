@@ -1,4 +1,4 @@
-"""The forms of `js=` that a page can do, and those that it must not pretend to do."""
+"""The forms of `js=` that a page supports, and those that it must refuse."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_single_receiver_gets_a_list_as_its_value_and_several_get_its_elements
     assert one(["only"]) == ["only"]
 
 
-def test_a_constant_list_is_a_new_one_each_time() -> None:
+def test_a_constant_list_is_a_new_list_each_time() -> None:
     function = interpret("() => [[]]", wrap=True)
     assert function is not None
     function([])[0].append("mine")
@@ -69,5 +69,5 @@ def test_a_constant_list_is_a_new_one_each_time() -> None:
         "",
     ],
 )
-def test_everything_else_is_not_guessed_at(source: str) -> None:
+def test_other_javascript_is_refused(source: str) -> None:
     assert interpret(source, wrap=True) is None

@@ -5,7 +5,9 @@ from pathlib import Path
 from harness.load.cluster.client import rescue
 
 
-def test_what_could_not_be_returned_is_put_into_place_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_shards_that_could_not_be_returned_are_moved_into_place_and_nothing_is_overwritten(
+    tmp_path: Path,
+) -> None:
     history, samples = tmp_path / "history", tmp_path / "samples"
     unreturned = history / ".unreturned"
     unreturned.mkdir(parents=True)

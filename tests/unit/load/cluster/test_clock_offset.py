@@ -1,4 +1,4 @@
-"""Which clock a process reads, and how far two are apart."""
+"""Which clock a process reads, and the offset between two clocks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_true_offset_lies_within_the_uncertainty(offset: int, delays: list[t
     assert found.uncertainty_ns <= min(there + back for _, there, back in delays) // 2 + 1
 
 
-def test_nothing_is_estimated_from_nothing() -> None:
+def test_without_exchanges_there_is_no_estimate() -> None:
     assert estimate_offset([]) is None
 
 

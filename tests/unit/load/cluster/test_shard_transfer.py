@@ -1,4 +1,4 @@
-"""A shard on its way over a bad connection: whole and byte for byte, or known not to be."""
+"""Sending a shard over a bad connection: it arrives byte for byte, or the transfer fails with a reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FATES = ["arrives", "is lost", "arrives twice", "is damaged", "is late", "its an
 
 
 class Connection:
-    """Delivers pieces as fate has it; `late` ones arrive after the next."""
+    """Delivers, drops, duplicates or damages each piece as given; a `late` one arrives after the next."""
 
     def __init__(self, receiver: ShardReceiver, fates: list[str]) -> None:
         self.receiver = receiver
@@ -58,7 +58,7 @@ class Connection:
 
 
 @given(st.binary(max_size=200), st.integers(1, 40), st.lists(st.sampled_from(FATES), max_size=40))
-def test_what_is_confirmed_is_identical_and_what_is_not_has_no_name(
+def test_a_confirmed_shard_is_identical_and_an_unconfirmed_one_has_no_file(
     content: bytes, size: int, fates: list[str]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +78,7 @@ def test_what_is_confirmed_is_identical_and_what_is_not_has_no_name(
 
 
 @given(st.lists(st.sampled_from(FATES[1:]), max_size=ATTEMPTS - 1))
-def test_fewer_mishaps_than_attempts_never_cost_the_shard(fates: list[str]) -> None:
+def test_fewer_losses_than_attempts_never_lose_the_shard(fates: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         there, here = Path(folder, "there"), Path(folder, "2.jsonl")
         there.write_bytes(b"0123456789")
@@ -86,7 +86,7 @@ def test_fewer_mishaps_than_attempts_never_cost_the_shard(fates: list[str]) -> N
         assert here.read_bytes() == b"0123456789"
 
 
-def test_a_dead_connection_is_given_up_with_the_reason(tmp_path: Path) -> None:
+def test_a_dead_connection_ends_the_transfer_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"abc")
     calls = []
     problem = send_shard(tmp_path / "there", lambda piece, fits: calls.append(piece))
@@ -103,7 +103,7 @@ def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
 
 
 def test_the_checksum_of_the_whole_decides(tmp_path: Path) -> None:
-    """Every piece is fine, and still it is not the file: the sender's own count says so."""
+    """Every piece is intact, but the whole differs from the file: the sender's checksum shows it."""
     receiver = ShardReceiver(tmp_path / "1.jsonl")
     assert receiver.take(cut(b"abc", 0)) == ChunkAnswer(number=0)
     answer = receiver.take(ShardEnd(chunks=1, bytes=3, sha256="0" * 64))
@@ -113,7 +113,7 @@ def test_the_checksum_of_the_whole_decides(tmp_path: Path) -> None:
     assert not (tmp_path / "1.jsonl").exists()
 
 
-def test_a_piece_out_of_turn_is_not_taken(tmp_path: Path) -> None:
+def test_a_piece_out_of_order_is_not_accepted(tmp_path: Path) -> None:
     receiver = ShardReceiver(tmp_path / "1.jsonl")
     assert receiver.take(cut(b"b", 1)) is None
     assert receiver.take(cut(b"a", 0)) == ChunkAnswer(number=0)

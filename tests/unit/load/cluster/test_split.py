@@ -1,4 +1,4 @@
-"""Dividing commands among workers: the parts must make the whole, whatever the numbers."""
+"""Dividing commands among workers: the parts must add up to the whole for all numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_parts_sum_up_and_differ_by_one_at_most(total: int, parts: int) -> None:
 
 
 @given(HELD, COUNTS)
-def test_nobody_gives_up_what_it_holds_and_the_rest_is_given_to_those_with_least(
+def test_no_worker_closes_sessions_and_those_with_fewest_get_the_missing_ones(
     held: list[int], total: int
 ) -> None:
     goals = top_up(held, total)
@@ -57,12 +57,12 @@ def test_users_and_spawn_rates_of_a_drive_sum_up(users: int, rate: float, worker
         assert {round(part.users / part.spawn_rate / (users / rate), 6) for part in busy} == {1.0}
 
 
-def test_more_workers_than_users_leaves_some_without() -> None:
+def test_with_more_workers_than_users_some_workers_get_none() -> None:
     parts = share(Drive(users=2, spawn_rate=1.0, duration_s=1.0, phase="load"), [0, 0, 0])
     assert [part.users for part in parts if isinstance(part, Drive)] == [1, 1, 0]
 
 
-def test_a_batch_of_requests_is_made_by_all_together() -> None:
+def test_a_batch_of_requests_is_divided_among_all_workers() -> None:
     parts = share(ActBatch(requests=20, duration_s=2.0, phase="requests"), [5, 5, 5])
     assert [(p.requests, p.duration_s, p.phase) for p in parts if isinstance(p, ActBatch)] == [
         (7, 2.0, "requests"),
@@ -71,13 +71,13 @@ def test_a_batch_of_requests_is_made_by_all_together() -> None:
     ]
 
 
-def test_held_sessions_are_goals_for_each() -> None:
+def test_held_sessions_are_a_goal_for_each_worker() -> None:
     parts = share(Hold(sessions=10, phase="staircase"), [4, 0, 2])
     assert [part.sessions for part in parts if isinstance(part, Hold)] == [4, 3, 3]
 
 
 @pytest.mark.parametrize("command", [Release(phase="drain"), Quit()])
-def test_what_concerns_everybody_goes_to_everybody(command: Release | Quit) -> None:
+def test_commands_without_numbers_go_to_all_workers(command: Release | Quit) -> None:
     assert share(command, [1, 2, 3]) == [command] * 3
 
 
