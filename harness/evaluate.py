@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -17,103 +16,128 @@ from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.guarantees import facts, judge
-from harness.history import ShardHistory, Workers, aligned, pair, phases, workers_of
+from harness.history import aligned, pair, phases
+from harness.recorded_run import RecordedRun, open_run
 from harness.records import (
     NOT_TRACED,
     TRACED,
     Attribution,
     Checks,
-    HistoryRecord,
-    RunEvent,
-    RunManifest,
     StateVariable,
 )
 from harness.run_dir import (
     ANALYSIS,
     ATTRIBUTION,
+    CENSUS,
     CHECKS,
     CONTROL,
     FLAME_GRAPH,
+    LOADGEN_SAMPLES,
+    PLATEAUS,
     PLOTS,
+    PROCESS_SAMPLES,
     REPORT,
+    RETAINERS,
     WORKLOAD,
     RunDir,
 )
 from harness.workload import load_workload
 
 
-class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """What was concluded from a run."""
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of a run.
+
+    Attributes:
+        data: what they rest on.
+        checks: verdicts, with their evidence and anomalies.
+        analysis: figures.
+    """
 
     data: RunData
     checks: Checks
     analysis: Analysis
 
 
-def check_run(run_dir: RunDir) -> Checks:
-    """Check the history of a run, and whether there is enough of it. It is read a block at a time, and not held in memory.
+def evaluate_run(run_dir: RunDir) -> Evaluation:
+    """Open a run folder, evaluate it, and write `derived/checks.json` and `derived/analysis.json`."""
+    evaluation = evaluate(open_run(run_dir))
+    write(run_dir, evaluation)
+    return evaluation
 
-    What becomes of memory, and of the load generator, is not a matter of the history: see `derive`.
-    """
-    manifest, events = run_dir.manifest(), run_dir.events()
-    files = _look_at_files(run_dir, manifest, events)
-    # Where several workers made the load, what cannot be read of a shard concerns the sessions of its worker alone, and the
-    # workers knows of it already.
-    shards = {
-        worker: partial(_read_in_silence, read) if worker in files.workers.facts else read
-        for worker, read in run_dir.shards().items()
-    }
+
+def evaluate(recorded: RecordedRun) -> Evaluation:
+    """Check and analyse a run; writes nothing."""
+    checks = check_run(recorded)
+    anomalies = [anomaly for check in checks.checks for anomaly in check.anomalies]
+    data = load(recorded, {w.session for anomaly in anomalies for w in anomaly.witness})
+    analysis = analyse(data)
+    # Checkers and analysis do not import each other: checks on memory and on the load generator join those of the history here.
+    checks = combine(
+        [
+            *checks.checks,
+            *check_growth(analysis.growth, analysis.growth_basis),
+            check_generator(analysis.generator),
+        ],
+        checks.workers,
+    )
+    guarantees = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
+    checks = msgspec.structs.replace(checks, guarantees=guarantees)
+    return Evaluation(data=data, checks=checks, analysis=analysis)
+
+
+def check_run(recorded: RecordedRun) -> Checks:
+    """Check the history of a run, and whether there is enough of it. The history is streamed, not held in memory."""
     with _without_collector():
         return check(
-            ShardHistory(shards, files.workers, files.damaged),
-            manifest.state,
-            run_dir.sealed(),
-            files.problems,
-            restarted=any(event.kind == "target_restart" for event in events),
-            own=own_models(run_dir, manifest.state),
+            recorded.history_to_check(),
+            recorded.manifest.state,
+            recorded.seal,
+            recorded.problems,
+            restarted=recorded.restarted,
+            own=own_models(recorded.folder, recorded.manifest.state),
         )
 
 
-def load(run_dir: RunDir, sessions: Collection[str] | None = ()) -> RunData:
-    """Read what a run recorded, as far as it can be read; of its operations, only what figures need.
+def load(recorded: RecordedRun, sessions: Collection[str] | None = ()) -> RunData:
+    """Everything that figures and report need of a run; of most operations only times and outcome.
 
     Args:
-        run_dir: the run.
+        recorded: the run.
         sessions: those whose operations are wanted whole; None for all.
     """
-    manifest, events = run_dir.manifest(), run_dir.events()
-    files = _look_at_files(run_dir, manifest, events)
+    manifest, events, folder = recorded.manifest, recorded.events, recorded.folder
     shared = [name for name, variable in manifest.state.items() if variable.scope != "session"]
     with _without_collector():
-        shards = {worker: read([]) for worker, read in run_dir.shards().items()}
-        history = pair(shards, workers=files.workers, damaged=files.damaged, only=shared)
-        witnesses = ShardHistory(run_dir.shards(), files.workers).history(
+        history = pair(
+            recorded.readable_shards(), workers=recorded.workers, damaged=recorded.damaged, only=shared
+        )
+        witnesses = recorded.readable_history().history(
             sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[]
         )
     return RunData(
         manifest=manifest,
-        seal=run_dir.sealed(),
+        seal=recorded.seal,
         events=events,
         phases=phases(events),
         history=history,
         witnesses=witnesses,
-        target=run_dir.process_samples(),
-        loadgen=run_dir.loadgen_samples(),
-        plateaus=run_dir.plateaus(),
-        census=run_dir.censuses(),
-        generator=aligned(run_dir.generator_samples(), files.workers),
-        retainers=run_dir.retainers(),
-        control=_beside(run_dir, CONTROL),
-        attribution=attribution_of(run_dir),
+        target=list(recorded.records[PROCESS_SAMPLES]),
+        loadgen=list(recorded.records[LOADGEN_SAMPLES]),
+        plateaus=list(recorded.records[PLATEAUS]),
+        census=list(recorded.records[CENSUS]),
+        generator=aligned(folder.generator_samples(), recorded.workers),
+        retainers=list(recorded.records[RETAINERS]),
+        control=_follow_up(folder, CONTROL),
+        attribution=attribution_of(folder),
         what_if={
-            beside.manifest.what_if or name: beside
-            for name in run_dir.what_ifs()
-            if (beside := _beside(run_dir, name)) is not None
+            tried.manifest.what_if or name: tried
+            for name in folder.what_ifs()
+            if (tried := _follow_up(folder, name)) is not None
         },
     )
 
 
-def _beside(run_dir: RunDir, name: str) -> FollowUp | None:
+def _follow_up(run_dir: RunDir, name: str) -> FollowUp | None:
     """A run that was made to explain this one, as far as it can be read."""
     folder = run_dir.follow_up(name)
     if folder is None:
@@ -195,46 +219,6 @@ def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str,
     }
 
 
-class _Files(NamedTuple):
-    """What is known of a run's files before its history is read.
-
-    Attributes:
-        workers: the processes that made the load, if there were several.
-        problems: what is wrong with files that are none of theirs, one sentence each.
-        damaged: workers whose shards are not what they were.
-    """
-
-    workers: Workers
-    problems: list[str]
-    damaged: list[str]
-
-
-def _look_at_files(run_dir: RunDir, manifest: RunManifest, events: Sequence[RunEvent]) -> _Files:
-    several = any(event.kind == "worker_joined" for event in events)
-    # What is wrong with the lines of a single worker's shard turns up when it is read.
-    torn = run_dir.torn_shards() if several else []
-    wrong = [*torn, *run_dir.torn_records(), *run_dir.broken_shards()]
-    by_worker = {
-        worker: f"{shard.file} {shard.problem}."
-        for shard in wrong
-        if (worker := run_dir.worker_of(shard.file)) is not None
-    }
-    workers = workers_of(events, manifest.run_tag, run_dir.history_sha256() if several else {}, by_worker)
-    problems = [
-        f"{shard.file} {shard.problem}."
-        for shard in wrong
-        if run_dir.worker_of(shard.file) not in workers.facts
-    ]
-    # What is missing is neither to be read nor what was sealed.
-    return _Files(workers, list(dict.fromkeys(problems)), list(by_worker))
-
-
-def _read_in_silence(
-    read: Callable[[list[str]], Iterator[HistoryRecord]], _: list[str]
-) -> Iterator[HistoryRecord]:
-    return read([])
-
-
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Records are made by the million and refer to nothing that refers to them: to look for cycles among them again and again
@@ -248,47 +232,22 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def derive(run_dir: RunDir) -> Derived:
-    """Check and analyse a run; writes nothing."""
-    checks = check_run(run_dir)
-    anomalies = [anomaly for check in checks.checks for anomaly in check.anomalies]
-    data = load(run_dir, {w.session for anomaly in anomalies for w in anomaly.witness})
-    analysis = analyse(data)
-    # Neither room knows the other: what the figures say about memory and the generator joins what the history says about the app.
-    checks = combine(
-        [
-            *checks.checks,
-            *check_growth(analysis.growth, analysis.growth_basis),
-            check_generator(analysis.generator),
-        ],
-        checks.workers,
-    )
-    guarantees = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
-    checks = msgspec.structs.replace(checks, guarantees=guarantees)
-    return Derived(data=data, checks=checks, analysis=analysis)
-
-
-def write(run_dir: RunDir, derived: Derived) -> None:
+def write(run_dir: RunDir, evaluation: Evaluation) -> None:
     """Write `derived/checks.json` and `derived/analysis.json`."""
-    run_dir.write_json(CHECKS, derived.checks)
-    run_dir.write_json(ANALYSIS, derived.analysis)
+    run_dir.write_json(CHECKS, evaluation.checks)
+    run_dir.write_json(ANALYSIS, evaluation.analysis)
 
 
-def conclude(run_dir: RunDir) -> Derived:
-    """Check and analyse a run, and write what was concluded."""
-    derived = derive(run_dir)
-    write(run_dir, derived)
-    return derived
-
-
-def render(run_dir: RunDir, derived: Derived) -> None:
+def render(run_dir: RunDir, evaluation: Evaluation) -> None:
     """Draw the plots and write the report."""
     # matplotlib takes a second to import, which `gradsoak --help` need not wait for.
     from harness.report.plots import draw_all
     from harness.report.run_page import render_run
 
-    plots = draw_all(derived.data, derived.analysis, derived.checks.checks)
+    plots = draw_all(evaluation.data, evaluation.analysis, evaluation.checks.checks)
     for plot in plots:
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)
-    run_dir.write_bytes(REPORT, render_run(derived.data, derived.checks, derived.analysis, plots).encode())
+    run_dir.write_bytes(
+        REPORT, render_run(evaluation.data, evaluation.checks, evaluation.analysis, plots).encode()
+    )

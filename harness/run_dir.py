@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -275,26 +275,29 @@ class RunDir:
         except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
-    def broken_shards(self) -> list[TornShard]:
-        """Raw files that no longer are what the seal says, or of which it says nothing."""
-        seal = self.sealed()
+    def digests(self) -> dict[str, str]:
+        """Raw file, as a path within the run folder → SHA-256 of its content."""
+        files = sorted({file for pattern in _RAW_PATTERNS for file in self.path.glob(pattern)})
+        return {file.relative_to(self.path).as_posix(): _sha256(file) for file in files}
+
+    def broken_shards(self, seal: Seal | None, digests: Mapping[str, str]) -> list[TornShard]:
+        """Raw files that differ from the seal, or that the seal does not name.
+
+        Args:
+            seal: the run's; without one nothing can differ from it.
+            digests: what `digests` returned.
+        """
         if seal is None:
             return []
         broken = []
         for name, expected in seal.shards.items():
-            file = self.path / name
-            if not file.is_file():
+            if name not in digests:
                 broken.append(TornShard(file=name, line=0, problem="is missing"))
-            elif _sha256(file) != expected.sha256:
+            elif digests[name] != expected.sha256:
                 broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
-        there = sorted(
-            file.relative_to(self.path).as_posix()
-            for pattern in _RAW_PATTERNS
-            for file in self.path.glob(pattern)
-        )
         broken += [
             TornShard(file=name, line=0, problem="is not in the seal")
-            for name in there
+            for name in digests
             if name not in seal.shards
         ]
         return broken
@@ -308,8 +311,13 @@ class RunDir:
                 torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
         return torn
 
-    def torn_records(self) -> list[TornShard]:
-        """Raw files beside the history that are torn; without what happened in a run, nobody knows what it was."""
+    def records(self) -> tuple[dict[str, list[Any]], list[TornShard]]:
+        """Read every raw file of records besides the history, each once.
+
+        Returns:
+            The readable records of each file by its name, and the files that are torn. A missing file of events is torn too:
+            without it, nothing is known of what happened in the run.
+        """
         kinds: dict[str, Any] = {
             EVENTS: RunEvent,
             PROCESS_SAMPLES: ProcessSample,
@@ -320,6 +328,7 @@ class RunDir:
             ALLOCATIONS: Allocation,
             HELD_ENTRIES: HeldEntries,
         }
+        found: dict[str, list[Any]] = {name: [] for name in kinds}
         torn = []
         for name, kind in kinds.items():
             file = self.path / name
@@ -327,19 +336,15 @@ class RunDir:
                 if name == EVENTS:
                     torn.append(TornShard(file=name, line=0, problem="is missing"))
                 continue
-            _, problem = _read_lines(file, kind)
+            found[name], problem = _read_lines(file, kind)
             if problem:
                 torn.append(TornShard(file=name, line=problem[0], problem=problem[1]))
-        return torn
+        return found, torn
 
     def worker_of(self, file: str) -> str | None:
         """The worker whose shard a raw file is, None if it is something else."""
         path = Path(file)
         return path.stem if path.parent.as_posix() == HISTORY else None
-
-    def history_sha256(self) -> dict[str, str]:
-        """Worker → SHA-256 of its shard, for all that are there."""
-        return {file.stem: _sha256(file) for file in sorted((self.path / HISTORY).glob("*.jsonl"))}
 
     def shards(self) -> dict[str, Callable[[list[str]], Iterator[HistoryRecord]]]:
         """Worker → a function that reads its records in the order of writing, a block at a time.

@@ -11,7 +11,8 @@ import typer
 from harness import evaluate
 from harness.cli import options, terminal_summary
 from harness.errors import ExitCode, HarnessError, StorageError, UsageError, run_exit_code
-from harness.evaluate import Derived
+from harness.evaluate import Evaluation
+from harness.recorded_run import open_run
 from harness.run_dir import RunDir
 
 # Anomalies of each kind whose proof the terminal shows. The report shows more; `checks.json` and `--json` hold all that are kept.
@@ -30,14 +31,14 @@ def report(
     json: options.Json = False,
 ) -> None:
     """Evaluate an existing run again, from its files alone: verdicts, figures, plots and report. The app is not needed."""
-    derived, error = evaluate_again(run_dir)
+    evaluation, error = evaluate_again(run_dir)
     if json:
-        terminal_summary.print_json(terminal_summary.as_json(run_dir, derived, error, anomalies=explain))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir, evaluation, error, anomalies=explain))
     else:
-        terminal_summary.print_summary(run_dir, derived, explained=EXPLAINED if explain else 0)
+        terminal_summary.print_summary(run_dir, evaluation, explained=EXPLAINED if explain else 0)
     if error is not None:
         terminal_summary.print_error(error)
-    raise typer.Exit(exit_code(derived, error))
+    raise typer.Exit(exit_code(evaluation, error))
 
 
 def no_result(arguments: Sequence[str]) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def no_result(arguments: Sequence[str]) -> dict[str, Any]:
     return {**terminal_summary.NO_RESULT, **(anomalies if "--explain" in arguments else {})}
 
 
-def evaluate_again(path: Path) -> tuple[Derived, HarnessError | None]:
+def evaluate_again(path: Path) -> tuple[Evaluation, HarnessError | None]:
     """Make verdicts, figures, plots and the report of a run again.
 
     Args:
@@ -60,24 +61,24 @@ def evaluate_again(path: Path) -> tuple[Derived, HarnessError | None]:
     """
     folder = RunDir.open(path)
     try:
-        derived = evaluate.derive(folder)
+        evaluation = evaluate.evaluate(open_run(folder))
     except OSError as error:
         raise UsageError(
             f"Cannot read {error.filename or path}: {error.strerror or error}.",
             "Give yourself the right to read the run folder, or copy it to where you have it.",
         ) from error
     try:
-        evaluate.write(folder, derived)
-        evaluate.render(folder, derived)
+        evaluate.write(folder, evaluation)
+        evaluate.render(folder, evaluation)
     except StorageError as error:
-        return derived, StorageError(
+        return evaluation, StorageError(
             error.message, "Free some space, or copy the run folder to where it can be written to."
         )
-    return derived, None
+    return evaluation, None
 
 
-def exit_code(derived: Derived, error: HarnessError | None) -> int:
+def exit_code(evaluation: Evaluation, error: HarnessError | None) -> int:
     """The exit status. A proven anomaly stays proven if it cannot be written to disk."""
-    if derived.checks.verdict == "fail":
+    if evaluation.checks.verdict == "fail":
         return int(ExitCode.ANOMALY)
-    return int(run_exit_code(derived.checks.verdict, error))
+    return int(run_exit_code(evaluation.checks.verdict, error))

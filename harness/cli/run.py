@@ -74,18 +74,18 @@ def run(
         if error is None and not interrupted:
             interrupted = _follow_up(run_options, what_ifs, run_dir, display, memray=follow_ups.memray)
         display.note("checking and drawing the report")
-        derived = evaluate.conclude(run_dir)
-        evaluate.render(run_dir, derived)
+        evaluation = evaluate.evaluate_run(run_dir)
+        evaluate.render(run_dir, evaluation)
     if json:
-        terminal_summary.print_json(terminal_summary.as_json(run_dir.path, derived, error))
+        terminal_summary.print_json(terminal_summary.as_json(run_dir.path, evaluation, error))
     else:
-        terminal_summary.print_summary(run_dir.path, derived, error)
+        terminal_summary.print_summary(run_dir.path, evaluation, error)
     if error is not None:
         terminal_summary.print_error(error)
     if interrupted:
         terminal_summary.print_interrupted()
     # An anomaly that an interrupted run has proven stays proven.
-    raise typer.Exit(int(run_exit_code(derived.checks.verdict, error)))
+    raise typer.Exit(int(run_exit_code(evaluation.checks.verdict, error)))
 
 
 def _running_app(

@@ -15,7 +15,7 @@ from rich.text import Text
 from harness import units
 from harness.analysis import Analysis
 from harness.errors import HarnessError
-from harness.evaluate import Derived
+from harness.evaluate import Evaluation
 from harness.records import Check, Guarantee, not_applying
 from harness.report.memory_section import finding, in_one_line, news
 from harness.run_dir import REPORT
@@ -26,26 +26,28 @@ NO_RESULT: dict[str, Any] = {"run_dir": None, "verdict": "unknown", "checks": {}
 STYLES = {"pass": "bold green", "fail": "bold red", "unknown": "bold yellow", "inconclusive": "bold yellow"}
 
 
-def as_json(run_dir: Path, derived: Derived, error: HarnessError | None, *, anomalies: bool = False) -> str:
+def as_json(
+    run_dir: Path, evaluation: Evaluation, error: HarnessError | None, *, anomalies: bool = False
+) -> str:
     """`{"run_dir", "verdict", "checks", "does_not_apply", "workers", "promises", "figures"}`, and `error` if there is one.
 
     Args:
         run_dir: the run folder.
-        derived: the run's verdicts and figures.
+        evaluation: the run's verdicts and figures.
         error: why the run ended early, or why the conclusions could not be written; None if neither is so.
         anomalies: whether to add `anomalies` (check → the anomalies that are kept) and `anomalies_total` (check → their number).
     """
     result: dict[str, Any] = {
         "run_dir": str(run_dir),
-        "verdict": derived.checks.verdict,
-        "checks": {check.name: check.verdict for check in derived.checks.checks},
-        "does_not_apply": not_applying(derived.checks.checks),
-        "workers": msgspec.to_builtins(derived.checks.workers),
-        "promises": {guarantee.name: guarantee.status for guarantee in derived.checks.guarantees},
-        "figures": msgspec.to_builtins(derived.analysis),
+        "verdict": evaluation.checks.verdict,
+        "checks": {check.name: check.verdict for check in evaluation.checks.checks},
+        "does_not_apply": not_applying(evaluation.checks.checks),
+        "workers": msgspec.to_builtins(evaluation.checks.workers),
+        "promises": {guarantee.name: guarantee.status for guarantee in evaluation.checks.guarantees},
+        "figures": msgspec.to_builtins(evaluation.analysis),
     }
     if anomalies:
-        found = [check for check in derived.checks.checks if check.anomalies_total]
+        found = [check for check in evaluation.checks.checks if check.anomalies_total]
         result["anomalies"] = {check.name: msgspec.to_builtins(check.anomalies) for check in found}
         result["anomalies_total"] = {check.name: check.anomalies_total for check in found}
     if error is not None:
@@ -69,19 +71,19 @@ def print_json(text: str) -> None:
 
 
 def print_summary(
-    run_dir: Path, derived: Derived, error: HarnessError | None = None, *, explained: int = 0
+    run_dir: Path, evaluation: Evaluation, error: HarnessError | None = None, *, explained: int = 0
 ) -> None:
     """Print the verdict with its reason, and the most important figures.
 
     Args:
         run_dir: the run folder.
-        derived: the run's verdicts and figures.
+        evaluation: the run's verdicts and figures.
         error: why the run ended early. It is printed after the table, so the table leaves out its reason.
         explained: number of anomalies of each kind to explain; 0 explains one anomaly in all, as an example.
     """
     console = Console(highlight=False)
-    checks, analysis = derived.checks, derived.analysis
-    manifest = derived.data.manifest
+    checks, analysis = evaluation.checks, evaluation.analysis
+    manifest = evaluation.data.manifest
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()

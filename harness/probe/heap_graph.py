@@ -219,12 +219,12 @@ class Heap:
         objects, numbers = self.objects, self.numbers
         unshared = [object()]
         # Every count includes two references more: that of the list `objects`, and that of the call.
-        ours = next(map(sys.getrefcount, map(unshared.__getitem__, [0])))
+        extra = next(map(sys.getrefcount, map(unshared.__getitem__, [0])))
         counts = map(sys.getrefcount, map(objects.__getitem__, members))
         held = {
             number
             for number, count in zip(members, counts)
-            if number not in removed and count - ours > inside.get(id(objects[number]), 0)
+            if number not in removed and count - extra > inside.get(id(objects[number]), 0)
         }
         among, pending = set(members), list(held)
         while pending:
@@ -251,7 +251,7 @@ class Heap:
                         found[key] = part
             parts.clear()
             part = None
-        ours = next(map(sys.getrefcount, {0: object()}.values()))
+        extra = next(map(sys.getrefcount, {0: object()}.values()))
         counts = map(sys.getrefcount, found.values())
-        alone = [key for key, count in zip(list(found), counts) if count - ours <= inside[key]]
+        alone = [key for key, count in zip(list(found), counts) if count - extra <= inside[key]]
         return {key: size_of(found[key]) for key in alone}

@@ -29,8 +29,8 @@ def counts() -> dict[str, Any]:
 
 
 def _threads() -> int:
-    ours = threading.current_thread().name == "gradsoak-probe"
-    return threading.active_count() - ours
+    is_probe = threading.current_thread().name == "gradsoak-probe"
+    return threading.active_count() - is_probe
 
 
 def tasks() -> int | None:

@@ -31,7 +31,7 @@ _MAX_NAME = 12
 
 
 def section_of(check: str) -> str:
-    """The place on the page where the plot of a check stands."""
+    """Section of the page for the session matrix of a check."""
     return f"check:{check}"
 
 

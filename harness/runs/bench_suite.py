@@ -200,15 +200,15 @@ def _execute_one(
             followups.execute_beside(control, run_dir, on_progress)
     except KeyboardInterrupt:
         interrupted = True
-    derived = evaluate.conclude(run_dir)
-    evaluate.render(run_dir, derived)
-    return _row(options, derived, error, time.monotonic() - began), interrupted
+    evaluation = evaluate.evaluate_run(run_dir)
+    evaluate.render(run_dir, evaluation)
+    return _row(options, evaluation, error, time.monotonic() - began), interrupted
 
 
 def _row(
-    options: RunOptions, derived: evaluate.Derived, error: HarnessError | None, duration_s: float
+    options: RunOptions, evaluation: evaluate.Evaluation, error: HarnessError | None, duration_s: float
 ) -> BenchRow:
-    scenario, checks, analysis = options.scenario, derived.checks, derived.analysis
+    scenario, checks, analysis = options.scenario, evaluation.checks, evaluation.analysis
     anomalies = {check.name: check.anomalies_total for check in checks.checks if check.anomalies_total}
     # Several checks can find one kind of anomaly.
     kinds = {*anomalies, *(anomaly.kind for check in checks.checks for anomaly in check.anomalies)}

@@ -211,7 +211,7 @@ def conclude_beside(run: FollowUpRun, run_dir: RunDir) -> HarnessError | None:
     if folder is None:
         return None
     try:
-        evaluate.render(folder, evaluate.conclude(folder))
+        evaluate.render(folder, evaluate.evaluate_run(folder))
     except HarnessError as error:
         return error
     except (

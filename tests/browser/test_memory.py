@@ -25,9 +25,9 @@ SCREEN = {"viewport": {"width": 1200, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 # Everything was measured; one item is many times the others; every bar is hard to see, or goes backwards.
 LEDGERS = {
-    "usual": memories.ledger(),
-    "large": memories.ledger({**memories.HELD, "state": 8_240_000_000}),
-    "small": memories.ledger(
+    "usual": memories.breakdown(),
+    "large": memories.breakdown({**memories.HELD, "state": 8_240_000_000}),
+    "small": memories.breakdown(
         {"interpreter": 1_412_200_000, "framework": 30_000, "state": 1, "unexplained": -20_000_000},
         {
             "interpreter": 1_412_200_000,
@@ -67,11 +67,11 @@ def test_everything_about_memory_can_be_read(
     data, analysis = memories.rich(full)
     others = [plot for plot in draw_all(data, analysis) if plot.name != WATERFALL]
     for name, entries in LEDGERS.items():
-        told = msgspec.structs.replace(analysis, memory=memories.figures(ledger=entries))
+        changed = msgspec.structs.replace(analysis, memory=memories.figures(ledger=entries))
         drawn = memories.waterfall_of(entries)
         assert drawn is not None
         path = tmp_path / f"{name}.html"
-        path.write_text(render_run(data, failing([]), told, [*others, drawn]))
+        path.write_text(render_run(data, failing([]), changed, [*others, drawn]))
         visit = Visit(browser, path, **options)
         visit.open_all()
         page = visit.page

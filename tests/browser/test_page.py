@@ -166,7 +166,7 @@ def of_the_browser(
 def steady(calls: list[Call]) -> Counter[Call]:
     """Calls without those whose number is left to chance.
 
-    That is how far a generator came until somebody clicked Stop, and how often the list of a dropdown lost the focus:
+    That is how far a generator came until the user clicked Stop, and how often the list of a dropdown lost the focus:
     each time, the browser's page says `input` again.
     """
     return Counter(call for call in calls if "slow " not in call[1] and call[0] != "pick-input")

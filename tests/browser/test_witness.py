@@ -111,8 +111,8 @@ def test_a_screen_reader_gets_a_description_of_a_timeline(browser: Any, report: 
     visit = Visit(browser, report, **SCREEN)
     image = visit.page.get_by_role("img", name="cross-session-read in log, sessions s0-1 and s0-2").first
     assert image.is_visible()
-    told = image.locator("desc").text_content()
-    assert "What A wrote is seen in B." in told
+    described = image.locator("desc").text_content()
+    assert "What A wrote is seen in B." in described
 
 
 def test_timelines_are_printed_in_light_colours(browser: Any, report: Path, tmp_path: Path) -> None:

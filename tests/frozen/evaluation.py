@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from harness.evaluate import derive
+from harness.evaluate import evaluate
+from harness.recorded_run import open_run
 from harness.run_dir import RunDir
 
 RUNS = Path(__file__).with_name("runs")
@@ -42,7 +43,7 @@ def evaluated(run: Path) -> dict[str, Any]:
     Returns:
         `checks` and `analysis`, as `checks.json` and `analysis.json` would hold them.
     """
-    found = derive(RunDir.open(run))
+    found = evaluate(open_run(RunDir.open(run)))
     return {
         "checks": msgspec.to_builtins(found.checks),
         "analysis": msgspec.to_builtins(found.analysis),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.evaluate import conclude
+from harness.evaluate import evaluate_run
 from harness.records import Checks
 from harness.run_dir import EVENTS, MANIFEST, SEAL, RunDir
 from tests.conftest import REPO, WITHOUT_GROWTH, in_small
@@ -149,7 +149,7 @@ LINES: dict[Callable[[Lines], Lines], str] = {
 
 def judged(run: Path) -> Checks:
     """What is concluded; no check may have broken down over it."""
-    checks = conclude(RunDir.open(run)).checks
+    checks = evaluate_run(RunDir.open(run)).checks
     assert not any("Traceback" in check.reason for check in checks.checks), checks.reason
     return checks
 

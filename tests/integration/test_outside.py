@@ -17,6 +17,7 @@ import pytest
 
 from harness import evaluate, profiles, scenario
 from harness.app_under_test import inspect_url, locate
+from harness.recorded_run import open_run
 from harness.records import Fail, Invoke
 from harness.run_dir import RunDir
 from harness.runs.plan import RunOptions
@@ -133,15 +134,15 @@ def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
     )
     run = RunDir.create(tmp_path / "run")
     assert execute(options, run, lambda _: None) is None
-    derived = evaluate.conclude(run)
-    evaluate.render(run, derived)
-    assert derived.checks.verdict == "pass"
-    assert derived.analysis.memory.not_measured == (
+    evaluation = evaluate.evaluate_run(run)
+    evaluate.render(run, evaluation)
+    assert evaluation.checks.verdict == "pass"
+    assert evaluation.analysis.memory.not_measured == (
         "Memory was not measured: gradsoak did not start the app, and it runs on another machine."
     )
-    assert derived.analysis.server.rss_high_water_bytes is None
+    assert evaluation.analysis.server.rss_high_water_bytes is None
     # Sessions were held all the same, since they are what isolation is judged by.
-    whole = evaluate.load(run, None).witnesses
+    whole = evaluate.load(open_run(run), None).witnesses
     assert whole is not None
     assert any(o.phase == "drain" and o.reads for o in whole.operations)
     assert sorted(p.name for p in (run.path / "samples").iterdir()) == ["generator-0.jsonl", "loadgen.jsonl"]

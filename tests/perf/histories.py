@@ -19,6 +19,7 @@ import msgspec
 from harness import tokens
 from harness.evaluate import check_run
 from harness.history.list_delta import Shortener
+from harness.recorded_run import open_run
 from harness.records import Effect, Error, HistoryRecord, Info, Invoke, Ok
 from harness.run_dir import EVENTS, MANIFEST, RunDir
 from harness.workload import append_only_list, counter
@@ -142,7 +143,7 @@ def _decode(run_dir: RunDir) -> str:
 
 
 def _check(run_dir: RunDir) -> str:
-    return check_run(run_dir).verdict
+    return check_run(open_run(run_dir)).verdict
 
 
 def main() -> None:

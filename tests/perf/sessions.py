@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from harness import evaluate, tokens
 from harness.history import History
+from harness.recorded_run import open_run
 from harness.records import Operation, Plateau
 from harness.run_dir import RunDir
 from tests.perf import servers
@@ -38,7 +39,7 @@ def measure(settings: Settings) -> list[Figure]:
     run_dir = RunDir(path)
     if run_dir.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    data = evaluate.load(run_dir, None)
+    data = evaluate.load(open_run(run_dir), None)
     assert data.witnesses is not None
     checks = run_dir.checks()
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)

@@ -11,6 +11,7 @@ import pytest
 from harness.checkers import check_history
 from harness.evaluate import load
 from harness.history import History
+from harness.recorded_run import open_run
 from harness.records import Check, Operation
 from harness.run_dir import TARGET_LOG, RunDir
 from tests.builders import COMPLETED
@@ -40,9 +41,10 @@ def test_one_forgotten_click_in_a_thousand_is_found_by_the_next_click(tmp_path: 
     )
     assert done.code == 1, done.err
     run = RunDir.open(tmp_path / "run")
-    data, problems = load(run)
-    history, state = data.history, data.manifest.state
-    assert problems == []
+    data = load(open_run(run), None)
+    history, state = data.witnesses, data.manifest.state
+    assert history is not None
+    assert history.problems == []
 
     def lost_updates(known: History) -> Check:
         return next(c for c in check_history(known, state, COMPLETED).checks if c.name == "lost-update")

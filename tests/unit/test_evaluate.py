@@ -50,6 +50,6 @@ def test_the_workload_is_sealed_with_the_run(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, "# as it was\n")
     run_dir.seal("completed", "")
     run_dir.write_bytes(WORKLOAD, b"# as it is now\n")
-    assert [(shard.file, shard.problem) for shard in run_dir.broken_shards()] == [
-        (WORKLOAD, "was changed after the run was sealed")
-    ]
+    assert [
+        (shard.file, shard.problem) for shard in run_dir.broken_shards(run_dir.sealed(), run_dir.digests())
+    ] == [(WORKLOAD, "was changed after the run was sealed")]

@@ -79,11 +79,11 @@ def test_the_seal_notices_a_file_that_changed_or_is_gone(tmp_path: Path) -> None
     seal = run.seal("completed", "")
     assert seal.shards["history/0.jsonl"].lines == 1
     assert run.sealed() == seal
-    assert run.broken_shards() == []
+    assert run.broken_shards(run.sealed(), run.digests()) == []
     with run.history_path("0").open("ab") as stream:
         stream.write(b"{}\n")
     run.history_path("1").unlink()
-    assert [(t.file, t.problem.split()[0]) for t in run.broken_shards()] == [
+    assert [(t.file, t.problem.split()[0]) for t in run.broken_shards(run.sealed(), run.digests())] == [
         ("history/0.jsonl", "was"),
         ("history/1.jsonl", "is"),
     ]
@@ -101,7 +101,9 @@ def test_a_file_that_came_after_the_seal_is_noticed(tmp_path: Path) -> None:
     JsonLinesWriter(run.history_path("0")).append(record(1))
     run.seal("completed", "")
     JsonLinesWriter(run.history_path("1")).append(record(1))
-    assert [(t.file, t.problem) for t in run.broken_shards()] == [("history/1.jsonl", "is not in the seal")]
+    assert [(t.file, t.problem) for t in run.broken_shards(run.sealed(), run.digests())] == [
+        ("history/1.jsonl", "is not in the seal")
+    ]
 
 
 def test_what_is_no_text_is_reported_like_any_torn_line(tmp_path: Path) -> None:
@@ -116,13 +118,13 @@ def test_what_is_no_text_is_reported_like_any_torn_line(tmp_path: Path) -> None:
 
 def test_events_that_are_torn_or_gone_are_reported(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
-    assert [(t.file, t.problem) for t in run.torn_records()] == [("events.jsonl", "is missing")]
+    assert [(t.file, t.problem) for t in run.records()[1]] == [("events.jsonl", "is missing")]
     writer = run.writer(EVENTS)
     writer.append(RunEvent(time_ns=1, wall_ns=1, kind="phase", detail={"name": "load"}))
-    assert run.torn_records() == []
+    assert run.records()[1] == []
     with (run.path / EVENTS).open("ab") as stream:
         stream.write(b'{"time_ns":2,"kin')
-    assert [(t.file, t.line) for t in run.torn_records()] == [("events.jsonl", 2)]
+    assert [(t.file, t.line) for t in run.records()[1]] == [("events.jsonl", 2)]
 
 
 def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path) -> None:

@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from typing import ClassVar
 
 import gevent.event
 
 from harness.load.session import SessionRetired
+from harness.load.users.arrival_pool import ArrivalPool
 from harness.load.users.scenario_user import ScenarioUser
-
-
-class ArrivalPool:
-    """The users that act for arrivals.
-
-    Attributes:
-        idle: users with an open session that wait for an arrival, the longest waiting first.
-        in_use: users that have started and not ended, idle or not.
-    """
-
-    def __init__(self) -> None:
-        self.idle: deque[ArrivalUser] = deque()
-        self.in_use = 0
-
-    def handle(self, arrival_ns: int, limit: int, start: Callable[[], ArrivalUser]) -> bool:
-        """Hand an arrival to an idle user, or to a new one.
-
-        Args:
-            arrival_ns: when the arrival was due, monotonic nanoseconds.
-            limit: most users at the same time.
-            start: starts a user; its greenlet must begin only after this method has returned.
-
-        Returns:
-            False if all users are busy and no other may start: the arrival is dropped.
-        """
-        if self.idle:
-            self.idle.popleft().assign(arrival_ns)
-            return True
-        if self.in_use >= limit:
-            return False
-        self.in_use += 1
-        start().first_arrival_ns = arrival_ns
-        return True
-
-    def dismiss(self) -> None:
-        """End the users that are idle."""
-        while self.idle:
-            self.idle.popleft().assign(None)
 
 
 class ArrivalUser(ScenarioUser):

@@ -15,7 +15,8 @@ from harness.load.arrivals import ArrivalCounts, dispatch, schedule, share_of_ca
 from harness.load.commands import Drive
 from harness.load.gradio_user import GradioUser
 from harness.load.self_monitor import SelfMonitor
-from harness.load.users.arrival import ArrivalPool, ArrivalUser
+from harness.load.users.arrival import ArrivalUser
+from harness.load.users.arrival_pool import ArrivalPool
 from harness.load.users.holder import HeldSessions, Holder
 from harness.load.users.reload_share import ReloadShare
 from harness.load.users.returning_user import ReturningUser

@@ -33,7 +33,7 @@ class FakeProcess:
         return f"/usr/bin/{self._name}"
 
     def net_connections(self, kind: str) -> list[Any]:
-        if self._name == "somebody-else's":
+        if self._name == "other-user":
             raise psutil.AccessDenied(self.pid)
         return self.sockets
 
@@ -54,7 +54,7 @@ def found(monkeypatch: pytest.MonkeyPatch, *processes: FakeProcess, url: str = F
 def test_the_python_that_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     record = found(
         monkeypatch,
-        FakeProcess(1, "somebody-else's", 7860),
+        FakeProcess(1, "other-user", 7860),
         FakeProcess(2, "python3", 7861),
         FakeProcess(3, "python3", 7860, ip="192.0.2.1"),
         FakeProcess(4, "python3.11", 7860, ip="0.0.0.0"),
@@ -79,7 +79,7 @@ def test_a_proxy_is_not_taken_for_the_app(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_process_that_may_not_be_inspected(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = found(monkeypatch, FakeProcess(1, "somebody-else's", 7860))
+    record = found(monkeypatch, FakeProcess(1, "other-user", 7860))
     assert record.pid is None
     assert "could not be found" in record.not_sampled
 

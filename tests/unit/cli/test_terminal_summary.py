@@ -11,7 +11,7 @@ import pytest
 from harness.analysis import RunData, analyse
 from harness.checkers import combine
 from harness.cli.terminal_summary import as_json, print_summary
-from harness.evaluate import Derived
+from harness.evaluate import Evaluation
 from harness.records import Check, not_applying
 from harness.units import byte_size
 from tests.unit.report import memories
@@ -22,7 +22,7 @@ __all__ = ["full"]
 
 
 @pytest.fixture
-def derived(full: RunData) -> Derived:
+def evaluation(full: RunData) -> Evaluation:
     checks = [
         Check(name="completeness", verdict="pass", reason="All there.", evidence={"operations": 3}),
         Check(
@@ -33,19 +33,19 @@ def derived(full: RunData) -> Derived:
             applies=False,
         ),
     ]
-    return Derived(data=full, checks=combine(checks), analysis=analyse(full))
+    return Evaluation(data=full, checks=combine(checks), analysis=analyse(full))
 
 
 def test_a_check_that_does_not_apply_is_not_shown_as_passed(
-    derived: Derived, capsys: pytest.CaptureFixture[str]
+    evaluation: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_summary(Path("run"), derived)
+    print_summary(Path("run"), evaluation)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("reset")]
     assert " ".join(line.split()) == "reset – does not apply Nothing was read twice."
 
 
-def test_the_json_object_names_the_checks_that_do_not_apply(derived: Derived) -> None:
-    told = json.loads(as_json(Path("run"), derived, None))
+def test_the_json_object_names_the_checks_that_do_not_apply(evaluation: Evaluation) -> None:
+    told = json.loads(as_json(Path("run"), evaluation, None))
     assert told["checks"] == {"completeness": "pass", "reset": "pass"}
     assert told["does_not_apply"] == {"reset": "Nothing was read twice."}
 
@@ -66,8 +66,8 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     canary = msgspec.structs.replace(failing(mixed).checks[0], name="canary")
     leak = failing([anomaly(1, kind="leak-per-request", sessions=[], variable="app.LOG")]).checks[0]
     checks = combine([crossed, canary, msgspec.structs.replace(leak, name="leak-per-request")])
-    derived = Derived(data=full, checks=checks, analysis=analyse(full))
-    print_summary(Path("run"), derived, explained=3)
+    evaluation = Evaluation(data=full, checks=checks, analysis=analyse(full))
+    print_summary(Path("run"), evaluation, explained=3)
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("and ")] == ["and 897 more, see the report."]
     assert out.count("Let A = session s0-0") == 2
@@ -78,7 +78,7 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     assert "\napp.LOG, 3 occurrences\n" in out
     assert "for example" not in out
     # Without being asked for, a single example.
-    print_summary(Path("run"), derived)
+    print_summary(Path("run"), evaluation)
     out = capsys.readouterr().out
     assert "for example  Let A = session s0-0" in out
     assert out.count("Let A") == 1
@@ -86,19 +86,19 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
 
 def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RunData) -> None:
     checks = failing([anomaly(number) for number in range(5)], total=900)
-    derived = Derived(data=full, checks=checks, analysis=analyse(full))
-    told = json.loads(as_json(Path("run"), derived, None, anomalies=True))
+    evaluation = Evaluation(data=full, checks=checks, analysis=analyse(full))
+    told = json.loads(as_json(Path("run"), evaluation, None, anomalies=True))
     assert told["anomalies_total"] == {"cross-session-read": 900}
     assert told["anomalies"] == {"cross-session-read": msgspec.to_builtins(checks.checks[0].anomalies)}
-    assert "anomalies" not in json.loads(as_json(Path("run"), derived, None))
+    assert "anomalies" not in json.loads(as_json(Path("run"), evaluation, None))
 
 
 def test_memory_is_summarised_in_a_few_lines(
-    derived: Derived, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    evaluation: Evaluation, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     data, analysis = memories.rich(full)
-    told = Derived(data=data, checks=derived.checks, analysis=analysis)
+    told = Evaluation(data=data, checks=evaluation.checks, analysis=analysis)
     print_summary(Path("run"), told)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert (
@@ -124,17 +124,17 @@ def test_memory_is_summarised_in_a_few_lines(
     assert "to decide          Run it for longer." in out
     assert "grows" not in out
     # Nobody who was not asked is quoted.
-    print_summary(Path("run"), derived)
+    print_summary(Path("run"), evaluation)
     out = capsys.readouterr().out
     assert "grows" not in out
     assert "Gradio's own" not in out
     assert "advice" not in out
 
 
-def test_the_json_object_has_all_figures_of_memory(derived: Derived, full: RunData) -> None:
+def test_the_json_object_has_all_figures_of_memory(evaluation: Evaluation, full: RunData) -> None:
     data, analysis = memories.rich(full)
     figures = json.loads(
-        as_json(Path("run"), Derived(data=data, checks=derived.checks, analysis=analysis), None)
+        as_json(Path("run"), Evaluation(data=data, checks=evaluation.checks, analysis=analysis), None)
     )["figures"]
     assert figures["memory"]["verdict"] == "leak-per-request"
     assert {

@@ -1,4 +1,4 @@
-"""What the probe tells of the values in gr.State, on stand-ins for Gradio's own classes."""
+"""Values in gr.State as the probe reports them, on stand-ins for Gradio's own classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the probe tells of the interpreter."""
+"""Figures of the interpreter that the probe reports."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ BUSY_APP = """
 import gradio, json, os
 print(json.dumps({}), flush=True)
 demo = gradio.Blocks()
-junk = [[] for _ in range(300_000)]  # so many objects that a look at all of them is interrupted by other threads
+junk = [[] for _ in range(300_000)]  # so many objects that counting them all is interrupted by other threads
 # What importing a large library does all the time: build tuples piece by piece, with other threads in between.
 while not os.path.exists(__file__ + ".asked"):
     for _ in range(1000):

@@ -77,7 +77,7 @@ class App:
         self.process.stdin.flush()
         assert self.process.stdout.readline() == "done\n"
 
-    def told(self) -> Attribution:
+    def attribution(self) -> Attribution:
         capture = memray_pass.read_capture(self.file, self.folder)
         answer = self.client.traced_entries(GROWN)["entries"]
         entries = memray_pass.read_entries(answer, capture, self.folder)
@@ -124,13 +124,13 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
     app.client.settle()
     assert "error" not in app.client.stop_trace()
     app.keep(30)  # memray has seen none of these
-    told = app.told()
-    sites = {site.where: site for site in told.sites}
+    attribution = app.attribution()
+    sites = {site.where: site for site in attribution.sites}
     kept = sites[AT_BYTES]
     assert kept.held_by == ["app.BYTES"]
     # 256 bytes, and 33 that an object takes; besides it the list itself, which moved when it grew.
     assert kept.bytes - 289 * 200 in range(8 * 500)
-    assert told.allocated_at == {
+    assert attribution.allocated_at == {
         "app.BYTES": [AT_BYTES],
         # Where it was made, not where its id was; on CPython 3.11 tracemalloc alone would not tell.
         "app.EVENTS": [AT_EVENT],
@@ -143,8 +143,8 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
     assert 225 <= sites[AT_DICT].held_entries <= 230
     assert sites[AT_TEXT].held_bytes == 100_049
     # The probe worked meanwhile, and counts for nothing.
-    assert not any("probe" in site.where or "tracemalloc" in site.where for site in told.sites)
-    assert told.total_bytes == sum(site.bytes for site in told.sites)
+    assert not any("probe" in site.where or "tracemalloc" in site.where for site in attribution.sites)
+    assert attribution.total_bytes == sum(site.bytes for site in attribution.sites)
     app.client.end_trace()
     assert app.client.traced_entries(GROWN) == {"error": "allocations are not traced"}
 
@@ -165,8 +165,8 @@ def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> 
     app.client.start_trace(app.file, MAX_FRAMES, lent)
     app.keep(100)
     app.client.stop_trace()
-    told = app.told()
-    entries = {s.where: s.held_entries for s in told.sites}
+    attribution = app.attribution()
+    entries = {s.where: s.held_entries for s in attribution.sites}
     assert entries[AT_BYTES] == 100
     # Of the objects that Python reuses, only those freed since the window began have no trace.
     assert min(entries[AT_DICT], entries[AT_LIST]) >= 95
@@ -181,9 +181,9 @@ def test_without_a_fitting_memray_the_app_goes_on_and_the_message_says_what_to_i
     app = start(pythons[0])
     answer = app.client.start_trace(app.file, MAX_FRAMES, memray_pass.lent_memray())
     assert answer["missing"]
-    told = memray_pass.why_missing("/opt/app/bin/python", answer["error"])
-    assert "No module named 'memray'" in told
-    assert "`/opt/app/bin/python -m pip install memray==" in told
+    message = memray_pass.why_missing("/opt/app/bin/python", answer["error"])
+    assert "No module named 'memray'" in message
+    assert "`/opt/app/bin/python -m pip install memray==" in message
     app.keep(1)
 
 

@@ -8,10 +8,11 @@ import msgspec
 
 from harness.analysis import Analysis, RunData, analyse
 from harness.analysis.data import FollowUp
-from harness.analysis.memory.advice import Advice, Gain
+from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
+from harness.analysis.memory.what_if_gain import Gain
 from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
 from harness.report import waterfall
 from harness.report.plot_declaration import PlotSource
@@ -48,8 +49,8 @@ _EACH: dict[tuple[BreakdownMoment, BreakdownItem], tuple[float, int, Any]] = {
     ("closed", "leaked-per-request"): (8_300.0, 730, "request"),
 }
 _BASIS: dict[BreakdownItem, str] = {
-    "interpreter": "RSS at plateau 0, when nobody had come yet.",
-    "framework": "What a session of the state-free app costs, times the sessions that were open.",
+    "interpreter": "RSS at plateau 0, before the first session.",
+    "framework": "Cost of a session of the baseline app, times the open sessions.",
     "state": "The values in gr.State, counted object by object.",
     "retained-after-close": "Live heap per session that came and went, times those sessions.",
     "leaked-per-request": "Live heap per request, times all requests so far.",
@@ -67,7 +68,7 @@ CHAIN = [
 ]
 
 
-def ledger(
+def breakdown(
     held: dict[BreakdownItem, int] | None = None, closed: dict[BreakdownItem, int] | None = None
 ) -> list[BreakdownEntry]:
     entries = []
@@ -137,7 +138,7 @@ def figures(**changes: Any) -> MemoryFigures:
         ),
         floor_per_closed_session=PerSession(live=line(23_800.0, 23_100.0, 24_400.0), uss=None),
         state_bytes_per_session=102_604.8,
-        ledger=ledger(),
+        ledger=breakdown(),
         measuring=MeasuringCost(
             censuses=16,
             pause_ms=48.2,

@@ -36,7 +36,7 @@ class Picture:
         # In a page the element needs no namespace; on its own it does.
         self.root = ET.fromstring(str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
         self.height = float(self.root.attrib["viewBox"].split()[3])
-        self.told = self.root.findtext(f"{SVG}desc") or ""
+        self.description = self.root.findtext(f"{SVG}desc") or ""
         self.texts = [(text, _box_of(text)) for text in self.root.iter(f"{SVG}text")]
         self.lanes = [_rect(r) for r in self.root.iter(f"{SVG}rect") if r.attrib["class"] == "lane"]
         letters = self.said("letter")

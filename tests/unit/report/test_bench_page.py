@@ -170,7 +170,7 @@ def test_a_bench_without_guarantees_has_no_matrix() -> None:
 
 
 def test_checks_that_do_not_apply_are_listed_with_their_reason() -> None:
-    row = bench_row(does_not_apply={"reset": f"Nothing was looked at again, {EVIL}."})
+    row = bench_row(does_not_apply={"reset": f"Nothing was read again, {EVIL}."})
     text = flat(Page(render_bench(bench(row))).text)
-    assert f"– 1 check does not apply reset: Nothing was looked at again, {EVIL}." in text
+    assert f"– 1 check does not apply reset: Nothing was read again, {EVIL}." in text
     assert "not apply" not in flat(Page(render_bench(bench(bench_row()))).text)

@@ -324,17 +324,17 @@ def test_the_rows_of_the_breakdown_add_up_to_the_total(
 
 
 def test_an_item_that_is_known_differently_at_each_moment_says_both() -> None:
-    first, second = memories.ledger({"state": 5}, {"state": 7})
-    second = msgspec.structs.replace(second, basis="Nobody looked.")
+    first, second = memories.breakdown({"state": 5}, {"state": 7})
+    second = msgspec.structs.replace(second, basis="It was counted again.")
     (row,) = breakdown_table.rows([first, second])
     assert row.basis == [
         ("all sessions held", "The values in gr.State, counted object by object."),
-        ("all closed", "Nobody looked."),
+        ("all closed", "It was counted again."),
     ]
 
 
 def test_a_moment_without_an_item_is_no_zero() -> None:
-    rows = breakdown_table.rows(memories.ledger({"interpreter": 5}, {"interpreter": 5, "unexplained": 1}))
+    rows = breakdown_table.rows(memories.breakdown({"interpreter": 5}, {"interpreter": 5, "unexplained": 1}))
     assert [row.name for row in rows] == ["interpreter, imports", "unexplained"]
     assert rows[1].cells["held"] is None
 

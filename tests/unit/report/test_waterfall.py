@@ -25,7 +25,7 @@ def _words(svg: bytes) -> list[str]:
 
 
 def test_the_waterfall_has_a_bar_for_each_item_and_says_that_its_axis_is_broken() -> None:
-    plot = memories.waterfall_of(memories.ledger())
+    plot = memories.waterfall_of(memories.breakdown())
     assert plot is not None
     words = _words(plot.svg)
     for name in (*breakdown_table.ITEMS.values(), "RSS"):
@@ -42,7 +42,7 @@ def test_the_waterfall_has_a_bar_for_each_item_and_says_that_its_axis_is_broken(
 
 def test_an_axis_that_has_room_for_all_is_not_broken() -> None:
     large = {**memories.HELD, "state": 1_240_000_000}
-    plot = memories.waterfall_of(memories.ledger(large))
+    plot = memories.waterfall_of(memories.breakdown(large))
     assert plot is not None
     assert "The axis begins at 0." in _words(plot.svg)
     assert not any("broken" in word for word in _words(plot.svg))
@@ -59,12 +59,12 @@ def test_an_axis_that_has_room_for_all_is_not_broken() -> None:
     ],
 )
 def test_any_breakdown_can_be_drawn(held: dict[BreakdownItem, int], closed: dict[BreakdownItem, int]) -> None:
-    plot = memories.waterfall_of(memories.ledger(held, closed))
+    plot = memories.waterfall_of(memories.breakdown(held, closed))
     assert plot is not None
     words = _words(plot.svg)
     assert words.count("RSS") == (2 if closed else 1)
     assert breakdown_table.megabytes(sum(held.values())) in words
-    assert memories.waterfall_of(memories.ledger(held, closed)) == plot
+    assert memories.waterfall_of(memories.breakdown(held, closed)) == plot
 
 
 def test_without_a_breakdown_there_is_no_picture(full: RunData) -> None:

@@ -50,8 +50,8 @@ def test_each_session_has_a_lane_and_an_arrow_says_what_crossed() -> None:
     assert len(seen.lanes) == 2
     assert (len(seen.links), seen.missing) == (1, [])
     assert_joined(seen, "A", "B")
-    assert "A: session a, 0 s to 0.01 s, appended first-value." in seen.told
-    assert "What A wrote is seen in B." in seen.told
+    assert "A: session a, 0 s to 0.01 s, appended first-value." in seen.description
+    assert "What A wrote is seen in B." in seen.description
     assert touching(seen) == []
 
 
@@ -113,7 +113,7 @@ def test_a_lost_update_is_one_lane_with_what_is_missing() -> None:
     assert len(seen.lanes) == 1
     assert (seen.links, len(seen.missing)) == ([], 1)
     assert_joined(seen, "A", "B", missing=True)
-    assert "What A wrote is missing in B." in seen.told
+    assert "What A wrote is missing in B." in seen.description
 
 
 def test_a_stale_read_is_missing_what_a_later_one_shows() -> None:
@@ -139,7 +139,7 @@ def test_what_a_write_should_have_followed_is_missing_where_it_is_not() -> None:
     seen = found(history, "writes-follow-reads", log=append_only_list(scope="everyone"))
     assert (len(seen.links), len(seen.missing)) == (2, 1)
     assert_joined(seen, "A", "D", missing=True)
-    assert "What A wrote is missing in D." in seen.told
+    assert "What A wrote is missing in D." in seen.description
     assert touching(seen) == []
 
 

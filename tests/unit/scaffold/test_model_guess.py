@@ -17,7 +17,7 @@ SHOWN = 7
 # Session, person, and how often each thing is done: as in harness.scaffold.trial.
 ROUNDS = ((1, 1, 3), (1, 1, 1), (2, 2, 2), (1, 1, 1), (3, 1, 1), (2, 2, 1))
 
-# What an app shows, from its memory of the session, of the person, and of everybody, which it may change.
+# What an app shows, from its memory of the session, of the person and of all sessions, which it may change.
 App = Callable[[str, str, dict[str, Any], dict[str, Any], dict[str, Any]], Any]
 
 
@@ -35,12 +35,12 @@ def tried(app: App, *gestures: Gesture, fails: str = "") -> TrialFindings:
     acts: list[TrialAct] = []
     of_session: dict[int, dict[str, Any]] = {}
     of_person: dict[int, dict[str, Any]] = {}
-    everybody: dict[str, Any] = {}
+    everyone: dict[str, Any] = {}
     for session, person, times in ROUNDS:
         for g in gestures:
             for _ in range(times):
                 token = tokens.mint("1417", 0, session, len(acts) + 1) if g.fills else ""
-                memories = of_session.setdefault(session, {}), of_person.setdefault(person, {}), everybody
+                memories = of_session.setdefault(session, {}), of_person.setdefault(person, {}), everyone
                 value = app(g.slug, token, *memories)
                 acts.append(
                     TrialAct(

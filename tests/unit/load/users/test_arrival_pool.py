@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from harness.load.users.arrival import ArrivalPool
+from harness.load.users.arrival_pool import ArrivalPool
 
 
 def test_the_longest_idle_user_comes_first_then_a_new_one_and_beyond_the_limit_the_arrival_is_dropped() -> (
