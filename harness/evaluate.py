@@ -1,46 +1,24 @@
-"""From the raw files of a run to its verdicts, figures, plots and report. May be repeated at will."""
+"""From a recorded run to its verdicts, figures, plots and report. May be repeated: raw files are only read."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse, check_generator, check_growth
-from harness.analysis.data import FollowUp
-from harness.analysis.memory.allocation_sites import join
+from harness.analysis import Analysis, analyse, check_generator, check_growth
 from harness.checkers import check, combine
 from harness.checkers.models import OwnModel, Unavailable
 from harness.errors import UsageError
 from harness.guarantees import facts, judge
-from harness.history import aligned, pair, phases
-from harness.recorded_run import RecordedRun, open_run
-from harness.records import (
-    NOT_TRACED,
-    TRACED,
-    Attribution,
-    Checks,
-    StateVariable,
-)
-from harness.run_dir import (
-    ANALYSIS,
-    ATTRIBUTION,
-    CENSUS,
-    CHECKS,
-    CONTROL,
-    FLAME_GRAPH,
-    LOADGEN_SAMPLES,
-    PLATEAUS,
-    PLOTS,
-    PROCESS_SAMPLES,
-    REPORT,
-    RETAINERS,
-    WORKLOAD,
-    RunDir,
-)
+from harness.history import History
+from harness.recorded_run import RecordedRun
+from harness.records import Checks, StateVariable
+from harness.run_dir import ANALYSIS, CHECKS, PLOTS, REPORT, WORKLOAD, RunDir
+from harness.run_reader import open_run
 from harness.workload import load_workload
 
 
@@ -48,30 +26,37 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """The results of a run.
 
     Attributes:
-        data: what they rest on.
-        checks: verdicts, with their evidence and anomalies.
-        analysis: figures.
+        run: the recorded run.
+        checks: its verdicts.
+        analysis: its figures.
+        witnesses: all operations of the sessions that anomalies name, with everything that they read.
     """
 
-    data: RunData
+    run: RecordedRun
     checks: Checks
     analysis: Analysis
+    witnesses: History
 
 
 def evaluate_run(run_dir: RunDir) -> Evaluation:
-    """Open a run folder, evaluate it, and write `derived/checks.json` and `derived/analysis.json`."""
+    """Open a run folder, evaluate it, and write `derived/checks.json` and `derived/analysis.json`.
+
+    Raises:
+        UsageError: the manifest cannot be read.
+        StorageError: the results cannot be written.
+    """
     evaluation = evaluate(open_run(run_dir))
     write(run_dir, evaluation)
     return evaluation
 
 
-def evaluate(recorded: RecordedRun) -> Evaluation:
-    """Check and analyse a run; writes nothing."""
-    checks = check_run(recorded)
-    anomalies = [anomaly for check in checks.checks for anomaly in check.anomalies]
-    data = load(recorded, {w.session for anomaly in anomalies for w in anomaly.witness})
-    analysis = analyse(data)
-    # Checkers and analysis do not import each other: checks on memory and on the load generator join those of the history here.
+def evaluate(run: RecordedRun) -> Evaluation:
+    """Check and analyse a run. Writes nothing."""
+    # First the checks, then the operations for figures: the checks of a long history need memory of their own.
+    checks = check_run(run)
+    with _without_collector():
+        witnesses = _witnesses(run, checks)
+    analysis = analyse(run)
     checks = combine(
         [
             *checks.checks,
@@ -80,137 +65,55 @@ def evaluate(recorded: RecordedRun) -> Evaluation:
         ],
         checks.workers,
     )
-    guarantees = judge(facts(data.manifest, checks.checks, data.events, data.plateaus))
+    guarantees = judge(facts(run.manifest, checks.checks, run.events, run.plateaus))
     checks = msgspec.structs.replace(checks, guarantees=guarantees)
-    return Evaluation(data=data, checks=checks, analysis=analysis)
+    return Evaluation(run=run, checks=checks, analysis=analysis, witnesses=witnesses)
 
 
-def check_run(recorded: RecordedRun) -> Checks:
-    """Check the history of a run, and whether there is enough of it. The history is streamed, not held in memory."""
+def check_run(run: RecordedRun) -> Checks:
+    """Run every check of a run's history, and the completeness check. The history is streamed, and not held in memory.
+
+    Checks of memory and of the load generator are not among them; see `evaluate`.
+    """
     with _without_collector():
         return check(
-            recorded.history_to_check(),
-            recorded.manifest.state,
-            recorded.seal,
-            recorded.problems,
-            restarted=recorded.restarted,
-            own=own_models(recorded.folder, recorded.manifest.state),
+            run.recorded,
+            run.manifest.state,
+            run.seal,
+            run.problems,
+            restarted=run.restarted,
+            own=own_models(run.workload, run.manifest.state),
         )
 
 
-def load(recorded: RecordedRun, sessions: Collection[str] | None = ()) -> RunData:
-    """Everything that figures and report need of a run; of most operations only times and outcome.
+def _witnesses(run: RecordedRun, checks: Checks) -> History:
+    sessions = {
+        operation.session
+        for check in checks.checks
+        for anomaly in check.anomalies
+        for operation in anomaly.witness
+    }
+    history = run.history
+    return run.recorded.history(sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[])
+
+
+def own_models(
+    workload: Path | None, state: Mapping[str, StateVariable]
+) -> dict[str, OwnModel | Unavailable]:
+    """Return the models that a workload defines itself. It is imported only if the manifest names such a model.
 
     Args:
-        recorded: the run.
-        sessions: those whose operations are wanted whole; None for all.
+        workload: the copy in the run folder.
+        state: state variable → model, from the manifest.
+
+    Returns:
+        State variable → its model, or why it is not available.
     """
-    manifest, events, folder = recorded.manifest, recorded.events, recorded.folder
-    shared = [name for name, variable in manifest.state.items() if variable.scope != "session"]
-    with _without_collector():
-        history = pair(
-            recorded.readable_shards(), workers=recorded.workers, damaged=recorded.damaged, only=shared
-        )
-        witnesses = recorded.readable_history().history(
-            sessions, began_ns=history.started_ns, damaged=history.damaged, problems=[]
-        )
-    return RunData(
-        manifest=manifest,
-        seal=recorded.seal,
-        events=events,
-        phases=phases(events),
-        history=history,
-        witnesses=witnesses,
-        target=list(recorded.records[PROCESS_SAMPLES]),
-        loadgen=list(recorded.records[LOADGEN_SAMPLES]),
-        plateaus=list(recorded.records[PLATEAUS]),
-        census=list(recorded.records[CENSUS]),
-        generator=aligned(folder.generator_samples(), recorded.workers),
-        retainers=list(recorded.records[RETAINERS]),
-        control=_follow_up(folder, CONTROL),
-        attribution=attribution_of(folder),
-        what_if={
-            tried.manifest.what_if or name: tried
-            for name in folder.what_ifs()
-            if (tried := _follow_up(folder, name)) is not None
-        },
-    )
-
-
-def _follow_up(run_dir: RunDir, name: str) -> FollowUp | None:
-    """A run that was made to explain this one, as far as it can be read."""
-    folder = run_dir.follow_up(name)
-    if folder is None:
-        return None
-    try:
-        manifest = folder.manifest()
-    except UsageError:
-        return None
-    return FollowUp(
-        folder=name,
-        manifest=manifest,
-        seal=folder.sealed(),
-        events=folder.events(),
-        plateaus=folder.plateaus(),
-        census=folder.censuses(),
-        retainers=folder.retainers(),
-        checks=_checks_of(folder),
-    )
-
-
-def _checks_of(folder: RunDir) -> Checks | None:
-    try:
-        return folder.checks()
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def attribution_of(run_dir: RunDir) -> Attribution | None:
-    """What the memray pass of a run found, from what it recorded; None if there was none."""
-    folder = run_dir.follow_up(ATTRIBUTION)
-    if folder is None:
-        return None
-    try:
-        folder.manifest()
-    except UsageError as error:
-        return Attribution(not_measured=f"The record of the memray pass cannot be read: {error.message}")
-    events = {event.kind: event.detail for event in folder.events()}
-    if TRACED not in events:
-        return Attribution(not_measured=_why_not(folder, events))
-    detail = events[TRACED]
-    allocations = folder.allocations()
-    if len(allocations) != detail.get("sites"):
-        return Attribution(
-            not_measured="The record of the memray pass is not whole: lines of code that it names are missing."
-        )
-    return join(
-        allocations,
-        folder.held_entries(),
-        total_bytes=int(detail.get("total_bytes", 0)),
-        sessions=int(detail.get("sessions", 0)),
-        requests=int(detail.get("requests", 0)),
-        flame_graph=f"{ATTRIBUTION}/{FLAME_GRAPH}" if (folder.path / FLAME_GRAPH).is_file() else None,
-    )
-
-
-def _why_not(folder: RunDir, events: dict[str, dict[str, Any]]) -> str:
-    if NOT_TRACED in events:
-        return str(events[NOT_TRACED].get("reason"))
-    seal = folder.sealed()
-    if seal is None:
-        return "The memray pass was cut short before it could tell anything."
-    if seal.ended == "completed":
-        return "The memray pass recorded nothing."
-    return f"The memray pass ended early: {seal.reason.splitlines()[0] if seal.reason else seal.ended}"
-
-
-def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str, OwnModel | Unavailable]:
-    """The models that the workload brings along: its copy in the run folder is imported if, and only if, there are any."""
     names = [name for name, variable in state.items() if variable.model == "custom"]
-    if not names:
-        return {}
+    if not names or workload is None:
+        return dict.fromkeys(names, Unavailable(f"There is no {WORKLOAD}."))
     try:
-        found = load_workload(run_dir.workload_path).own_models
+        found = load_workload(workload).own_models
     except UsageError as error:
         return dict.fromkeys(names, Unavailable(error.message))
     return {
@@ -221,8 +124,10 @@ def own_models(run_dir: RunDir, state: Mapping[str, StateVariable]) -> dict[str,
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Records are made by the million and refer to nothing that refers to them: to look for cycles among them again and again
-    takes several times as long as to read them."""
+    """Pause the garbage collector while millions of records are read.
+
+    Records refer to nothing that refers back to them. Searching them for cycles would take several times as long as reading them.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -240,14 +145,14 @@ def write(run_dir: RunDir, evaluation: Evaluation) -> None:
 
 def render(run_dir: RunDir, evaluation: Evaluation) -> None:
     """Draw the plots and write the report."""
-    # matplotlib takes a second to import, which `gradsoak --help` need not wait for.
+    # matplotlib takes a second to import, which `gradsoak --help` must not wait for.
     from harness.report.plots import draw_all
     from harness.report.run_page import render_run
 
-    plots = draw_all(evaluation.data, evaluation.analysis, evaluation.checks.checks)
+    run, checks, analysis = evaluation.run, evaluation.checks, evaluation.analysis
+    plots = draw_all(run, analysis, checks.checks)
     for plot in plots:
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.svg", plot.svg)
         run_dir.write_bytes(f"{PLOTS}/{plot.name}.png", plot.png)
-    run_dir.write_bytes(
-        REPORT, render_run(evaluation.data, evaluation.checks, evaluation.analysis, plots).encode()
-    )
+    page = render_run(run, checks, analysis, plots, witnesses=evaluation.witnesses)
+    run_dir.write_bytes(REPORT, page.encode())

@@ -1,107 +1,128 @@
-"""A run folder, opened once: everything that checks, figures and report are made from."""
+"""One recorded run, as checks, figures and the report receive it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from pathlib import Path
 
 import msgspec
 
-from harness.history import ShardHistory, Workers, workers_of
-from harness.records import HistoryRecord, RunEvent, RunManifest, Seal
-from harness.run_dir import EVENTS, RunDir, TornShard
+from harness.history import History, PhaseSpan, RecordedHistory
+from harness.records import (
+    EXPLAIN_PHASE,
+    Attribution,
+    Census,
+    Checks,
+    GeneratorSample,
+    Plateau,
+    ProcessSample,
+    Retainer,
+    RunEvent,
+    RunManifest,
+    Seal,
+)
+
+
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
+    """The records of a follow-up run that the main run's figures need.
+
+    Attributes:
+        folder: path within the folder of the main run.
+        manifest: of the follow-up run.
+        seal: how it ended; None if it was never sealed.
+        events: oldest first.
+        plateaus: settled measurements.
+        census: what the app held at them.
+        retainers: why what grew was still there at the end.
+        checks: its own verdicts; None if it was not evaluated, or if they cannot be read.
+    """
+
+    folder: str
+    manifest: RunManifest
+    seal: Seal | None
+    events: list[RunEvent]
+    plateaus: list[Plateau]
+    census: list[Census] = []
+    retainers: list[Retainer] = []
+    checks: Checks | None = None
 
 
 class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run folder holds. Only the history is read later: it is streamed, since it may not fit into memory.
+    """Everything that a run recorded.
 
     Attributes:
-        folder: the run folder.
-        manifest: what the run was asked to do.
-        seal: how it ended, None if it was not sealed.
-        records: file name → its records, of every raw file besides the history.
-        workers: the processes that made the load, if there were several.
-        problems: what is wrong with files that no worker wrote, one sentence each.
-        damaged: workers whose shards differ from what they recorded.
+        manifest: of the run.
+        seal: how it ended; None if it was never sealed.
+        events: oldest first.
+        phases: in order; see `harness.history.phases`.
+        recorded: its operations, streamed from the shards as often as needed. A history may be larger than memory.
+        target: samples of the app's process tree.
+        loadgen: samples of the load generator's process tree.
+        plateaus: settled measurements.
+        problems: damage of files that belong to no worker of a distributed run, one sentence each.
+        generator: worker → what this generator process measured of itself.
+        census: what the app held at plateaus.
+        retainers: why what grew was still there at the end.
+        control: the baseline run; None without one.
+        attribution: the result of a memray pass; None without one.
+        what_if: setting that was tried → the run that tried it.
+        workload: the run's copy of its workload; None if there is no run folder.
     """
 
-    folder: RunDir
     manifest: RunManifest
     seal: Seal | None
-    records: Mapping[str, Sequence[Any]]
-    workers: Workers
-    problems: list[str]
-    damaged: list[str]
+    events: list[RunEvent]
+    phases: list[PhaseSpan]
+    recorded: RecordedHistory
+    target: list[ProcessSample]
+    loadgen: list[ProcessSample]
+    plateaus: list[Plateau]
+    problems: list[str] = []
+    generator: dict[str, list[GeneratorSample]] = {}
+    census: list[Census] = []
+    retainers: list[Retainer] = []
+    control: FollowUp | None = None
+    attribution: Attribution | None = None
+    what_if: dict[str, FollowUp] = {}
+    workload: Path | None = None
 
     @property
-    def events(self) -> list[RunEvent]:
-        """What happened to the run as a whole."""
-        return list(self.records[EVENTS])
+    def history(self) -> History:
+        """All operations as figures need them: without reads, and with effects on shared variables only.
+
+        The first access reads the shards; the operations are kept in memory from then on.
+        """
+        state = self.manifest.state
+        return self.recorded.without_reads([name for name in state if state[name].scope != "session"])
 
     @property
     def restarted(self) -> bool:
-        """Whether the app was stopped and started again."""
+        """Whether the app was stopped and started again during the run."""
         return any(event.kind == "target_restart" for event in self.events)
 
-    def history_to_check(self) -> ShardHistory:
-        """The history, to be streamed. What cannot be read of it is reported as a problem when it is read.
+    def phase(self, name: str) -> PhaseSpan | None:
+        """The phase of that name; None if the run did not reach it."""
+        return next((span for span in self.phases if span.name == name), None)
 
-        With several workers, what is wrong with a shard is known already, and concerns the sessions of its worker alone.
+    def target_at_work(self) -> list[ProcessSample]:
+        """Samples of the app outside the phase `explain`. In that phase the probe's own work takes memory in the app."""
+        asked = self.phase(EXPLAIN_PHASE)
+        return [s for s in self.target if asked is None or not asked.begin_ns <= s.time_ns < asked.end_ns]
+
+    def timed_window(self) -> tuple[int, int] | None:
+        """The part of the load phase that response times and throughput come from, in monotonic nanoseconds.
+
+        Under the closed model it lasts from when all users had started to when they were asked to finish. Under the open model
+        it covers every arrival: the first is due just before the harness learns that the generator has started. None if the run
+        did not reach it.
         """
-        shards = {
-            worker: (lambda _, read=read: read([])) if worker in self.workers.facts else read
-            for worker, read in self.folder.shards().items()
-        }
-        return ShardHistory(shards, self.workers, self.damaged)
-
-    def readable_history(self) -> ShardHistory:
-        """The history, to be streamed, as far as it can be read."""
-        return ShardHistory(self.folder.shards(), self.workers)
-
-    def readable_shards(self) -> dict[str, Iterator[HistoryRecord]]:
-        """Worker → its records, as far as they can be read."""
-        return {worker: read([]) for worker, read in self.folder.shards().items()}
-
-
-def open_run(folder: RunDir) -> RecordedRun:
-    """Open a run folder: read its manifest, seal and records, and find out what is damaged.
-
-    The manifest, the seal and each file of records are read once. A shard of the history is hashed here, read here once more
-    if several workers made the load, and streamed later: for the screening pass, for the operations that need a full check,
-    for the figures, and for the witnesses.
-
-    Raises:
-        UsageError: the folder has no manifest that can be read.
-    """
-    manifest, seal = folder.manifest(), folder.sealed()
-    records, torn = folder.records()
-    digests = folder.digests()
-    events: list[RunEvent] = records[EVENTS]
-    several = any(event.kind == "worker_joined" for event in events)
-    wrong = [*(folder.torn_shards() if several else []), *torn, *folder.broken_shards(seal, digests)]
-    of_worker = partial(_of_worker, folder)
-    by_worker = {
-        worker: f"{shard.file} {shard.problem}."
-        for shard in wrong
-        if (worker := of_worker(shard)) is not None
-    }
-    shards = {
-        worker: digest for name, digest in digests.items() if (worker := folder.worker_of(name)) is not None
-    }
-    workers = workers_of(events, manifest.run_tag, shards if several else {}, by_worker)
-    problems = [f"{shard.file} {shard.problem}." for shard in wrong if of_worker(shard) not in workers.facts]
-    return RecordedRun(
-        folder=folder,
-        manifest=manifest,
-        seal=seal,
-        records=records,
-        workers=workers,
-        # A missing file is neither readable nor as sealed, but it is one problem.
-        problems=list(dict.fromkeys(problems)),
-        damaged=list(by_worker),
-    )
-
-
-def _of_worker(folder: RunDir, shard: TornShard) -> str | None:
-    return folder.worker_of(shard.file)
+        load = self.phase("load")
+        if load is None:
+            return None
+        profile = self.manifest.profile
+        duration_ns = int(profile.duration_s * 1e9)
+        steady_ns = load.steady_ns if load.steady_ns is not None else load.begin_ns
+        if profile.model == "open":
+            begin, end = load.begin_ns, min(load.end_ns, steady_ns + duration_ns)
+        else:
+            begin, end = steady_ns, min(load.end_ns, load.begin_ns + duration_ns)
+        return (begin, end) if end > begin else None

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from harness.errors import StorageError, UsageError
 from harness.records import (
     SCHEMA_VERSION,
-    Allocation,
     Census,
     Checks,
     GeneratorSample,
-    HeldEntries,
     HistoryRecord,
     Plateau,
-    ProcessSample,
-    Retainer,
     RunEvent,
     RunManifest,
     Seal,
@@ -135,17 +132,39 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise storage_error(path, error) from error
 
 
-class TornShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A raw file whose lines could not all be read.
+class FileDamage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a raw file.
 
     Attributes:
         file: path within the run folder.
-        line: number of the first unreadable line, from 1.
+        line: number of the first unreadable line, from 1; 0 if the damage is not one of lines.
+        problem: the end of a sentence that begins with the path.
     """
 
     file: str
     line: int
     problem: str
+
+    @property
+    def sentence(self) -> str:
+        """The damage as a sentence."""
+        return f"{self.file} {self.problem}."
+
+
+class RawFile(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A JSON lines file, read once.
+
+    Attributes:
+        name: path within the run folder.
+        records: those that can be read, in the order of writing.
+        damage: the first unreadable line; None if all can be read.
+        sha256: SHA-256 of the content; None if there is no such file.
+    """
+
+    name: str
+    records: list[T]
+    damage: FileDamage | None
+    sha256: str | None
 
 
 class RunDir:
@@ -275,172 +294,140 @@ class RunDir:
         except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
-    def digests(self) -> dict[str, str]:
-        """Raw file, as a path within the run folder → SHA-256 of its content."""
-        files = sorted({file for pattern in _RAW_PATTERNS for file in self.path.glob(pattern)})
-        return {file.relative_to(self.path).as_posix(): _sha256(file) for file in files}
+    def read(self, name: str, kind: type[T]) -> RawFile[T]:
+        """Read one of the raw files beside the history, as far as it can be read. Its checksum is taken in the same reading."""
+        file = self.path / name
+        if not file.is_file():
+            return RawFile(name=name, records=[], damage=None, sha256=None)
+        digest = hashlib.sha256()
+        with file.open("rb") as stream:
+            records, problem = _decode_lines(msgspec.json.Decoder(kind), _hashed(stream, digest), 1)
+        return RawFile(name=name, records=records, damage=_damage(name, problem), sha256=digest.hexdigest())
 
-    def broken_shards(self, seal: Seal | None, digests: Mapping[str, str]) -> list[TornShard]:
-        """Raw files that differ from the seal, or that the seal does not name.
+    def read_generator_samples(self) -> dict[str, RawFile[GeneratorSample]]:
+        """Worker → what this generator process measured of itself."""
+        found = {}
+        for file in sorted(self.path.glob(f"{GENERATOR_SAMPLES}*.jsonl")):
+            name = file.relative_to(self.path).as_posix()
+            found[name.removeprefix(GENERATOR_SAMPLES).removesuffix(".jsonl")] = self.read(
+                name, GeneratorSample
+            )
+        return found
+
+    def examine_shards(self, *, lines: bool) -> dict[str, RawFile[HistoryRecord]]:
+        """Worker → its history shard, read once for its checksum. No record is kept: a shard may be larger than memory.
 
         Args:
-            seal: the run's; without one nothing can differ from it.
-            digests: what `digests` returned.
+            lines: whether to look for an unreadable line, too.
         """
-        if seal is None:
-            return []
-        broken = []
+        found = {}
+        decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
+        for file in self._shard_files():
+            name, digest = f"{HISTORY}/{file.name}", hashlib.sha256()
+            problem = None
+            for first, _, block in _blocks(file):
+                digest.update(block)
+                if lines and problem is None:
+                    _, problem = _decode_lines(decoder, io.BytesIO(block), first)
+            found[file.stem] = RawFile[HistoryRecord](
+                name=name, records=[], damage=_damage(name, problem), sha256=digest.hexdigest()
+            )
+        return found
+
+    def changed_since(self, seal: Seal, sha256: Mapping[str, str]) -> list[FileDamage]:
+        """Return the raw files that differ from the seal, or that the seal does not name.
+
+        Args:
+            seal: of the run.
+            sha256: path within the run folder → checksum, of files that have been read. All others are read here.
+        """
+        there = sorted(
+            file.relative_to(self.path).as_posix()
+            for pattern in _RAW_PATTERNS
+            for file in self.path.glob(pattern)
+        )
+        changed = []
         for name, expected in seal.shards.items():
-            if name not in digests:
-                broken.append(TornShard(file=name, line=0, problem="is missing"))
-            elif digests[name] != expected.sha256:
-                broken.append(TornShard(file=name, line=0, problem="was changed after the run was sealed"))
-        broken += [
-            TornShard(file=name, line=0, problem="is not in the seal")
-            for name in digests
-            if name not in seal.shards
-        ]
-        return broken
-
-    def torn_shards(self) -> list[TornShard]:
-        """History shards of which a line cannot be read, or is not whole."""
-        torn = []
-        for file in sorted((self.path / HISTORY).glob("*.jsonl")):
-            _, problem = _read_lines(file, HistoryRecord)
-            if problem:
-                torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
-        return torn
-
-    def records(self) -> tuple[dict[str, list[Any]], list[TornShard]]:
-        """Read every raw file of records besides the history, each once.
-
-        Returns:
-            The readable records of each file by its name, and the files that are torn. A missing file of events is torn too:
-            without it, nothing is known of what happened in the run.
-        """
-        kinds: dict[str, Any] = {
-            EVENTS: RunEvent,
-            PROCESS_SAMPLES: ProcessSample,
-            LOADGEN_SAMPLES: ProcessSample,
-            PLATEAUS: Plateau,
-            CENSUS: Census,
-            RETAINERS: Retainer,
-            ALLOCATIONS: Allocation,
-            HELD_ENTRIES: HeldEntries,
-        }
-        found: dict[str, list[Any]] = {name: [] for name in kinds}
-        torn = []
-        for name, kind in kinds.items():
             file = self.path / name
             if not file.is_file():
-                if name == EVENTS:
-                    torn.append(TornShard(file=name, line=0, problem="is missing"))
-                continue
-            found[name], problem = _read_lines(file, kind)
-            if problem:
-                torn.append(TornShard(file=name, line=problem[0], problem=problem[1]))
-        return found, torn
+                changed.append(FileDamage(file=name, line=0, problem="is missing"))
+            elif (sha256.get(name) or _sha256(file)) != expected.sha256:
+                changed.append(FileDamage(file=name, line=0, problem="was changed after the run was sealed"))
+        changed += [
+            FileDamage(file=name, line=0, problem="is not in the seal")
+            for name in there
+            if name not in seal.shards
+        ]
+        return changed
 
     def worker_of(self, file: str) -> str | None:
-        """The worker whose shard a raw file is, None if it is something else."""
+        """The worker that wrote a history shard; None for any other file."""
         path = Path(file)
         return path.stem if path.parent.as_posix() == HISTORY else None
 
     def shards(self) -> dict[str, Callable[[list[str]], Iterator[HistoryRecord]]]:
-        """Worker → a function that reads its records in the order of writing, a block at a time.
+        """Worker → a function that reads its history shard in the order of writing, a block at a time.
 
-        The function is told where to put what cannot be read, one sentence for each shard.
+        The function takes a list of problems, and adds one sentence if a line of the shard cannot be read.
         """
-        return {
-            file.stem: partial(self._read_shard, file)
-            for file in sorted((self.path / HISTORY).glob("*.jsonl"))
-        }
+        return {file.stem: partial(self._read_shard, file) for file in self._shard_files()}
+
+    def _shard_files(self) -> list[Path]:
+        return sorted((self.path / HISTORY).glob("*.jsonl"))
 
     def _read_shard(self, file: Path, problems: list[str]) -> Iterator[HistoryRecord]:
         return chain.from_iterable(self._read_blocks(file, problems))
 
     def _read_blocks(self, file: Path, problems: list[str]) -> Iterator[list[HistoryRecord]]:
         decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
-        told = False
+        reported = False
         for first, lines, block in _blocks(file):
             try:
                 records = decoder.decode_lines(block)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 records = []
-            if len(records) != lines:  # `decode_lines` passes over empty lines
+            if len(records) != lines:  # `decode_lines` skips empty lines
                 records, problem = _decode_lines(decoder, block.splitlines(), first)
-                if problem is not None and not told:
-                    told = True
+                if problem is not None and not reported:
+                    reported = True
                     problems.append(f"{HISTORY}/{file.name} {problem[1]}.")
             yield records
 
-    def history(self) -> tuple[dict[str, list[HistoryRecord]], list[TornShard]]:
-        """All history shards: worker → records in the order of writing, and what could not be read."""
-        shards: dict[str, list[HistoryRecord]] = {}
-        torn: list[TornShard] = []
-        for file in sorted((self.path / HISTORY).glob("*.jsonl")):
-            records, problem = _read_lines(file, HistoryRecord)
-            shards[file.stem] = records
-            if problem:
-                torn.append(TornShard(file=f"{HISTORY}/{file.name}", line=problem[0], problem=problem[1]))
-        return shards, torn
+    def history(self) -> tuple[dict[str, list[HistoryRecord]], list[FileDamage]]:
+        """Read all history shards into memory: worker → records in the order of writing, and what could not be read."""
+        kind = cast("type[HistoryRecord]", HistoryRecord)
+        files = {file.stem: self.read(f"{HISTORY}/{file.name}", kind) for file in self._shard_files()}
+        damages = [file.damage for file in files.values() if file.damage is not None]
+        return {worker: file.records for worker, file in files.items()}, damages
 
     def events(self) -> list[RunEvent]:
         """Events of the run, oldest first."""
-        return self._records(EVENTS, RunEvent)
-
-    def process_samples(self) -> list[ProcessSample]:
-        """Samples of the target's process tree."""
-        return self._records(PROCESS_SAMPLES, ProcessSample)
-
-    def loadgen_samples(self) -> list[ProcessSample]:
-        """Samples of the load generator's process tree."""
-        return self._records(LOADGEN_SAMPLES, ProcessSample)
-
-    def generator_samples(self) -> dict[str, list[GeneratorSample]]:
-        """What each generator process wrote about itself: worker → its samples."""
-        prefix = GENERATOR_SAMPLES.rpartition("/")[2]
-        return {
-            file.stem.removeprefix(prefix): _read_lines(file, GeneratorSample)[0]
-            for file in sorted(self.path.glob(f"{GENERATOR_SAMPLES}*.jsonl"))
-        }
+        return self.read(EVENTS, RunEvent).records
 
     def plateaus(self) -> list[Plateau]:
         """Settled measurements."""
-        return self._records(PLATEAUS, Plateau)
+        return self.read(PLATEAUS, Plateau).records
 
     def censuses(self) -> list[Census]:
         """What the app held at plateaus."""
-        return self._records(CENSUS, Census)
-
-    def retainers(self) -> list[Retainer]:
-        """Why what grew was still there when the last plateau was over."""
-        return self._records(RETAINERS, Retainer)
-
-    def allocations(self) -> list[Allocation]:
-        """Of a memray pass: what was allocated and stayed, by line of code."""
-        return self._records(ALLOCATIONS, Allocation)
-
-    def held_entries(self) -> list[HeldEntries]:
-        """Of a memray pass: which lines allocated the new entries of containers that grew."""
-        return self._records(HELD_ENTRIES, HeldEntries)
+        return self.read(CENSUS, Census).records
 
     def follow_up(self, name: str) -> RunDir | None:
-        """A run that was made to explain this one; None if there is none of that name, as `control` or `what-if/time_to_live=60`."""
+        """The folder of a follow-up run; None without one of that name, for example `control` or `what-if/time_to_live=60`."""
         folder = self.path / name
         return RunDir(folder) if (folder / MANIFEST).is_file() else None
 
     def what_ifs(self) -> list[str]:
-        """Names for `beside` of the runs that tried another setting."""
+        """Names for `follow_up` of the runs that tried another setting."""
         return [f"{WHAT_IF}/{m.parent.name}" for m in sorted((self.path / WHAT_IF).glob(f"*/{MANIFEST}"))]
 
     def checks(self) -> Checks:
-        """The derived verdicts."""
+        """The verdicts in `derived/checks.json`."""
         return msgspec.json.decode((self.path / CHECKS).read_bytes(), type=Checks)
 
-    def _records(self, name: str, kind: type[T]) -> list[T]:
-        file = self.path / name
-        return _read_lines(file, kind)[0] if file.is_file() else []
+
+def _damage(name: str, problem: tuple[int, str] | None) -> FileDamage | None:
+    return None if problem is None else FileDamage(file=name, line=problem[0], problem=problem[1])
 
 
 def _sha256(file: Path) -> str:
@@ -448,19 +435,20 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_lines(file: Path, kind: Any) -> tuple[list[Any], tuple[int, str] | None]:
-    with file.open("rb") as stream:
-        return _decode_lines(msgspec.json.Decoder(kind), stream, 1)
+def _hashed(lines: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        yield line
 
 
 def _decode_lines(
     decoder: msgspec.json.Decoder[T], lines: Iterable[bytes], first: int
 ) -> tuple[list[T], tuple[int, str] | None]:
-    """Records, and the first line that cannot be read: its number, and why.
+    """Return the records, and the first unreadable line: its number, and why.
 
     Args:
         decoder: of the records.
-        lines: as they stand in the file.
+        lines: of the file.
         first: number of the first of them.
     """
     records: list[T] = []
@@ -474,7 +462,7 @@ def _decode_lines(
 
 
 def _blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """A file in blocks of whole lines, each with the number of its first line and how many there are. The last may lack its end."""
+    """Yield a file in blocks of whole lines, each with the number of its first line and how many it has. The last line may be torn."""
     number = 1
     rest = b""
     with file.open("rb") as stream:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.history import Workers
+from harness.history import History, Workers
+from harness.recorded_run import RecordedRun
 from harness.records import RunEvent, StateVariable
 from harness.report.raw_records import records_of
 from harness.run_dir import EVENTS, MANIFEST, RunDir
@@ -44,6 +45,17 @@ def store(path: Path, builder: HistoryBuilder, *, sealed: bool = True, **state: 
     if sealed:
         run.seal("completed", "")
     return run
+
+
+def whole_history(run: RecordedRun) -> History:
+    """All operations of a run with all that they read, in memory. Every record must fit."""
+    problems: list[str] = []
+    for _, pairs in run.recorded.pairs(problems):
+        for _ in pairs:
+            pass
+    history = run.recorded.history(None, began_ns=0, damaged=frozenset(), problems=problems)
+    assert problems == []
+    return history
 
 
 def clean() -> HistoryBuilder:

@@ -6,7 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.data import RunData
 from harness.analysis.latency.figures import (
     ArrivalFigures,
     Latency,
@@ -30,6 +29,7 @@ from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.session_cost import MemoryFigures, loadgen_rss_bytes, per_session
 from harness.analysis.memory.summary import memory_summary
 from harness.analysis.warnings import warnings_of
+from harness.recorded_run import RecordedRun
 from harness.records import SCHEMA_VERSION, Attribution
 
 
@@ -112,7 +112,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     advice: list[Advice] = []
 
 
-def analyse(data: RunData) -> Analysis:
+def analyse(data: RecordedRun) -> Analysis:
     """Return all figures of a run."""
     operations = data.history.operations
     window = data.timed_window()

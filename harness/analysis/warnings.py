@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from harness.analysis.data import RunData
 from harness.analysis.latency.figures import ArrivalFigures, LoadgenFigures, censored
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch
 from harness.analysis.memory.session_cost import MemoryFigures, staircase
 from harness.analysis.memory.what_if_gain import failed_what_ifs
 from harness.profiles import QUEUE_SESSIONS
+from harness.recorded_run import RecordedRun
 
 # Above this share of one core the load generator is close to being the bottleneck (`generator_bottleneck.BUSY`).
 BUSY_GENERATOR = 0.8
@@ -22,7 +22,7 @@ DEVIATIONS = 3.0
 
 
 def warnings_of(
-    data: RunData,
+    data: RecordedRun,
     loadgen: LoadgenFigures,
     generator: GeneratorWatch,
     arrivals: ArrivalFigures | None,
@@ -58,7 +58,7 @@ def warnings_of(
     ]
 
 
-def _about_arrivals(data: RunData, arrivals: ArrivalFigures | None) -> list[str]:
+def _about_arrivals(data: RecordedRun, arrivals: ArrivalFigures | None) -> list[str]:
     if arrivals is None:
         return []
     found = []
@@ -79,7 +79,7 @@ def _about_arrivals(data: RunData, arrivals: ArrivalFigures | None) -> list[str]
     return found
 
 
-def _about_operations(data: RunData) -> list[str]:
+def _about_operations(data: RecordedRun) -> list[str]:
     found = []
     operations = data.history.operations
     failed = [o for o in operations if o.outcome != "ok"]
@@ -106,7 +106,7 @@ def _about_operations(data: RunData) -> list[str]:
     return found
 
 
-def _about_loadgen(data: RunData, loadgen: LoadgenFigures, generator: GeneratorWatch) -> list[str]:
+def _about_loadgen(data: RecordedRun, loadgen: LoadgenFigures, generator: GeneratorWatch) -> list[str]:
     workers = data.history.workers.facts
     processes = max(1, len(workers))
     if (
@@ -122,7 +122,7 @@ def _about_loadgen(data: RunData, loadgen: LoadgenFigures, generator: GeneratorW
     ]
 
 
-def _about_sampling(data: RunData, gaps: int) -> list[str]:
+def _about_sampling(data: RecordedRun, gaps: int) -> list[str]:
     found = []
     stairs = staircase(data.plateaus)
     restless = sum(1 for p in stairs if not p.quiet)
@@ -138,7 +138,7 @@ def _about_sampling(data: RunData, gaps: int) -> list[str]:
     return found
 
 
-def _about_workers(data: RunData) -> list[str]:
+def _about_workers(data: RecordedRun) -> list[str]:
     found = []
     workers = data.history.workers.facts
     load = data.phase("load")
@@ -169,7 +169,7 @@ def _about_workers(data: RunData) -> list[str]:
     return found
 
 
-def _not_explained(data: RunData, memory: MemoryFigures) -> list[str]:
+def _not_explained(data: RecordedRun, memory: MemoryFigures) -> list[str]:
     """Follow-up runs that were requested, have no result, and leave the figures of memory half explained."""
     found = []
     finished = data.seal is not None and data.seal.ended == "completed"

@@ -12,8 +12,8 @@ from harness import evaluate
 from harness.cli import options, terminal_summary
 from harness.errors import ExitCode, HarnessError, StorageError, UsageError, run_exit_code
 from harness.evaluate import Evaluation
-from harness.recorded_run import open_run
 from harness.run_dir import RunDir
+from harness.run_reader import open_run
 
 # Anomalies of each kind whose proof the terminal shows. The report shows more; `checks.json` and `--json` hold all that are kept.
 EXPLAINED = 3

@@ -83,7 +83,7 @@ def print_summary(
     """
     console = Console(highlight=False)
     checks, analysis = evaluation.checks, evaluation.analysis
-    manifest = evaluation.data.manifest
+    manifest = evaluation.run.manifest
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()

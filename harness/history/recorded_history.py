@@ -123,6 +123,13 @@ class RecordedHistory(Protocol):
             problems: receives one sentence for each read that cannot be restored.
         """
 
+    def without_reads(self, variables: Collection[str]) -> History:
+        """Return all operations, without their reads. They are read at the first call, and kept.
+
+        Args:
+            variables: the variables whose effects are kept.
+        """
+
 
 class ShardHistory:
     """A history in the shards of a run folder.
@@ -141,6 +148,7 @@ class ShardHistory:
         damaged: Collection[str] = (),
     ) -> None:
         self._shards = in_order(shards)
+        self._without_reads: tuple[Collection[str], History] | None = None
         self.workers = workers
         self.damaged = damaged
 
@@ -166,6 +174,14 @@ class ShardHistory:
                 )
                 operations += join(worker, wanted, problems)
         return _history(operations, [], self.workers, damaged, None if sessions is None else began_ns)
+
+    def without_reads(self, variables: Collection[str]) -> History:
+        """See `RecordedHistory`. Lines that cannot be read are left out without a report: `pairs` reports them."""
+        if self._without_reads is None or self._without_reads[0] != variables:
+            shards = {worker: read([]) for worker, read in self._shards}
+            history = pair(shards, workers=self.workers, damaged=self.damaged, only=variables)
+            self._without_reads = variables, history
+        return self._without_reads[1]
 
 
 class InMemoryHistory:
@@ -203,3 +219,7 @@ class InMemoryHistory:
             return self._history
         operations = [o for o in self._history.operations if o.session in sessions]
         return msgspec.structs.replace(self._history, operations=operations, began_ns=began_ns)
+
+    def without_reads(self, variables: Collection[str]) -> History:
+        """Return the whole history: leaving anything out would save no memory."""
+        return self._history

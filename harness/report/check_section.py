@@ -97,7 +97,7 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
         return any(anomaly.picture for pair in pairs for anomaly in pair.anomalies)
 
 
-def witnesses(history: History, checks: Checks) -> dict[str, Operation]:
+def operations_of_witnesses(history: History, checks: Checks) -> dict[str, Operation]:
     """`worker:id` → operation, for the operations that witness an anomaly."""
     wanted = {w.operation for check in checks.checks for a in check.anomalies for w in a.witness}
     if not wanted:

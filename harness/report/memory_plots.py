@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from harness import units
-from harness.analysis import RunData
 from harness.analysis.memory.session_cost import live_bytes, staircase, uss_bytes
 from harness.analysis.theil_sen import Slope
+from harness.recorded_run import RecordedRun
 from harness.records import RESTART_PHASE, Plateau, ProcessSample
 from harness.report.plot_declaration import Drawing, NoData, PlotDeclaration, PlotSource
 from harness.report.plot_style import FIRST, HEIGHT_IN, SECOND, STEPS, SURFACE, THIRD, blank, legend, panel
@@ -69,7 +69,7 @@ def _memory_over_time(title: str, source: PlotSource) -> Drawing | NoData:
     return Drawing(figure=axes.figure, alt=_over_time_in_words(clock, samples, [size for _, size in heap]))
 
 
-def _heap_at_rest(data: RunData) -> list[tuple[int, int]]:
+def _heap_at_rest(data: RecordedRun) -> list[tuple[int, int]]:
     """Time and live bytes of each plateau for which the probe reported live bytes."""
     return [(p.probe.time_ns, p.probe.live_bytes) for p in data.plateaus if p.probe.live_bytes is not None]
 
@@ -101,7 +101,9 @@ def _over_time_caption(source: PlotSource) -> str:
     return caption
 
 
-def _after_start(times: Sequence[float], values: Sequence[float], data: RunData, clock: Clock) -> list[float]:
+def _after_start(
+    times: Sequence[float], values: Sequence[float], data: RecordedRun, clock: Clock
+) -> list[float]:
     """Values from when the app was ready. Before that, memory climbs from zero while the app imports its modules."""
     start = data.phase("start")
     begin_s = clock.seconds(start.end_ns) if start is not None else 0.0

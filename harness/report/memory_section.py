@@ -10,13 +10,13 @@ from urllib.parse import quote
 import msgspec
 
 from harness import units
-from harness.analysis import Analysis, RunData
-from harness.analysis.data import FollowUp
+from harness.analysis import Analysis
 from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownMoment
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILES
 from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
+from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import Attribution, Retainer
 from harness.report import breakdown_table
 from harness.report.plateau_table import PlateauTable, plateau_table
@@ -159,7 +159,7 @@ class Advised(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None
 
 
-def section(data: RunData, analysis: Analysis) -> Section:
+def section(data: RecordedRun, analysis: Analysis) -> Section:
     """The section on memory, ready to be shown.
 
     Args:
@@ -262,7 +262,7 @@ def _above(figure: Range, floor: Range) -> Range:
     )
 
 
-def _absent(data: RunData, analysis: Analysis) -> list[str]:
+def _absent(data: RecordedRun, analysis: Analysis) -> list[str]:
     memory, external = analysis.memory, data.manifest.external
     found = []
     if memory.bytes_per_open_session == PerSession(live=None, uss=None):
@@ -292,14 +292,14 @@ def _absent(data: RunData, analysis: Analysis) -> list[str]:
     return found
 
 
-def kept_for_s(data: RunData) -> float | None:
+def kept_for_s(data: RecordedRun) -> float | None:
     """How long the app keeps the State of a closed session, seconds; None if the probe could not read it."""
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     seconds = detail.get("state_ttl_when_closed_s")
     return float(seconds) if isinstance(seconds, (int, float)) else None
 
 
-def _kept(data: RunData) -> str:
+def _kept(data: RecordedRun) -> str:
     seconds = kept_for_s(data)
     if seconds is not None and seconds <= _SHORT_S:
         return f"Gradio kept the State of a closed session for {units.duration(seconds)} in this run, so the State is gone by then."

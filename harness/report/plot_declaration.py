@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis import Analysis, RunData
+from harness.analysis import Analysis
+from harness.recorded_run import RecordedRun
 from harness.records import Check
 
 
@@ -20,7 +21,7 @@ class PlotSource(msgspec.Struct, frozen=True, kw_only=True):
         checks: the checks of its history.
     """
 
-    data: RunData
+    data: RecordedRun
     analysis: Analysis
     checks: Sequence[Check] = ()
 

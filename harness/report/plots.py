@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis import Analysis, RunData
+from harness.analysis import Analysis
+from harness.recorded_run import RecordedRun
 from harness.records import Check
 from harness.report import memory_plots, session_matrix_plot, speed_plots, waterfall
 from harness.report.plot_declaration import NoData, PlotDeclaration, PlotSource
@@ -21,7 +22,7 @@ PLOTS: tuple[PlotDeclaration, ...] = (
 )
 
 
-def draw_all(data: RunData, analysis: Analysis, checks: Sequence[Check] = ()) -> list[Plot]:
+def draw_all(data: RecordedRun, analysis: Analysis, checks: Sequence[Check] = ()) -> list[Plot]:
     """Draw every plot of the list that applies to a run. A plot without data shows the reason instead."""
     source = PlotSource(data=data, analysis=analysis, checks=checks)
     return drawn(PLOTS, source)

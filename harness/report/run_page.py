@@ -9,11 +9,13 @@ import markupsafe
 import msgspec
 
 from harness import units
-from harness.analysis import Analysis, RunData
+from harness.analysis import Analysis
 from harness.checkers.anomalies import CROSS_SESSION_READ, LEAK_PER_REQUEST, LEAK_PER_SESSION
 from harness.checkers.catalogue import headline
+from harness.history import History
+from harness.recorded_run import RecordedRun
 from harness.records import TAB_ACTIONS, Checks, Seal
-from harness.report.check_section import MAX_EXPLANATION, check_row, witnesses
+from harness.report.check_section import MAX_EXPLANATION, check_row, operations_of_witnesses
 from harness.report.guarantee_matrix import ANCHOR, cells
 from harness.report.memory_section import section
 from harness.report.page_templates import render
@@ -35,7 +37,13 @@ _ENDED = {
 }
 
 
-def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequence[Plot]) -> str:
+def render_run(
+    data: RecordedRun,
+    checks: Checks,
+    analysis: Analysis,
+    plots: Sequence[Plot],
+    witnesses: History | None = None,
+) -> str:
     """Render the report as HTML.
 
     Args:
@@ -43,9 +51,10 @@ def render_run(data: RunData, checks: Checks, analysis: Analysis, plots: Sequenc
         checks: the checks of its history.
         analysis: its figures.
         plots: what `draw_all` returned; the page shows each in its section.
+        witnesses: all operations of the sessions that anomalies name, with their reads; None if `data.history` has the reads.
     """
     manifest = data.manifest
-    recorded = witnesses(data.witnesses or data.history, checks)
+    recorded = operations_of_witnesses(data.history if witnesses is None else witnesses, checks)
     expected = _expected(manifest.expect, checks)
     return render(
         "run.html.j2",
@@ -166,7 +175,7 @@ def _ended_early(seal: Seal | None) -> str | None:
     return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
 
 
-def _limits(data: RunData) -> list[tuple[str, str]]:
+def _limits(data: RecordedRun) -> list[tuple[str, str]]:
     """How long and for how many sessions the app keeps state, as far as the probe could read it."""
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     shown = []
@@ -181,7 +190,7 @@ def _limits(data: RunData) -> list[tuple[str, str]]:
     return shown
 
 
-def _length_s(data: RunData) -> float | None:
+def _length_s(data: RecordedRun) -> float | None:
     times = [t for span in data.phases for t in (span.begin_ns, span.end_ns)]
     return (max(times) - min(times)) / 1e9 if times else None
 

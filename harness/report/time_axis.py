@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.analysis import RunData
+from harness.recorded_run import RecordedRun
 from harness.report.plot_style import BAND, MUTED, SMALL_PT, STEPS, plain
 
 _LABEL_GAP_PT = 9.0
@@ -41,7 +41,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
         return self.seconds(self.ended_ns)
 
 
-def clock_of(data: RunData) -> Clock | None:
+def clock_of(data: RecordedRun) -> Clock | None:
     """The axis from the first to the last recorded time; None if they are the same, or nothing was recorded."""
     times = [t for span in data.phases for t in (span.begin_ns, span.end_ns)]
     times += [sample.time_ns for sample in (*data.target[:1], *data.target[-1:])]
@@ -52,7 +52,7 @@ def clock_of(data: RunData) -> Clock | None:
     return Clock(began_ns=min(times), ended_ns=max(times))
 
 
-def draw_time_axis(axes: Any, data: RunData, clock: Clock) -> None:
+def draw_time_axis(axes: Any, data: RecordedRun, clock: Clock) -> None:
     """Set up the horizontal axis as time of the run, with marked phases."""
     axes.set_xlim(0, clock.length_s)
     axes.set_xlabel("seconds since the run began")

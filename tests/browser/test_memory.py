@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import RunData
+from harness.recorded_run import RecordedRun
 from harness.report.plots import draw_all
 from harness.report.run_page import render_run
 from tests.browser.visit import Visit
@@ -62,7 +62,7 @@ CROWDED = """[...document.querySelectorAll('section[aria-labelledby=memory] tr')
 
 @pytest.mark.parametrize("options", [SCREEN, PHONE], ids=["screen", "phone"])
 def test_everything_about_memory_can_be_read(
-    browser: Any, full: RunData, tmp_path: Path, options: dict[str, Any]
+    browser: Any, full: RecordedRun, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     data, analysis = memories.rich(full)
     others = [plot for plot in draw_all(data, analysis) if plot.name != WATERFALL]
@@ -98,7 +98,7 @@ def test_everything_about_memory_can_be_read(
         page.close()
 
 
-def test_overlapping_or_cut_text_would_be_detected(browser: Any, full: RunData, tmp_path: Path) -> None:
+def test_overlapping_or_cut_text_would_be_detected(browser: Any, full: RecordedRun, tmp_path: Path) -> None:
     data, analysis = memories.rich(full)
     drawn = memories.waterfall_of(analysis.memory.ledger)
     assert drawn is not None

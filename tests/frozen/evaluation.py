@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from harness.evaluate import evaluate
-from harness.recorded_run import open_run
 from harness.run_dir import RunDir
+from harness.run_reader import open_run
 
 RUNS = Path(__file__).with_name("runs")
 EXPECTED = Path(__file__).with_name("expected")

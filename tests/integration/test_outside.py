@@ -17,7 +17,6 @@ import pytest
 
 from harness import evaluate, profiles, scenario
 from harness.app_under_test import inspect_url, locate
-from harness.recorded_run import open_run
 from harness.records import Fail, Invoke
 from harness.run_dir import RunDir
 from harness.runs.plan import RunOptions
@@ -34,6 +33,7 @@ from tests.integration.outside import (
     start_app,
     wait_for,
 )
+from tests.stored import whole_history
 
 SECRETS = ("open-sesame-1", "open-sesame-2")
 
@@ -142,8 +142,7 @@ def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
     )
     assert evaluation.analysis.server.rss_high_water_bytes is None
     # Sessions were held all the same, since they are what isolation is judged by.
-    whole = evaluate.load(open_run(run), None).witnesses
-    assert whole is not None
+    whole = whole_history(evaluation.run)
     assert any(o.phase == "drain" and o.reads for o in whole.operations)
     assert sorted(p.name for p in (run.path / "samples").iterdir()) == ["generator-0.jsonl", "loadgen.jsonl"]
     plots = {p.stem for p in (run.path / "derived/plots").iterdir()}

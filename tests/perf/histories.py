@@ -19,9 +19,9 @@ import msgspec
 from harness import tokens
 from harness.evaluate import check_run
 from harness.history.list_delta import Shortener
-from harness.recorded_run import open_run
 from harness.records import Effect, Error, HistoryRecord, Info, Invoke, Ok
 from harness.run_dir import EVENTS, MANIFEST, RunDir
+from harness.run_reader import open_run
 from harness.workload import append_only_list, counter
 from tests.unit.report.builders import manifest
 

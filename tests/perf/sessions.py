@@ -7,13 +7,14 @@ import sys
 import time
 from typing import NamedTuple
 
-from harness import evaluate, tokens
+from harness import tokens
 from harness.history import History
-from harness.recorded_run import open_run
 from harness.records import Operation, Plateau
 from harness.run_dir import RunDir
+from harness.run_reader import open_run
 from tests.perf import servers
 from tests.perf.figures import Figure, NotMeasured, Settings, slope
+from tests.stored import whole_history
 
 _LEVELS = 5
 _SCENARIO = "counters"
@@ -39,13 +40,12 @@ def measure(settings: Settings) -> list[Figure]:
     run_dir = RunDir(path)
     if run_dir.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    data = evaluate.load(open_run(run_dir), None)
-    assert data.witnesses is not None
+    data = open_run(run_dir)
     checks = run_dir.checks()
     top = max(data.plateaus, key=lambda plateau: plateau.open_sessions, default=None)
     if top is None or top.open_sessions == 0:
         raise NotMeasured(f"no session was open: {checks.reason}")
-    seen = look(data.witnesses, top.process.time_ns)
+    seen = look(whole_history(data), top.process.time_ns)
     together, sound, mixed = len(seen.together), len(seen.sound), len(seen.mixed)
     stairs = [plateau for plateau in data.plateaus if plateau.label == "staircase"]
     return [

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import msgspec
 import pytest
 
-from harness import records, run_dir
+from harness import records, run_dir, run_reader
 from harness.analysis import Analysis
 from tests.docs import file_formats
 from tests.docs.file_formats import PAGE
@@ -77,13 +77,9 @@ def test_a_line_has_the_name_in_the_file_and_the_type_that_a_reader_sees() -> No
 
 def test_every_record_of_the_run_folder_is_on_the_page() -> None:
     headings = set(re.findall(r"^### (\w+)$", PAGE.read_text(), re.MULTILINE))
-    kinds = [
-        kind for kind in vars(run_dir).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    ]
-    names = {
-        kind.__name__ for kind in [*kinds, *get_args(run_dir.HistoryRecord)] if kind is not run_dir.TornShard
-    }
-    assert {"RunManifest", "Invoke", "Plateau", "Seal", "Checks"} <= names
+    read = [kind for module in (run_dir, run_reader) for kind in vars(module).values() if kind in RECORDS]
+    names = {kind.__name__ for kind in [*read, *get_args(run_dir.HistoryRecord)]}
+    assert {"RunManifest", "Invoke", "Plateau", "Seal", "Checks", "HeldEntries", "GeneratorSample"} <= names
     assert names | {"Analysis", "Bench"} <= headings
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from harness.errors import ExitCode, StorageError, UsageError
 from harness.records import Invoke, Ok, RunEvent
-from harness.run_dir import EVENTS, MANIFEST, SEAL, JsonLinesWriter, RunDir
+from harness.run_dir import EVENTS, MANIFEST, SEAL, JsonLinesWriter, RawFile, RunDir
 
 
 def record(number: int) -> Invoke:
@@ -79,11 +80,11 @@ def test_the_seal_notices_a_file_that_changed_or_is_gone(tmp_path: Path) -> None
     seal = run.seal("completed", "")
     assert seal.shards["history/0.jsonl"].lines == 1
     assert run.sealed() == seal
-    assert run.broken_shards(run.sealed(), run.digests()) == []
+    assert run.changed_since(seal, {}) == []
     with run.history_path("0").open("ab") as stream:
         stream.write(b"{}\n")
     run.history_path("1").unlink()
-    assert [(t.file, t.problem.split()[0]) for t in run.broken_shards(run.sealed(), run.digests())] == [
+    assert [(t.file, t.problem.split()[0]) for t in run.changed_since(seal, {})] == [
         ("history/0.jsonl", "was"),
         ("history/1.jsonl", "is"),
     ]
@@ -99,9 +100,9 @@ def test_a_damaged_seal_is_no_seal(content: bytes, tmp_path: Path) -> None:
 def test_a_file_that_came_after_the_seal_is_noticed(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
     JsonLinesWriter(run.history_path("0")).append(record(1))
-    run.seal("completed", "")
+    seal = run.seal("completed", "")
     JsonLinesWriter(run.history_path("1")).append(record(1))
-    assert [(t.file, t.problem) for t in run.broken_shards(run.sealed(), run.digests())] == [
+    assert [(t.file, t.problem) for t in run.changed_since(seal, {})] == [
         ("history/1.jsonl", "is not in the seal")
     ]
 
@@ -116,15 +117,44 @@ def test_what_is_no_text_is_reported_like_any_torn_line(tmp_path: Path) -> None:
     assert [t.line for t in torn] == [1]
 
 
-def test_events_that_are_torn_or_gone_are_reported(tmp_path: Path) -> None:
+def test_a_torn_file_of_records_is_read_up_to_the_damage_and_hashed_as_a_whole(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
-    assert [(t.file, t.problem) for t in run.records()[1]] == [("events.jsonl", "is missing")]
-    writer = run.writer(EVENTS)
-    writer.append(RunEvent(time_ns=1, wall_ns=1, kind="phase", detail={"name": "load"}))
-    assert run.records()[1] == []
+    assert run.read(EVENTS, RunEvent) == RawFile(name="events.jsonl", records=[], damage=None, sha256=None)
+    event = RunEvent(time_ns=1, wall_ns=1, kind="phase", detail={"name": "load"})
+    run.writer(EVENTS).append(event)
+    whole = run.read(EVENTS, RunEvent)
+    assert (whole.records, whole.damage) == ([event], None)
     with (run.path / EVENTS).open("ab") as stream:
         stream.write(b'{"time_ns":2,"kin')
-    assert [(t.file, t.line) for t in run.records()[1]] == [("events.jsonl", 2)]
+    torn = run.read(EVENTS, RunEvent)
+    assert torn.records == [event]
+    assert torn.damage is not None
+    assert (torn.damage.file, torn.damage.line) == ("events.jsonl", 2)
+    assert torn.sha256 == hashlib.sha256((run.path / EVENTS).read_bytes()).hexdigest() != whole.sha256
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_shard_is_examined_without_keeping_its_records(lines: bool, tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    writer = JsonLinesWriter(run.history_path("3"))
+    for number in range(1, 2_000):  # more than one block
+        writer.append(record(number))
+    path = run.history_path("3")
+    path.write_bytes(path.read_bytes()[:-10])
+    (shard,) = run.examine_shards(lines=lines).values()
+    assert shard.records == []
+    assert shard.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (shard.damage.line if shard.damage else None) == (1_999 if lines else None)
+
+
+def test_a_checksum_that_is_known_is_not_taken_again(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    JsonLinesWriter(run.history_path("0")).append(record(1))
+    seal = run.seal("completed", "")
+    assert run.changed_since(seal, {}) == []
+    assert [damage.file for damage in run.changed_since(seal, {"history/0.jsonl": "another"})] == [
+        "history/0.jsonl"
+    ]
 
 
 def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from harness.analysis.data import RunData
 from harness.history import History
+from harness.recorded_run import RecordedRun
 from harness.records import TAB_ACTIONS, Operation, ProcessSample
 
 Model = Literal["open", "closed"]
@@ -314,7 +314,7 @@ def _mean(splits: Sequence[Mapping[str, int]], model: Model) -> MeanSplit | None
     return MeanSplit(count=len(splits), **means)
 
 
-def arrival_figures(data: RunData) -> ArrivalFigures | None:
+def arrival_figures(data: RecordedRun) -> ArrivalFigures | None:
     """Return started and dropped arrivals, from the generators' samples; None under the closed model."""
     profile = data.manifest.profile
     if profile.arrival_rate is None:
@@ -352,7 +352,7 @@ def cpu_seconds(samples: Sequence[ProcessSample], window: tuple[int, int]) -> fl
     return float(end - begin)
 
 
-def loadgen_figures(data: RunData, rss_bytes_per_session: float | None) -> LoadgenFigures:
+def loadgen_figures(data: RecordedRun, rss_bytes_per_session: float | None) -> LoadgenFigures:
     """Return the resources that the load generator used in the timed window."""
     window = data.timed_window()
     used = cpu_seconds(data.loadgen, window) if window else None
@@ -372,7 +372,7 @@ def loadgen_figures(data: RunData, rss_bytes_per_session: float | None) -> Loadg
     )
 
 
-def server_figures(data: RunData) -> ServerFigures:
+def server_figures(data: RecordedRun) -> ServerFigures:
     """Return the resources that the app used."""
     window = data.timed_window()
     used = cpu_seconds(data.target, window) if window else None

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from harness.analysis.data import RunData
 from harness.analysis.latency.figures import Latency, distribution
+from harness.recorded_run import RecordedRun
 from harness.records import TAB_ACTIONS, Check, GeneratorSample, Operation
 
 NAME = "load-generator"
@@ -52,7 +52,7 @@ class GeneratorWatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def generator_watch(
-    data: RunData, timed: Sequence[Operation], ready: Mapping[tuple[str, int], int]
+    data: RecordedRun, timed: Sequence[Operation], ready: Mapping[tuple[str, int], int]
 ) -> GeneratorWatch:
     """Judge the load generator by its own samples and by late starts of operations.
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import units
-from harness.analysis.data import FollowUp, RunData
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILE_LISTS
 from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.session_cost import (
     MemoryFigures,
 )
 from harness.analysis.memory.what_if_gain import Gain, failure, gain_of, notes_on, setting_name
+from harness.recorded_run import FollowUp, RecordedRun
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ FILLED_SHARE = 0.5
 _ARENAS = "MALLOC_ARENA_MAX=2"
 
 
-def advise(data: RunData, memory: MemoryFigures, growth: Sequence[Growth]) -> list[Advice]:
+def advise(data: RecordedRun, memory: MemoryFigures, growth: Sequence[Growth]) -> list[Advice]:
     """Return advice on memory, and the result of every setting that was tried.
 
     Args:
@@ -104,7 +104,7 @@ def _order(advice: Advice) -> tuple[int, float]:
 # --- from measurements to advice ---
 
 
-def _about_state(data: RunData, memory: MemoryFigures) -> list[Advice]:
+def _about_state(data: RecordedRun, memory: MemoryFigures) -> list[Advice]:
     state = _state_bytes(memory)
     if state is None or state < STATE_WORTH_BYTES:
         return []
@@ -134,7 +134,7 @@ def _about_state(data: RunData, memory: MemoryFigures) -> list[Advice]:
     return found
 
 
-def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advice | None:
+def _about_capacity(data: RecordedRun, memory: MemoryFigures, state: float) -> Advice | None:
     floor = memory.floor_per_closed_session.live
     kept, basis = state + max(0.0, floor.estimate if floor is not None else 0.0), "is expected to leave"
     measured = memory.bytes_per_closed_session.live
@@ -168,7 +168,7 @@ def _about_capacity(data: RunData, memory: MemoryFigures, state: float) -> Advic
     )
 
 
-def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
+def _about_files(data: RecordedRun, growth: Sequence[Growth]) -> list[Advice]:
     lists = [g for g in growth if g.path in TEMPORARY_FILE_LISTS and g.length > 0]
     if not lists:
         return []
@@ -187,7 +187,7 @@ def _about_files(data: RunData, growth: Sequence[Growth]) -> list[Advice]:
     ]
 
 
-def _about_allocators(data: RunData, memory: MemoryFigures) -> list[Advice]:
+def _about_allocators(data: RecordedRun, memory: MemoryFigures) -> list[Advice]:
     statements: list[str] = []
     for item, what in (
         ("allocator-retention", "was free memory that the allocator returned only on request"),
@@ -236,7 +236,7 @@ def _state_bytes(memory: MemoryFigures) -> float | None:
     return min(counted, cost.high - (floor.low if floor is not None else 0.0))
 
 
-def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> str | None:
+def _command(data: RecordedRun, setting: str, *, no_compress_ttl: bool = False) -> str | None:
     """The command of the run with a setting to try; None if gradsoak did not start the app."""
     manifest = data.manifest
     if manifest.external is not None:
@@ -258,7 +258,9 @@ def _command(data: RunData, setting: str, *, no_compress_ttl: bool = False) -> s
 # --- settings that were tried ---
 
 
-def _tried(data: RunData, memory: MemoryFigures, advice: Advice, label: str, follow_up: FollowUp) -> Advice:
+def _tried(
+    data: RecordedRun, memory: MemoryFigures, advice: Advice, label: str, follow_up: FollowUp
+) -> Advice:
     notes = [advice.evidence, *notes_on(label, follow_up)]
     return msgspec.structs.replace(
         advice,

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import msgspec
 
-from harness.analysis.data import RunData
 from harness.analysis.theil_sen import Slope, theil_sen
 from harness.history import type_counts
+from harness.recorded_run import RecordedRun
 from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
 # A leak grows at a constant rate, a cache that fills slows down. Growth counts as continuing if the rate over the later half
@@ -86,7 +86,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         return self.everything[-1]
 
 
-def experiment_of(data: RunData) -> Experiment | None:
+def experiment_of(data: RecordedRun) -> Experiment | None:
     """Return the experiment of a run; None if it has no staircase plateau with a census."""
     found = _measurements(data)
     start = next((m for m in found if m.plateau.label == "staircase"), None)
@@ -108,7 +108,7 @@ def experiment_of(data: RunData) -> Experiment | None:
     )
 
 
-def _measurements(data: RunData) -> list[Measurement]:
+def _measurements(data: RecordedRun) -> list[Measurement]:
     """Every plateau that has a census and complete counts of requests and sessions, in order."""
     censuses = {census.plateau: census for census in data.census}
     operations = sorted(data.history.operations, key=lambda o: o.invoke_ns)

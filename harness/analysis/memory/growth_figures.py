@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.analysis.data import RunData
 from harness.analysis.memory.container_growth import container_growth
 from harness.analysis.memory.experiment import Experiment, experiment_of
 from harness.analysis.memory.growth import LEAKS, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis, rank
 from harness.analysis.memory.growth_evidence import MIN_BATCHES, MIN_ROUNDS
 from harness.analysis.memory.type_growth import type_growth
 from harness.analysis.memory.unnamed_bytes import live_slope, unnamed_growth, unnamed_slope
+from harness.recorded_run import RecordedRun
 from harness.records import Retainer
 
 
-def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
+def growth_figures(data: RecordedRun) -> tuple[list[Growth], GrowthBasis]:
     """Return the judgements on everything that grew, worst first and each with its holder, and the evidence behind them.
 
     Unnamed bytes are judged only if no container leaks with requests: that container may hold them.
@@ -45,7 +45,7 @@ def growth_figures(data: RunData) -> tuple[list[Growth], GrowthBasis]:
     )
 
 
-def _missing(data: RunData, experiment: Experiment | None) -> tuple[dict[str, str], list[str]]:
+def _missing(data: RecordedRun, experiment: Experiment | None) -> tuple[dict[str, str], list[str]]:
     """Leak check → why it cannot be judged; and those of these checks that do not apply to this run."""
     both = (PER_REQUEST, PER_SESSION)
     plan = data.manifest.profile.staircase

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.analysis.data import RunData
 from harness.analysis.memory.breakdown import UnitCosts, breakdown
 from harness.analysis.memory.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.rules import judge_memory
@@ -14,9 +13,10 @@ from harness.analysis.memory.session_cost import MemoryFigures, live_bytes, memo
 from harness.analysis.memory.verdict_evidence import VerdictEvidence
 from harness.analysis.theil_sen import Slope
 from harness.history import limits_of
+from harness.recorded_run import RecordedRun
 
 
-def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) -> MemoryFigures:
+def memory_summary(data: RecordedRun, growth: Sequence[Growth], basis: GrowthBasis) -> MemoryFigures:
     """Return the memory figures of a run, with its breakdown and verdict.
 
     Args:
@@ -61,7 +61,9 @@ def memory_summary(data: RunData, growth: Sequence[Growth], basis: GrowthBasis) 
     )
 
 
-def _unit_costs(data: RunData, figures: MemoryFigures, growth: Sequence[Growth], kept: float) -> UnitCosts:
+def _unit_costs(
+    data: RecordedRun, figures: MemoryFigures, growth: Sequence[Growth], kept: float
+) -> UnitCosts:
     return UnitCosts(
         session=_estimate(figures.bytes_per_open_session.live),
         closed=_estimate(figures.bytes_per_closed_session.live),
@@ -111,7 +113,7 @@ def _estimate(line: Slope | None) -> float | None:
     return line.estimate if line is not None else None
 
 
-def _no_control(data: RunData) -> str:
+def _no_control(data: RecordedRun) -> str:
     if data.manifest.external is not None:
         return "There is no baseline run: gradsoak did not start the app."
     if not data.manifest.profile.control:

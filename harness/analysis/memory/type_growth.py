@@ -12,7 +12,6 @@ from functools import partial
 
 import msgspec
 
-from harness.analysis.data import RunData
 from harness.analysis.memory.experiment import Experiment, Measurement, experiment_of
 from harness.analysis.memory.gradio_containers import gradio_container
 from harness.analysis.memory.growth import PER_REQUEST, TYPE, Growth, inside
@@ -26,7 +25,8 @@ from harness.analysis.memory.growth_evidence import (
     growth_with_sessions,
 )
 from harness.analysis.memory.rules import GrowthJudgement, judge_growth
-from harness.history import type_counts
+from harness.history import History, InMemoryHistory, type_counts
+from harness.recorded_run import RecordedRun
 from harness.records import Census, Retainer
 
 # Verdicts that explain growth and are no leak.
@@ -60,7 +60,7 @@ def suspicious(first: Census, last: Census, requests: int) -> bool:
     )
 
 
-def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RunData) -> list[Growth]:
+def type_growth(experiment: Experiment, containers: Sequence[Growth], data: RecordedRun) -> list[Growth]:
     """Return the types that leak, each within the leaking container that holds its objects if there is one.
 
     Args:
@@ -172,7 +172,7 @@ def _grown(
     )
 
 
-def _baseline(data: RunData) -> Experiment | None:
+def _baseline(data: RecordedRun) -> Experiment | None:
     """The experiment of the baseline run, if there was one."""
     if data.control is None:
         return None
@@ -182,7 +182,7 @@ def _baseline(data: RunData) -> Experiment | None:
             manifest=data.control.manifest,
             plateaus=data.control.plateaus,
             census=data.control.census,
-            history=type(data.history)(operations=[], problems=[]),
+            recorded=InMemoryHistory(History(operations=[], problems=[])),
         )
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from harness.analysis.data import FollowUp, RunData
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILE_LISTS
 from harness.analysis.memory.session_cost import (
     MemoryFigures,
@@ -18,6 +17,7 @@ from harness.analysis.memory.session_cost import (
     uss_bytes,
 )
 from harness.analysis.theil_sen import theil_sen
+from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import Plateau
 
 # Single figures of two runs always differ somewhat. A difference below this share of the larger one is not clear.
@@ -47,7 +47,7 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
-def failed_what_ifs(data: RunData) -> list[str]:
+def failed_what_ifs(data: RecordedRun) -> list[str]:
     """Return one warning for each setting whose run failed."""
     return [
         f"The gain of {label} is unknown: the run that tried it {failed} (see {follow_up.folder})."
@@ -93,7 +93,7 @@ def notes_on(label: str, follow_up: FollowUp) -> list[str]:
     return found
 
 
-def gain_of(data: RunData, memory: MemoryFigures, label: str, follow_up: FollowUp) -> Gain | None:
+def gain_of(data: RecordedRun, memory: MemoryFigures, label: str, follow_up: FollowUp) -> Gain | None:
     """Return what a setting gained in the figure that it can change; None if that figure is missing in one of the runs.
 
     Args:
@@ -196,7 +196,7 @@ def _above_start(
     return None
 
 
-def _files(data: RunData, follow_up: FollowUp) -> Gain | None:
+def _files(data: RecordedRun, follow_up: FollowUp) -> Gain | None:
     """The gain in Gradio's lists of temporary files at the end, per session begun."""
     sizes = []
     for plateaus, censuses in ((data.plateaus, data.census), (follow_up.plateaus, follow_up.census)):

@@ -4,12 +4,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.analysis.latency.figures import cpu_seconds, in_window, latencies, throughput_per_s
 from harness.analysis.memory.session_cost import live_bytes, per_session, uss_bytes
 from harness.analysis.theil_sen import theil_sen
-from harness.history import phases
+from harness.history import InMemoryHistory, phases
 from harness.profiles import BASES
+from harness.recorded_run import RecordedRun
 from harness.records import (
     SCHEMA_VERSION,
     ClockAnchor,
@@ -67,7 +68,7 @@ def operation(begin_s: float, latency_ms: float, *, action: str = "click", outco
     )
 
 
-def run_data(**changes: object) -> RunData:
+def run_data(**changes: object) -> RecordedRun:
     manifest = RunManifest(
         schema_version=SCHEMA_VERSION,
         gradsoak_version="0",
@@ -97,12 +98,12 @@ def run_data(**changes: object) -> RunData:
         "seal": COMPLETED,
         "events": [],
         "phases": [],
-        "history": HistoryBuilder().build(),
+        "recorded": InMemoryHistory(HistoryBuilder().build()),
         "target": [],
         "loadgen": [],
         "plateaus": [],
     }
-    return RunData(**{**fields, **changes})  # type: ignore[arg-type]
+    return RecordedRun(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def test_the_slope_of_exact_plateaus_is_exact() -> None:
@@ -179,7 +180,7 @@ def test_a_whole_run_in_figures() -> None:
     data = run_data(
         events=happened,
         phases=phases(happened),
-        history=history.build(),
+        recorded=InMemoryHistory(history.build()),
         loadgen=[process(t, cpu_s=0.9 * t) for t in range(12)],
         target=[process(t, cpu_s=0.5 * t, rss=100 + t) for t in range(12)],
         plateaus=[

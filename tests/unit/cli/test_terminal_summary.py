@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.checkers import combine
 from harness.cli.terminal_summary import as_json, print_summary
 from harness.evaluate import Evaluation
+from harness.recorded_run import RecordedRun
 from harness.records import Check, not_applying
 from harness.units import byte_size
 from tests.unit.report import memories
@@ -22,7 +23,7 @@ __all__ = ["full"]
 
 
 @pytest.fixture
-def evaluation(full: RunData) -> Evaluation:
+def evaluation(full: RecordedRun) -> Evaluation:
     checks = [
         Check(name="completeness", verdict="pass", reason="All there.", evidence={"operations": 3}),
         Check(
@@ -33,7 +34,7 @@ def evaluation(full: RunData) -> Evaluation:
             applies=False,
         ),
     ]
-    return Evaluation(data=full, checks=combine(checks), analysis=analyse(full))
+    return Evaluation(run=full, checks=combine(checks), analysis=analyse(full), witnesses=full.history)
 
 
 def test_a_check_that_does_not_apply_is_not_shown_as_passed(
@@ -56,7 +57,7 @@ def test_a_check_with_a_verdict_other_than_pass_always_applies() -> None:
 
 
 def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
-    full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    full: RecordedRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     crossed = failing([anomaly(number) for number in range(5)], total=900).checks[0]
@@ -66,7 +67,7 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     canary = msgspec.structs.replace(failing(mixed).checks[0], name="canary")
     leak = failing([anomaly(1, kind="leak-per-request", sessions=[], variable="app.LOG")]).checks[0]
     checks = combine([crossed, canary, msgspec.structs.replace(leak, name="leak-per-request")])
-    evaluation = Evaluation(data=full, checks=checks, analysis=analyse(full))
+    evaluation = Evaluation(run=full, checks=checks, analysis=analyse(full), witnesses=full.history)
     print_summary(Path("run"), evaluation, explained=3)
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("and ")] == ["and 897 more, see the report."]
@@ -84,9 +85,9 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     assert out.count("Let A") == 1
 
 
-def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RunData) -> None:
+def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RecordedRun) -> None:
     checks = failing([anomaly(number) for number in range(5)], total=900)
-    evaluation = Evaluation(data=full, checks=checks, analysis=analyse(full))
+    evaluation = Evaluation(run=full, checks=checks, analysis=analyse(full), witnesses=full.history)
     told = json.loads(as_json(Path("run"), evaluation, None, anomalies=True))
     assert told["anomalies_total"] == {"cross-session-read": 900}
     assert told["anomalies"] == {"cross-session-read": msgspec.to_builtins(checks.checks[0].anomalies)}
@@ -94,11 +95,14 @@ def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RunData) 
 
 
 def test_memory_is_summarised_in_a_few_lines(
-    evaluation: Evaluation, full: RunData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    evaluation: Evaluation,
+    full: RecordedRun,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     data, analysis = memories.rich(full)
-    told = Evaluation(data=data, checks=evaluation.checks, analysis=analysis)
+    told = Evaluation(run=data, checks=evaluation.checks, analysis=analysis, witnesses=data.history)
     print_summary(Path("run"), told)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert (
@@ -131,10 +135,14 @@ def test_memory_is_summarised_in_a_few_lines(
     assert "advice" not in out
 
 
-def test_the_json_object_has_all_figures_of_memory(evaluation: Evaluation, full: RunData) -> None:
+def test_the_json_object_has_all_figures_of_memory(evaluation: Evaluation, full: RecordedRun) -> None:
     data, analysis = memories.rich(full)
     figures = json.loads(
-        as_json(Path("run"), Evaluation(data=data, checks=evaluation.checks, analysis=analysis), None)
+        as_json(
+            Path("run"),
+            Evaluation(run=data, checks=evaluation.checks, analysis=analysis, witnesses=data.history),
+            None,
+        )
     )["figures"]
     assert figures["memory"]["verdict"] == "leak-per-request"
     assert {

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse
+from harness.analysis import Analysis, analyse
 from harness.analysis.latency.figures import Latency
 from harness.analysis.theil_sen import Slope
-from harness.history import History
+from harness.history import History, InMemoryHistory
+from harness.recorded_run import RecordedRun
 from harness.records import (
     SCHEMA_VERSION,
     TAB_ACTIONS,
@@ -80,14 +81,14 @@ def manifest(**changes: Any) -> RunManifest:
     return msgspec.structs.replace(made, **changes)
 
 
-def empty_run() -> RunData:
+def empty_run() -> RecordedRun:
     """A run that died before anything was recorded."""
-    return RunData(
+    return RecordedRun(
         manifest=manifest(),
         seal=None,
         events=[],
         phases=[],
-        history=History(operations=[], problems=[]),
+        recorded=InMemoryHistory(History(operations=[], problems=[])),
         target=[],
         loadgen=[],
         plateaus=[],
@@ -200,7 +201,7 @@ def failing(anomalies: list[Anomaly], total: int | None = None) -> Checks:
     return Checks(schema_version=SCHEMA_VERSION, verdict="fail", reason=check.reason, checks=[check])
 
 
-def with_latency(data: RunData, latency_ms: dict[str, Latency]) -> Analysis:
+def with_latency(data: RecordedRun, latency_ms: dict[str, Latency]) -> Analysis:
     return msgspec.structs.replace(analyse(data), latency_ms=latency_ms)
 
 

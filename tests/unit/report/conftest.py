@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.analysis import RunData
-from harness.history import History, PhaseSpan
+from harness.history import History, InMemoryHistory, PhaseSpan
+from harness.recorded_run import RecordedRun
 from harness.records import SCHEMA_VERSION, Check, Checks, Seal
 from tests.unit.report.builders import (
     BEGAN,
@@ -18,13 +18,13 @@ from tests.unit.report.builders import (
 
 
 @pytest.fixture
-def empty() -> RunData:
+def empty() -> RecordedRun:
     """The run died before anything was recorded."""
     return empty_run()
 
 
 @pytest.fixture
-def full() -> RunData:
+def full() -> RecordedRun:
     """A whole run: 71 KB of live heap and 80 KB of USS per session."""
     ends = {"start": 5.0, "warm-up": 8.0, "staircase": 12.0, "load": 24.0, "drain": 24.3, "after-close": 25.5}
     begin = 0.0
@@ -49,12 +49,12 @@ def full() -> RunData:
         )
         for n in (0, 8, 16, 24, 32, 40)
     ]
-    return RunData(
+    return RecordedRun(
         manifest=manifest(),
         seal=Seal(ended="completed", reason="", wall_ns=0, shards={}),
         events=[],
         phases=spans,
-        history=History(operations=operations, problems=[]),
+        recorded=InMemoryHistory(History(operations=operations, problems=[])),
         target=[process_sample(4 + i / 4, 180_000_000 + i * 10_000) for i in range(85)],
         loadgen=[process_sample(4 + i / 4) for i in range(85)],
         plateaus=[*steps, plateau(0, 25, 135_000_000, 166_000_000, "after-close")],

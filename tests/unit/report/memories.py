@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.data import FollowUp
+from harness.analysis import Analysis, analyse
 from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
 from harness.analysis.memory.what_if_gain import Gain
+from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import Attribution, CgroupSample, Holder, Plateau, Retainer, Site
 from harness.report import waterfall
 from harness.report.plot_declaration import PlotSource
@@ -263,7 +263,7 @@ def follow_up(folder: str) -> FollowUp:
     return FollowUp(folder=folder, manifest=manifest(), seal=None, events=[], plateaus=[])
 
 
-def rich(full: RunData) -> tuple[RunData, Analysis]:
+def rich(full: RecordedRun) -> tuple[RecordedRun, Analysis]:
     """A run in which everything of memory was measured, and its figures."""
     tried = ["MALLOC_ARENA_MAX=2", "state_session_capacity=100", "time_to_live=60"]
     data = msgspec.structs.replace(

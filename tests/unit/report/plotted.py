@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
+from harness.recorded_run import RecordedRun
 from harness.report.plots import Plot, draw_all
 
 
-def draw(data: RunData) -> dict[str, Plot]:
+def draw(data: RecordedRun) -> dict[str, Plot]:
     plots = draw_all(data, analyse(data))
     assert {"memory-per-session", "memory-over-time", "latency", "stages", "throughput"} <= {
         p.name for p in plots

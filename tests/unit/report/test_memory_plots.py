@@ -7,8 +7,9 @@ import re
 
 import msgspec
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.history import PhaseSpan
+from harness.recorded_run import RecordedRun
 from harness.report.plot_style import FIRST
 from harness.report.plots import draw_all
 from harness.report.time_axis import interrupt
@@ -21,7 +22,7 @@ from tests.unit.report.builders import (
 from tests.unit.report.plotted import draw, words
 
 
-def test_what_the_platform_does_not_tell_is_left_out(full: RunData) -> None:
+def test_what_the_platform_does_not_tell_is_left_out(full: RecordedRun) -> None:
     bare = msgspec.structs.replace(
         full,
         target=[process_sample(i, uss_bytes=None) for i in range(20)],
@@ -35,12 +36,12 @@ def test_what_the_platform_does_not_tell_is_left_out(full: RunData) -> None:
     assert "could not be measured" in words(draw(nothing)["memory-per-session"])
 
 
-def test_too_few_plateaus_are_points_without_a_slope(full: RunData) -> None:
+def test_too_few_plateaus_are_points_without_a_slope(full: RecordedRun) -> None:
     few = msgspec.structs.replace(full, plateaus=full.plateaus[:1])
     assert "no slope" in words(draw(few)["memory-per-session"])
 
 
-def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: RunData) -> None:
+def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: RecordedRun) -> None:
     last = full.target[-1]
     greedy = msgspec.structs.replace(last, time_ns=last.time_ns + 2 * S, rss_bytes=9 * last.rss_bytes)
     phases = [
@@ -61,7 +62,7 @@ def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: 
     assert "explain" not in before.caption
 
 
-def test_memory_of_the_app_before_its_restart_is_not_joined_with_that_after(full: RunData) -> None:
+def test_memory_of_the_app_before_its_restart_is_not_joined_with_that_after(full: RecordedRun) -> None:
     times, values = interrupt([1.0, 2.0, 5.0], [10.0, 11.0, 3.0], at_s=4.5)
     assert (times[:2], times[3:], values[:2], values[3:]) == ([1.0, 2.0], [5.0], [10.0, 11.0], [3.0])
     assert math.isnan(times[2])

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import Analysis, RunData, analyse
+from harness.analysis import Analysis, analyse
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
+from harness.recorded_run import RecordedRun
 from harness.records import Attribution, Checks, RunEvent
 from harness.report import breakdown_table
 from harness.report.memory_section import chain, finding, section
@@ -21,12 +22,12 @@ from tests.unit.report.test_run_page import EVIL, Page, flat
 NOTHING = PerSession(live=None, uss=None)
 
 
-def shown(data: RunData, analysis: Analysis, checks: Checks, **changes: Any) -> Page:
+def shown(data: RecordedRun, analysis: Analysis, checks: Checks, **changes: Any) -> Page:
     return Page(render_run(data, checks, msgspec.structs.replace(analysis, **changes), []))
 
 
 @pytest.fixture
-def rich(full: RunData) -> tuple[RunData, Analysis]:
+def rich(full: RecordedRun) -> tuple[RecordedRun, Analysis]:
     return memories.rich(full)
 
 
@@ -35,7 +36,7 @@ def memory_text(page: Page) -> str:
 
 
 def test_the_verdict_comes_first_and_says_what_to_run_if_it_is_none(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
     text = memory_text(shown(data, analysis, passed))
@@ -71,7 +72,7 @@ def test_only_leaks_are_red(verdict: str, style: str) -> None:
     assert found.style == style
 
 
-def test_without_a_verdict_there_is_no_finding(full: RunData, passed: Checks) -> None:
+def test_without_a_verdict_there_is_no_finding(full: RecordedRun, passed: Checks) -> None:
     figures = MemoryFigures(
         bytes_per_open_session=NOTHING, after_close_live_bytes=None, after_close_uss_bytes=None
     )
@@ -81,7 +82,7 @@ def test_without_a_verdict_there_is_no_finding(full: RunData, passed: Checks) ->
 
 
 def test_every_cost_has_its_interval_its_floor_and_what_remains(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     text = memory_text(shown(*rich, passed))
     for row in (
@@ -96,7 +97,7 @@ def test_every_cost_has_its_interval_its_floor_and_what_remains(
 
 
 def test_without_a_baseline_app_there_is_a_reason_in_place_of_its_columns(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
     bare = memories.figures(
@@ -111,7 +112,7 @@ def test_without_a_baseline_app_there_is_a_reason_in_place_of_its_columns(
 
 
 def test_a_cost_that_is_not_known_is_no_row_but_a_sentence(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
     basis = msgspec.structs.replace(
@@ -125,7 +126,7 @@ def test_a_cost_that_is_not_known_is_no_row_but_a_sentence(
     assert "heap per closed session 24" not in text
 
 
-def test_how_long_gradio_kept_state_here_is_what_the_app_said(rich: tuple[RunData, Analysis]) -> None:
+def test_how_long_gradio_kept_state_here_is_what_the_app_said(rich: tuple[RecordedRun, Analysis]) -> None:
     data, analysis = rich
     limits = RunEvent(time_ns=0, wall_ns=0, kind="limits", detail={"state_ttl_when_closed_s": 1.0})
     assert "for one hour" in section(data, analysis).kept
@@ -133,7 +134,7 @@ def test_how_long_gradio_kept_state_here_is_what_the_app_said(rich: tuple[RunDat
 
 
 def test_growth_is_shown_with_its_holder_and_its_allocation_site(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     page = shown(*rich, passed)
     text = memory_text(page)
@@ -149,7 +150,7 @@ def test_growth_is_shown_with_its_holder_and_its_allocation_site(
     assert "Allocated at" not in bounded
 
 
-def test_pinned_bytes_are_shown_for_what_adds_entries(full: RunData) -> None:
+def test_pinned_bytes_are_shown_for_what_adds_entries(full: RecordedRun) -> None:
     data, analysis = memories.rich(full)
     both = memories.growth(bytes_per_session=589.0)
     for growth, pins in (
@@ -161,7 +162,9 @@ def test_pinned_bytes_are_shown_for_what_adds_entries(full: RunData) -> None:
         assert grown.pins == pins
 
 
-def test_types_with_more_objects_are_listed_unless_their_growth_is(rich: tuple[RunData, Analysis]) -> None:
+def test_types_with_more_objects_are_listed_unless_their_growth_is(
+    rich: tuple[RecordedRun, Analysis],
+) -> None:
     data, analysis = rich
     found = section(data, analysis).types
     assert [(t.name, t.before, t.now, t.others) for t in found] == [
@@ -175,7 +178,7 @@ def test_types_with_more_objects_are_listed_unless_their_growth_is(rich: tuple[R
 
 
 def test_where_it_was_allocated_leads_to_the_flame_graph_in_the_run_folder(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
     page = shown(data, analysis, passed)
@@ -194,7 +197,7 @@ def test_where_it_was_allocated_leads_to_the_flame_graph_in_the_run_folder(
 
 
 def test_advice_is_shown_with_its_evidence_and_its_gain_or_the_command_to_measure_it(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     page = shown(*rich, passed)
     text = memory_text(page)
@@ -213,7 +216,7 @@ def test_advice_is_shown_with_its_evidence_and_its_gain_or_the_command_to_measur
         assert links.count(f"../what-if/{setting}/derived/report.html") == 1
 
 
-def test_the_cost_of_measuring_is_shown(rich: tuple[RunData, Analysis], passed: Checks) -> None:
+def test_the_cost_of_measuring_is_shown(rich: tuple[RecordedRun, Analysis], passed: Checks) -> None:
     text = memory_text(shown(*rich, passed))
     for part in (
         "16 censuses",
@@ -226,7 +229,7 @@ def test_the_cost_of_measuring_is_shown(rich: tuple[RunData, Analysis], passed: 
 
 
 def test_plateaus_have_only_columns_with_something_in_them(
-    rich: tuple[RunData, Analysis], full: RunData
+    rich: tuple[RecordedRun, Analysis], full: RecordedRun
 ) -> None:
     table = section(*rich).plateaus
     assert table.counts == ["open", "sessions", "requests"]
@@ -238,7 +241,7 @@ def test_plateaus_have_only_columns_with_something_in_them(
     assert "PSS" not in bare.notes
 
 
-def test_nothing_is_empty_where_nothing_is_known(empty: RunData, passed: Checks) -> None:
+def test_nothing_is_empty_where_nothing_is_known(empty: RecordedRun, passed: Checks) -> None:
     text = memory_text(shown(empty, analyse(empty), passed))
     for heading in (
         "Where the memory went",
@@ -249,7 +252,7 @@ def test_nothing_is_empty_where_nothing_is_known(empty: RunData, passed: Checks)
         assert heading not in text
 
 
-def test_names_from_the_app_are_escaped(full: RunData, passed: Checks) -> None:
+def test_names_from_the_app_are_escaped(full: RecordedRun, passed: Checks) -> None:
     data, analysis = memories.rich(full)
     evil = memories.growth(
         EVIL, kind=EVIL, retainer_path=[f"{EVIL}: {EVIL}"], allocated_at=[EVIL], reason=EVIL
@@ -291,7 +294,7 @@ def test_a_step_is_a_name_and_a_type() -> None:
 
 
 def test_the_purpose_of_a_run_and_the_environment_of_its_app_are_shown(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     data, analysis = rich
     beside = msgspec.structs.replace(
@@ -310,7 +313,7 @@ def test_the_purpose_of_a_run_and_the_environment_of_its_app_are_shown(
 
 
 def test_the_rows_of_the_breakdown_add_up_to_the_total(
-    rich: tuple[RunData, Analysis], passed: Checks
+    rich: tuple[RecordedRun, Analysis], passed: Checks
 ) -> None:
     entries = rich[1].memory.ledger
     rows, totals = breakdown_table.rows(entries), breakdown_table.totals(entries)
@@ -353,7 +356,7 @@ def test_megabytes_have_two_decimals_so_that_they_can_be_added(value: int, text:
     assert breakdown_table.megabytes(value, signed=True) == text
 
 
-def test_an_interval_above_the_floor_is_as_wide_as_both_together(full: RunData) -> None:
+def test_an_interval_above_the_floor_is_as_wide_as_both_together(full: RecordedRun) -> None:
     data, analysis = memories.rich(full)
     figures = memories.figures(
         bytes_per_open_session=PerSession(live=line(100, 90, 120), uss=None),

@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import matplotlib
 import msgspec
 
-from harness.analysis import RunData
-from harness.history import History, PhaseSpan
+from harness.history import History, InMemoryHistory, PhaseSpan
+from harness.recorded_run import RecordedRun
 from harness.report.plot_style import PALETTE, SURFACE
 from harness.report.plots import PLOTS
 from harness.report.run_page import render_run
@@ -25,7 +25,7 @@ from tests.unit.report.memories import rich
 from tests.unit.report.plotted import draw, words
 
 
-def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RunData) -> None:
+def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RecordedRun) -> None:
     plots = draw(full)
     for name in ("memory-over-time", "throughput"):
         for phase in ("start", "warm-up", "staircase", "load", "drain", "after-close"):
@@ -36,7 +36,7 @@ def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RunData) -> None
     assert all(plot.caption for plot in plots.values())
 
 
-def test_a_run_without_anything_says_why_there_is_nothing(empty: RunData) -> None:
+def test_a_run_without_anything_says_why_there_is_nothing(empty: RecordedRun) -> None:
     plots = draw(empty)
     assert "No plateau was reached." in words(plots["memory-per-session"])
     assert "No operation was recorded." in words(plots["throughput"])
@@ -44,22 +44,22 @@ def test_a_run_without_anything_says_why_there_is_nothing(empty: RunData) -> Non
     assert "No sample" in words(plots["memory-over-time"])
 
 
-def test_one_sample_and_one_phase_of_no_length(empty: RunData) -> None:
+def test_one_sample_and_one_phase_of_no_length(empty: RecordedRun) -> None:
     point = msgspec.structs.replace(
         empty,
         target=[process_sample(0.0)],
         phases=[PhaseSpan(name="start", begin_ns=BEGAN, end_ns=BEGAN)],
-        history=History(operations=[operation(1, 0.0, outcome="pending")], problems=[]),
+        recorded=InMemoryHistory(History(operations=[operation(1, 0.0, outcome="pending")], problems=[])),
     )
     draw(point)
     draw(msgspec.structs.replace(point, target=[process_sample(0.5)]))
 
 
-def test_the_same_run_gives_the_same_bytes(full: RunData) -> None:
+def test_the_same_run_gives_the_same_bytes(full: RecordedRun) -> None:
     assert draw(full) == draw(full)
 
 
-def test_matplotlib_settings_of_the_user_are_neither_used_nor_changed(full: RunData) -> None:
+def test_matplotlib_settings_of_the_user_are_neither_used_nor_changed(full: RecordedRun) -> None:
     expected = draw(full)
     with matplotlib.rc_context({"font.size": 30.0, "text.parse_math": True}):
         before = dict(matplotlib.rcParams)
@@ -67,7 +67,7 @@ def test_matplotlib_settings_of_the_user_are_neither_used_nor_changed(full: RunD
         assert dict(matplotlib.rcParams) == before
 
 
-def test_every_colour_of_an_inlined_plot_comes_from_the_page(full: RunData, empty: RunData) -> None:
+def test_every_colour_of_an_inlined_plot_comes_from_the_page(full: RecordedRun, empty: RecordedRun) -> None:
     for plot in [*draw(full).values(), *draw(empty).values()]:
         assert SURFACE.encode() in plot.svg
         text = inline(plot.svg.decode(), PALETTE)
@@ -78,7 +78,7 @@ def test_every_colour_of_an_inlined_plot_comes_from_the_page(full: RunData, empt
         assert "DejaVu" not in text
 
 
-def test_inlined_plots_share_no_id_and_name_themselves(full: RunData) -> None:
+def test_inlined_plots_share_no_id_and_name_themselves(full: RecordedRun) -> None:
     page = "".join(inline(plot.svg.decode(), PALETTE) for plot in draw(full).values())
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
@@ -89,7 +89,7 @@ def test_inlined_plots_share_no_id_and_name_themselves(full: RunData) -> None:
     assert not any(re.search(r'\s(width|height)="', root) for root in roots)
 
 
-def test_the_page_shows_every_plot_of_the_list(full: RunData) -> None:
+def test_the_page_shows_every_plot_of_the_list(full: RecordedRun) -> None:
     """A declaration is enough: the templates name sections, and no plot."""
     some = draw(full)["latency"]
     plots = [

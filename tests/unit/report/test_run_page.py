@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse, check_generator, check_growth
+from harness.analysis import analyse, check_generator, check_growth
 from harness.checkers import check_history, combine
 from harness.checkers.catalogue import CATALOGUE
+from harness.history import InMemoryHistory
+from harness.recorded_run import RecordedRun
 from harness.records import (
     SCHEMA_VERSION,
     Check,
@@ -71,7 +73,7 @@ class Page(HTMLParser):
             self.text += data
 
 
-def page(data: RunData, checks: Checks, *, plots: bool = False, **changes: Any) -> Page:
+def page(data: RecordedRun, checks: Checks, *, plots: bool = False, **changes: Any) -> Page:
     """Render and read a report; drawing takes most of the time, so only those tests draw that look at plots."""
     analysis = msgspec.structs.replace(analyse(data), **changes)
     return Page(render_run(data, checks, analysis, draw_all(data, analysis) if plots else []))
@@ -81,7 +83,7 @@ def flat(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> None:
+def test_a_passed_run_answers_in_one_sentence(full: RecordedRun, passed: Checks) -> None:
     text = flat(page(full, passed).text)
     assert "✓\ufe0e PASS" in text
     assert "No session saw another session’s state in 200 successful operations by 3 sessions." in text
@@ -90,7 +92,7 @@ def test_a_passed_run_answers_in_one_sentence(full: RunData, passed: Checks) -> 
     assert "ended early" not in text
 
 
-def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) -> None:
+def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RecordedRun) -> None:
     text = flat(page(full, failing([anomaly(1)])).text)
     assert "✗\ufe0e FAIL" in text
     assert "The app does not keep its sessions apart." in text
@@ -106,13 +108,13 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RunData) ->
         assert part in text
 
 
-def test_the_legend_of_timelines_is_shown_once_and_only_if_there_are_timelines(full: RunData) -> None:
+def test_the_legend_of_timelines_is_shown_once_and_only_if_there_are_timelines(full: RecordedRun) -> None:
     legend = "A bar is an operation"
     assert flat(page(full, failing([anomaly(1), anomaly(2)])).text).count(legend) == 1
     assert legend not in page(full, failing([anomaly(1, witness=[])])).text
 
 
-def test_an_unknown_run_says_why_once(full: RunData) -> None:
+def test_an_unknown_run_says_why_once(full: RecordedRun) -> None:
     same = [
         Check(name=n, verdict="unknown", reason="Nothing was read.", evidence={})
         for n in ("garbage-read", "x")
@@ -131,7 +133,7 @@ def test_an_unknown_run_says_why_once(full: RunData) -> None:
     assert "The run ended early The app stopped during the run. It was killed." in head
 
 
-def test_a_run_that_recorded_nothing_is_still_reported(empty: RunData) -> None:
+def test_a_run_that_recorded_nothing_is_still_reported(empty: RecordedRun) -> None:
     checks = Checks(
         schema_version=SCHEMA_VERSION, verdict="unknown", reason="Nothing was recorded.", checks=[]
     )
@@ -143,7 +145,7 @@ def test_a_run_that_recorded_nothing_is_still_reported(empty: RunData) -> None:
     assert "No response times" in text
 
 
-def test_half_a_run_is_reported(full: RunData, passed: Checks) -> None:
+def test_half_a_run_is_reported(full: RecordedRun, passed: Checks) -> None:
     half = msgspec.structs.replace(
         full, plateaus=full.plateaus[:2], phases=full.phases[:3], loadgen=[], target=[]
     )
@@ -156,7 +158,7 @@ def test_half_a_run_is_reported(full: RunData, passed: Checks) -> None:
     assert "A=1" in text
 
 
-def test_figures_are_for_people_and_exact_ones_are_in_titles(full: RunData, passed: Checks) -> None:
+def test_figures_are_for_people_and_exact_ones_are_in_titles(full: RecordedRun, passed: Checks) -> None:
     html = page(full, passed)
     slope = analyse(full).memory.bytes_per_open_session.live
     assert slope is not None
@@ -165,7 +167,7 @@ def test_figures_are_for_people_and_exact_ones_are_in_titles(full: RunData, pass
     assert re.search(r"7\d\.\d KB", html.text)
 
 
-def test_every_action_and_every_plot_appears(full: RunData, passed: Checks) -> None:
+def test_every_action_and_every_plot_appears(full: RecordedRun, passed: Checks) -> None:
     html = page(full, passed, plots=True)
     assert analyse(full).latency_ms.keys() >= {"click", "open"}
     for action in analyse(full).latency_ms:
@@ -175,7 +177,7 @@ def test_every_action_and_every_plot_appears(full: RunData, passed: Checks) -> N
     assert html.tags.count("svg") == html.tags.count("figcaption") == drawn
 
 
-def test_the_parts_of_the_time_stand_in_a_table(full: RunData, passed: Checks) -> None:
+def test_the_parts_of_the_time_stand_in_a_table(full: RecordedRun, passed: Checks) -> None:
     text = flat(page(full, passed).text)
     assert "Closed model" in text
     assert "action generator late accept queue wait service first output" in text
@@ -183,7 +185,7 @@ def test_the_parts_of_the_time_stand_in_a_table(full: RunData, passed: Checks) -
 
 
 def test_a_generator_that_was_the_bottleneck_is_reported_next_to_the_figures_and_in_words(
-    full: RunData,
+    full: RecordedRun,
 ) -> None:
     data = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, cpu=0.95)})
     checks = combine([check_generator(analyse(data).generator)])
@@ -198,7 +200,7 @@ def test_a_generator_that_was_the_bottleneck_is_reported_next_to_the_figures_and
     assert "These times are doubtful" in text
 
 
-def test_arrivals_that_were_dropped_are_not_hidden(full: RunData, passed: Checks) -> None:
+def test_arrivals_that_were_dropped_are_not_hidden(full: RecordedRun, passed: Checks) -> None:
     profile = msgspec.structs.replace(full.manifest.profile, arrival_rate=10.0, max_in_flight=3)
     samples = generator_samples(5, 25)
     last = msgspec.structs.replace(samples[-1], arrivals=100, dropped=7)
@@ -212,7 +214,7 @@ def test_arrivals_that_were_dropped_are_not_hidden(full: RunData, passed: Checks
     assert "10 arrivals/s (poisson) for 12.0 s, with at most 3 sessions in use" in text
 
 
-def test_warnings_and_how_it_was_measured(full: RunData, passed: Checks) -> None:
+def test_warnings_and_how_it_was_measured(full: RecordedRun, passed: Checks) -> None:
     seal = Seal(
         ended="completed",
         reason="",
@@ -244,7 +246,7 @@ def test_warnings_and_how_it_was_measured(full: RunData, passed: Checks) -> None
         assert part in text
 
 
-def test_a_long_list_of_anomalies_is_folded_and_counted(full: RunData) -> None:
+def test_a_long_list_of_anomalies_is_folded_and_counted(full: RecordedRun) -> None:
     html = page(full, failing([anomaly(i) for i in range(200)], total=12_956))
     assert html.tags.count("article") == MAX_SHOWN
     text = flat(html.text)
@@ -257,13 +259,17 @@ def test_a_long_list_of_anomalies_is_folded_and_counted(full: RunData) -> None:
     assert "10 more anomalies are not shown. derived/checks.json has all of them." in flat(kept.text)
 
 
-def recorded_run(full: RunData, builder: HistoryBuilder, **state: StateVariable) -> tuple[RunData, Checks]:
+def recorded_run(
+    full: RecordedRun, builder: HistoryBuilder, **state: StateVariable
+) -> tuple[RecordedRun, Checks]:
     """A run of such a history, with what the checkers say of it."""
     history = builder.build()
-    return msgspec.structs.replace(full, history=history), check_history(history, state, COMPLETED)
+    return msgspec.structs.replace(full, recorded=InMemoryHistory(history)), check_history(
+        history, state, COMPLETED
+    )
 
 
-def test_the_records_of_a_witness_stand_there_as_they_were_written(full: RunData) -> None:
+def test_the_records_of_a_witness_stand_there_as_they_were_written(full: RecordedRun) -> None:
     builder = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["a1", "b1"])
     data, checks = recorded_run(full, builder, log=append_only_list())
     html = page(data, checks)
@@ -275,7 +281,9 @@ def test_the_records_of_a_witness_stand_there_as_they_were_written(full: RunData
     assert "left out" not in html.text
 
 
-def test_anomalies_are_grouped_by_kind_and_then_by_the_sessions_between_which_they_are(full: RunData) -> None:
+def test_anomalies_are_grouped_by_kind_and_then_by_the_sessions_between_which_they_are(
+    full: RecordedRun,
+) -> None:
     pairs = [
         anomaly(
             number,
@@ -300,7 +308,7 @@ def test_anomalies_are_grouped_by_kind_and_then_by_the_sessions_between_which_th
     assert "s0-7 → s0-9 in clicks (15 occurrences)" in second
 
 
-def test_a_session_matrix_is_shown_if_state_crossed_between_several_pairs(full: RunData) -> None:
+def test_a_session_matrix_is_shown_if_state_crossed_between_several_pairs(full: RecordedRun) -> None:
     builder = HistoryBuilder().append("a", "a1").read("b", ["a1"]).read("c", ["a1"])
     data, checks = recorded_run(full, builder, log=append_only_list())
     analysis = analyse(data)
@@ -314,7 +322,7 @@ def test_a_session_matrix_is_shown_if_state_crossed_between_several_pairs(full: 
     assert "2 of 6 possible pairs of 3 sessions" in flat(html.text)
 
 
-def test_text_from_outside_is_escaped(full: RunData) -> None:
+def test_text_from_outside_is_escaped(full: RecordedRun) -> None:
     evil = anomaly(1, sessions=[EVIL, EVIL], variable=EVIL, kind=EVIL, explanation=EVIL)
     evil = msgspec.structs.replace(
         evil,
@@ -345,7 +353,7 @@ def test_text_from_outside_is_escaped(full: RunData) -> None:
             expect={"verdict": EVIL, "kind": EVIL},
             state={EVIL: StateVariable(model="list")},
         ),
-        history=msgspec.structs.replace(full.history, operations=operations),
+        recorded=InMemoryHistory(msgspec.structs.replace(full.history, operations=operations)),
         seal=Seal(
             ended="interrupted", reason=EVIL, wall_ns=0, shards={EVIL: ShardSeal(lines=1, bytes=1, sha256="")}
         ),
@@ -362,7 +370,7 @@ def test_text_from_outside_is_escaped(full: RunData) -> None:
 @pytest.mark.parametrize(
     "value", [None, True, 3, 1.5, "text", ["a", ["b"]], {"role": "user", "content": "hi"}, "x" * 5_000]
 )
-def test_any_value_can_be_shown_and_none_is_endless(full: RunData, value: object) -> None:
+def test_any_value_can_be_shown_and_none_is_endless(full: RecordedRun, value: object) -> None:
     made = anomaly(1)
     witness = [
         msgspec.structs.replace(
@@ -376,7 +384,7 @@ def test_any_value_can_be_shown_and_none_is_endless(full: RunData, value: object
     assert "y" * 2_000 not in html.text
 
 
-def test_nothing_is_fetched_and_nothing_runs(full: RunData) -> None:
+def test_nothing_is_fetched_and_nothing_runs(full: RecordedRun) -> None:
     html = page(full, failing([anomaly(1)]), plots=True)
     assert not {"script", "iframe", "img", "object", "embed", "base", "form"} & set(html.tags)
     for tag, name, value in html.attributes:
@@ -393,13 +401,13 @@ def test_nothing_is_fetched_and_nothing_runs(full: RunData) -> None:
     assert "default-src 'none'" in raw
 
 
-def test_the_page_is_the_same_every_time(full: RunData, passed: Checks) -> None:
+def test_the_page_is_the_same_every_time(full: RecordedRun, passed: Checks) -> None:
     analysis = analyse(full)
     once, again = (render_run(full, passed, analysis, draw_all(full, analysis)) for _ in range(2))
     assert once == again
 
 
-def outside(full: RunData, **changes: Any) -> RunData:
+def outside(full: RecordedRun, **changes: Any) -> RecordedRun:
     """The same run, of an app that gradsoak did not start."""
     app = ExternalApp(
         url="http://127.0.0.1:7860/", protocol="sse_v3", pid=4711, process="python3", not_sampled=""
@@ -412,7 +420,7 @@ def outside(full: RunData, **changes: Any) -> RunData:
 
 
 def test_an_app_seen_from_outside_has_no_live_heap_and_one_sentence_says_why(
-    full: RunData, passed: Checks
+    full: RecordedRun, passed: Checks
 ) -> None:
     seen = page(outside(full), passed)
     assert seen.text.count("gradsoak did not start the app, so it has no probe") == 1
@@ -424,7 +432,7 @@ def test_an_app_seen_from_outside_has_no_live_heap_and_one_sentence_says_why(
 
 
 def test_an_app_that_cannot_be_sampled_gets_one_sentence_and_no_plots_of_memory(
-    full: RunData, passed: Checks
+    full: RecordedRun, passed: Checks
 ) -> None:
     hidden = outside(full, pid=None, process=None, not_sampled="it runs on another machine")
     hidden = msgspec.structs.replace(hidden, target=[], plateaus=[])
@@ -444,7 +452,7 @@ def test_an_app_that_cannot_be_sampled_gets_one_sentence_and_no_plots_of_memory(
     assert figures.bytes_per_open_session.live is None is figures.bytes_per_open_session.uss
 
 
-def test_the_report_lists_the_guarantees_and_says_which_faults_were_declared(full: RunData) -> None:
+def test_the_report_lists_the_guarantees_and_says_which_faults_were_declared(full: RecordedRun) -> None:
     guarantees = [
         Guarantee(name="invisible", status="does-not-apply", reason=f"No State, {EVIL}."),
         Guarantee(name="no-lost-update", status="broken", reason="It is gone.", broken_by=["lost-update"]),
@@ -461,7 +469,7 @@ def test_the_report_lists_the_guarantees_and_says_which_faults_were_declared(ful
         assert ("section", "aria-labelledby", "guarantees") in html.attributes
 
 
-def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
+def test_what_grew_is_named_with_what_it_pins_and_why(full: RecordedRun) -> None:
     leak = {"app.LOG": lambda t: t.requests, "app.LOG[*]": lambda t: 3 * t.requests}
     made = memory_run(
         {
@@ -485,7 +493,9 @@ def test_what_grew_is_named_with_what_it_pins_and_why(full: RunData) -> None:
     assert "delete_cache" in text
 
 
-def test_without_growth_the_page_says_how_many_containers_were_counted(full: RunData, passed: Checks) -> None:
+def test_without_growth_the_page_says_how_many_containers_were_counted(
+    full: RecordedRun, passed: Checks
+) -> None:
     made = memory_run({"app.LOG": lambda _: 5})
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
     assert (
@@ -511,7 +521,7 @@ def test_without_growth_the_page_says_how_many_containers_were_counted(full: Run
     ],
 )
 def test_a_failure_has_one_sentence_of_the_most_serious_kind(
-    full: RunData, kinds: list[str], sentence: str
+    full: RecordedRun, kinds: list[str], sentence: str
 ) -> None:
     found = [check for kind in kinds for check in failing([anomaly(1, kind=kind)]).checks]
     named = [msgspec.structs.replace(check, name=kind) for check, kind in zip(found, kinds, strict=True)]
@@ -531,13 +541,13 @@ def passing(name: str) -> Check:
         ("resurrected-state", "The app brings back the state of an earlier page load."),
     ],
 )
-def test_a_canary_is_called_by_the_kind_of_what_it_found(full: RunData, kind: str, sentence: str) -> None:
+def test_a_canary_is_called_by_the_kind_of_what_it_found(full: RecordedRun, kind: str, sentence: str) -> None:
     (check,) = failing([anomaly(1, kind=kind)]).checks
     text = flat(page(full, combine([msgspec.structs.replace(check, name="canary")])).text)
     assert sentence in text
 
 
-def test_a_check_that_does_not_apply_has_not_passed(full: RunData) -> None:
+def test_a_check_that_does_not_apply_has_not_passed(full: RecordedRun) -> None:
     idle = Check(
         name="cross-session-read",
         verdict="pass",

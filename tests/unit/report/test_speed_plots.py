@@ -7,9 +7,10 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.analysis.latency.figures import Latency
-from harness.history import History
+from harness.history import History, InMemoryHistory
+from harness.recorded_run import RecordedRun
 from harness.records import Operation
 from harness.report.plots import draw_all
 from harness.report.response_times import ranked
@@ -23,14 +24,14 @@ from tests.unit.report.plotted import draw, words
 
 
 @pytest.mark.parametrize("outcome", ["fail", "info", "pending"])
-def test_what_did_not_end_as_ok_is_shown(full: RunData, outcome: str) -> None:
+def test_what_did_not_end_as_ok_is_shown(full: RecordedRun, outcome: str) -> None:
     history = History(operations=[operation(1, 6.0), operation(2, 7.0, outcome=outcome)], problems=[])
-    plot = draw(msgspec.structs.replace(full, history=history))["throughput"]
+    plot = draw(msgspec.structs.replace(full, recorded=InMemoryHistory(history)))["throughput"]
     assert "fail, info or pending" in words(plot)
     assert "1 operation did not end as ok." in plot.alt
 
 
-def test_latency_is_logarithmic_only_where_it_must_be(full: RunData) -> None:
+def test_latency_is_logarithmic_only_where_it_must_be(full: RecordedRun) -> None:
     near = {"a": Latency(p50=10, p95=20, p99=30, count=9)}
     far = near | {"b": Latency(p50=1_000, p95=5_000, p99=9_000, count=9)}
     plots = [
@@ -39,14 +40,14 @@ def test_latency_is_logarithmic_only_where_it_must_be(full: RunData) -> None:
     assert ["logarithmic" in words(plot) for plot in plots] == [False, True]
 
 
-def test_zero_latency_and_many_actions_and_odd_names(full: RunData) -> None:
+def test_zero_latency_and_many_actions_and_odd_names(full: RecordedRun) -> None:
     odd = {f"action {i} \x07$x_{i}$ & <" + "y" * 40: Latency(p50=0, p95=0, p99=0, count=1) for i in range(25)}
     plot = {p.name: p for p in draw_all(full, with_latency(full, odd))}["latency"]
     ET.fromstring(plot.svg)
     assert "$x_3$" in words(plot)
 
 
-def test_the_parts_of_the_time_are_drawn_in_order_and_add_up(full: RunData) -> None:
+def test_the_parts_of_the_time_are_drawn_in_order_and_add_up(full: RecordedRun) -> None:
     plot = draw(full)["stages"]
     assert [part for part in ("accept", "queue wait", "service") if part in words(plot)] == [
         "accept",
@@ -62,7 +63,7 @@ def test_the_parts_of_the_time_are_drawn_in_order_and_add_up(full: RunData) -> N
     assert f"mean of {split.count} operations" in plot.alt
 
 
-def _clicks(data: RunData) -> list[Operation]:
+def _clicks(data: RecordedRun) -> list[Operation]:
     begin, end = data.timed_window() or (0, 0)
     return [
         o
@@ -71,7 +72,7 @@ def _clicks(data: RunData) -> list[Operation]:
     ]
 
 
-def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RunData) -> None:
+def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RecordedRun) -> None:
     profile = msgspec.structs.replace(full.manifest.profile, arrival_rate=10.0)
     late = [
         msgspec.structs.replace(o, intended_ns=o.invoke_ns - 300_000_000) if o.intended_ns else o
@@ -81,7 +82,7 @@ def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RunData)
         msgspec.structs.replace(
             full,
             manifest=manifest(profile=profile),
-            history=History(operations=late, problems=[]),
+            recorded=InMemoryHistory(History(operations=late, problems=[])),
         )
     )["stages"]
     for part in ("page not ready", "generator late", "accept", "queue wait", "service"):
@@ -90,7 +91,7 @@ def test_an_open_model_shows_five_parts_with_room_for_their_names(full: RunData)
 
 @pytest.mark.parametrize("name", ["latency", "stages", "throughput"])
 def test_every_plot_of_times_has_a_caution_if_the_generator_was_the_bottleneck(
-    full: RunData, name: str
+    full: RecordedRun, name: str
 ) -> None:
     slow = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, lag_ms=400)})
     assert "Caution" in draw(slow)[name].caption

@@ -6,8 +6,8 @@ import itertools
 
 import msgspec
 
-from harness.analysis import RunData
 from harness.history import PhaseSpan
+from harness.recorded_run import RecordedRun
 from harness.report.time_axis import spread, thin
 from tests.unit.report.builders import (
     BEGAN,
@@ -27,7 +27,7 @@ def test_labels_are_spread_without_touching_and_stay_in_the_room() -> None:
     assert spread([], [], (0, 1), 1) == []
 
 
-def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: RunData) -> None:
+def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: RecordedRun) -> None:
     crowd = [
         PhaseSpan(name=f"phase number {i}", begin_ns=BEGAN + i * S, end_ns=BEGAN + (i + 1) * S)
         for i in range(30)

@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from harness.analysis import RunData
 from harness.analysis.memory.breakdown import BreakdownItem
+from harness.recorded_run import RecordedRun
 from harness.report import breakdown_table
 from harness.report.plot_style import PALETTE
 from harness.report.plots import draw_all
@@ -67,7 +67,7 @@ def test_any_breakdown_can_be_drawn(held: dict[BreakdownItem, int], closed: dict
     assert memories.waterfall_of(memories.breakdown(held, closed)) == plot
 
 
-def test_without_a_breakdown_there_is_no_picture(full: RunData) -> None:
+def test_without_a_breakdown_there_is_no_picture(full: RecordedRun) -> None:
     assert memories.waterfall_of([]) is None
     data, analysis = memories.rich(full)
     assert NAME in {plot.name for plot in draw_all(data, analysis)}

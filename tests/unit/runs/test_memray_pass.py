@@ -8,10 +8,10 @@ import memray
 import pytest
 
 from harness.app_under_test import Interpreter
-from harness.evaluate import attribution_of
 from harness.profiles import BASES
 from harness.records import NOT_TRACED, TRACED, Allocation, Frame, HeldEntries, RunEvent
 from harness.run_dir import ALLOCATIONS, EVENTS, FLAME_GRAPH, HELD_ENTRIES, MANIFEST, MEMRAY_FILE, RunDir
+from harness.run_reader import attribution_of
 from harness.runs import memray_pass
 from harness.runs.plan import RunOptions, build_manifest
 from harness.scenario import find

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse, check_generator
+from harness.analysis import analyse, check_generator
 from harness.checkers import combine
-from harness.history import History, WorkerFacts, Workers, phases
+from harness.history import History, InMemoryHistory, WorkerFacts, Workers, phases
+from harness.recorded_run import RecordedRun
 from harness.records import Check, Error, GeneratorSample, Operation, worst
 from tests.unit.analysis.test_figures import SECOND, events, run_data
 
@@ -65,13 +66,15 @@ def samples(*, cpu: float = 0.1, lag_ms: float = 1.0, end_s: float = 20) -> list
     ]
 
 
-def run(operations: list[Operation], *, rate: float | None = None, **changes: Any) -> RunData:
+def run(operations: list[Operation], *, rate: float | None = None, **changes: Any) -> RecordedRun:
     """A run with a timed window from 1 s to 10 s."""
     happened = events(("phase", 0, {"name": "load"}), ("steady", 1, {}), ("phase", 20, {"name": "end"}))
     data = run_data(
         events=happened,
         phases=phases(happened),
-        history=History(operations=sorted(operations, key=lambda o: o.invoke_ns), problems=[]),
+        recorded=InMemoryHistory(
+            History(operations=sorted(operations, key=lambda o: o.invoke_ns), problems=[])
+        ),
         **{"generator": {"0": samples()}, **changes},
     )
     profile = msgspec.structs.replace(data.manifest.profile, arrival_rate=rate)
@@ -188,7 +191,7 @@ def test_stages_in_an_impossible_order_are_left_out() -> None:
     assert analyse(run([impossible])).stages_ms == {}
 
 
-def verdict(data: RunData) -> Check:
+def verdict(data: RecordedRun) -> Check:
     return check_generator(analyse(data).generator)
 
 
@@ -249,7 +252,7 @@ def test_one_worker_without_samples_makes_the_check_unknown(
     def of_two(generator: dict[str, list[GeneratorSample]]) -> Check:
         data = run(HUNDRED, generator=generator)
         history = msgspec.structs.replace(data.history, workers=workers)
-        return verdict(msgspec.structs.replace(data, history=history))
+        return verdict(msgspec.structs.replace(data, recorded=InMemoryHistory(history)))
 
     assert of_two({"1": samples(), "2": samples()}).verdict == "pass"
     doubtful = of_two({"1": samples(), **silent})

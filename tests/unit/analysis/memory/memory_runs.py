@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from harness.analysis import RunData
-from harness.analysis.data import FollowUp
+from harness.history import InMemoryHistory
 from harness.profiles import BASES
+from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import (
     Census,
     Container,
@@ -90,8 +90,8 @@ def memory_run(
     types: Callable[[Then], dict[str, int]] = lambda _: {},
     state_sizes: Callable[[Then], StateSizes | None] = lambda _: None,
     events: Sequence[RunEvent] = (),
-    control: RunData | None = None,
-) -> RunData:
+    control: RecordedRun | None = None,
+) -> RecordedRun:
     """A run with these containers.
 
     Args:
@@ -155,13 +155,13 @@ def memory_run(
         manifest=manifest,
         plateaus=plateaus,
         census=censuses,
-        history=(history or HistoryBuilder()).build(),
+        recorded=InMemoryHistory((history or HistoryBuilder()).build()),
         events=list(events),
         control=None if control is None else follow_up(control),
     )
 
 
-def follow_up(data: RunData, folder: str = "control") -> FollowUp:
+def follow_up(data: RecordedRun, folder: str = "control") -> FollowUp:
     """A synthetic run as a follow-up run of another one."""
     return FollowUp(
         folder=folder,

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from harness.analysis import Analysis, RunData, analyse
-from harness.analysis.data import FollowUp
+from harness.analysis import Analysis, analyse
 from harness.analysis.memory.advice import Advice, advise
 from harness.analysis.memory.breakdown import BreakdownEntry
 from harness.analysis.memory.growth import Growth
@@ -16,6 +15,7 @@ from harness.analysis.memory.session_cost import MemoryFigures, PerSession
 from harness.analysis.memory.what_if_gain import failed_what_ifs
 from harness.analysis.theil_sen import Slope
 from harness.profiles import BASES
+from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import (
     Anomaly,
     Census,
@@ -53,7 +53,7 @@ def figures(**fields: object) -> MemoryFigures:
     return MemoryFigures(**{**known, **fields})  # type: ignore[arg-type]
 
 
-def run(**changes: object) -> RunData:
+def run(**changes: object) -> RecordedRun:
     data = run_data(events=[LIMITS])
     machine = Machine(system="Linux", release="6", architecture="x", cpu_count=2, memory_bytes=8_000 * MB)
     manifest = msgspec.structs.replace(

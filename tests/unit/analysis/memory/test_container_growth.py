@@ -6,26 +6,27 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.leak_checks import check_growth
 from harness.profiles import BASES
+from harness.recorded_run import RecordedRun
 from harness.records import Check, ExternalApp, StateVariable
 from tests.builders import HistoryBuilder
 from tests.unit.analysis.memory.memory_runs import LIVE, Lengths, Then, experiment, memory_run
 from tests.unit.analysis.test_figures import SECOND
 
 
-def judged(data: RunData) -> dict[str, Growth]:
+def judged(data: RecordedRun) -> dict[str, Growth]:
     return {growth.path: growth for growth in growth_figures(data)[0]}
 
 
-def checks(data: RunData) -> dict[str, Check]:
+def checks(data: RecordedRun) -> dict[str, Check]:
     return {check.name: check for check in check_growth(*growth_figures(data))}
 
 
-def verdicts(data: RunData) -> tuple[str, str]:
+def verdicts(data: RecordedRun) -> tuple[str, str]:
     found = checks(data)
     return found["leak-per-request"].verdict, found["leak-per-session"].verdict
 
@@ -342,7 +343,7 @@ def test_a_leak_check_that_the_profile_leaves_out_does_not_apply() -> None:
         memory_run({}, pid=lambda t: 1 if t.number < 8 else 2),  # another process
     ],
 )
-def test_too_little_evidence_is_unknown(data: RunData) -> None:
+def test_too_little_evidence_is_unknown(data: RecordedRun) -> None:
     for check in checks(data).values():
         assert (check.verdict, check.applies, check.evidence) == ("unknown", True, {})
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.analysis.memory.breakdown import BreakdownEntry
+from harness.recorded_run import RecordedRun
 from harness.records import Attribution, ProbeSample, Seal, StateSizes
 from tests.unit.analysis.memory.memory_runs import LIVE, Then, experiment, memory_run
 
@@ -19,7 +20,7 @@ MOMENTS = experiment(rounds=4)
 RESIDENT = 50_000_000
 
 
-def run(live: Callable[[Then], float], **more: object) -> RunData:
+def run(live: Callable[[Then], float], **more: object) -> RecordedRun:
     def bytes_of(then: Then) -> int:
         return LIVE + round(live(then))
 
@@ -27,11 +28,11 @@ def run(live: Callable[[Then], float], **more: object) -> RunData:
     return memory_run({"app.NAMES": lambda _: 3}, live=bytes_of, **fields)  # type: ignore[arg-type]
 
 
-def control(each: float, closed: float = 0.0, request: float = 0.0) -> RunData:
+def control(each: float, closed: float = 0.0, request: float = 0.0) -> RecordedRun:
     return run(lambda t: each * t.open + closed * (t.sessions - t.open) + request * t.requests)
 
 
-def by_item(data: RunData, moment: str) -> dict[str, BreakdownEntry]:
+def by_item(data: RecordedRun, moment: str) -> dict[str, BreakdownEntry]:
     return {entry.item: entry for entry in analyse(data).memory.ledger if entry.moment == moment}
 
 
@@ -231,7 +232,7 @@ def test_without_a_baseline_run_retained_bytes_are_counted_once() -> None:
 
 
 def test_a_requested_baseline_run_that_is_missing_causes_a_warning() -> None:
-    def warned(data: RunData, *, wanted: bool = True, ended: str = "completed") -> list[str]:
+    def warned(data: RecordedRun, *, wanted: bool = True, ended: str = "completed") -> list[str]:
         manifest = msgspec.structs.replace(
             data.manifest, profile=msgspec.structs.replace(data.manifest.profile, control=wanted)
         )

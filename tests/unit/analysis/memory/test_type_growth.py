@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.analysis import RunData
 from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.growth_figures import growth_figures
 from harness.analysis.memory.leak_checks import check_growth
 from harness.analysis.memory.type_growth import suspicious
+from harness.recorded_run import RecordedRun
 from harness.records import Census, Container, Holder, Retainer
 from tests.unit.analysis.memory.memory_runs import Lengths, Then, memory_run
 
@@ -34,13 +34,13 @@ def run(
     retainers: list[Retainer] | None = None,
     lengths: Lengths | None = None,
     **more: object,
-) -> RunData:
+) -> RecordedRun:
     data = memory_run(lengths or {"app.X": lambda _: 1}, types=lambda t: {name: count(t)}, **more)  # type: ignore[operator, arg-type]
     census = [msgspec.structs.replace(c, objects=1000) for c in data.census]
     return msgspec.structs.replace(data, census=census, retainers=retainers or [])
 
 
-def of_type(data: RunData) -> list[Growth]:
+def of_type(data: RecordedRun) -> list[Growth]:
     return [g for g in growth_figures(data)[0] if g.kind == "type"]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from harness.analysis import RunData, analyse
+from harness.analysis import analyse
 from harness.analysis.memory.session_cost import MemoryFigures
+from harness.recorded_run import RecordedRun
 from harness.records import ExternalApp, StateSizes
 from tests.unit.analysis.memory.memory_runs import LIVE, Lengths, Then, experiment, memory_run, said
 
@@ -25,14 +26,14 @@ def judged(
 
 def run(
     lengths: Lengths | None = None, live: Callable[[Then], float] = lambda _: 0, **more: object
-) -> RunData:
+) -> RecordedRun:
     fields: dict[str, object] = {"moments": MOMENTS, **more}
     return memory_run(
         {"app.NAMES": lambda _: 3, **(lengths or {})}, live=lambda t: LIVE + round(live(t)), **fields
     )  # type: ignore[arg-type]
 
 
-def floor(open_session: float = 60_000, closed: float = 15_000) -> RunData:
+def floor(open_session: float = 60_000, closed: float = 15_000) -> RecordedRun:
     return run(live=lambda t: open_session * t.open + closed * (t.sessions - t.open))
 
 
