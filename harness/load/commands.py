@@ -179,7 +179,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):
     users: int
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     """The generator's progress."""
 
     status: LoadStatus
@@ -226,4 +226,4 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
     """The master has confirmed a worker's whole shard."""
 
 
-Report = Ready | Done | Steady | Status | Broken | Bound | EventReport | Admitted | Returned
+Report = Ready | Done | Steady | StatusReport | Broken | Bound | EventReport | Admitted | Returned

@@ -19,7 +19,7 @@ from harness.load.commands import (
     Quit,
     Ready,
     Report,
-    Status,
+    StatusReport,
     Steady,
 )
 from harness.load.generator_link import GeneratorLink, error_from
@@ -193,7 +193,7 @@ class LoadGenerator:
                 return report
 
     def _take(self, report: Report | None) -> None:
-        if isinstance(report, Status):
+        if isinstance(report, StatusReport):
             self.status = report.status
         elif isinstance(report, EventReport):
             self._events.put(report)

@@ -36,7 +36,7 @@ from harness.load.commands import (
     Release,
     Report,
     Return,
-    Status,
+    StatusReport,
     Steady,
 )
 from harness.load.control_channel import Channel, SocketChannel, failures_reported, first_line
@@ -165,7 +165,7 @@ class GeneratorProcess:
         context = self._context
         notes = [*notices(), *([_UNSEARCHED] if self._blind and context.registry.has_secrets else [])]
         status = self._recorder.status(self._users.visitors, context.open_sessions, notes)
-        self.send(Status(status=status))
+        self.send(StatusReport(status=status))
 
     def _misused(self, workload: Path, error: PageMisuse) -> None:
         """The workload does not fit the app: every session would fail in the same way."""

@@ -213,6 +213,22 @@ class LoadSession:
         self._on_request(name, 0.0, error)
         traceback.print_exception(error)
 
+    def _record_failure(self, operation: int, name: str, error: OperationFailed) -> None:
+        self.errors += 1
+        span = self.page.span
+        # The refused event did not run, but an earlier event of the same operation may have run.
+        begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
+        kind: Any = "partly" if begun else error.kind
+        self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watcher.take())
+        self._on_request(name, 0.0, error)
+
+    def _record_unknown(self, operation: int, name: str, error: OperationUnknown) -> None:
+        self.errors += 1
+        self.retired = True
+        reason = Error(kind=error.kind, message=str(error))
+        self._recorder.info(operation, reason, self.page.span, self._watcher.take())
+        self._on_request(name, 0.0, error)
+
     @contextmanager
     def operation(self, name: str, effects: Mapping[str, Effect]) -> Iterator[dict[str, Any]]:
         """Record one operation: its invoke on entry, its completion on exit.
@@ -250,19 +266,9 @@ class LoadSession:
         try:
             yield reads
         except OperationFailed as error:
-            self.errors += 1
-            span = self.page.span
-            # The refused event did not run, but an earlier event of the same operation may have run.
-            begun = error.kind == "rejected" and (span.event_ids or span.accepted_ns is not None)
-            kind: Any = "partly" if begun else error.kind
-            self._recorder.fail(operation, Error(kind=kind, message=str(error)), span, self._watcher.take())
-            self._on_request(name, 0.0, error)
+            self._record_failure(operation, name, error)
         except OperationUnknown as error:
-            self.errors += 1
-            self.retired = True
-            why = Error(kind=error.kind, message=str(error))
-            self._recorder.info(operation, why, self.page.span, self._watcher.take())
-            self._on_request(name, 0.0, error)
+            self._record_unknown(operation, name, error)
             raise SessionRetired(str(error)) from error
         except (SessionRetired, StorageError):
             raise

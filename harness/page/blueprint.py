@@ -81,7 +81,7 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
     rendered_in: int | None
 
 
-class Followers(msgspec.Struct, frozen=True, kw_only=True):
+class DependencyFollowers(msgspec.Struct, frozen=True, kw_only=True):
     """Dependencies that follow another one: by `.success`, `.failure` and `.then`."""
 
     success: list[int] = []
@@ -89,7 +89,7 @@ class Followers(msgspec.Struct, frozen=True, kw_only=True):
     always: list[int] = []
 
 
-_NO_FOLLOWERS = Followers()
+_NO_FOLLOWERS = DependencyFollowers()
 
 
 class Blueprint:
@@ -132,7 +132,7 @@ class Blueprint:
                     else "always"
                 )
                 followers.setdefault(before, {}).setdefault(when, []).append(dependency.id)
-        self._followers = {before: Followers(**after) for before, after in followers.items()}
+        self._followers = {before: DependencyFollowers(**after) for before, after in followers.items()}
         self._found: dict[tuple[str | int, str], Component] = {}
 
     @classmethod
@@ -166,7 +166,7 @@ class Blueprint:
         """The dependencies that an event of a component triggers."""
         return self._listeners.get((component, event), [])
 
-    def followers(self, dependency: int) -> Followers:
+    def followers(self, dependency: int) -> DependencyFollowers:
         """The dependencies that follow a dependency."""
         return self._followers.get(dependency, _NO_FOLLOWERS)
 

@@ -43,7 +43,7 @@ from harness.load.commands import (
     Quit,
     Ready,
     Report,
-    Status,
+    StatusReport,
     Steady,
 )
 from harness.load.cluster.messages import (
@@ -432,7 +432,7 @@ class Master:
                 if w.state is not None and w.state.status is not None
             ]
             if known:
-                self.send(Status(status=add_statuses(known)))
+                self.send(StatusReport(status=add_statuses(known)))
 
 
 def _bind(config: MasterConfig) -> Any:

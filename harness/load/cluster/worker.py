@@ -39,7 +39,7 @@ from harness.load.commands import (
     Ready,
     Report,
     Returned,
-    Status,
+    StatusReport,
     Steady,
 )
 from harness.load.cluster.messages import (
@@ -347,7 +347,7 @@ class ClusterWorker:
             self._done = report
         elif isinstance(report, Steady):
             self._steady = True
-        elif isinstance(report, Status):
+        elif isinstance(report, StatusReport):
             self._status = report.status
         self._send_state()
 

@@ -17,12 +17,12 @@ from harness.load.gradio_user import GradioUser
 from harness.load.self_monitor import SelfMonitor
 from harness.load.users.arrival import ArrivalUser
 from harness.load.users.arrival_pool import ArrivalPool
-from harness.load.users.holder import HeldSessions, Holder
+from harness.load.users.holder import HeldSessions, HolderUser
 from harness.load.users.reload_share import ReloadShare
 from harness.load.users.returning_user import ReturningUser
 from harness.load.users.run_context import RunContext
 from harness.load.users.scenario_user import ScenarioUser
-from harness.load.users.visitor import Visitor
+from harness.load.users.visitor import VisitorUser
 from harness.page.gradio_page import GradioPage
 from harness.page.stock_client import StockPage
 
@@ -61,8 +61,8 @@ class UserCoordinator:
         self._held = HeldSessions()
         self._arrivals = ArrivalPool()
         common: dict[str, Any] = {"url": url, "timeout_s": timeout_s, "page_class": page_class}
-        self._holder = Holder.for_run(context, **common, held=self._held)
-        self._visitor = Visitor.for_run(context, **common)
+        self._holder = HolderUser.for_run(context, **common, held=self._held)
+        self._visitor = VisitorUser.for_run(context, **common)
         self._arrival_user = ArrivalUser.for_run(context, **common, pool=self._arrivals)
         self._returning_user = ReturningUser.for_run(context, **common)
         classes: list[type[User]] = [self._holder, self._visitor, self._arrival_user, self._returning_user]

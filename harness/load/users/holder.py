@@ -35,7 +35,7 @@ class HeldSessions:
     """
 
     def __init__(self) -> None:
-        self.holders: dict[Holder, Workload] = {}
+        self.holders: dict[HolderUser, Workload] = {}
         self.failures = 0
         self.releasing = gevent.event.Event()
         self.turns = gevent.lock.BoundedSemaphore(HOLDERS_AT_WORK)
@@ -68,7 +68,7 @@ class HeldSessions:
             gevent.joinall([gevent.spawn(user.act_once, workload, deadline) for user, workload in able])
 
 
-class Holder(ScenarioUser):
+class HolderUser(ScenarioUser):
     """Opens a session, gives it its state and keeps it open; acts once more before closing, to see that the state is intact."""
 
     abstract = True

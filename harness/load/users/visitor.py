@@ -9,7 +9,7 @@ from harness.load.users.scenario_user import ScenarioUser
 _MIN_PAUSE_AFTER_FAILURE_S = 0.5
 
 
-class Visitor(ScenarioUser):
+class VisitorUser(ScenarioUser):
     """Visits the app until the phase ends: opens the page, acts, leaves; some visits begin by reloading the page."""
 
     abstract = True
