@@ -1,7 +1,7 @@
 """Content that is too large for a history stands there as its hash: a file, a picture, a long list.
 
 A digest looks like `blake2b:0f343b0931126a20f133d67c2b018a3b:1048576`: the algorithm, the hash of the content's bytes in hexadecimal, and
-how many bytes those are. Whoever has the same content gets the same digest, in whatever form: bytes are taken as they are, a
+how many bytes those are. The same content has the same digest in every form: bytes are taken as they are, a
 text as UTF-8, anything else as JSON in one canonical form.
 """
 

@@ -1,7 +1,6 @@
 """From the verdicts and facts of a run to its guarantees: each kept, broken, unknown, or without meaning for this app. Pure.
 
-Nothing is kept for want of evidence. Whatever a scenario says does not apply is taken at its word only as long as no
-check found the opposite.
+Nothing is kept for want of evidence. What a scenario declares as not applicable counts only as long as no check found the opposite.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from harness.records import (
 
 # Models of variables that show the order in which writes took effect.
 _ORDERED = ("list",)
-# How the reason of a check begins that had nothing to look at, which of a guarantee is no more than not known.
+# Prefix of the reason of a check without evidence; for a guarantee that means unknown.
 _NOT_APPLYING = "Does not apply: "
 # Python types that JSON has as well; a State that holds nothing else says nothing about any other object.
 _JSON_TYPES = ("int", "float", "str", "bool", "NoneType", "list", "dict")
-# What else than these would a value be if the guarantee about any Python object did not hold: lost, or somebody else's.
+# Anomalies that would show if the guarantee about any Python object did not hold.
 _CONTRADICTIONS = (CROSS_SESSION_READ, GARBAGE_READ, LOST_UPDATE, RESET)
 
 
@@ -41,7 +40,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         state: the workload's variables, with their models.
         declared: guarantee → why it does not apply, as the scenario says.
         checks: by name.
-        states: how many gr.State the app's page has, None if nobody looked.
+        states: how many gr.State the app's page has, None if it is unknown.
         state_types: type of the values that State held → the most of them seen at one plateau; None without a probe.
         reloaded: sessions that began with a reload of the page and then read state that is a session's own.
     """
@@ -130,12 +129,12 @@ def _deciders(name: GuaranteeName) -> list[_Decider]:
 
 
 def _decide(name: GuaranteeName, found: Facts, *, all_needed: bool = False) -> Guarantee:
-    """Broken if one check found something, unknown if one that matters does not know, kept if there was something to look at.
+    """Broken if one check found something, unknown if one that matters is unknown, kept if there was evidence.
 
     Args:
         name: the guarantee.
         found: what it is judged by.
-        all_needed: each of them must have had something to look at, not one of them.
+        all_needed: each of them must have had evidence, not just one.
     """
     deciders = _deciders(name)
     broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.broken_by(c)]
@@ -170,7 +169,7 @@ def _decide(name: GuaranteeName, found: Facts, *, all_needed: bool = False) -> G
     if doubts:
         return Guarantee(name=name, status="unknown", reason=" ".join(dict.fromkeys(doubts)))
     if not passed:
-        return Guarantee(name=name, status="unknown", reason="Nothing was there to look at.")
+        return Guarantee(name=name, status="unknown", reason="There was no evidence.")
     return Guarantee(
         name=name,
         status="kept",
@@ -218,7 +217,7 @@ def _session_specific(found: Facts) -> Guarantee:
     decided = _decide(name, found)
     canary = found.checks.get(CANARY)
     if not found.state and decided.status == "unknown" and canary is not None:
-        # Without a model, what the pages sent is all that can be told apart.
+        # Without a model, tokens sent by the pages are the only evidence.
         if canary.verdict == "pass" and canary.applies:
             return Guarantee(
                 name=name, status="kept", reason=_first(canary.reason), evidence=_evidence([canary])
@@ -264,12 +263,10 @@ def _any_python_object(found: Facts) -> Guarantee:
         return Guarantee(
             name=name,
             status="unknown",
-            reason="Nobody could look at the values of State: there is no probe in the app.",
+            reason="Values of State were not examined: there is no probe in the app.",
         )
     if not found.state_types:
-        return Guarantee(
-            name=name, status="unknown", reason="No value of State was there when it was looked at."
-        )
+        return Guarantee(name=name, status="unknown", reason="State held no value when it was examined.")
     others = [kind for kind in found.state_types if kind not in _JSON_TYPES]
     if not others:
         return _not_applicable(name, f"State held only {_and(sorted(found.state_types))}.")
@@ -279,12 +276,12 @@ def _any_python_object(found: Facts) -> Guarantee:
         return Guarantee(
             name=name,
             status="unknown",
-            reason=f"{held}, but there were anomalies ({', '.join(against)}), and nobody can say whether for that reason.",
+            reason=f"{held}, but there were anomalies ({', '.join(against)}), whose cause is unknown.",
         )
     return Guarantee(
         name=name,
         status="kept",
-        reason=f"{held}, and nothing of it was lost or anybody else's.",
+        reason=f"{held}, and none of it was lost or crossed between sessions.",
         evidence={kind: found.state_types[kind] for kind in others},
     )
 

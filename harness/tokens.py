@@ -12,7 +12,7 @@ import re
 import zlib
 from typing import Any, NamedTuple
 
-# Whatever stands before and after: a token that was joined to other text is still one. The checksum tells.
+# Any text may stand before and after; the checksum tells whether it is a token.
 _TOKEN = re.compile(r"t-([0-9a-f]{4,})-(\d+)-(\d+)-(\d+)-([0-9a-f]{4})")
 
 
@@ -59,7 +59,7 @@ def find(text: str) -> list[str]:
 
 
 def all_in(value: Any) -> list[str]:
-    """The tokens in whatever a component shows (texts, lists, dicts of them), each once, in order of appearance."""
+    """The tokens in a component's value (text, or lists and dicts of them), each once, in order of appearance."""
     found: dict[str, None] = {}
     waiting = [value]
     while waiting:

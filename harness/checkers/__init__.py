@@ -60,11 +60,11 @@ def check(
     Args:
         recorded: what was recorded.
         state: state variable → model, as the workload declared.
-        seal: how the run ended, None if nobody knows.
+        seal: how the run ended, None if it was not sealed.
         problems: what is wrong with the files.
         checkers: those to run. One that raises is `unknown`, with its traceback as the reason.
         restarted: the app was stopped and started again in the middle.
-        closely: look at everybody closely, also at those who did one thing after another and found what they must. What is
+        closely: check every owner in full, also those that the screening pass would settle. What is
             found is the same; it takes longer.
         own: state variable → the model that the workload brings along for it, if it does.
     """
@@ -106,10 +106,10 @@ def _scan(recorded: RecordedHistory, state: dict[str, StateVariable], *, closely
     try:
         scan = Scan(recorded, state, closely=closely)
     except Exception:
-        # An effect or a value that its model does not expect. Whoever looks closely says which.
+        # An effect or a value that its model does not expect. The full check says which.
         return Scan(recorded, state, closely=True)
     if scan.damaged and not closely:
-        # What is not there may have been, so that nobody's own operations tell what there must be.
+        # Missing records may have held operations of any owner, so no owner's own operations say what its reads must show.
         return Scan(recorded, state, closely=True)
     return scan
 
@@ -154,7 +154,7 @@ def _by_worker(scan: Scan, checks: Sequence[Check]) -> list[WorkerVerdict]:
         elsewhere = [check for check in checks if check.verdict == "unknown"]
         verdict: Verdict
         if suffered:
-            # What is proven stays proven, whatever became of the worker.
+            # What is proven stays proven, even if the worker was lost.
             what = ", ".join(f"{name}: {n} sessions suffered" for name, n in suffered.items())
             verdict, reason = "fail", f"{what}. {facts.unknown or ''}".rstrip()
         elif facts.unknown is not None:

@@ -20,7 +20,7 @@ NON_ATOMIC_CHAIN = "non-atomic-chain"
 CLEARED_STATE_RETURNS = "cleared-state-returns"
 NON_LINEARIZABLE = "non-linearizable"
 
-# Found in responses as a whole, whatever the workload read of them.
+# Found in responses as a whole, whether or not the workload read them.
 CANARY = "canary"
 VISIBLE_STATE = "visible-state"
 # Of memory; judged from the figures of a run, in `harness.analysis.memory`.

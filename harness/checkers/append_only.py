@@ -1,4 +1,4 @@
-"""Lists that only grow, before everybody's eyes: one order explains all that was seen, and is found at a glance.
+"""Fast path for append-only lists: every read is a prefix of the longest one, so one order explains them all.
 
 A list that several people append to at the same time is read again and again, and each reading holds the ones before. If every
 reading is the beginning of the longest one, that one is the order of the writes, and only one thing remains to be asked:

@@ -164,7 +164,7 @@ CATALOGUE: tuple[Entry, ...] = (
         unseen="No value was read.",
         must_be_seen=True,
         detectors=(examine_values,),
-        headline="The app shows values that nobody wrote.",
+        headline="The app shows values that no operation wrote.",
         severity=9,
         guarantees=(Breaks("session-specific", models=HELD),),
     ),

@@ -21,7 +21,7 @@ from harness.records import (
 NAME = "completeness"
 # Above this share of failures, the few operations that succeeded stand for nothing.
 MOST = 0.5
-# Sessions that the app stopped answering are those whose state is most likely gone, and nobody looked. A few are the price of
+# Sessions that the app stopped answering have most likely lost their state, which no later read shows. A few are the price of
 # any overload; from this share on, what the others saw does not stand for all.
 CUT_OFF = 0.1
 # One session alone may have met with an accident, in however small a run.
@@ -49,7 +49,7 @@ def check_completeness(
     """
     found = [*problems, *scan.problems]
     if restarted and not _Phase(scan, RETURN_PHASE).began:
-        found.append("The app was restarted, and nobody came back to it.")
+        found.append("The app was restarted, and no user returned to it.")
     if seal is None:
         found.insert(0, "The run was never sealed: the harness ended in the middle of it.")
     elif seal.ended != "completed":
@@ -66,7 +66,7 @@ def check_completeness(
     elif not ended_early:
         found += _missing_evidence(scan, state)
     if scan.broken:
-        # Whatever else is missing may follow from this.
+        # Other missing evidence may follow from this.
         found.insert(
             0,
             f"The workload itself raised an error in {len(scan.broken)} operations, first: {scan.broken[0]}.",
@@ -160,7 +160,7 @@ def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[st
             name for name in state if 0 < scan.variables[name].reads == scan.variables[name].absent
         )
         if nothing:
-            found.append(f"The app never gave anybody a value for {', '.join(nothing)}.")
+            found.append(f"The app gave no session a value for {', '.join(nothing)}.")
     if loaded.mostly_failed:
         found.append(
             f"{loaded.failed} of {loaded.all} operations of the load phase failed: what the app does when it works was hardly seen."
@@ -171,17 +171,17 @@ def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[st
             f"{cut_off} of {driven} sessions of the load phase ended with a time-out or a lost connection: "
             "whether their state was still there was not seen."
         )
-    # An app that stops answering half-way fails few operations of the load phase: everybody waits.
+    # An app that stops answering half-way fails few operations of the load phase: all sessions wait.
     again = _Phase(scan, DRAIN_PHASE)
     if not again.all and _Phase(scan, STAIRCASE_PHASE).began:
-        found.append("No session that was held open was looked at again.")
+        found.append("No held session acted again.")
     if again.mostly_failed:
         found.append(
             f"{again.failed} of {again.all} sessions that were held open did not answer at the end: whether their state was still there was not seen."
         )
     after = _Phase(scan, RETURN_PHASE)
     if after.began and not after.read:
-        found.append("Nobody who came back after the restart of the app read any state.")
+        found.append("No user that returned after the restart of the app read any state.")
     if after.mostly_failed:
         found.append(
             f"{after.failed} of {after.all} operations after the restart of the app failed: what was still there was hardly seen."

@@ -1,7 +1,7 @@
 """Counts carry no names: what can a counter have stood at, and who explains it if it stood elsewhere?
 
 Every read has a lower bound, what had surely been counted when it began, and an upper one, what can have been counted
-when it was over. A count below is a write that is missing, told apart as in `harness.checkers.missing_writes`; a count above is
+when it was over. A count below is a write that is missing, classified as in `harness.checkers.missing_writes`; a count above is
 explained by what its owner had cleared, by an earlier session of the same person, by others, or by an effect that took
 place twice, in this order; if nothing explains it, it is garbage.
 """
@@ -41,7 +41,7 @@ from harness.records import Operation
 
 
 def examine_counts(index: Index, found: Found) -> None:
-    """Look at every read of a counter."""
+    """Check every read of a counter."""
     for variable, model in index.state.items():
         if model.model == "counter":
             for log in index.logs[variable].values():
@@ -99,7 +99,7 @@ class _Counter:
         self._floor = Floor(log, self._initial) if log.model.concurrent_updates == "last-wins" else None
 
     def examine(self) -> None:
-        """Look at the reads in order of completion."""
+        """Check the reads in order of completion."""
         counts = []
         for read in self._log.reads:
             value = read.reads[self._variable]
@@ -150,7 +150,7 @@ class _Counter:
     def _too_high(self, counts: Sequence[_Count]) -> None:
         """Explain counts that are too high by what came with the rise since the owner's read before."""
         if self._everyone and self._index.incomplete:
-            return  # increments of those whose records are missing are nobody else's
+            return  # unrecorded increments belong to no other session
         before: _Count | None = None
         explanation = ""
         for count in counts:
@@ -372,7 +372,7 @@ class _Counter:
         self._undecided(stale)
 
     def _undecided(self, stale: Gap | None) -> None:
-        """Report what was missing in a read if no later one told whether it was lost or late."""
+        """Report what was missing in a read if no later read shows whether it was lost or late."""
         if stale is not None:
             stale.undecided = True
             report(self._variable, stale, self._found, doubtful=self._log.doubtful)
@@ -402,7 +402,7 @@ class _Counter:
         )
 
     def _went_back(self, counts: Sequence[_Count]) -> None:
-        """Counts must not go down, whatever was acknowledged, unless they may have been cleared."""
+        """Counts must not go down, even unacknowledged ones, unless they may have been cleared."""
         before = Before(self._log)
         by_read = {id(count.read): count for count in counts}
         log = self._log

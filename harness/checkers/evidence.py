@@ -16,7 +16,7 @@ OWN_VALUES_SHOWN = "own_values_shown"
 PAIRS_OF_WRITES_IN_ORDER = "pairs_of_writes_in_order"
 # Writes shown by sessions that had read others' before.
 WRITES_SHOWN_THAT_FOLLOWED_A_READ = "writes_shown_that_followed_a_read"
-# Values read, each of which somebody must have written.
+# Values read, each of which an operation must have written.
 VALUES_READ = "values_read"
 # Reads by sessions whose user had an earlier session.
 READS_AFTER_AN_EARLIER_SESSION = "reads_after_an_earlier_session"

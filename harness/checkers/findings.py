@@ -128,10 +128,10 @@ class Findings:
 
 
 class Found:
-    """What one look at a history gave: the anomalies of every kind, and how much there was to look at.
+    """Results of the detectors on one history: the anomalies of every kind, and the evidence counted.
 
     Args:
-        history: that is looked at.
+        history: that the detectors examine.
 
     Attributes:
         evidence: what was counted (see `harness.checkers.evidence`) → how many.

@@ -1,4 +1,4 @@
-"""All increments of one counter, whoever made them: as operations in memory (`Tally`), or in columns (`Increments`)."""
+"""The increments of one counter by all sessions: as operations in memory (`Tally`), or in columns (`Increments`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_READ: Any = object()
 
 
 class Tally:
-    """All increments of one counter, whoever made them: how many can have happened until a read was complete?
+    """The increments of one counter by all sessions: how many can have happened until a read was complete?
 
     Args:
         increments: operations that may have happened, by invoke, with their amounts.
@@ -47,7 +47,7 @@ class Tally:
     def latest_before(self, read: Operation, suits: Callable[[str], bool]) -> Operation | None:
         """The increment that best explains what a read saw, of those by sessions that suit.
 
-        That is the latest one acknowledged before the read began, since nobody can doubt its order; failing that, the
+        That is the latest one acknowledged before the read began, since its order is certain; failing that, the
         latest one invoked before the read was complete; failing that, one by a worker with another clock.
         """
         mine = self._clocks.line(read)[0]

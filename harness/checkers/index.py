@@ -23,7 +23,7 @@ class Index:
     """Everything that checkers look up, built once per history.
 
     Args:
-        history: operations ordered by invoke time, of those who are to be looked at closely.
+        history: operations ordered by invoke time, of the owners that need a full check.
         state: state variable → model.
         scan: of the whole history, which these operations are a part of.
         own: state variable → the model that the workload brings along for it, if it does.
@@ -97,7 +97,7 @@ class Index:
                 if log.status is Status.OPEN and grows(log):
                     log.status = Status.APPEND_ONLY
                 everyone = state[variable].scope == "everyone"
-                # What everyone shares, the sessions of a lost worker may have cleared or overwritten, even if nobody else did.
+                # What everyone shares, the sessions of a lost worker may have cleared or overwritten, even if no recorded session did.
                 log.doubtful = (everyone and bool(self.incomplete)) or (
                     cleared and any(o.worker in self.missing for o in log.operations)
                 )
@@ -112,7 +112,7 @@ class Index:
                     found.count(READS_PUT_IN_ORDER, log.model_run.reads)
 
     def everybodys(self, variable: str) -> Tally | Increments:
-        """All increments of a counter by all sessions, also of those that need not be looked at closely."""
+        """All increments of a counter by all sessions, also of those that need no full check."""
         if variable in self.scan.counted_apart:
             return self.once(
                 f"everybody's increments of {variable}", lambda: Increments(self.scan.recorded, variable)
@@ -120,7 +120,7 @@ class Index:
         return self.increments(variable)
 
     def increments(self, variable: str) -> Tally:
-        """All increments of a counter by those who are to be looked at closely."""
+        """All increments of a counter by the owners that need a full check."""
         return self.once(f"increments of {variable}", lambda: Tally(self._increments[variable], self.clocks))
 
     def owner_of(self, variable: str, session: str) -> str:
@@ -194,7 +194,7 @@ class Index:
         )
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
-        """What several checkers need and one look at the history gives: computed at the first call, then remembered."""
+        """A value that several checkers need: computed at the first call, then remembered."""
         if name not in self._remembered:
             self._remembered[name] = compute()
         return cast(T, self._remembered[name])

@@ -38,7 +38,7 @@ class Clocks:
     Operations stand in lines: those of one clock, in two lines if the phases of some say nothing about their order (those
     of lost workers). Times within a clock are compared as they are. An operation is placed on the line of another clock by
     its phase alone, since no phase begins anywhere before all workers have finished the one before. No phase waits for a worker
-    that is lost, so with those there is no order; nor is there with phases that nobody knows.
+    that is lost, so with those there is no order; nor is there with unknown phases.
 
     Args:
         history: whose operations are compared.

@@ -39,12 +39,12 @@ class ListReads:
         self._log = log
         self._found = found
         self._gaps = Gaps()
-        # What is a session's own, nobody else can have read.
+        # No other session can have read a session's own list.
         shared = log.model.scope != "session"
         self._following = Following(index, variable, log) if shared else None
 
     def count(self) -> None:
-        """Count what there was to look at where one order explains everything, just as `examine` does."""
+        """Count the evidence of a list that one order explains, as `examine` does."""
         log, found = self._log, self._found
         before = Before(log)
         ends = sorted(end_of(w) for w in log.writes if w.outcome == "ok")
@@ -65,7 +65,7 @@ class ListReads:
                 found.count(PAIRS_OF_READS)
 
     def examine(self) -> None:
-        """Look at the reads in order of completion."""
+        """Check the reads in order of completion."""
         before = Before(self._log)
         for read in self._log.reads:
             if not isinstance(read.reads[self._variable], list):
@@ -85,7 +85,7 @@ class ListReads:
     def _shown(self, read: Operation) -> tuple[dict[int, Operation], bool]:
         """The owner's writes that a read shows, by identity, in the order in which it shows them; and whether others' are there too.
 
-        Of an element that was written more than once nobody can tell which of them is shown: `harness.checkers.linearizability.check` judges those.
+        An element written more than once does not show which write it is; `harness.checkers.linearizability.check` judges those.
         """
         mixed = False
         shown: dict[int, Operation] = {}

@@ -7,7 +7,7 @@
                                    | of a session that had                         |
     no later read does             | reset, if the state is back where it began;   | lost-update
                                    | lost-update; monotonic-reads, if that is the  |
-                                   | last read and nobody looked again             |
+                                   | last read, without a later one                |
 
 So one fault is one kind of anomaly; what is missing beside it in the same read goes by the same name. The session guarantees are those of Terry et al., "Session guarantees for weakly
 consistent replicated data" (1994).
@@ -207,12 +207,14 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
     elif kind == READ_YOUR_WRITES:
         witness += after
         if gap.undecided:
-            told = "it does not, and no later read tells whether that was lost or late."
+            outcome = "it does not, and no later read shows whether it was lost or late."
         elif gap.count:
-            told = f"it does not, and {_letter(len(witness))} shows that not all of that was lost: the read was stale."
+            outcome = f"it does not, and {_letter(len(witness))} shows that not all of that was lost: the read was stale."
         else:
-            told = f"only {_letter(len(witness))} shows it: the read was stale."
-        conclusion = f"The write was acknowledged before the read, so the read had to show {expected}; {told}"
+            outcome = f"only {_letter(len(witness))} shows it: the read was stale."
+        conclusion = (
+            f"The write was acknowledged before the read, so the read had to show {expected}; {outcome}"
+        )
     elif kind == MONOTONIC_WRITES:
         assert gap.overtaken_by is not None
         newer = gap.overtaken_by
@@ -234,7 +236,7 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
             *after,
         ]
         conclusion = (
-            f"B had shown {expected} before C had begun, so whoever sees what C wrote must see {expected} before it, but D does "
+            f"B had shown {expected} before C had begun, so a read of what C wrote must show {expected} before it, but D does "
             "not, and only E shows it: a write did not follow what its session had read."
         )
     else:

@@ -1,7 +1,7 @@
 """What each model does: pure functions from a state and an effect to the state after it.
 
-This is all that a model means. Whoever does one thing after another must find exactly this (`follows`); what else may be
-found, where operations overlap, fail or are never answered, is derived in `harness.checkers.list_reads` and `counts`.
+An owner with no overlapping or failed operations must read exactly this (`harness.checkers.sequential`). What else may be read,
+where operations overlap, fail or stay unanswered, is derived in `list_reads`, `register_reads` and `counter_reads`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def written(effect: Effect) -> list[tuple[str, Any]]:
 
 
 def owner_of(model: StateVariable, session: str, user: str, account: int = 0) -> str:
-    """Whose state a session deals with: its own, its user's if that is known, or everybody's (the empty string).
+    """Whose state a session deals with: its own, its user's if that is known, or that of all sessions (the empty string).
 
     A user is who the app takes for one: the account, where people log in, and several of them may use the same.
     """

@@ -1,7 +1,7 @@
 """Whose value is it? Every value that was read must come from somewhere, and from the reader's own side.
 
 A value that another owner wrote is a cross-session read, or, if that was an earlier session of the same person,
-resurrected state. A value that nobody wrote, or that was refused, is a garbage read. Unique values (tokens) prove where a
+resurrected state. A value that no operation wrote, or that was refused, is a garbage read. Unique values (tokens) prove where a
 list element, a register or an entry of a record came from.
 """
 
@@ -34,7 +34,7 @@ from harness.records import Operation, StateVariable
 
 
 def examine_values(index: Index, found: Found) -> None:
-    """Look at every value that was read, but for counts, which carry no names."""
+    """Check every value that was read, except counts, which do not name their writer."""
     for variable, model in index.state.items():
         if model.model in NAMED_VALUES:
             for read in index.reads[variable]:

@@ -83,7 +83,7 @@ def report_cleared(
         variable=variable,
         sessions=[read.session],
         witness=witness,
-        conclusion=f"B removed {show(value)}, and nobody wrote it again, but the read shows it: what was cleared came back.",
+        conclusion=f"B removed {show(value)}, and it was not written again, but the read shows it: what was cleared came back.",
         relevant=[value],
     )
 
@@ -91,7 +91,7 @@ def report_cleared(
 def report_went_back(
     variable: str, write: Operation, earlier: Operation, read: Operation, value: Any, name: str, found: Found
 ) -> None:
-    """A read does not show what an earlier one had shown, though nobody knows whether the write was accepted."""
+    """A read does not show what an earlier one had shown, even if the write was not acknowledged."""
     if not found.of(MONOTONIC_READS).first(variable, [read.session]):
         return
     first = [] if write is earlier else [(write, wrote(write, variable, name))]

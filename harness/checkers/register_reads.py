@@ -99,7 +99,7 @@ class RegisterReads:
         self._latest = _latest(log, [w for w, _ in register.writes if w.outcome == "ok"])
 
     def examine(self) -> list[Gap]:
-        """Look at the reads in order of completion; returns the writes that were missing."""
+        """Check the reads in order of completion; returns the writes that were missing."""
         before = Before(self._log)
         # Of each read, the writes any of which explains it; none if the state may still have been what it begins with.
         seen: dict[int, list[Operation]] = {}
@@ -164,9 +164,9 @@ class RegisterReads:
     def _went_back(
         self, earlier: Operation, explaining: list[Operation], read: Operation, current: list[Operation]
     ) -> None:
-        """A read must not show what had been replaced before an earlier read, though nobody knows whether that was acknowledged.
+        """A read must not show what had been replaced before an earlier read, even if the replacement was not acknowledged.
 
-        Whichever of the writes that explain the earlier read is the one that it showed.
+        This must hold for each write that may explain the earlier read.
         """
         if any(not self._superseded(w, shown) for w in current for shown in explaining):
             return

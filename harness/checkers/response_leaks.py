@@ -1,4 +1,4 @@
-"""What responses held that they must not, whatever the workload read of them: canaries, State, and secrets.
+"""Tokens of other sessions, State and secrets in responses, whether or not the workload read them.
 
 The load generator searches every response (`harness.load.canary_scanner`) and records what it finds. Whether a token may be seen
 is decided here, where all writes of all workers are known: one that was written to a variable of everyone may be seen by
@@ -21,7 +21,7 @@ _NOT_LOOKED = "Does not apply: no response was searched. With --driver stock, re
 
 
 def judge_canaries(index: Index) -> Check:
-    """A token of another session stood in a response, in whatever place.
+    """A token of another session stood anywhere in a response.
 
     The anomaly is a cross-session read; or resurrected state, if the other session was an earlier one of the same person.
     """
@@ -153,7 +153,7 @@ Writes = list[tuple[Operation, str]]
 
 
 def _told_of_unmarked(actions: Counter[str]) -> str:
-    """What nobody could have recognised, as a sentence; empty if every text that was sent had a token in it.
+    """Texts that could not have been recognised, as a sentence; empty if every text that was sent had a token in it.
 
     Args:
         actions: action → texts that it sent without one.
@@ -163,9 +163,7 @@ def _told_of_unmarked(actions: Counter[str]) -> str:
         return ""
     names = ", ".join(name for name, number in actions.most_common(3) if number)
     texts = "1 text was" if unmarked == 1 else f"{unmarked:,} texts were"
-    return (
-        f" But {texts} sent without a token in it ({names}): whether anybody else saw those, nobody can tell."
-    )
+    return f" But {texts} sent without a token in it ({names}): whether other sessions saw those is unknown."
 
 
 def _may_be_seen(index: Index, wrote: Writes, session: str, writer: str) -> bool:

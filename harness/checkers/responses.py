@@ -20,7 +20,7 @@ from harness.records import Operation
 
 
 def examine_replies(index: Index, found: Found) -> None:
-    """Look at every answer, partial ones included, and at every step of every chain."""
+    """Check every answer, partial ones included, and every step of every chain."""
     for variable, model in index.state.items():
         if model.model not in ("answer", "chain"):
             continue
@@ -40,7 +40,7 @@ def examine_replies(index: Index, found: Found) -> None:
 def _other(index: Index, variable: str, model: str, read: Operation, value: Any, found: Found) -> None:
     """Something was shown that its operation neither asked nor began with."""
     writers = index.writers[variable].get(("", key(value)), [])
-    # Those of the same session first: they accuse nobody else.
+    # Those of the same session first: they accuse no other session.
     writer = min(writers, key=lambda w: w.session != read.session, default=None)
     relevant = [value]
     effect = read.effects.get(variable)
@@ -89,7 +89,7 @@ def _other(index: Index, variable: str, model: str, read: Operation, value: Any,
 def _unknown(
     index: Index, variable: str, model: str, read: Operation, value: Any, seen: str, found: Found
 ) -> None:
-    """What was shown is nobody's on record."""
+    """No recorded operation wrote what was shown."""
     named = [(s, worker) for s, worker in sessions_named(index, value) if worker in index.incomplete]
     foreign = [(session, worker) for session, worker in named if session != read.session]
     if named and not foreign:

@@ -1,9 +1,9 @@
-"""One pass over a history: how much there is of everything, and who must be looked at closely.
+"""Screening pass: collect totals and select the sessions that need a full check.
 
 Nearly every session does one thing after another and finds what it must (`harness.checkers.sequential`). Its operations are seen
 once, as they are read from the record, and not kept. Kept are the names of the others: of sessions whose operations overlap,
 failed, or showed something else; of those that wrote what these saw; and of all who share a variable. Everything else in this
-room looks at their operations only, so that a long history costs hardly more than reading it.
+room examines only their operations, so that a long history costs hardly more than reading it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from harness.records import (
     StateVariable,
 )
 
-# With more than this share of all sessions to be looked at closely, all are: to search for those that wrote what the others saw
+# With more than this share of all sessions in need of a full check, all get one: to search for those that wrote what the others saw
 # would cost more than it saves.
 _MOST = 0.5
 
@@ -51,13 +51,13 @@ class SessionFacts:
     Attributes:
         began_ns: its first invoke.
         action: that it began with.
-        user: the person whose session it is, empty if nobody knows.
+        user: the person whose session it is, empty if unknown.
         account: which of the logins that person uses, 0 if none.
         owners: variable → what it must find there next, of the variables that it had to do with.
         phase: of its last operation, None before the first.
         acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
         looked: whether any response to it was searched for what must not be in it.
-        marked: whether it wrote a token, or sent one in whatever text.
+        marked: whether it wrote a token, or sent one in any text.
         sent: whether it sent one.
         wrote, read: whether an operation with an effect was acknowledged, and whether one read a declared variable.
     """
@@ -113,7 +113,7 @@ class VariableFacts:
         owners: owner → what the owner must find there next.
         second_end_ns: when the second of those two writes was acknowledged.
         shown: values in answers or chains.
-        seen: keys of the values that owners saw who are looked at closely.
+        seen: keys of the values that owners read who need a full check.
     """
 
     __slots__ = (
@@ -157,7 +157,7 @@ class VariableFacts:
 
     @property
     def early_until_ns(self) -> float:
-        """Operations that began before this time must be told to these facts, as far as is known until now."""
+        """These facts must take note of operations that began before this time, as far as is known until now."""
         if self.model.model in REPLIES:
             return math.inf  # what is shown is counted
         return 0 if self.model.scope == "everyone" else self.second_end_ns
@@ -185,7 +185,7 @@ class VariableFacts:
 
     @property
     def reads(self) -> int:
-        """How often anybody read it."""
+        """Number of reads by all owners."""
         return sum(owner.reads for owner in self.owners.values())
 
     @property
@@ -200,12 +200,12 @@ class VariableFacts:
 
 
 class Unscreened(SequentialOwner):
-    """Of an owner who is looked at closely: somebody may have written what it sees.
+    """An owner that needs a full check: other sessions may have written what it reads.
 
     Attributes:
         seen: keys of the values that are read, to which they are added.
         counted: of a counter, the most that its owner can have brought it to.
-        beyond: whether what it shows cannot be told from its own operations and from single values alone.
+        beyond: whether its own operations and single values cannot explain what it reads.
     """
 
     __slots__ = ("beyond", "counted", "seen")
@@ -221,14 +221,14 @@ class Unscreened(SequentialOwner):
         self.beyond = before is not None and before.cleared
 
     def asked(self, effect: Effect | None) -> None:
-        """Take note of an effect, of which nobody need know whether it took place."""
+        """Take note of an effect, whether or not it took place."""
         if effect is not None and effect.op == "increment":
             self.counted += effect.value if isinstance(effect.value, int) else 0
         elif effect is not None and effect.op == "clear":
             self.beyond = True
 
     def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
-        """Take note of an operation, whatever it shows."""
+        """Take note of an operation; anything it reads is accepted."""
         self.asked(effect)
         if shown is NOTHING:
             return True
@@ -259,7 +259,7 @@ class Scan:
     Args:
         recorded: the history.
         state: state variable → model.
-        closely: look at everybody closely.
+        closely: select all sessions.
 
     Attributes:
         problems: what does not fit together in the record, one sentence each.
@@ -459,7 +459,7 @@ class Scan:
             yield from self._of_user.get(session.account, ())
 
     def _ended_badly(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
-        """An operation that failed, or of which nobody knows whether it happened."""
+        """An operation that failed, or may not have happened."""
         error: Error | None = None
         outcome = outcome_of(done)
         if done is not None and not isinstance(done, Ok):
@@ -497,7 +497,7 @@ class Scan:
             if sighting.kind == "foreign-token":
                 self._sighted.add(sighting.value)
             elif sighting.kind == "secret":
-                # Whoever sent it may have sent it as a part of anything.
+                # Any operation may have sent it as part of its value.
                 self._everybody = True
 
     def _owner(self, session: SessionFacts, name: str) -> SequentialOwner | None:
@@ -534,7 +534,7 @@ class Scan:
         return current
 
     def _compare_assigned(self) -> None:
-        """Whoever was given what another owner was given, too, is looked at closely."""
+        """Select owners that were given the same value as another owner."""
         for name, facts in self.variables.items():
             if facts.model.model != "assigned":
                 continue
@@ -556,9 +556,9 @@ class Scan:
         return found is not None and not isinstance(found, Unscreened)
 
     def suspects(self) -> History:
-        """The operations of all sessions that must be looked at closely, which may be none, or all."""
-        # A count that is too high is explained by what all others have counted; what else cannot be told from single values,
-        # by a look at everybody.
+        """The operations of all sessions that need a full check: none, some or all."""
+        # A count that is too high is explained by what all others have counted; what else single values cannot explain needs
+        # the operations of all sessions.
         counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
         everybody = self._everybody or any(
             owner.beyond
@@ -599,7 +599,7 @@ class Scan:
         return found.union(other.id for name in found for other in self._kin(self.sessions[name]))
 
     def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
-        """Whether an operation writes (or offers) what was seen by those who are looked at closely."""
+        """Whether an operation writes (or offers) what the suspects read."""
         for name, effect in invoke.effects.items():
             wanted = seen.get(name)
             if wanted and any(key(value) in wanted for _, value in written(effect)):
@@ -609,7 +609,7 @@ class Scan:
         return False
 
     def count(self, found: Found) -> None:
-        """Count the evidence: of those who need not be looked at closely, and what is counted for all alike."""
+        """Count the evidence of screened owners, and what is counted for all owners alike."""
         for facts in self.variables.values():
             model = facts.model.model
             for owner in facts.owners.values():

@@ -2,7 +2,7 @@
 
 That is so for nearly every session of nearly every run, and then there is nothing else to find out (`follows` in
 `harness.checkers.models` says the same of a list of operations). A cell remembers no operation, only what is there now and
-how much was looked at. As soon as it meets with anything else it says so, and its owner is looked at closely, by everything
+how much was read. An operation that does not fit ends the screening of its owner, which then gets a full check by everything
 else in this room.
 """
 
@@ -162,7 +162,7 @@ class SequentialOwner:
         """The session has ended: what it would have to find next need not be remembered."""
 
     def count(self, found: Found) -> None:
-        """Count what was looked at, as it is counted where each read is looked at closely."""
+        """Count the evidence, as the full check counts it."""
         found.count(READS_AFTER_A_CLEAR, self.after_clear)
         found.count(WRITE_READ_PAIRS, self.pairs)
         found.count(READS_OF_WHAT_HAD_BEEN_SEEN_BEFORE, self.reads - self.first)
@@ -262,7 +262,7 @@ class _ListOwner(SequentialOwner):
         return True
 
     def _change(self, effect: Effect) -> int | None:
-        """Let an effect take place; returns how many elements it adds, None if nobody knows what it does."""
+        """Let an effect take place; returns how many elements it adds, None if the model does not know the effect."""
         if effect.op == "append":
             self.elements.append(effect.value)
             return 1
@@ -290,7 +290,7 @@ class _ListOwner(SequentialOwner):
 
     def close(self) -> None:
         self.elements = []
-        # What it would have to find is forgotten: whoever comes all the same is looked at closely.
+        # What it would have to find is forgotten: a later operation makes the owner a suspect.
         self.over_ns = _NEVER_NS
 
     def count(self, found: Found) -> None:

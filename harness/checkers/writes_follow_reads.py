@@ -1,10 +1,10 @@
-"""Does a write come after what its session had read? In a list that several sessions share, whoever sees the one must see the other before.
+"""Does a write come after what its session had read? In a list that several sessions share, a read of the later write must show the earlier one before it.
 
 That is "writes follow reads" (Terry et al., "Session guarantees for weakly consistent replicated data", 1994). It needs no
 clock that all share: that a session had read something before it wrote is a matter of that session alone.
 
-Which elements a session had seen is kept as a set of numbers, in the bits of one integer, and reads are told from a list
-that has been looked at already by one comparison. So a list that only grows costs each of its elements one look, however
+Which elements a session had seen is kept as a set of numbers, in the bits of one integer, and a read of a list that was
+examined already costs one comparison. So each element of a list that only grows is examined once, however
 often it is read; one that is read in several orders costs each element of each read one operation on such an integer.
 """
 
@@ -41,7 +41,7 @@ class Overtaken(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What the anomaly is called: of one session's own writes, whatever it had read of them, the order is wrong."""
+        """What the anomaly is called: of two writes of one session, the order is wrong."""
         return MONOTONIC_WRITES if self.first.session == self.then.session else WRITES_FOLLOW_READS
 
 
@@ -106,7 +106,7 @@ class Following:
     Args:
         index: the history.
         variable: the list.
-        log: its owner's; all of its reads are looked at once, and then again by `overtaken`.
+        log: its owner's; all of its reads are examined once, and again by `overtaken`.
     """
 
     def __init__(self, index: Index, variable: str, log: OwnerLog) -> None:
@@ -311,7 +311,7 @@ def report_overtaken(variable: str, overtaken: Overtaken, read: Operation, found
         sessions=sessions,
         witness=witness,
         conclusion=(
-            f"B had shown {one} before C had begun, so whoever sees {other} must see {one} before it, but {how}: "
+            f"B had shown {one} before C had begun, so a read of {other} must show {one} before it, but {how}: "
             + (
                 "a write did not follow what its session had read."
                 if overtaken.kind == WRITES_FOLLOW_READS

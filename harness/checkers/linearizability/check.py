@@ -1,7 +1,7 @@
 """Can all that an owner saw of a variable be explained by one order of its operations?
 
 The other checks hold each read against bounds. Two reads may keep every bound, and yet contradict each other: no order of
-what overlapped gives both. So whatever they found nothing wrong with, and was not plain, is put in order here, by
+what overlapped gives both. Owners without an anomaly so far, and with overlapping operations, are put in order here, by
 `harness.checkers.linearizability.search`.
 """
 
@@ -28,7 +28,7 @@ from harness.records import Effect, Operation
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
 _MOST_OF_LOOSE = 2_000
-# What an effect makes of a state depends on that state. All others replace it, whatever it was.
+# What an effect makes of a state depends on that state. All others replace it.
 _READING = ("increment", "append", "offer", "put", "does")
 
 
@@ -62,15 +62,15 @@ class _Variable:
         self._model = index.state[variable]
         self._own = own
         self._found = found
-        # What crossed on a variable explains whatever else is odd about it.
+        # State that crossed on a variable explains its other anomalies.
         self._crossed = any(found.of(k).concern(variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE))
         self._given_up = 0  # reads
         self._windows = 0
-        # Where everybody may overwrite everybody, nearly everything has an order, and it takes long to find it.
+        # If every session may overwrite every other, nearly every history has an order, and finding it takes long.
         self._loose = self._model.scope == "everyone" and self._model.concurrent_updates == "last-wins"
 
     def examine(self) -> None:
-        """Look at every owner of whom nothing is known yet."""
+        """Check every owner without a result so far."""
         accused = self._found.sufferers(self._variable)
         for log in self._index.logs[self._variable].values():
             if log.sequential:
@@ -179,13 +179,13 @@ class _Variable:
                 )
         return entries
 
-    # --- how it is told ---
+    # --- the report ---
 
     def _report(self, log: OwnerLog, contradiction: Contradiction) -> None:
         read = contradiction.entry.operation
         operations = {id(e.operation): e.operation for e in contradiction.witness}
         if len(operations) == 1 and contradiction.known is None:
-            # What it shows is impossible by itself: whoever reads that wants to know where it came from.
+            # The read is impossible by itself; the witness adds where the value came from.
             operations |= {id(o): o for o in _writers(log, read)}
         operations.pop(id(read), None)
         # Those nearest to the read say most; there is rarely more than these.

@@ -26,9 +26,9 @@ class _Zone(msgspec.Struct):
 
     Attributes:
         first: the entry that ended first, None for the value that was there from the beginning.
-        last: the one that began last, None likewise if nobody read it.
+        last: the one that began last, None if the value was not read.
         write: the one that wrote it.
-        reads: whether anybody read it.
+        reads: whether the value was read.
     """
 
     first: Entry | None = None
@@ -68,7 +68,7 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
         initial: the value that it begins with.
 
     Returns:
-        None if that takes a search: a value was written twice, or the register cleared, a read shows what nobody wrote, or the
+        None if that takes a search: a value was written twice, or the register cleared, a read shows an unwritten value, or the
         answer to a write another value than the one written, which must then have come after it.
     """
     beginning = key(initial)
@@ -93,12 +93,12 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
             if zone.write is not None and entry.end <= zone.write.begin:
                 return _impossible(entries, [zone.write, entry])
             zone.take(entry, from_the_beginning=zone.write is None)
-    # What nobody acknowledged and nobody read need not have happened.
+    # An unacknowledged write without a read need not have happened.
     found = [z for z in zones.values() if z.reads or (z.write is not None and z.write.sure)]
     pair = _contradiction(found)
     if pair is not None:
-        told = {id(e): e for zone in pair for e in zone.entries}.values()
-        return _impossible(entries, sorted(told, key=lambda e: (e.reads, e.end)))
+        shown = {id(e): e for zone in pair for e in zone.entries}.values()
+        return _impossible(entries, sorted(shown, key=lambda e: (e.reads, e.end)))
     return Outcome(explained=_reads(entries), undecided=0)
 
 

@@ -1,13 +1,13 @@
 """Is there an order of the operations that explains everything they showed?
 
 Each operation takes effect at one moment between its beginning and its end, and shows the state that it leaves behind. One
-that nobody acknowledged takes effect at some moment from its beginning on, or never. The history of one owner's variable is
+that was not acknowledged takes effect at some moment from its beginning on, or never. The history of one owner's variable is
 legal if there is an order of these moments in which the model's steps give what each read showed (Herlihy & Wing,
 "Linearizability: a correctness condition for concurrent objects", 1990).
 
 The search follows Wing & Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
 linearizability", 2017): what has been reached is a set of operations that have taken effect and a state, and no such
-configuration is looked at twice. It goes from one completion to the next, and lets an operation that is still under way
+configuration is visited twice. It goes from one completion to the next, and lets an operation that is still under way
 take effect only if the one that is to be completed needs it (Lowe's "just in time"). Where one operation alone was under way
 and showed the whole state, everything before is settled and forgotten: cost grows with how much overlaps, not with how long
 it lasts.
@@ -25,7 +25,7 @@ import msgspec
 
 from harness.records import Effect, Operation
 
-# Configurations that are looked at between two moments at which the state is known. A window of ten overlapping operations
+# Configurations visited between two moments at which the state is known. A window of ten overlapping operations
 # that show nothing has some thousands; a legal order is mostly found after one for each operation.
 MOST_CONFIGURATIONS = 20_000
 # And as many more for each operation that was put in order since then, so that what goes on and on is no harder for that.
@@ -33,7 +33,7 @@ _EACH = 4
 # A window of more entries is its own witness: to find a smaller one takes a short search for each of them.
 _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
-# How many of a long window are told, and how far around two reads are looked for that contradict each other by themselves.
+# How many operations of a long window the witness names, and how far around a read others that contradict it are searched.
 _MOST_TOLD = 8
 _MOST_LOOKED_AROUND = 100
 # Levels of which it is remembered who was under way: those that the search goes back and forth over.
@@ -88,7 +88,7 @@ class States(Protocol):
         """What a new owner begins with."""
 
     def showing(self, shown: Any) -> int | None:
-        """The state that a read shows; None if that cannot be told."""
+        """The state that a read shows; None if it does not determine one."""
 
     def after(self, state: int, effect: Effect) -> int:
         """The state after an effect."""
@@ -103,7 +103,7 @@ class States(Protocol):
         """
 
     def made(self, effect: Effect) -> Sequence[Mark]:
-        """The marks that a state bears after an effect, whatever it was before."""
+        """The marks that a state bears after an effect, for any state before."""
 
     def marks(self, shown: Any) -> Sequence[Mark]:
         """The marks of every state that shows this."""
@@ -122,7 +122,7 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
         entry: the first by whose end there is none left.
         witness: the entries that no order explains, that one last; as few as could be found.
         known: the operation that showed the state with which the witness begins, None if that is the initial one.
-        partial: what came before the witness matters as well, and is too much to be told.
+        partial: what came before the witness matters as well, and is too long for the witness.
     """
 
     entry: Entry
@@ -171,7 +171,7 @@ def search(
     Args:
         entries: of one owner and one variable, in any order.
         states: of the variable's model.
-        limit: configurations that are looked at before a window is given up, beside a few for each entry; the search goes on behind it, at the next moment
+        limit: configurations visited before a window is abandoned, beside a few for each entry; the search goes on behind it, at the next moment
             at which one operation alone was under way and showed the whole state.
         minimise: look for a small witness of a contradiction.
     """
@@ -241,7 +241,7 @@ class _Search:
             if level == len(self._sure):
                 return Outcome(explained=self._reads[-1] - undecided, undecided=undecided)
             if level and level - 1 != known and self._settles(level - 1):
-                # Whatever came before, this is how things stand: no other way needs to be looked at any more.
+                # The state is known here, so configurations before it no longer matter.
                 known, begin = level - 1, configuration.state
                 stack.clear()
                 visited.clear()
@@ -374,7 +374,7 @@ class _Search:
         return anchor is None or not self._is_made(anchor, level, ahead, maybe)
 
     def _is_wanted(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
-        """Whether somebody has yet to see a mark that nobody will make again."""
+        """Whether a mark is yet to be read that no later operation makes again."""
         showing = self._showing.get(mark)
         if showing is None:
             return False
@@ -415,7 +415,7 @@ class _Search:
         return self._advanced(_Configuration(level, ahead, maybe, state, seen), None)
 
     def _advanced(self, configuration: _Configuration, since: float | None) -> _Configuration:
-        """As far as it goes by itself: whoever only reads, and can read what is there now, does so.
+        """Apply all pure reads that fit the present state.
 
         Args:
             configuration: where it stands.
@@ -521,7 +521,7 @@ class _Search:
     def _contradiction(self, deepest: int, known: int | None, begin: int) -> Contradiction:
         """The first entry that no order explains, with those that it contradicts.
 
-        The search may have turned back earlier, since it looks at what is yet to be seen.
+        The search may have turned back earlier, since it considers reads yet to come.
         """
         since = None if known is None else self._sure[known]
         first = 0 if known is None else known + 1

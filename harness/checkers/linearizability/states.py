@@ -98,7 +98,7 @@ _EMPTY = ()
 class _ListStates:
     """Lists, each as one element more than another, so that a long one costs no more than a short one.
 
-    One list is laid out in full: the one that was looked at last. Most looks are at one that continues it.
+    One list is laid out in full: the one visited last. Most visits continue it.
     """
 
     tells_all = True
@@ -190,7 +190,7 @@ class _ListStates:
 
 
 class _OwnStates:
-    """States of a workload's own model, whatever they are made of."""
+    """States of a workload's own model, of any type."""
 
     def __init__(self, own: OwnModel) -> None:
         self._own = own

@@ -19,9 +19,9 @@ def completeness(history: HistoryBuilder) -> Check:
     ("reads", "outcomes", "expected"),
     [
         (True, ["ok", "ok"], "pass"),
-        (False, ["ok", "ok"], "Nobody who came back after the restart of the app read any state."),
+        (False, ["ok", "ok"], "No user that returned after the restart of the app read any state."),
         (True, ["ok", "fail", "fail"], "2 of 3 operations after the restart of the app failed"),
-        (False, [], "Nobody who came back after the restart of the app read any state."),
+        (False, [], "No user that returned after the restart of the app read any state."),
     ],
 )
 def test_what_nobody_saw_after_the_restart_is_unknown(

@@ -221,7 +221,7 @@ def test_what_was_cleared_and_came_back() -> None:
     anomaly = only(log, "cleared-state-returns")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
     assert anomaly.explanation.endswith(
-        "B removed x, and nobody wrote it again, but the read shows it: what was cleared came back."
+        "B removed x, and it was not written again, but the read shows it: what was cleared came back."
     )
     at_once = history().append("a", "x", ["x"]).clear("a", "log", ["x"])
     assert kinds(at_once) == {"cleared-state-returns"}
@@ -423,7 +423,7 @@ def test_a_count_that_is_lost_was_not_stale_as_well() -> None:
     open_end = history().click("a", 1, begin=1, end=2).click("b", 1, begin=3, end=4)
     open_end.click("c", begin=10, end=20).read("d", 2, "n", begin=13, end=14)
     stale = only(open_end, "read-your-writes", n=counter(scope="everyone"))
-    assert "no later read tells whether that was lost or late" in stale.explanation
+    assert "no later read shows whether it was lost or late" in stale.explanation
     # One is lost, another only late.
     both = history().click("a", 1).click("a", 1).click("a", 2).click("a", 2).click("a", 4)
     assert kinds(both) == {"lost-update", "read-your-writes"}

@@ -228,7 +228,7 @@ def test_texts_without_a_token_are_told_of() -> None:
     assert check.verdict == "pass"
     assert check.evidence["texts_without_a_token"] == 3
     assert check.reason.endswith(
-        " But 3 texts were sent without a token in it (sign, ask): whether anybody else saw those, nobody can tell."
+        " But 3 texts were sent without a token in it (sign, ask): whether other sessions saw those is unknown."
     )
     assert "1 text was sent" in two_that_write().add(1, unmarked=1).check("canary").reason
 

@@ -31,7 +31,7 @@ def test_an_answer_that_is_there_before_its_question() -> None:
     assert anomaly.explanation == (
         "Let A = session a appended x to log, acknowledged. Let B = session b read log = [x]. "
         "Let C = session b then appended y to log, acknowledged. Let D = session c read log = [y]. "
-        "B had shown x before C had begun, so whoever sees y must see x before it, but D shows y without it: "
+        "B had shown x before C had begun, so a read of y must show x before it, but D shows y without it: "
         "a write did not follow what its session had read."
     )
     assert kinds(answered().read("c", ["x", "y"]).read("c", ["x", "y"]), log=IN_A_WHILE) == set()

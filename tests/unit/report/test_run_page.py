@@ -515,7 +515,7 @@ def test_without_growth_the_page_says_how_many_containers_were_counted(
         (["cleared-state-returns"], "The app brings back what had been cleared."),
         (["resurrected-state"], "The app brings back the state of an earlier page load."),
         (["non-atomic-chain"], "The app mixes up the steps of events that run at the same time."),
-        (["garbage-read"], "The app shows values that nobody wrote."),
+        (["garbage-read"], "The app shows values that no operation wrote."),
         (["leak-per-request", "leak-per-session"], "The app does not give back the memory that it takes."),
         (["leak-per-request", "lost-update"], "The app does not keep what its sessions write."),
     ],
