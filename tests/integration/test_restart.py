@@ -11,6 +11,7 @@ import pytest
 
 from harness.records import Invoke, Ok
 from harness.run_dir import RunDir
+from harness.run_reader import open_run
 from tests.integration.cli import Done, Running, entered
 
 # Notes of each user, in an SQLite file. The browser keeps the user's identity. It also keeps a second value, whose secret
@@ -160,7 +161,7 @@ def test_acknowledged_writes_are_there_after_a_restart(make_scenario, tmp_path: 
     assert "arrives True True" in log[:second]
     assert log[second + 1 :].count("arrives True False") == 4
     # Sampling continues with the new process, and the CPU time of the old one stays counted.
-    samples = RunDir.open(run).process_samples()
+    samples = open_run(RunDir.open(run)).target
     ended = next(e.time_ns for e in RunDir.open(run).events() if e.kind == "target_restart")
     assert any(sample.time_ns > ended for sample in samples)
     assert [s.cpu_s for s in samples] == sorted(s.cpu_s for s in samples)
