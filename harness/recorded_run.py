@@ -62,7 +62,7 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
         generator: worker → what this generator process measured of itself.
         census: what the app held at plateaus.
         retainers: why what grew was still there at the end.
-        control: the baseline run; None without one.
+        baseline: the baseline run; None without one.
         attribution: the result of a memray pass; None without one.
         what_if: setting that was tried → the run that tried it.
         workload: the run's copy of its workload; None if there is no run folder.
@@ -80,7 +80,7 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
     generator: dict[str, list[GeneratorSample]] = {}
     census: list[Census] = []
     retainers: list[Retainer] = []
-    control: FollowUp | None = None
+    baseline: FollowUp | None = None
     attribution: Attribution | None = None
     what_if: dict[str, FollowUp] = {}
     workload: Path | None = None

@@ -55,7 +55,7 @@ HELD_ENTRIES = "samples/held-entries.jsonl"
 MEMRAY_FILE = "logs/memray.bin"
 FLAME_GRAPH = "flame-graph.html"
 # Runs that were made to explain this one, each a run folder of its own with a seal of its own.
-CONTROL = "control"
+BASELINE = "control"
 ATTRIBUTION = "attribution"
 WHAT_IF = "what-if"
 TARGET_LOG = "logs/target.log"

@@ -41,8 +41,8 @@ from harness.records import (
 from harness.run_dir import (
     ALLOCATIONS,
     ATTRIBUTION,
+    BASELINE,
     CENSUS,
-    CONTROL,
     EVENTS,
     FLAME_GRAPH,
     HELD_ENTRIES,
@@ -88,7 +88,7 @@ def open_run(run_dir: RunDir) -> RecordedRun:
         generator=aligned({worker: file.records for worker, file in generator.items()}, found.workers),
         census=census.records,
         retainers=retainers.records,
-        control=_follow_up(run_dir, CONTROL),
+        baseline=_follow_up(run_dir, BASELINE),
         attribution=attribution_of(run_dir),
         what_if={
             tried.manifest.what_if or name: tried

@@ -20,8 +20,8 @@ from harness.cli.progress_display import ProgressDisplay
 from harness.errors import ExitCode, UsageError
 from harness.records import Bench, BenchRow
 from harness.runs import bench_suite as benches
-from harness.runs.plan import RunOptions, command_line, random_seed
-from harness.runs.single_run import Progress
+from harness.runs.progress import Progress
+from harness.runs.run_options import RunOptions, command_line, random_seed
 
 
 @takes_groups

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import units
-from harness.runs.single_run import Progress
+from harness.runs.progress import Progress
 
 _PLAIN_EVERY_S = 5.0
 

@@ -16,7 +16,7 @@ from harness.cli.progress_display import ProgressDisplay
 from harness.errors import HarnessError, UsageError, run_exit_code
 from harness.run_dir import RunDir
 from harness.runs import followups
-from harness.runs.plan import RunOptions, command_line, new_run_id, random_seed
+from harness.runs.run_options import RunOptions, command_line, new_run_id, random_seed
 from harness.runs.single_run import execute
 
 
@@ -132,17 +132,17 @@ def _follow_up(
 ) -> bool:
     """Make the follow-up runs of a run; whether the user interrupted them."""
     wanted = [
-        followups.control_run(run_options, run_dir),
+        followups.baseline_run(run_options, run_dir),
         followups.attribution_run(run_options) if memray else None,
         *what_ifs,
     ]
     for run in filter(None, wanted):
         display.begin(run.label)
         try:
-            error = followups.execute_beside(run, run_dir, display.show)
+            error = followups.execute_follow_up(run, run_dir, display.show)
             if run in what_ifs:
                 display.note("checking and drawing its own report")
-                error = followups.conclude_beside(run, run_dir) or error
+                error = followups.evaluate_follow_up(run, run_dir) or error
         except KeyboardInterrupt:
             return True
         if error is not None:

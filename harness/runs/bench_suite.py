@@ -1,4 +1,4 @@
-"""A bench: every scenario in turn, and one page about all of them."""
+"""A bench: run several scenarios one after the other, and write one page about all of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from harness.records import (
 )
 from harness.run_dir import RunDir, write_atomically
 from harness.runs import followups
-from harness.runs.plan import RunOptions
-from harness.runs.single_run import Progress, execute
+from harness.runs.progress import Progress
+from harness.runs.run_options import RunOptions
+from harness.runs.single_run import execute
 from harness.scenario import Expectation, Scenario
 
 BENCH = "bench.json"
@@ -37,7 +38,7 @@ INDEX = "index.html"
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bench is to run.
+    """The scenarios of a bench.
 
     Attributes:
         suite, left_out: see `harness.records.Bench`.
@@ -49,14 +50,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def select(targets: Sequence[str], *, everything: bool) -> Selection:
-    """The scenarios to run: those that are named, or else all that are bundled or the core of them.
+    """Select the named scenarios; without names, the bundled ones or only the core ones of them.
 
     Args:
-        targets: names and paths; they always run.
-        everything: without targets, all instead of the core.
+        targets: names and paths.
+        everything: all bundled scenarios instead of the core ones. Not used with `targets`.
 
     Raises:
-        UsageError: there is no such scenario, or two have the same name.
+        UsageError: a scenario does not exist, or two have the same name.
     """
     if targets:
         named = [scenario.find(target) for target in targets]
@@ -70,10 +71,10 @@ def select(targets: Sequence[str], *, everything: bool) -> Selection:
 
 
 def check_names(scenarios: Sequence[Scenario]) -> None:
-    """Each scenario's run gets a folder of its name, so the names must differ.
+    """Check that the names differ, because each run's folder has the name of its scenario.
 
     Raises:
-        UsageError: two have the same.
+        UsageError: two scenarios have the same name.
     """
     names = [scenario.name for scenario in scenarios]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -84,15 +85,15 @@ def check_names(scenarios: Sequence[Scenario]) -> None:
 
 
 def new_bench_id() -> str:
-    """A name for a bench that sorts by time."""
+    """A new bench identifier, which sorts by time."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def create_folder(path: Path) -> Path:
-    """Make the folder of a new bench.
+    """Create the folder of a new bench.
 
     Raises:
-        UsageError: it holds something already, or cannot be written.
+        UsageError: the folder is not empty, or cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -117,22 +118,22 @@ def execute_all(
     on_progress: Callable[[Progress], None],
     on_row: Callable[[BenchRow], None],
 ) -> Bench:
-    """Run the scenarios one after the other. The page is written anew after each, so an early end keeps what is there.
+    """Run the scenarios one after the other. The page is written after each run, so an early end keeps the finished rows.
 
     Args:
-        plans: what to run, at least one.
+        plans: the options of each run, at least one.
         folder: the bench folder.
-        selection: where the plans come from.
+        selection: the selection that the plans belong to.
         on_begin: called before each run.
-        on_progress: called several times a second during it.
-        on_row: called with its outcome.
+        on_progress: called several times a second during a run.
+        on_row: called with the result of each run.
 
     Returns:
-        All rows, or those until the user interrupted it; `ended` says which.
+        The bench. If the user interrupted it, `ended` says so and it has the rows until then.
     """
     began = time.monotonic()
     interpreter = plans[0].interpreter
-    assert interpreter is not None  # a bench starts its apps itself
+    assert interpreter is not None  # a bench always starts its apps
     bench = Bench(
         schema_version=SCHEMA_VERSION,
         bench_id=folder.name,
@@ -165,18 +166,18 @@ def execute_all(
 
 
 def exit_code(bench: Bench) -> ExitCode:
-    """0 if every scenario gave what it declares; otherwise what is worst about those that did not."""
+    """0 if every scenario had the result that it declares; otherwise the most serious code of those that had not."""
     missed = [row for row in bench.rows if not row.met]
     if not missed:
         return ExitCode.PASS if bench.ended == "completed" else ExitCode.UNKNOWN
     if any(row.verdict in ("pass", "fail") for row in missed):
         return ExitCode.ANOMALY
-    # An early end has a reason, which says more than that the verdict is unknown.
+    # The error that ended a run early says more than an unknown verdict.
     return next((ExitCode(row.exit_code) for row in missed if row.error), ExitCode.UNKNOWN)
 
 
 def verdict(bench: Bench, code: ExitCode) -> Verdict:
-    """The bench in one word, for programs: how its exit code came about."""
+    """The verdict of the bench, for programs. It corresponds to the exit code."""
     if code == ExitCode.PASS:
         return "pass"
     if code == ExitCode.ANOMALY:
@@ -195,9 +196,9 @@ def _execute_one(
     interrupted = False
     try:
         error = execute(options, run_dir, on_progress)
-        control = followups.control_run(options, run_dir) if error is None else None
-        if control is not None:
-            followups.execute_beside(control, run_dir, on_progress)
+        baseline = followups.baseline_run(options, run_dir) if error is None else None
+        if baseline is not None:
+            followups.execute_follow_up(baseline, run_dir, on_progress)
     except KeyboardInterrupt:
         interrupted = True
     evaluation = evaluate.evaluate_run(run_dir)
@@ -210,7 +211,7 @@ def _row(
 ) -> BenchRow:
     scenario, checks, analysis = options.scenario, evaluation.checks, evaluation.analysis
     anomalies = {check.name: check.anomalies_total for check in checks.checks if check.anomalies_total}
-    # Several checks can find one kind of anomaly.
+    # Different checks can find the same kind of anomaly.
     kinds = {*anomalies, *(anomaly.kind for check in checks.checks for anomaly in check.anomalies)}
     expected = scenario.expect or Expectation()
     slowest = _slowest(analysis)

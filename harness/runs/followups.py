@@ -1,6 +1,7 @@
-"""The runs that explain another one: each a run of its own, in a folder inside that one's.
+"""Follow-up runs, which explain another run: baseline run, memray pass and what-if runs.
 
-The run itself has been sealed by then, and nothing that goes wrong here takes anything from it.
+Each is a run with its own folder, inside the folder of the main run. The main run is sealed before: a follow-up run that fails
+does not change its result.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from harness import evaluate, scenario
 from harness.app_under_test.allocators import find_jemalloc, starts_with
 from harness.errors import HarnessError, UsageError
 from harness.history import limits_of
-from harness.run_dir import ATTRIBUTION, CONTROL, WHAT_IF, RunDir
+from harness.run_dir import ATTRIBUTION, BASELINE, WHAT_IF, RunDir
 from harness.runs import what_if
-from harness.runs.plan import RunOptions, launch_environment
-from harness.runs.single_run import Progress, execute
+from harness.runs.progress import Progress
+from harness.runs.run_options import RunOptions, launch_environment
+from harness.runs.single_run import execute
 from harness.runs.what_if import WhatIf
 
-# Under a tracker an app is several times slower: enough for every line to show, and little enough for half a minute.
+# A traced app is several times slower. With these figures each line that allocates shows, and the pass takes half a minute.
 _TRACED_SESSIONS = 8
 _TRACED_BATCHES = 3
 _TRACED_REQUESTS = 24
@@ -29,15 +31,15 @@ _TRACED_WARMUP_S = 2.0
 _TRACED_BATCH_S = 3.0
 _TRACED_SETTLE_S = 4.0
 
-_CONTROL_SCENARIO = Path(__file__).resolve().parent.parent / "baseline_app"
+_BASELINE_SCENARIO = Path(__file__).resolve().parent.parent / "baseline_app"
 
 
 class FollowUpRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be made beside another.
+    """A follow-up run to execute.
 
     Attributes:
-        folder: where, within the folder of the other.
-        label: what the user is told meanwhile, as `control`.
+        folder: its folder, relative to the folder of the main run.
+        label: its name in the progress display, for example `baseline`.
     """
 
     folder: str
@@ -45,14 +47,19 @@ class FollowUpRun(msgspec.Struct, frozen=True, kw_only=True):
     options: RunOptions
 
 
-def control_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
-    """The control of a run that was made: a state-free app with the same components and as many functions, under the same staircase.
+def baseline_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
+    """The baseline run: a stateless app with the same components and as many functions, with the same staircase.
 
-    None if the profile asks for none, or if the app was not started by gradsoak: nobody knows what interpreter it runs in.
+    Args:
+        options: the options of the main run.
+        run_dir: the folder of the main run, which has ended.
+
+    Returns:
+        None if the profile has no baseline run, or if the app's interpreter is unknown because gradsoak did not start the app.
     """
     if not options.profile.control or options.interpreter is None:
         return None
-    found = scenario.load(_CONTROL_SCENARIO)
+    found = scenario.load(_BASELINE_SCENARIO)
     limits = limits_of(run_dir.events())
     kinds = limits.component_types or {}
     page = {
@@ -67,8 +74,8 @@ def control_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
         staircase=msgspec.structs.replace(options.profile.staircase, idle_s=0.0),
     )
     return FollowUpRun(
-        folder=CONTROL,
-        label="control",
+        folder=BASELINE,
+        label="baseline",
         options=msgspec.structs.replace(
             options,
             scenario=found,
@@ -84,9 +91,10 @@ def control_run(options: RunOptions, run_dir: RunDir) -> FollowUpRun | None:
 
 
 def attribution_run(options: RunOptions) -> FollowUpRun | None:
-    """A pass of the same app under memray, with few sessions and requests: it names lines of code, and measures neither time nor memory.
+    """The memray pass: the same app, traced, with few sessions and requests. It finds allocation sites; its times and sizes mean nothing.
 
-    None if the app was not started by gradsoak: nobody can put a tracker into it.
+    Returns:
+        None if gradsoak did not start the app, because then it cannot be traced.
     """
     if options.interpreter is None:
         return None
@@ -125,43 +133,43 @@ def attribution_run(options: RunOptions) -> FollowUpRun | None:
     )
 
 
-def execute_beside(
+def execute_follow_up(
     run: FollowUpRun, run_dir: RunDir, on_progress: Callable[[Progress], None]
 ) -> HarnessError | None:
-    """Make one of them.
+    """Execute a follow-up run.
 
     Args:
-        run: what to make.
-        run_dir: the run that it explains.
+        run: what to execute.
+        run_dir: the folder of the main run.
         on_progress: called several times a second.
 
     Returns:
-        What ended it early, None if it was completed.
+        The error that ended it early; None if it was completed.
 
     Raises:
-        KeyboardInterrupt: the user ended it; it is sealed as interrupted.
+        KeyboardInterrupt: the user interrupted it; its folder is sealed as interrupted.
     """
     try:
         return execute(run.options, RunDir.create(run_dir.path / run.folder), on_progress)
     except HarnessError as error:
         return error
-    except Exception as error:  # its seal says so; what it was to explain holds without it
+    except Exception as error:  # its seal records the error; the main run does not depend on it
         return HarnessError(f"{type(error).__name__}: {error}")
 
 
 def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOptions, list[FollowUpRun]]:
-    """The runs that try another setting, and the run itself as they need it.
+    """The what-if runs, and the options that the main run needs for the comparison.
 
     Args:
-        options: the run.
-        settings: what to try, as the command line names it.
+        options: the options of the main run.
+        settings: the values of `--what-if`.
 
     Returns:
-        The run, which leaves its sessions alone for as long as one of the settings needs to show itself; and the same
-        experiment once with each setting: same seed, profile and parameters, but for the one that is tried.
+        The options of the main run, with an idle phase as long as the slowest setting needs; and one what-if run for each setting.
+        A what-if run has the seed, profile and parameters of the main run, apart from its setting.
 
     Raises:
-        UsageError: a setting is impossible, or this run cannot be made again.
+        UsageError: a setting is impossible, or the run cannot be repeated.
     """
     if not settings:
         return options, []
@@ -182,7 +190,7 @@ def plan_what_ifs(options: RunOptions, settings: Sequence[str]) -> tuple[RunOpti
         environment={**os.environ, **launch_environment(options)},
         find_jemalloc=lambda named: find_jemalloc(named, lambda path: starts_with(interpreter.path, path)),
     )
-    options = msgspec.structs.replace(options, profile=what_if.left_alone(options.profile, what_ifs))
+    options = msgspec.structs.replace(options, profile=what_if.with_idle_phase(options.profile, what_ifs))
     return options, [_what_if_run(options, tried) for tried in what_ifs]
 
 
@@ -201,11 +209,11 @@ def _what_if_run(options: RunOptions, tried: WhatIf) -> FollowUpRun:
     )
 
 
-def conclude_beside(run: FollowUpRun, run_dir: RunDir) -> HarnessError | None:
-    """Conclude from one of them that was made, and draw its own report.
+def evaluate_follow_up(run: FollowUpRun, run_dir: RunDir) -> HarnessError | None:
+    """Evaluate a follow-up run that was executed, and draw its own report.
 
     Returns:
-        Why that could not be done, None if it was.
+        The error that prevented this; None if the report was drawn.
     """
     folder = run_dir.follow_up(run.folder)
     if folder is None:
@@ -216,6 +224,6 @@ def conclude_beside(run: FollowUpRun, run_dir: RunDir) -> HarnessError | None:
         return error
     except (
         Exception
-    ) as error:  # of a run that ended at an odd moment; what it was to explain holds without it
+    ) as error:  # the records of a run that ended early may be odd; the main run does not depend on them
         return HarnessError(f"{type(error).__name__}: {error}")
     return None

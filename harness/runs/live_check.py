@@ -1,4 +1,4 @@
-"""A first look at the history while it is still growing, for the progress display."""
+"""Counts anomalies while the run is in progress, for the progress display."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from harness.records import RunEvent, StateVariable
 from harness.run_dir import RunDir
 
 _MIN_INTERVAL_S = 2.0
-# Looking costs time of the machine that is being measured: no more often than this share allows, and not at all
-# once a single look takes longer than the limit. Then the last count stands as "at least".
+# Checking takes CPU time from the app that is measured. It may take this share of the time. When one check takes longer than the
+# limit, checking stops, and the last count is shown as "at least".
 _COST_SHARE = 0.03
 _COST_LIMIT_S = 0.3
 
 
 class LiveCheck:
-    """Counts anomalies every few seconds, less often as that takes longer.
+    """Counts anomalies every two seconds, or less often if counting takes long.
 
     Args:
-        run_dir: the run under way.
-        run_tag: the part of every token that names it.
+        run_dir: the folder of the run in progress.
+        run_tag: the part of each token that names the run.
 
     Attributes:
-        final: False once the history has become too long to be looked at meanwhile.
+        final: False when the history has become too long to check during the run.
     """
 
     def __init__(self, run_dir: RunDir, run_tag: str) -> None:
@@ -36,18 +36,18 @@ class LiveCheck:
         self._count: int | None = None
         self.final = True
 
-    def heard(self, event: RunEvent) -> None:
-        """Take note of an event: some tell of workers."""
+    def on_event(self, event: RunEvent) -> None:
+        """Remember an event about workers."""
         if event.kind in ("fleet", "worker_joined", "worker_clock", "worker_lost"):
             self._events.append(event)
 
     def anomalies(self, state: dict[str, StateVariable]) -> int | None:
-        """How many there are so far, None before the first look."""
+        """The number of anomalies so far; None before the first check."""
         began = time.monotonic()
         if state and began >= self._next_at:
-            # A last line that is being written counts as torn, and is left out.
+            # A last line that is still being written is torn, and left out.
             shards = self._run_dir.shards()
-            # Shards of workers on other machines are not there yet, so that what their tokens say must do for now.
+            # Shards of workers on other machines arrive at the end. Their sessions are known from their tokens until then.
             workers = workers_of(self._events, self._run_tag, dict.fromkeys(shards, ""), {})
             self._count = count_anomalies(ShardHistory(shards, workers), state)
             ended = time.monotonic()

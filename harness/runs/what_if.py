@@ -1,4 +1,4 @@
-"""What-if settings: which one change of an app or of its surroundings is tried in a run of the same experiment. Pure."""
+"""What-if settings: parse a change of one setting of the app or its environment, to be tried in a run of its own. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.profiles import parse_duration
 from harness.records import Profile
 
-# The app's environment variable with settings that the probe makes; see harness/probe/gradio_overrides.py.
+# The environment variable with settings that the probe applies; see harness/probe/gradio_overrides.py.
 SETTINGS = "GRADSOAK_SETTINGS"
 PRELOAD = "LD_PRELOAD"
 TIME_TO_LIVE = "time_to_live"
@@ -26,11 +26,11 @@ POSSIBLE = (
     f"{JEMALLOC}=PATH, MALLOC_ARENA_MAX=2, PYTHONMALLOC=malloc, any other environment variable NAME=VALUE in capitals, or a "
     "parameter of the scenario"
 )
-# Gradio looks once a second for State that has outlived its time.
+# Gradio deletes expired State once a second.
 _SWEEP_S = 2.0
-# A run that waits for longer than this until State has gone is no experiment any more.
+# The longest time to live that a run waits for.
 _MAX_TTL_S = 3600.0
-# Names that end in an underscore because glibc's manual says so; without it they do nothing.
+# In glibc these names end in an underscore. Without it glibc ignores them.
 _UNDERSCORED = ("MALLOC_TRIM_THRESHOLD", "MALLOC_TOP_PAD", "MALLOC_MMAP_THRESHOLD", "MALLOC_MMAP_MAX")
 _NUMBERS = ("MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", *(f"{name}_" for name in _UNDERSCORED))
 _PYTHON_ALLOCATORS = ("malloc", "pymalloc", "mimalloc", "default", "debug", "malloc_debug", "pymalloc_debug")
@@ -42,11 +42,11 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     """One setting to try.
 
     Attributes:
-        label: as the user gave it, in one way of writing: `time_to_live=60`.
-        slug: a name for its folder.
-        environment: what the app's environment is given for it.
-        params: parameters of the scenario that it changes.
-        idle_s: how long sessions must be left alone until it can have shown itself, seconds.
+        label: the setting in its canonical form: `time_to_live=60`.
+        slug: the name of its folder.
+        environment: the environment variables of the app that it sets.
+        params: the scenario parameters that it changes.
+        idle_s: how long sessions must be idle until the setting can have an effect, in seconds.
     """
 
     label: str
@@ -57,7 +57,7 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def setting_name(label: str) -> str:
-    """What is set, without the value: `time_to_live` of `time_to_live=60`."""
+    """The name of the setting: `time_to_live` for `time_to_live=60`."""
     return label.partition("=")[0]
 
 
@@ -68,16 +68,16 @@ def parse(
     environment: Mapping[str, str],
     find_jemalloc: Callable[[str | None], str],
 ) -> list[WhatIf]:
-    """Understand what is to be tried.
+    """Parse the values of `--what-if`.
 
     Args:
-        texts: as given on the command line, one setting each.
-        params: the scenario's parameters as the run has them.
-        environment: what the app finds in its environment without any of this, the parameters left out.
-        find_jemalloc: the path of the library that is to be preloaded, given the one that the user named, or None.
+        texts: one setting each.
+        params: the scenario's parameters, as the run has them.
+        environment: the app's environment without these settings and without the parameters.
+        find_jemalloc: returns the path of the library to preload. Its argument is the path that the user named, or None.
 
     Raises:
-        UsageError: one of them is unknown, impossible, given twice, or changes nothing.
+        UsageError: a setting is unknown, impossible, given twice, or changes nothing.
     """
     found: list[WhatIf] = []
     for text in texts:
@@ -88,8 +88,8 @@ def parse(
     return found
 
 
-def left_alone(profile: Profile, what_ifs: Sequence[WhatIf]) -> Profile:
-    """The profile of the run and of everything that it is compared with: long enough for each of the settings to show itself."""
+def with_idle_phase(profile: Profile, what_ifs: Sequence[WhatIf]) -> Profile:
+    """The profile with an idle phase that is long enough for each setting to have an effect."""
     idle_s = max((what_if.idle_s for what_if in what_ifs), default=0.0)
     if idle_s <= profile.staircase.idle_s:
         return profile
@@ -127,7 +127,7 @@ def _parse_one(
         known = [TIME_TO_LIVE, CAPACITY, DELETE_CACHE, JEMALLOC, *params]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         raise UsageError(
-            f"There is no setting {name!r} that could be tried.",
+            f"--what-if has no setting {name!r}.",
             (f"Did you mean {near[0]}? " if near else "") + f"{POSSIBLE}{_scenario_has(params)}.",
         )
     _check_variable(name, value)
@@ -139,7 +139,7 @@ def _time_to_live(text: str, value: str) -> WhatIf:
     seconds = parse_duration(value)
     if not 0 < seconds <= _MAX_TTL_S:
         raise UsageError(
-            f"--what-if {text}: sessions are left alone until their State has gone, for at most an hour.",
+            f"--what-if {text}: the run leaves sessions idle until their State is deleted, for at most an hour.",
             "Give a time above 0 and up to 3600 seconds, for example time_to_live=10.",
         )
     what_if = _through_probe(TIME_TO_LIVE, f"{seconds:g}", _plain(seconds))
@@ -150,13 +150,13 @@ def _delete_cache(text: str, value: str) -> WhatIf:
     parts = value.split(",")
     if len(parts) != 2:
         raise UsageError(
-            f"--what-if {text}: Gradio wants to know how often it shall look, and how old files may become.",
+            f"--what-if {text}: delete_cache needs two times: how often Gradio deletes files, and their minimum age.",
             "For example: --what-if delete_cache=10,10, both in seconds.",
         )
     times = [_plain(parse_duration(part)) for part in parts]
     if min(times) <= 0:
         raise UsageError(
-            f"--what-if {text}: both must be above 0.", "For example: --what-if delete_cache=10,10."
+            f"--what-if {text}: both times must be above 0.", "For example: --what-if delete_cache=10,10."
         )
     return _through_probe(DELETE_CACHE, ",".join(f"{seconds:g}" for seconds in times), times)
 
@@ -172,7 +172,7 @@ def _plain(seconds: float) -> int | float:
 def _whole(text: str, value: str, *, least: int, what: str) -> int:
     if not value.isdecimal() or int(value) < least:
         raise UsageError(
-            f"--what-if {text}: {value!r} is no number of {what}.",
+            f"--what-if {text}: {value!r} is not a number of {what}.",
             f"Give a whole number, {least} or more.",
         )
     return int(value)
@@ -184,24 +184,29 @@ def _check_variable(name: str, value: str) -> None:
             f"glibc does not know {name}: its name ends in an underscore.", f"--what-if {name}_={value}"
         )
     if name.startswith("GRADSOAK_") or name == "PYTHONPATH":
-        raise UsageError(
-            f"{name} is not the app's: gradsoak decides about it.", "Name another variable, or a parameter."
-        )
+        raise UsageError(f"gradsoak sets {name} itself.", "Choose another variable or a parameter.")
     if name in _NUMBERS:
-        _whole(f"{name}={value}", value, least=1 if name == "MALLOC_ARENA_MAX" else 0, what="that kind")
+        _whole(
+            f"{name}={value}",
+            value,
+            least=1 if name == "MALLOC_ARENA_MAX" else 0,
+            what="the kind that this variable takes",
+        )
     if name == "PYTHONMALLOC" and value not in _PYTHON_ALLOCATORS:
         raise UsageError(
             f"Python has no allocator {value!r} and would not start.",
             f"Choose one of: {', '.join(_PYTHON_ALLOCATORS)}.",
         )
     if "\0" in value:
-        raise UsageError(f"The value of {name} holds a zero byte.", "No environment can hold that.")
+        raise UsageError(
+            f"The value of {name} contains a zero byte.", "An environment variable cannot contain one."
+        )
 
 
 def _refuse_unchanged(text: str, before: str | None, after: str) -> None:
     if before == after:
         raise UsageError(
-            f"--what-if {text} changes nothing: the run has that already.", "Give another value."
+            f"--what-if {text} changes nothing: the run has this value already.", "Give another value."
         )
 
 

@@ -19,7 +19,7 @@ from harness import evaluate, profiles, scenario
 from harness.app_under_test import inspect_url, locate
 from harness.records import Fail, Invoke
 from harness.run_dir import RunDir
-from harness.runs.plan import RunOptions
+from harness.runs.run_options import RunOptions
 from harness.runs.single_run import execute
 from tests.integration.cli import command, entered, gradsoak
 from tests.integration.outside import (
@@ -72,7 +72,7 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     # None has done what it looks like.
     warnings = done.json()["figures"]["warnings"]
     assert any("the app asks for none" in text for text in warnings)
-    assert any("SIZE=4 was told to the workload only" in text for text in warnings)
+    assert any("only the workload received --param SIZE=4" in text for text in warnings)
     assert any("it is not restarted" in text for text in warnings)
     assert holds(tmp_path / "run", SECRETS[0]) == []
     assert process.poll() is None

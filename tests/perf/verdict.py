@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.run_dir import CONTROL, RunDir
+from harness.run_dir import BASELINE, RunDir
 from tests.perf import servers
 from tests.perf.figures import Figure, NotMeasured, Settings, middle
 
@@ -27,7 +27,7 @@ def measure(settings: Settings) -> list[Figure]:
     parts = {name: statistics.median(one["parts_s"][name] for one in rounds) for name in rounds[0]["parts_s"]}
     return [
         Figure(
-            name="memory verdict: wall time of a staircase run of a small app, control and report included",
+            name="memory verdict: wall time of a staircase run of a small app, baseline and report included",
             unit="s",
             bar=60.0,
             direction="at most",
@@ -51,13 +51,13 @@ def _round(path: Path, seed: int) -> dict[str, Any]:
         raise NotMeasured(f"the run was not over after {_TIMEOUT_S:g} s") from None
     ended = time.monotonic()
     run_dir = RunDir(path)
-    control = run_dir.follow_up(CONTROL)
-    if run_dir.sealed() is None or control is None or control.sealed() is None:
+    baseline = run_dir.follow_up(BASELINE)
+    if run_dir.sealed() is None or baseline is None or baseline.sealed() is None:
         raise NotMeasured(f"the run ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-    main, beside = _phases(run_dir), _phases(control)
+    main, follow_up = _phases(run_dir), _phases(baseline)
     # The processes share the monotonic clock.
-    marks = [began, main[0][1] / 1e9, main[-1][1] / 1e9, beside[-1][1] / 1e9, ended]
-    names = ("command", "run", "control", "conclusion and report")
+    marks = [began, main[0][1] / 1e9, main[-1][1] / 1e9, follow_up[-1][1] / 1e9, ended]
+    names = ("command", "run", "baseline", "evaluation and report")
     return {
         "took_s": ended - began,
         "exit_status": done.returncode,
@@ -66,7 +66,7 @@ def _round(path: Path, seed: int) -> dict[str, Any]:
             name: end - begin for name, (begin, end) in zip(names, itertools.pairwise(marks), strict=True)
         },
         "phases_s": _seconds(main),
-        "control_phases_s": _seconds(beside),
+        "control_phases_s": _seconds(follow_up),
     }
 
 

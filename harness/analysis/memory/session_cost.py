@@ -238,7 +238,7 @@ def memory_figures(
     external: ExternalApp | None = None,
     *,
     census: Sequence[Census] = (),
-    control: Sequence[Plateau] = (),
+    baseline: Sequence[Plateau] = (),
     no_control: str | None = None,
     leaked_per_request: float = 0.0,
     leaked_by_gradio: float = 0.0,
@@ -250,24 +250,24 @@ def memory_figures(
         plateaus: plateaus of the run.
         external: the app, if gradsoak did not start it.
         census: censuses of the run.
-        control: plateaus of the baseline run, which has the same staircase.
+        baseline: plateaus of the baseline run, which has the same staircase.
         no_control: why there are none, one sentence.
         leaked_per_request: bytes that each request leaves behind for good.
         leaked_by_gradio: the part of them that Gradio leaks, also in the baseline app.
         kept_per_request: bytes that Gradio keeps of each request up to a limit. If sessions of this app make more requests than those
             of the baseline app, Gradio's share of a session is raised by that much.
     """
-    found, floor = costs(plateaus, leaked_per_request), costs(control, leaked_by_gradio)
+    found, floor = costs(plateaus, leaked_per_request), costs(baseline, leaked_by_gradio)
     return MemoryFigures(
         bytes_per_open_session=found.open_session,
         leaked_bytes_per_request=leaked_per_request,
         bytes_per_closed_session=found.closed_session,
         bytes_per_request=found.request,
         floor_per_open_session=_raised(
-            floor.open_session, kept_per_request, staircase(plateaus), staircase(control), _open_sessions
+            floor.open_session, kept_per_request, staircase(plateaus), staircase(baseline), _open_sessions
         ),
         floor_per_closed_session=_raised(
-            floor.closed_session, kept_per_request, rounds(plateaus), rounds(control), _sessions
+            floor.closed_session, kept_per_request, rounds(plateaus), rounds(baseline), _sessions
         ),
         floor_per_request=floor.request,
         no_floor=None if floor.open_session.live is not None else no_control,
@@ -288,10 +288,10 @@ def _sessions(plateau: Plateau) -> int | None:
 
 
 def _raised(
-    floor: PerSession, kept: float, own: Sequence[Plateau], control: Sequence[Plateau], over: Measure
+    floor: PerSession, kept: float, own: Sequence[Plateau], baseline: Sequence[Plateau], over: Measure
 ) -> PerSession:
     """Gradio's share of a session, adjusted from the baseline app's requests per session to this app's."""
-    many, few = _requests_each(own, over), _requests_each(control, over)
+    many, few = _requests_each(own, over), _requests_each(baseline, over)
     if not kept or many is None or few is None:
         return floor
     more = kept * (many - few)

@@ -26,7 +26,7 @@ def memory_summary(data: RecordedRun, growth: Sequence[Growth], basis: GrowthBas
     """
     leaked_by_app, leaked_by_gradio = (_leaked_per_request(growth, owner) for owner in ("app", "gradio"))
     counted = kept = _kept_by_gradio(growth)
-    floor = per_request(data.control.plateaus, live_bytes) if data.control is not None else None
+    floor = per_request(data.baseline.plateaus, live_bytes) if data.baseline is not None else None
     if floor is not None and floor.low > 0:
         # What the baseline app keeps per request is Gradio's alone: its leaks, and its bounded containers.
         if leaked_by_gradio:
@@ -37,7 +37,7 @@ def memory_summary(data: RecordedRun, growth: Sequence[Growth], basis: GrowthBas
         data.plateaus,
         data.manifest.external,
         census=data.census,
-        control=data.control.plateaus if data.control is not None else [],
+        baseline=data.baseline.plateaus if data.baseline is not None else [],
         no_control=_no_control(data),
         leaked_per_request=leaked_by_app + leaked_by_gradio,
         leaked_by_gradio=leaked_by_gradio,
@@ -118,9 +118,9 @@ def _no_control(data: RecordedRun) -> str:
         return "There is no baseline run: gradsoak did not start the app."
     if not data.manifest.profile.control:
         return "There is no baseline run: the profile has none, or --no-control was given. `gradsoak run` with --profile staircase or soak makes one."
-    if data.control is None:
+    if data.baseline is None:
         return "The baseline run is missing."
-    seal = data.control.seal
+    seal = data.baseline.seal
     if seal is None or seal.ended != "completed":
         return f"The baseline run was not completed. {seal.reason if seal else ''}".strip()
     return "The baseline run has too few plateaus."

@@ -174,14 +174,14 @@ def _grown(
 
 def _baseline(data: RecordedRun) -> Experiment | None:
     """The experiment of the baseline run, if there was one."""
-    if data.control is None:
+    if data.baseline is None:
         return None
     return experiment_of(
         msgspec.structs.replace(
             data,
-            manifest=data.control.manifest,
-            plateaus=data.control.plateaus,
-            census=data.control.census,
+            manifest=data.baseline.manifest,
+            plateaus=data.baseline.plateaus,
+            census=data.baseline.census,
             recorded=InMemoryHistory(History(operations=[], problems=[])),
         )
     )

@@ -13,7 +13,7 @@ from harness.analysis.memory.allocation_sites import MAX_FRAMES, join
 from harness.app_under_test.probe_client import ProbeClient
 from harness.probe import tracing
 from harness.records import Attribution
-from harness.runs import memray_pass
+from harness.runs import memray_capture, memray_pass
 from tests.unit.probe.test_heap import other_pythons
 from tests.unit.probe.test_server import FAKE_GRADIO, MAIN
 
@@ -78,9 +78,9 @@ class App:
         assert self.process.stdout.readline() == "done\n"
 
     def attribution(self) -> Attribution:
-        capture = memray_pass.read_capture(self.file, self.folder)
+        capture = memray_capture.read_capture(self.file, self.folder)
         answer = self.client.traced_entries(GROWN)["entries"]
-        entries = memray_pass.read_entries(answer, capture, self.folder)
+        entries = memray_capture.read_entries(answer, capture, self.folder)
         return join(
             capture.allocations, entries,
             total_bytes=capture.total_bytes, sessions=0, requests=0, flame_graph=None,

@@ -103,10 +103,10 @@ def test_without_a_baseline_app_there_is_a_reason_in_place_of_its_columns(
     bare = memories.figures(
         floor_per_open_session=NOTHING,
         floor_per_closed_session=NOTHING,
-        no_floor="The profile asks for no control.",
+        no_floor="The profile has no baseline run.",
     )
     text = memory_text(shown(data, analysis, passed, memory=bare))
-    assert "No framework floor: the profile asks for no control." in text
+    assert "No framework floor: the profile has no baseline run." in text
     assert "above the floor" not in text
     assert "Live heap per request 8.30 KB8.20–8.41 KB Left behind by one more request" in text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.runs.single_run import _is_warm
+from harness.runs.warm_up import is_warm
 
 MB = 1_000_000
 
@@ -22,4 +22,4 @@ MB = 1_000_000
     ],
 )
 def test_it_is_over_when_memory_rests_or_grows_steadily(levels: list[float], warm: bool) -> None:
-    assert _is_warm([int(level) for level in levels]) is warm
+    assert is_warm([int(level) for level in levels]) is warm

@@ -10,7 +10,7 @@ import pytest
 from harness.app_under_test.allocators import find_jemalloc, parse_ldconfig, starts_with
 from harness.errors import UsageError
 from harness.profiles import BASES
-from harness.runs.what_if import WhatIf, left_alone, parse
+from harness.runs.what_if import WhatIf, parse, with_idle_phase
 
 PARAMS = {"LIST_ITEMS": "1000", "mode": "memory"}
 
@@ -78,14 +78,14 @@ def test_jemalloc_stands_before_what_is_preloaded_anyway() -> None:
         ("time_to_live=0", "at most an hour", "above 0"),
         ("time_to_live=2h", "at most an hour", "3600"),
         ("time_to_live=soon", "not a duration", "90s"),
-        ("state_session_capacity=0", "no number of sessions", "1 or more"),
-        ("state_session_capacity=2.5", "no number of sessions", "whole"),
+        ("state_session_capacity=0", "not a number of sessions", "1 or more"),
+        ("state_session_capacity=2.5", "not a number of sessions", "whole"),
         ("delete_cache=60", "how often", "delete_cache=10,10"),
         ("delete_cache=0,60", "above 0", "delete_cache=10,10"),
-        ("MALLOC_ARENA_MAX=few", "no number", "1 or more"),
+        ("MALLOC_ARENA_MAX=few", "not a number", "1 or more"),
         ("MALLOC_TRIM_THRESHOLD=0", "ends in an underscore", "MALLOC_TRIM_THRESHOLD_=0"),
         ("PYTHONMALLOC=tcmalloc", "no allocator 'tcmalloc'", "pymalloc"),
-        ("GRADSOAK_SETTINGS={}", "not the app's", "another"),
+        ("GRADSOAK_SETTINGS={}", "sets GRADSOAK_SETTINGS itself", "another"),
         ("LIST_ITEMS=1000", "changes nothing", "another value"),
         ("HOME=/root", "changes nothing", "another value"),
     ],
@@ -104,11 +104,11 @@ def test_nothing_is_tried_twice() -> None:
 def test_the_run_and_what_it_is_compared_with_wait_alike_for_state_to_go() -> None:
     profile = BASES["staircase"]
     tried = parse(["A=1"], params={}, environment={}, find_jemalloc=nowhere)
-    assert left_alone(profile, tried) == profile
+    assert with_idle_phase(profile, tried) == profile
     tried = parse(
         ["time_to_live=5", "time_to_live=60", "A=1"], params={}, environment={}, find_jemalloc=nowhere
     )
-    assert left_alone(profile, tried).staircase.idle_s > 60
+    assert with_idle_phase(profile, tried).staircase.idle_s > 60
 
 
 LDCONFIG = """1013 libs found in cache `/etc/ld.so.cache'

@@ -90,7 +90,7 @@ def memory_run(
     types: Callable[[Then], dict[str, int]] = lambda _: {},
     state_sizes: Callable[[Then], StateSizes | None] = lambda _: None,
     events: Sequence[RunEvent] = (),
-    control: RecordedRun | None = None,
+    baseline: RecordedRun | None = None,
 ) -> RecordedRun:
     """A run with these containers.
 
@@ -108,7 +108,7 @@ def memory_run(
         types: type → objects, for types whose number differs from the first census.
         state_sizes: sizes of the State values.
         events: events of the run.
-        control: the baseline run.
+        baseline: the baseline run.
     """
     moments = experiment() if moments is None else moments
     known = facts or {}
@@ -157,7 +157,7 @@ def memory_run(
         census=censuses,
         recorded=InMemoryHistory((history or HistoryBuilder()).build()),
         events=list(events),
-        control=None if control is None else follow_up(control),
+        baseline=None if baseline is None else follow_up(baseline),
     )
 
 

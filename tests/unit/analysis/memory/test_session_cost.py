@@ -28,7 +28,7 @@ def run(live: Callable[[Then], float], **more: object) -> RecordedRun:
     return memory_run({"app.NAMES": lambda _: 3}, live=bytes_of, **fields)  # type: ignore[arg-type]
 
 
-def control(each: float, closed: float = 0.0, request: float = 0.0) -> RecordedRun:
+def baseline(each: float, closed: float = 0.0, request: float = 0.0) -> RecordedRun:
     return run(lambda t: each * t.open + closed * (t.sessions - t.open) + request * t.requests)
 
 
@@ -80,7 +80,7 @@ def test_plateaus_of_two_processes_make_no_slope() -> None:
 
 
 def test_the_floor_is_the_cost_of_the_baseline_app() -> None:
-    memory = analyse(run(lambda t: 170_000 * t.open, control=control(70_000))).memory
+    memory = analyse(run(lambda t: 170_000 * t.open, baseline=baseline(70_000))).memory
     assert memory.no_floor is None
     assert memory.floor_per_open_session.live is not None
     assert memory.floor_per_open_session.live.estimate == pytest.approx(70_000)
@@ -96,7 +96,7 @@ def test_the_breakdown_adds_up_to_resident_memory(moment: str) -> None:
         lambda t: 170_000 * t.open + 12_000 * t.sessions + 90 * t.requests + 7 * t.number**3,
         rss=lambda t: 2 * LIVE + 400_000 * t.number + 300_000 * t.open,
         returned=lambda t: 10_000 * t.number,
-        control=control(70_000, 5_000, 40),
+        baseline=baseline(70_000, 5_000, 40),
     )
     entries = [e for e in analyse(data).memory.ledger if e.moment == moment]
     last = [
@@ -117,7 +117,7 @@ def test_the_breakdown_of_open_sessions_subtracts_the_floor() -> None:
         {"gradio.Queue.event_analytics": lambda t: t.requests},
         moments=MOMENTS,
         live=lambda t: LIVE + 170_000 * t.open + 100 * t.requests,
-        control=control(70_000, request=100),
+        baseline=baseline(70_000, request=100),
     )
     framework = [e for e in analyse(data).memory.ledger if e.moment == "held" and e.item == "framework"]
     assert [(e.count, e.unit) for e in framework] == [(40, "session"), (100, "request")]
@@ -129,7 +129,7 @@ def test_the_breakdown_of_open_sessions_subtracts_the_floor() -> None:
 
 def test_state_that_grows_with_requests_counts_as_state_while_its_session_is_open() -> None:
     """Open: 40 sessions of 100 KB, to which 100 requests added 1,000 bytes each."""
-    data = run(lambda t: (100_000 * t.open + 1_000 * t.requests) if t.open else 0, control=control(0))
+    data = run(lambda t: (100_000 * t.open + 1_000 * t.requests) if t.open else 0, baseline=baseline(0))
     state = [e for e in analyse(data).memory.ledger if (e.moment, e.item) == ("held", "state")]
     assert [(e.each_bytes, e.count, e.unit) for e in state] == [
         (pytest.approx(101_000), 40, "session"),
@@ -143,7 +143,7 @@ def test_state_that_grows_with_requests_counts_as_state_while_its_session_is_ope
 
 
 def test_bytes_that_sessions_leave_behind_count_as_retained_in_both_moments() -> None:
-    data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, control=control(20_000, 2_000))
+    data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, baseline=baseline(20_000, 2_000))
     held, closed = by_item(data, "held"), by_item(data, "closed")
     assert held["retained-after-close"].each_bytes == pytest.approx(10_000)
     assert held["state"].each_bytes == pytest.approx(42_000 - 20_000 - 10_000)
@@ -156,7 +156,7 @@ def test_bytes_that_sessions_leave_behind_count_as_retained_in_both_moments() ->
 def test_state_kept_until_its_time_to_live_counts_as_state_while_its_session_is_open() -> None:
     data = run(
         lambda t: 20_000 * t.open + 102_000 * t.sessions,
-        control=control(20_000, 2_000),
+        baseline=baseline(20_000, 2_000),
         states=lambda t: t.sessions,
     )
     held, closed = by_item(data, "held"), by_item(data, "closed")
@@ -170,7 +170,7 @@ def test_counted_leaks_per_session_are_in_the_breakdown_even_if_slopes_miss_them
         {"app.SEEN": lambda t: t.sessions},
         moments=MOMENTS,
         live=lambda t: LIVE + 100 * t.sessions,
-        control=control(0, 500),
+        baseline=baseline(0, 500),
     )
     closed = by_item(data, "closed")["retained-after-close"]
     assert (closed.each_bytes, closed.count) == (
@@ -185,7 +185,7 @@ def test_a_leak_has_its_own_entry_in_both_moments() -> None:
         facts={"app.LOG": {"kind": "list"}},
         moments=MOMENTS,
         live=lambda t: LIVE + 100 * t.requests,
-        control=control(0),
+        baseline=baseline(0),
     )
     held, closed = by_item(data, "held"), by_item(data, "closed")
     assert held["leaked-per-request"].each_bytes == pytest.approx(100)
@@ -245,7 +245,7 @@ def test_a_requested_baseline_run_that_is_missing_causes_a_warning() -> None:
     assert text.endswith("The baseline run is missing.")
     assert warned(alone, wanted=False) == []
     assert warned(alone, ended="interrupted") == []  # another warning says that it ended early
-    assert warned(run(lambda t: 30_000 * t.open, control=control(20_000))) == []
+    assert warned(run(lambda t: 30_000 * t.open, baseline=baseline(20_000))) == []
 
 
 def test_a_memray_pass_without_result_causes_a_warning() -> None:
@@ -281,7 +281,7 @@ def test_the_cost_of_measuring_is_reported() -> None:
 
 
 def test_every_entry_of_a_breakdown_says_how_it_was_measured() -> None:
-    data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, control=control(20_000, 2_000))
+    data = run(lambda t: 30_000 * t.open + 12_000 * t.sessions, baseline=baseline(20_000, 2_000))
     for entry in itertools.chain(analyse(data).memory.ledger):
         assert entry.basis.endswith(".")
         assert len(entry.basis) > 20

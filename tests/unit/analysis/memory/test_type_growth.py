@@ -63,12 +63,12 @@ def test_objects_held_only_by_a_library_are_a_leak_with_a_retainer_path() -> Non
 
 def test_one_object_per_session_beyond_the_baseline_is_found() -> None:
     floor = run("lib.cache.Entry", lambda t: 2 * t.sessions)
-    same = run("lib.cache.Entry", lambda t: 2 * t.sessions, control=floor)
+    same = run("lib.cache.Entry", lambda t: 2 * t.sessions, baseline=floor)
     assert of_type(same) == []
     more = run(
         "lib.cache.Entry",
         lambda t: 3 * t.sessions,
-        control=floor,
+        baseline=floor,
         retainers=[held("lib.cache.Entry", *CHAIN)],
     )
     (found,) = of_type(more)
@@ -90,7 +90,9 @@ def test_an_incomplete_baseline_run_counts_as_none() -> None:
         whole, plateaus=whole.plateaus[:first_step], census=whole.census[:first_step]
     )
     gradios = held("lib.cache.Entry", "gradio.App: gradio.routes.App", ".kept: dict", "[*]: lib.cache.Entry")
-    assert of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, control=short, retainers=[gradios])) == []
+    assert (
+        of_type(run("lib.cache.Entry", lambda t: 2 * t.sessions, baseline=short, retainers=[gradios])) == []
+    )
 
 
 def test_tasks_still_running_after_close_leak_only_if_the_baseline_has_fewer() -> None:
@@ -99,9 +101,9 @@ def test_tasks_still_running_after_close_leak_only_if_the_baseline_has_fewer() -
     count = lambda t: t.sessions  # noqa: E731
     assert of_type(run("_asyncio.Task", count, retainers=[waiting])) == []
     floor = run("_asyncio.Task", lambda _: 5)
-    assert len(of_type(run("_asyncio.Task", count, retainers=[waiting], control=floor))) == 1
+    assert len(of_type(run("_asyncio.Task", count, retainers=[waiting], baseline=floor))) == 1
     assert (
-        of_type(run("_asyncio.Task", count, retainers=[waiting], control=run("_asyncio.Task", count))) == []
+        of_type(run("_asyncio.Task", count, retainers=[waiting], baseline=run("_asyncio.Task", count))) == []
     )
 
 
@@ -155,7 +157,7 @@ def test_objects_whose_holder_was_not_recorded_are_inconclusive() -> None:
     floor = run("lib.cache.Entry", lambda t: t.sessions)
     for data in (
         run("lib.cache.Entry", lambda t: t.requests),
-        run("lib.cache.Entry", lambda t: 2 * t.sessions, control=floor),
+        run("lib.cache.Entry", lambda t: 2 * t.sessions, baseline=floor),
     ):
         (found,) = of_type(data)
         assert found.verdict == "inconclusive"

@@ -38,7 +38,7 @@ def floor(open_session: float = 60_000, closed: float = 15_000) -> RecordedRun:
 
 
 def test_memory_without_growth_is_flat() -> None:
-    memory = judged(live=lambda t: 60_000 * t.open + 15_000 * (t.sessions - t.open), control=floor())
+    memory = judged(live=lambda t: 60_000 * t.open + 15_000 * (t.sessions - t.open), baseline=floor())
     assert (memory.verdict, memory.next_step) == ("flat", None)
     assert "100 requests and 32 sessions" in memory.reason
 
@@ -78,7 +78,7 @@ def kept(t: Then) -> float:
 
 
 def test_state_of_closed_sessions_is_retained_until_its_time_to_live() -> None:
-    memory = judged(live=kept, control=floor(), states=lambda t: t.sessions, events=[HOUR])
+    memory = judged(live=kept, baseline=floor(), states=lambda t: t.sessions, events=[HOUR])
     assert memory.verdict == "retained-until-ttl"
     assert "100 KB" in memory.reason
     assert "3,600 s" in memory.reason
@@ -90,7 +90,7 @@ def test_state_of_closed_sessions_is_retained_until_its_time_to_live() -> None:
     ids=["no-state", "its-time-is-over", "unknown"],
 )
 def test_retained_bytes_without_unexpired_state_are_unexplained(states: int, events: list[object]) -> None:
-    memory = judged(live=kept, control=floor(), states=lambda _: states, events=events)
+    memory = judged(live=kept, baseline=floor(), states=lambda _: states, events=events)
     assert memory.verdict == "inconclusive"
     assert memory.next_step == "gradsoak run s --profile soak --memray"
 
@@ -104,7 +104,7 @@ def test_gradios_accounts_of_sessions_are_bounded_by_its_capacity() -> None:
                 "gradio.StateHolder.session_data": lambda t: bytes_each // 100 * t.sessions
             },  # 100 bytes for each entry
             live=kept,
-            control=floor(),
+            baseline=floor(),
             states=lambda _: 0,
             events=[SECOND],
         )
@@ -123,11 +123,11 @@ def test_released_objects_whose_memory_stays_are_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
-    memory = judged(live=lambda t: 1_900_000 * t.open, rss=rss, control=floor(1_900_000, 0))
+    memory = judged(live=lambda t: 1_900_000 * t.open, rss=rss, baseline=floor(1_900_000, 0))
     assert memory.verdict == "allocator-retention"
     assert "80.0 MB" in memory.reason
     small = judged(
-        live=lambda t: 60_000 * t.open, rss=lambda t: 2 * LIVE + 9_000_000, control=floor(60_000, 0)
+        live=lambda t: 60_000 * t.open, rss=lambda t: 2 * LIVE + 9_000_000, baseline=floor(60_000, 0)
     )
     assert small.verdict == "flat"
 
@@ -156,7 +156,7 @@ def test_gradios_share_is_adjusted_to_the_requests_per_session() -> None:
     def live(t: Then) -> float:
         return 60_000 * t.open + 15_000 * (t.sessions - t.open) + 2_500 * t.requests
 
-    memory = judged(live=live, moments=busy, control=run(live=live))
+    memory = judged(live=live, moments=busy, baseline=run(live=live))
     assert memory.verdict == "flat"
     told = {(e.moment, e.item): e.each_bytes for e in memory.ledger if e.unit == "session"}
     assert told["held", "state"] == pytest.approx(0, abs=1)
@@ -193,14 +193,14 @@ def test_memory_that_grows_beyond_the_heap_is_not_allocator_retention() -> None:
     def mapped(t: Then) -> int:
         return 2 * LIVE + 1_000_000 * t.requests
 
-    memory = judged(live=lambda t: 60_000 * t.open, rss=mapped, control=floor(60_000, 0))
+    memory = judged(live=lambda t: 60_000 * t.open, rss=mapped, baseline=floor(60_000, 0))
     assert memory.verdict == "inconclusive"
     assert "beyond the live heap grew by 1.00 MB per request" in memory.reason
 
     def stopped(t: Then) -> int:
         return 2 * LIVE + 1_000_000 * min(t.requests, 200)
 
-    memory = judged(live=lambda t: 60_000 * t.open, rss=stopped, control=floor(60_000, 0))
+    memory = judged(live=lambda t: 60_000 * t.open, rss=stopped, baseline=floor(60_000, 0))
     assert memory.verdict == "allocator-retention"
 
 
@@ -208,7 +208,7 @@ def test_memory_of_child_processes_is_not_allocator_retention() -> None:
     def rss(t: Then) -> int:
         return 2 * LIVE + (80_000_000 if t.sessions > 9 else 0)
 
-    data = run(live=lambda t: 1_900_000 * t.open, rss=rss, control=floor(1_900_000, 0))
+    data = run(live=lambda t: 1_900_000 * t.open, rss=rss, baseline=floor(1_900_000, 0))
     alone = [
         msgspec.structs.replace(p, probe=msgspec.structs.replace(p.probe, rss_bytes=2 * LIVE))
         for p in data.plateaus

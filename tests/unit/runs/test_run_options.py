@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.runs.plan import without_secrets
+from harness.runs.run_options import without_secrets
 
 
 @pytest.mark.parametrize(

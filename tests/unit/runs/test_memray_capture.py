@@ -12,8 +12,9 @@ from harness.profiles import BASES
 from harness.records import NOT_TRACED, TRACED, Allocation, Frame, HeldEntries, RunEvent
 from harness.run_dir import ALLOCATIONS, EVENTS, FLAME_GRAPH, HELD_ENTRIES, MANIFEST, MEMRAY_FILE, RunDir
 from harness.run_reader import attribution_of
-from harness.runs import memray_pass
-from harness.runs.plan import RunOptions, build_manifest
+from harness.runs import memray_capture
+from harness.runs.manifest_builder import build_manifest
+from harness.runs.run_options import RunOptions
 from harness.scenario import find
 
 SITE = Frame(file="app.py", line=14, function="click", owner="app")
@@ -35,7 +36,7 @@ def begun(run: RunDir) -> RunDir:
     return folder
 
 
-def happened(folder: RunDir, kind: str, **detail: object) -> None:
+def record_event(folder: RunDir, kind: str, **detail: object) -> None:
     writer = folder.writer(EVENTS)
     writer.append(RunEvent(time_ns=1, wall_ns=1, kind=kind, detail=detail))
     writer.close()
@@ -55,7 +56,7 @@ def test_what_was_recorded_needs_neither_memray_nor_its_file(run: RunDir) -> Non
     folder = begun(run)
     written(folder, ALLOCATIONS, Allocation(site=SITE, stack=[SITE], bytes=289, allocations=1))
     written(folder, HELD_ENTRIES, HeldEntries(path="app.LOG", site=SITE, entries=1, bytes=289))
-    happened(folder, TRACED, sites=1, total_bytes=500, sessions=8, requests=72)
+    record_event(folder, TRACED, sites=1, total_bytes=500, sessions=8, requests=72)
     found = attribution_of(run)
     assert found is not None
     assert (found.total_bytes, found.sessions, found.requests, found.not_measured) == (500, 8, 72, None)
@@ -92,7 +93,7 @@ def test_a_pass_that_came_to_nothing_says_why(run: RunDir, ended: str | None, re
     assert found is not None
     assert says in str(found.not_measured)
     assert not found.sites
-    happened(folder, NOT_TRACED, reason="There is no memray.")
+    record_event(folder, NOT_TRACED, reason="There is no memray.")
     found = attribution_of(run)
     assert found is not None
     assert found.not_measured == "There is no memray."
@@ -107,17 +108,17 @@ def test_a_damaged_manifest_is_told(run: RunDir) -> None:
 
 def test_a_file_that_memray_did_not_write_is_no_flame_graph(tmp_path: Path) -> None:
     (tmp_path / "memray.bin").write_bytes(b"nothing of memray's")
-    assert memray_pass.draw_flame_graph(tmp_path / "memray.bin", tmp_path / "page.html")
+    assert memray_capture.draw_flame_graph(tmp_path / "memray.bin", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
     with pytest.raises(OSError, match="memray"):
-        memray_pass.read_capture(tmp_path / "memray.bin", tmp_path)
+        memray_capture.read_capture(tmp_path / "memray.bin", tmp_path)
 
 
 def test_a_capture_is_recorded_or_the_reason_is_told(run: RunDir) -> None:
     folder = begun(run)
-    (outcome,) = memray_pass.record(folder, run.path, [])
-    assert outcome.kind == NOT_TRACED
-    assert "could not be read" in outcome.detail["reason"]
+    (event,) = memray_capture.record(folder, run.path, [])
+    assert event.kind == NOT_TRACED
+    assert "could not be read" in event.detail["reason"]
     with memray.Tracker(
         folder.path / MEMRAY_FILE,
         trace_python_allocators=True,
@@ -127,14 +128,14 @@ def test_a_capture_is_recorded_or_the_reason_is_told(run: RunDir) -> None:
     here = next(
         n for n, line in enumerate(Path(__file__).read_text().splitlines(), 1) if "bytes(1000) for" in line
     )
-    told = [{"path": "app.KEPT", "frames": [[__file__, here]], "count": 50, "bytes": 51_650}]
-    (outcome,) = memray_pass.record(folder, Path(__file__).parent, told)
-    assert outcome.kind == TRACED
-    happened(folder, outcome.kind, **outcome.detail)
+    entries = [{"path": "app.KEPT", "frames": [[__file__, here]], "count": 50, "bytes": 51_650}]
+    (event,) = memray_capture.record(folder, Path(__file__).parent, entries)
+    assert event.kind == TRACED
+    record_event(folder, event.kind, **event.detail)
     found = attribution_of(run)
     assert found is not None
     site = next(s for s in found.sites if s.held_by)
-    assert site.where.startswith(f"test_memray_pass.py:{here} in ")
+    assert site.where.startswith(f"test_memray_capture.py:{here} in ")
     assert (site.held_by, site.held_entries, len(kept)) == (["app.KEPT"], 50, 50)
     assert site.bytes >= 50 * 1033
     assert found.flame_graph is not None
