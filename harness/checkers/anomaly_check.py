@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checkers.catalogue import CATALOGUE, Entry
+from harness.checkers.catalogue import CATALOGUE, CatalogueEntry
 from harness.checkers.completeness import watched
 from harness.checkers.findings import Found
 from harness.checkers.index import Index
@@ -16,7 +16,7 @@ class Checker:
         entry: of the catalogue, with detectors or a judge of its own.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: CatalogueEntry) -> None:
         self._entry = entry
 
     @property
@@ -45,7 +45,7 @@ def examine(index: Index) -> Found:
     return index.once("found", look)
 
 
-def _judge(entry: Entry, index: Index) -> Check:
+def _judge(entry: CatalogueEntry, index: Index) -> Check:
     concerned = [
         variable
         for variable, model in index.state.items()

@@ -86,7 +86,7 @@ class Breaks(msgspec.Struct, frozen=True):
     place: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One check, and what is said about its anomaly.
 
     Attributes:
@@ -134,8 +134,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     must_be_seen: bool = False
 
 
-CATALOGUE: tuple[Entry, ...] = (
-    Entry(
+CATALOGUE: tuple[CatalogueEntry, ...] = (
+    CatalogueEntry(
         name=CROSS_SESSION_READ,
         definition="A read shows a value that only other owners wrote or were given. A counter stands higher than its owner can have brought it, by no more than others' increments explain. A step of a chain worked on another session's input.",
         models=(*WRITTEN, "custom", "assigned", "chain"),
@@ -153,7 +153,7 @@ CATALOGUE: tuple[Entry, ...] = (
         crosses=True,
         measure=exposure,
     ),
-    Entry(
+    CatalogueEntry(
         name=GARBAGE_READ,
         definition="A read shows a value that no recorded operation can have written, a value that was refused, or a count that nothing explains.",
         models=(*WRITTEN, "answer", "chain"),
@@ -168,7 +168,7 @@ CATALOGUE: tuple[Entry, ...] = (
         severity=9,
         guarantees=(Breaks("session-specific", models=HELD),),
     ),
-    Entry(
+    CatalogueEntry(
         name=LOST_UPDATE,
         definition="An acknowledged write is missing from a read, and no later read shows it.",
         models=WRITTEN,
@@ -187,7 +187,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("no-lost-update", models=WRITTEN),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=READ_YOUR_WRITES,
         definition="An acknowledged write is missing from a read, but a later read shows it: the read was stale.",
         models=WRITTEN,
@@ -206,7 +206,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("read-your-writes"),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=MONOTONIC_READS,
         definition="A read lacks what an earlier read had shown, for a while or up to the last read. The write need not have been acknowledged.",
         models=(*WRITTEN, "assigned"),
@@ -225,7 +225,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("monotonic-reads"),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=MONOTONIC_WRITES,
         definition="Writes that were made one after another stand in another order. Or a write is missing while a later one is there, and comes afterwards.",
         models=("list",),
@@ -240,7 +240,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("monotonic-writes"),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=WRITES_FOLLOW_READS,
         definition="In a list that several sessions share, a session read one element and then appended another. A read shows the second without the first, or before it, and neither a clear nor time explains that.",
         models=("list",),
@@ -256,7 +256,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("monotonic-writes"),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=DUPLICATE_EFFECT,
         definition="An element is there more often than it was appended. Or a count rose by more than others' increments explain, and by no more than was counted meanwhile.",
         models=("counter", "list"),
@@ -273,7 +273,7 @@ CATALOGUE: tuple[Entry, ...] = (
         severity=5,
         guarantees=(Breaks("no-lost-update", models=("counter", "list"), place=2),),
     ),
-    Entry(
+    CatalogueEntry(
         name=RESET,
         definition="An acknowledged write is missing for good although an operation had shown that it persisted, and the state is back at its initial value, plus what came since. Or an assigned value was assigned anew.",
         models=(*WRITTEN, "assigned"),
@@ -292,7 +292,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("no-lost-update", models=WRITTEN, place=1),),
         loss=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=RESURRECTED_STATE,
         definition="A read shows the value of an earlier session of the same user, and nothing of other users.",
         models=(*WRITTEN, "custom", "assigned"),
@@ -309,7 +309,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("reset-on-reload"),),
         crosses=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=MISDELIVERED_RESPONSE,
         definition="An answer, or a part of one, shows what another operation asked, of the same session or another.",
         models=("answer",),
@@ -326,7 +326,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("session-specific", models=("answer",)),),
         crosses=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=NON_ATOMIC_CHAIN,
         definition="A step of a chain shows the input of another chain.",
         models=("chain",),
@@ -343,7 +343,7 @@ CATALOGUE: tuple[Entry, ...] = (
         guarantees=(Breaks("no-lost-update", models=("chain",), place=4),),
         crosses=True,
     ),
-    Entry(
+    CatalogueEntry(
         name=CLEARED_STATE_RETURNS,
         definition="A read shows a value that was acknowledged before a clear, although the clear was acknowledged before the read.",
         models=WRITTEN,
@@ -360,7 +360,7 @@ CATALOGUE: tuple[Entry, ...] = (
         severity=6,
         guarantees=(Breaks("no-lost-update", models=WRITTEN, place=3),),
     ),
-    Entry(
+    CatalogueEntry(
         name=NON_LINEARIZABLE,
         definition="No order of an owner's operations explains what they showed, and no other check says why. The witness is the first read that no order explains, with the operations that it contradicts.",
         models=(*WRITTEN, "custom"),
@@ -375,7 +375,7 @@ CATALOGUE: tuple[Entry, ...] = (
         severity=3,
         guarantees=(Breaks("no-lost-update", kind=NON_LINEARIZABLE, place=5),),
     ),
-    Entry(
+    CatalogueEntry(
         name=CANARY,
         definition="A response holds a token of another session: a cross-session read, or resurrected state if the other session was an earlier one of the same user. Exempt are values of variables of scope `everyone`, of scope `user` for the same user, and components that the workload calls `shared`.",
         headline="The app does not keep its sessions apart.",
@@ -387,7 +387,7 @@ CATALOGUE: tuple[Entry, ...] = (
         crosses=True,
         judge=judge_canaries,
     ),
-    Entry(
+    CatalogueEntry(
         name=VISIBLE_STATE,
         definition="A value stands where Gradio sends nothing instead of State: at its output, in `/config`, in `/info`, or in what `gr.render` made. Or any response holds a text that the workload declared with `secret`.",
         headline="State left the server.",
@@ -396,14 +396,14 @@ CATALOGUE: tuple[Entry, ...] = (
         crosses=True,
         judge=judge_visible_state,
     ),
-    Entry(
+    CatalogueEntry(
         name=LEAK_PER_REQUEST,
         definition="Something grows with every request and is not released: see [memory](memory.md).",
         headline="The app does not give back the memory that it takes.",
         severity=10,
         guarantees=(Breaks("memory-returns"),),
     ),
-    Entry(
+    CatalogueEntry(
         name=LEAK_PER_SESSION,
         definition="Something grows with every session and is not released after the session has closed: see [memory](memory.md).",
         headline="The app does not give back the memory that it takes.",
@@ -415,7 +415,7 @@ CATALOGUE: tuple[Entry, ...] = (
 _BY_NAME = {entry.name: entry for entry in CATALOGUE}
 
 
-def entry_of(name: str) -> Entry | None:
+def entry_of(name: str) -> CatalogueEntry | None:
     """The entry of a check or anomaly; None for a check that finds no anomaly, such as completeness."""
     return _BY_NAME.get(name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checkers.catalogue import CATALOGUE, Entry
+from harness.checkers.catalogue import CATALOGUE, CatalogueEntry
 from tests.conftest import REPO
 
 PAGE = REPO / "docs/methods/anomalies.md"
@@ -22,7 +22,7 @@ def page() -> str:
     return _INTRODUCTION + "".join(map(_section, CATALOGUE))
 
 
-def _section(entry: Entry) -> str:
+def _section(entry: CatalogueEntry) -> str:
     lines = [entry.definition]
     if entry.models:
         scopes = [
