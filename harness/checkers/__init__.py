@@ -52,40 +52,39 @@ def check(
     checkers: Sequence[Checker] = CHECKERS,
     *,
     restarted: bool = False,
-    closely: bool = False,
+    select_all: bool = False,
     own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> Checks:
     """Run every checker and combine their verdicts.
 
     Args:
-        recorded: what was recorded.
-        state: state variable → model, as the workload declared.
-        seal: how the run ended, None if it was not sealed.
-        problems: what is wrong with the files.
-        checkers: those to run. One that raises is `unknown`, with its traceback as the reason.
-        restarted: the app was stopped and started again in the middle.
-        closely: check every owner in full, also those that the screening pass would settle. What is
-            found is the same; it takes longer.
-        own: state variable → the model that the workload brings along for it, if it does.
+        recorded: the history.
+        state: state variable → its declaration.
+        seal: how the run ended; None if it was not sealed.
+        problems: damage of the files, one sentence each.
+        checkers: the checkers to run. If one raises, its verdict is `unknown`, with the traceback as the reason.
+        restarted: whether the app was restarted during the run.
+        select_all: give all sessions a full check. The result is the same; it takes longer.
+        own: state variable → the model that the workload defines for it.
     """
-    scan = _scan(recorded, state, closely=closely)
+    scan = _scan(recorded, state, select_all=select_all)
     found = _run_all(checkers, scan, state, own)
-    # Last, since a closer look may find that what was read cannot be restored.
+    # Last, because a full check may find reads that cannot be restored from their differences.
     judge = partial(check_completeness, scan, state=state, seal=seal, problems=problems, restarted=restarted)
     checks = [judge(workers=recorded.workers), *found]
     workers: list[WorkerVerdict] = []
     if recorded.workers.facts:
-        # What holds for all workers alike, aside from those of which too little is known.
+        # The completeness of each worker is judged apart, so `judge` gets no workers here.
         workers = _by_worker(scan, [judge(workers=Workers()), *checks[1:]])
     return combine(checks, workers)
 
 
 def combine(checks: Sequence[Check], workers: Sequence[WorkerVerdict] = ()) -> Checks:
-    """One verdict from those of all checks, the completeness check first.
+    """Combine the verdicts of all checks into the verdict of the run.
 
     Args:
-        checks: all of them.
-        workers: what was concluded about the sessions of each worker, where several made the load.
+        checks: all checks, the completeness check first.
+        workers: the verdict on the sessions of each worker, if there were several.
     """
     verdict = worst(check.verdict for check in checks)
     return Checks(
@@ -102,15 +101,15 @@ def count_anomalies(recorded: RecordedHistory, state: dict[str, StateVariable]) 
     return sum(check.anomalies_total for check in _run_all(CHECKERS, _scan(recorded, state), state))
 
 
-def _scan(recorded: RecordedHistory, state: dict[str, StateVariable], *, closely: bool = False) -> Scan:
+def _scan(recorded: RecordedHistory, state: dict[str, StateVariable], *, select_all: bool = False) -> Scan:
     try:
-        scan = Scan(recorded, state, closely=closely)
+        scan = Scan(recorded, state, select_all=select_all)
     except Exception:
         # An effect or a value that its model does not expect. The full check says which.
-        return Scan(recorded, state, closely=True)
-    if scan.damaged and not closely:
+        return Scan(recorded, state, select_all=True)
+    if scan.damaged and not select_all:
         # Missing records may have held operations of any owner, so no owner's own operations say what its reads must show.
-        return Scan(recorded, state, closely=True)
+        return Scan(recorded, state, select_all=True)
     return scan
 
 

@@ -89,12 +89,12 @@ def check_completeness(
 
 
 def watched(scan: Scan) -> bool:
-    """Whether a token of one session could have been seen by another: two sent some, and responses hold tokens at all."""
-    return sum(session.sent for session in scan.sessions.values()) > 1 and scan.echoed > 0
+    """Whether a token could have reached another session: two sessions sent tokens, and responses contain tokens."""
+    return sum(session.sent_token for session in scan.sessions.values()) > 1 and scan.own_tokens_seen > 0
 
 
 def incomplete_workers(scan: Scan, workers: Workers) -> list[str]:
-    """What is not known because workers were lost, or their shards are missing: one sentence for all of them."""
+    """A sentence about the sessions that are unknown because workers or their shards were lost; empty if none were."""
     unknown = workers.unknown
     if not unknown:
         return []
@@ -116,16 +116,16 @@ def sessions_by_worker(scan: Scan) -> dict[str, int]:
 
 
 def sessions_of(facts: WorkerFacts, recorded: Mapping[str, int]) -> int:
-    """How many sessions a worker had: those on record, or by its last report if that is more."""
+    """Number of sessions of a worker: those recorded, or those of its last report if that is more."""
     return max(recorded.get(facts.name, 0), facts.sessions or 0)
 
 
 class _Phase:
-    """What was done in one phase, but for what tabs do by themselves.
+    """Number of operations of one phase, without those of the tab itself, such as `open`.
 
     Attributes:
-        all: operations.
-        read: those that read anything.
+        all: all of them.
+        read: those with a read.
         failed: those that were not acknowledged.
     """
 
@@ -148,7 +148,7 @@ def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[st
     found = []
     loaded = _Phase(scan, LOAD_PHASE)
     if not state:
-        if not scan.looked_under_load:
+        if not scan.searched_under_load:
             found.append("No response of the load phase was searched for what other sessions had sent.")
     elif not loaded.read:
         found.append("No operation of the load phase read any state, so nothing was observed under load.")

@@ -2,7 +2,7 @@
 
 Every read has a lower bound, what had surely been counted when it began, and an upper one, what can have been counted
 when it was over. A count below is a write that is missing, classified as in `harness.checkers.missing_writes`; a count above is
-explained by what its owner had cleared, by an earlier session of the same person, by others, or by an effect that took
+explained by what its owner had cleared, by an earlier session of the same user, by others, or by an effect that took
 place twice, in this order; if nothing explains it, it is garbage.
 """
 
@@ -201,11 +201,11 @@ class _Counter:
         return DUPLICATE_EFFECT if 0 < rise <= own else GARBAGE_READ
 
     def _earlier_sessions(self, read: Operation) -> int:
-        """What earlier sessions of the same person can have counted."""
+        """What earlier sessions of the same user can have counted."""
         return sum(int(o.effects[self._variable].value) for o in self._increments_before(read.session))
 
     def _increments_before(self, session: str) -> list[Operation]:
-        """Increments of earlier sessions of the same person."""
+        """Increments of earlier sessions of the same user."""
         user = self._index.user_of.get(session)
         if user is None or self._log.model.scope != "session":
             return []
@@ -286,7 +286,7 @@ class _Counter:
         if not self._found.of(kind).first(variable, sessions):
             return
         conclusion = (
-            f"{read.session} is a later session of the same person, and starts anew: it can have brought {variable} to at most "
+            f"{read.session} is a later session of the same user, and starts anew: it can have brought {variable} to at most "
             f"{count.upper}. What {writer.session} had counted explains {count.value}: its state was resurrected."
             if earlier
             else f"By then {read.session} itself can have brought {variable} to at most {count.upper}; "
@@ -355,7 +355,7 @@ class _Counter:
             if lasting[position] > lost:
                 gap = self._gap(count, best)
                 if gap is not None:
-                    gap.looked_again = len(counts) - position - 1
+                    gap.later_reads = len(counts) - position - 1
                     report(self._variable, gap, self._found, doubtful=doubtful)
                 lost, best = lasting[position], None
             if stale is not None and count.possible_deficit < stale_by:

@@ -32,8 +32,8 @@ class Index:
         scan: see above.
         clocks: compares times.
         sessions: session → its operations, ordered by invoke time.
-        user_of: session → the person whose session it is; only those of whom it is known.
-        account_of: session → which login that person used; only those who used one.
+        user_of: session → its user, if known.
+        account_of: session → number of its login, if it has one.
         logs: variable → owner → what the owner did with it.
         reads: variable → the completed operations that read it, ordered by completion.
         writers: variable → (key of a record, key of a value) → operations that wrote, appended, asked or began it.
@@ -144,7 +144,7 @@ class Index:
         return logs[owner]
 
     def earlier_session(self, session: str, other: str) -> bool:
-        """Whether the other session is an earlier one of the same person."""
+        """Whether the other session is an earlier one of the same user."""
         user = self.user_of.get(session)
         if user is None or self.user_of.get(other) != user or other == session:
             return False
@@ -153,7 +153,7 @@ class Index:
 
     @property
     def sessions_of(self) -> dict[str, list[str]]:
-        """Person → the sessions of whom it is known that they were that person's, in order of their beginning."""
+        """Person → the sessions of whom it is known that they were that user's, in order of their beginning."""
         return self.once("sessions_of", self._find_sessions_of)
 
     def _find_sessions_of(self) -> dict[str, list[str]]:

@@ -54,7 +54,7 @@ class Gap(msgspec.Struct, kw_only=True):
         follower: what the read does show of a session that had read it before, None if there is nothing.
         back_at_start: the read shows nothing that is older than what `shown_by` had shown.
         again: a later read that shows it, None if there is none.
-        looked_again: later reads that do not show it either.
+        later_reads: later reads that do not show it either.
         name: of a record, the key that was put.
         expected: what the read had to show.
         count: of a counter, how many acknowledged increments there were, of which `write` is the last; 0 for other models.
@@ -68,7 +68,7 @@ class Gap(msgspec.Struct, kw_only=True):
     back_at_start: bool
     follower: Follower | None = None
     again: Operation | None = None
-    looked_again: int = 0
+    later_reads: int = 0
     name: str = ""
     expected: Any
     count: int = 0
@@ -87,7 +87,7 @@ class Gap(msgspec.Struct, kw_only=True):
             return LOST_UPDATE
         if self.back_at_start:
             return RESET
-        return LOST_UPDATE if self.looked_again else MONOTONIC_READS
+        return LOST_UPDATE if self.later_reads else MONOTONIC_READS
 
 
 class Gaps:
@@ -134,7 +134,7 @@ class Gaps:
         """
         gap = self._open.get(id(write))
         if gap is not None:
-            gap.looked_again += 1
+            gap.later_reads += 1
             return
         shown_by = self._shown.get(id(write))
         self._open[id(write)] = Gap(

@@ -1,6 +1,6 @@
 """Whose value is it? Every value that was read must come from somewhere, and from the reader's own side.
 
-A value that another owner wrote is a cross-session read, or, if that was an earlier session of the same person,
+A value that another owner wrote is a cross-session read, or, if that was an earlier session of the same user,
 resurrected state. A value that no operation wrote, or that was refused, is a garbage read. Unique values (tokens) prove where a
 list element, a register or an entry of a record came from.
 """
@@ -212,7 +212,7 @@ def _unowned(
         return
     if earlier:
         conclusion = (
-            f"{read.session} is a later session of the same person, and starts anew; but B saw {show(value)}, "
+            f"{read.session} is a later session of the same user, and starts anew; but B saw {show(value)}, "
             f"which only {writer.session} ever wrote: its state was resurrected."
         )
     else:
@@ -340,7 +340,7 @@ def _tokens(index: Index, variable: str, read: Operation, found: Found) -> None:
             conclusion=(
                 f"{'A' if writer is None else 'B'} saw {theirs[0]}, whose token names {session} as its writer: "
                 + (
-                    f"{read.session} is a later session of the same person, and starts anew, so state was resurrected."
+                    f"{read.session} is a later session of the same user, and starts anew, so state was resurrected."
                     if alone
                     else f"state crossed from {session} to {read.session}."
                 )
@@ -383,7 +383,7 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
             sessions = [first.session, read.session]
             if found.of(kind).first(variable, sessions):
                 what = (
-                    f"the earlier session {first.session} of the same person had been given: it was resurrected"
+                    f"the earlier session {first.session} of the same user had been given: it was resurrected"
                     if kind == RESURRECTED_STATE
                     else f"{first.session} had been given: state crossed from {first.session} to {read.session}"
                 )

@@ -1,8 +1,8 @@
-"""Tokens of other sessions, State and secrets in responses, whether or not the workload read them.
+"""Judge the tokens of other sessions, State and secrets that responses contained, whether or not the workload read them.
 
-The load generator searches every response (`harness.load.canary_scanner`) and records what it finds. Whether a token may be seen
-is decided here, where all writes of all workers are known: one that was written to a variable of everyone may be seen by
-everyone, one that was written to a variable of a user by that person in other sessions.
+The load generator searches every response (`harness.load.canary_scanner`) and records what it finds. Whether a session may receive
+a token is decided here, where all writes of all workers are known. A token that was written to a variable of scope `everyone` may
+reach all sessions. A token that was written to a variable of scope `user` may reach the sessions of that user.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from harness.checkers.findings import Findings, show
 from harness.checkers.index import Index
 from harness.records import Check, Operation, Sighting, Verdict
 
-_NOT_LOOKED = "Does not apply: no response was searched. With --driver stock, responses cannot be searched."
+_NOT_SEARCHED = "Does not apply: no response was searched. With --driver stock, responses cannot be searched."
 
 
 def judge_canaries(index: Index) -> Check:
-    """A token of another session stood anywhere in a response.
+    """Check whether a response contained a token of another session.
 
-    The anomaly is a cross-session read; or resurrected state, if the other session was an earlier one of the same person.
+    The anomaly is `cross-session-read`, or `resurrected-state` if the other session is an earlier one of the same user.
     """
     operations = index.history.operations
     sighted = [(o, s) for o in operations for s in o.sightings if s.kind == "foreign-token"]
@@ -33,29 +33,29 @@ def judge_canaries(index: Index) -> Check:
     returned = Findings(RESURRECTED_STATE, index.history)
     shared = unexplained = 0
     sufferers: set[str] = set()
-    strange: list[tuple[Operation, Sighting, str, Writes, bool]] = []
+    foreign: list[tuple[Operation, Sighting, str, Writes, bool]] = []
     for operation, sighting in sighted:
         token = tokens.parse(sighting.value)
         if token is None or token.session_id == operation.session:
             continue
         wrote = writers.get(sighting.value, [])
         user = users.get(operation.session)
-        same_person = user is not None and user == users.get(token.session_id)
+        same_user = user is not None and user == users.get(token.session_id)
         if _may_be_seen(index, wrote, operation.session, token.session_id):
             shared += 1
         elif not wrote and _may_be_missing(index, str(token.worker)):
             unexplained += 1
         else:
-            strange.append((operation, sighting, token.session_id, wrote, same_person))
-    # Where other people's state is seen as well, that of an earlier session is a part of it and no matter of its own.
-    mixed = {id(operation) for operation, *_, same_person in strange if not same_person}
-    for operation, sighting, owner, wrote, same_person in strange:
-        alone = same_person and id(operation) not in mixed
+            foreign.append((operation, sighting, token.session_id, wrote, same_user))
+    # If a response shows state of other users too, the state of an earlier session is part of that leak, not resurrected state.
+    mixed = {id(operation) for operation, *_, same_user in foreign if not same_user}
+    for operation, sighting, owner, wrote, same_user in foreign:
+        alone = same_user and id(operation) not in mixed
         sufferers.add(operation.session)
         findings = returned if alone else crossed
-        _describe_token(findings, operation, sighting, owner, wrote, same_person=alone)
-    looked = index.scan.looked
-    marked = sum(session.marked for session in index.scan.sessions.values())
+        _describe_token(findings, operation, sighting, owner, wrote, same_user=alone)
+    searched = index.scan.searched
+    writing = sum(session.has_token for session in index.scan.sessions.values())
     total = crossed.total + returned.total
     verdict: Verdict = "pass"
     applies = True
@@ -64,32 +64,32 @@ def judge_canaries(index: Index) -> Check:
         reason = f"{len(sufferers)} of {len(index.scan.sessions)} sessions received tokens of other sessions."
     elif unexplained:
         verdict = "unknown"
-        reason = f"{unexplained} tokens of lost workers were seen; whether they were written for everyone is not on record."
-    elif not looked:
-        applies, reason = False, _NOT_LOOKED
-    elif not index.state and not index.scan.echoed:
+        reason = f"{unexplained} tokens of lost workers were received; it is not recorded whether they were written to a variable of everyone."
+    elif not searched:
+        applies, reason = False, _NOT_SEARCHED
+    elif not index.state and not index.scan.own_tokens_seen:
         applies = False
         reason = "Does not apply: no response contained any token, not even of the session that sent it."
-    elif marked < 2:
+    elif writing < 2:
         applies = False
         reason = (
             "Does not apply: fewer than two sessions wrote tokens, so none could have been seen by another."
         )
     else:
-        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained a token that belongs to another session alone."
-        reason += _told_of_unmarked(index.scan.unmarked)
+        reason = f"Searched {searched:,} responses to {_searched(index)} sessions; none contained a token that belongs to another session alone."
+        reason += _untagged_sentence(index.scan.untagged_sent)
     return Check(
         name=CANARY,
         verdict=verdict,
         reason=reason,
         evidence={
-            "responses_searched": looked,
+            "responses_searched": searched,
             "sessions_searched": _searched(index),
-            "sessions_writing_tokens": marked,
+            "sessions_writing_tokens": writing,
             "seen_and_shared": shared,
-            "responses_with_own_tokens": index.scan.echoed,
-            "texts_with_a_token": index.scan.marked,
-            "texts_without_a_token": index.scan.unmarked.total(),
+            "responses_with_own_tokens": index.scan.own_tokens_seen,
+            "texts_with_a_token": index.scan.tokens_sent,
+            "texts_without_a_token": index.scan.untagged_sent.total(),
         },
         anomalies=[*crossed.anomalies(), *returned.anomalies()],
         anomalies_total=total,
@@ -100,7 +100,7 @@ def judge_canaries(index: Index) -> Check:
 
 
 def judge_visible_state(index: Index) -> Check:
-    """State, or a text that only State may hold, stood in a response."""
+    """Check whether a response contained State, or a secret: a text that no response may contain."""
     operations = index.history.operations
     findings = Findings(VISIBLE_STATE, index.history)
     sighted = [(o, s) for o in operations for s in o.sightings if s.kind != "foreign-token"]
@@ -116,35 +116,35 @@ def judge_visible_state(index: Index) -> Check:
         if writer is not None and writer is not operation:
             witness.insert(0, (writer, f"sent {show(sighting.value)}{_acknowledged(writer)}"))
         why = (
-            "where Gradio sends nothing instead of State"
+            "in place of State, for which Gradio must send null"
             if sighting.kind == "state-on-the-wire"
-            else "of which the workload says that only the server's State holds it"
+            else "which the workload declared secret"
         )
         last = chr(ord("A") + len(witness) - 1)
         findings.describe(
             variable=sighting.where,
             sessions=sessions,
             witness=witness,
-            conclusion=f"In the response to {last} stood {show(sighting.value)}, {why}: State could be seen.",
+            conclusion=f"The response to {last} contained {show(sighting.value)}, {why}: State is visible to the client.",
         )
-    looked = index.scan.looked
+    searched = index.scan.searched
     verdict: Verdict = "pass"
     if findings.total:
         verdict = "fail"
         reason = f"{findings.sufferers} of {len(index.scan.sessions)} sessions received State."
-    elif not looked:
-        reason = _NOT_LOOKED
+    elif not searched:
+        reason = _NOT_SEARCHED
     else:
-        reason = f"Searched {looked:,} responses to {_searched(index)} sessions; none contained State."
+        reason = f"Searched {searched:,} responses to {_searched(index)} sessions; none contained State."
     return Check(
         name=VISIBLE_STATE,
         verdict=verdict,
         reason=reason,
-        evidence={"responses_searched": looked, "sessions_searched": _searched(index)},
+        evidence={"responses_searched": searched, "sessions_searched": _searched(index)},
         anomalies=findings.anomalies(),
         anomalies_total=findings.total,
         suffered=findings.suffered(),
-        applies=bool(looked or findings.total),
+        applies=bool(searched or findings.total),
         crossings=findings.crossings(),
     )
 
@@ -152,27 +152,27 @@ def judge_visible_state(index: Index) -> Check:
 Writes = list[tuple[Operation, str]]
 
 
-def _told_of_unmarked(actions: Counter[str]) -> str:
-    """Texts that could not have been recognised, as a sentence; empty if every text that was sent had a token in it.
+def _untagged_sentence(actions: Counter[str]) -> str:
+    """A sentence about texts that were sent without a token and could not be recognised; empty if there are none.
 
     Args:
-        actions: action → texts that it sent without one.
+        actions: action → number of such texts.
     """
-    unmarked = actions.total()
-    if not unmarked:
+    untagged = actions.total()
+    if not untagged:
         return ""
     names = ", ".join(name for name, number in actions.most_common(3) if number)
-    texts = "1 text was" if unmarked == 1 else f"{unmarked:,} texts were"
+    texts = "1 text was" if untagged == 1 else f"{untagged:,} texts were"
     return f" But {texts} sent without a token in it ({names}): whether other sessions saw those is unknown."
 
 
 def _may_be_seen(index: Index, wrote: Writes, session: str, writer: str) -> bool:
-    """Whether a token was written to something that is not its session's alone.
+    """Whether a token was written to a variable that both sessions share.
 
     Args:
-        wrote: the operations that wrote it, each with the variable.
-        session: that saw it.
-        writer: the session whose token it is.
+        wrote: the operations that wrote the token, each with the variable.
+        session: the session that received it.
+        writer: the session that the token names.
     """
     return any(
         index.state[variable].scope != "session"
@@ -183,7 +183,7 @@ def _may_be_seen(index: Index, wrote: Writes, session: str, writer: str) -> bool
 
 
 def _may_be_missing(index: Index, worker: str) -> bool:
-    """Whether a write for everyone may have been made that is not on record."""
+    """Whether a write to a variable of scope `everyone` may be missing from the records of this worker."""
     return worker in index.incomplete and any(
         variable.scope == "everyone" for variable in index.state.values()
     )
@@ -196,7 +196,7 @@ def _describe_token(
     owner: str,
     wrote: Writes,
     *,
-    same_person: bool,
+    same_user: bool,
 ) -> None:
     variable = wrote[0][1] if wrote else sighting.where
     sessions = [owner, operation.session]
@@ -205,17 +205,17 @@ def _describe_token(
     value = sighting.value
     got = f"got {value} in {sighting.where}"
     arrived = (
-        f"what {owner} had written, an earlier session of the same person, came back in {operation.session}"
-        if same_person
+        f"a value of {owner}, an earlier session of the same user, came back in {operation.session}"
+        if same_user
         else f"state crossed from {owner} to {operation.session}"
     )
     if not wrote:
         witness = [(operation, got)]
-        conclusion = f"The response to A held {value}, whose token names {owner}: {arrived}."
+        conclusion = f"The response to A contained {value}, a token of {owner}: {arrived}."
     else:
         writer = wrote[0][0]
         witness = [(writer, f"wrote {value} to {variable}{_acknowledged(writer)}"), (operation, got)]
-        conclusion = f"The response to B held {value}, which only {owner} ever wrote: {arrived}."
+        conclusion = f"The response to B contained {value}, which only {owner} wrote: {arrived}."
     findings.describe(
         variable=variable, sessions=sessions, witness=witness, conclusion=conclusion, relevant=[value]
     )
@@ -226,7 +226,7 @@ def _acknowledged(operation: Operation) -> str:
 
 
 def _writers(index: Index, wanted: Collection[str]) -> dict[str, Writes]:
-    """Token → the operations that wrote it, in order, each with the variable."""
+    """Token → the operations that wrote it, in the order of the history, each with the variable."""
     writers: dict[str, Writes] = {}
     if not wanted:
         return writers
@@ -251,8 +251,8 @@ def _first_with(index: Index, texts: Collection[str]) -> dict[str, Operation]:
 
 
 def _searched(index: Index) -> int:
-    """Sessions of whose responses any was searched."""
-    return sum(session.looked for session in index.scan.sessions.values())
+    """Number of sessions with a searched response."""
+    return sum(session.searched for session in index.scan.sessions.values())
 
 
 def _tokens(value: Any) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """Screening pass: collect totals and select the sessions that need a full check.
 
-Nearly every session does one thing after another and finds what it must (`harness.checkers.sequential`). Its operations are seen
-once, as they are read from the record, and not kept. Kept are the names of the others: of sessions whose operations overlap,
-failed, or showed something else; of those that wrote what these saw; and of all who share a variable. Everything else in this
-room examines only their operations, so that a long history costs hardly more than reading it.
+Nearly every session executes one operation after another, and each read shows what the model predicts
+(`harness.checkers.sequential`). Screening reads these operations once and does not keep them. It selects the other sessions:
+
+- sessions with operations that overlap, failed, or showed something else;
+- sessions that wrote what the selected sessions read;
+- sessions that share a variable with them.
+
+All other checkers examine only the operations of selected sessions, so a long history costs little more than reading it.
 """
 
 from __future__ import annotations
@@ -40,26 +44,26 @@ from harness.records import (
     StateVariable,
 )
 
-# With more than this share of all sessions in need of a full check, all get one: to search for those that wrote what the others saw
-# would cost more than it saves.
-_MOST = 0.5
+# If more than this share of the sessions needs a full check, all sessions get one. The search for the sessions that wrote what the
+# selected ones read would cost more than it saves.
+_MAX_SELECTED_SHARE = 0.5
 
 
 class SessionFacts:
-    """What is known of one session.
+    """Facts about one session.
 
     Attributes:
-        began_ns: its first invoke.
-        action: that it began with.
-        user: the person whose session it is, empty if unknown.
-        account: which of the logins that person uses, 0 if none.
-        owners: variable → what it must find there next, of the variables that it had to do with.
-        phase: of its last operation, None before the first.
-        acknowledged, acknowledged_reads: where operations of that phase are counted that read nothing, and the others.
-        looked: whether any response to it was searched for what must not be in it.
-        marked: whether it wrote a token, or sent one in any text.
-        sent: whether it sent one.
-        wrote, read: whether an operation with an effect was acknowledged, and whether one read a declared variable.
+        began_ns: time of its first invoke.
+        action: its first action.
+        user: its user; empty if unknown.
+        account: number of the login that the user has; 0 without a login.
+        owners: variable → streaming model of the state that the session reads there. Has only variables that the session used.
+        phase: phase of its last operation; None before the first.
+        acknowledged, acknowledged_reads: counters of that phase, action → operations, for operations without and with a read.
+        searched: whether any response to it was searched for tokens.
+        has_token: whether it wrote a token or sent one in a text.
+        sent_token: whether it sent one in a text.
+        wrote, read: whether an operation with an effect, and one that reads a declared variable, was acknowledged.
     """
 
     __slots__ = (
@@ -68,13 +72,13 @@ class SessionFacts:
         "acknowledged_reads",
         "action",
         "began_ns",
+        "has_token",
         "id",
-        "looked",
-        "marked",
         "owners",
         "phase",
         "read",
-        "sent",
+        "searched",
+        "sent_token",
         "user",
         "worker",
         "wrote",
@@ -91,29 +95,29 @@ class SessionFacts:
         self.phase: str | None = None
         self.acknowledged: dict[str, int] = {}
         self.acknowledged_reads: dict[str, int] = {}
-        self.looked = self.marked = self.sent = self.wrote = self.read = False
+        self.searched = self.has_token = self.sent_token = self.wrote = self.read = False
 
     def close(self) -> None:
-        """Its page was closed: what it would have had to find next need not be remembered."""
+        """Release the predictions of its own state, because its page was closed."""
         for owner in self.owners.values():
             if owner.variable.scope == "session":
                 owner.close()
 
 
 class VariableFacts:
-    """What is known of one variable over all its owners.
+    """Facts about one variable, over all its owners.
 
-    Reads that began after another owner's write was acknowledged are the only ones that can show a leak. The two earliest
-    acknowledged writes of different owners decide which these are, since of two owners one at least is not the reader.
-    Likewise, the two earliest operations that asked decide which answers were given while others had asked.
+    Only a read that began after another owner's write was acknowledged can show a leak. The two earliest acknowledged writes of
+    different owners are enough to count such reads, because one of any two owners is not the reader.
+    In the same way, the two earliest questions decide which answers were given while another question was open.
 
     Attributes:
-        name: of the variable.
-        model: that it follows.
-        owners: owner → what the owner must find there next.
-        second_end_ns: when the second of those two writes was acknowledged.
-        shown: values in answers or chains.
-        seen: keys of the values that owners read who need a full check.
+        name: name of the variable.
+        model: its declaration.
+        owners: owner → streaming model of the owner's state.
+        second_end_ns: when the second of these two writes was acknowledged.
+        shown: number of values in answers or chains.
+        seen: keys of the values that unscreened owners read.
     """
 
     __slots__ = (
@@ -142,7 +146,7 @@ class VariableFacts:
         self._answers: list[tuple[int, int]] = []
 
     def wrote(self, end_ns: int, owner: str) -> None:
-        """A write was acknowledged (or, where the app assigns the values, one was read)."""
+        """Record that a write was acknowledged or, if the app assigns the values, that one was read."""
         earliest: dict[str, float] = {}
         for end, name in sorted([*self._ends, (end_ns, owner)]):
             earliest.setdefault(name, end)
@@ -150,25 +154,25 @@ class VariableFacts:
         self.second_end_ns = self._ends[1][0] if len(self._ends) == 2 else math.inf
 
     def read_early(self, begin_ns: int, end_ns: int, owner: str) -> None:
-        """A read began before the second of those two writes had been acknowledged, as far as they are known."""
+        """Record a read that began before the second of the two earliest writes was acknowledged."""
         self._early.append((begin_ns, owner))
         if self.model.model == "assigned":
             self.wrote(end_ns, owner)
 
     @property
     def early_until_ns(self) -> float:
-        """These facts must take note of operations that began before this time, as far as is known until now."""
+        """Operations that began before this time must be recorded here, according to the operations until now."""
         if self.model.model in REPLIES:
-            return math.inf  # what is shown is counted
+            return math.inf  # all shown values are counted
         return 0 if self.model.scope == "everyone" else self.second_end_ns
 
     def asked(self, begin_ns: int) -> None:
-        """An operation began that may have asked something."""
+        """Record that an operation began which may have asked a question."""
         if begin_ns < self._asked[1]:
             self._asked = sorted([*self._asked, begin_ns])[:2]
 
     def answered(self, end_ns: int, values: int) -> None:
-        """So many values had been shown by a time."""
+        """Record how many values an operation showed, and when it ended."""
         self.shown += values
         self._answers.append((end_ns, values))
 
@@ -190,12 +194,12 @@ class VariableFacts:
 
     @property
     def absent(self) -> int:
-        """How often nothing was there, of what the app assigns."""
+        """Number of reads that showed no value, for a variable whose values the app assigns."""
         return sum(owner.absent for owner in self.owners.values())
 
     @property
     def shown_among_others(self) -> int:
-        """Values that were shown while another operation had asked something."""
+        """Number of values that were shown after two operations had asked."""
         return sum(values for end, values in self._answers if end > self._asked[1])
 
 
@@ -203,9 +207,9 @@ class Unscreened(SequentialOwner):
     """An owner that needs a full check: other sessions may have written what it reads.
 
     Attributes:
-        seen: keys of the values that are read, to which they are added.
-        counted: of a counter, the most that its owner can have brought it to.
-        beyond: whether its own operations and single values cannot explain what it reads.
+        seen: set to which the keys of its values are added; shared by all owners of the variable.
+        counted: highest value to which its own increments can bring a counter.
+        beyond: whether a full check needs the operations of all sessions, because single values do not show who wrote them.
     """
 
     __slots__ = ("beyond", "counted", "seen")
@@ -221,14 +225,14 @@ class Unscreened(SequentialOwner):
         self.beyond = before is not None and before.cleared
 
     def asked(self, effect: Effect | None) -> None:
-        """Take note of an effect, whether or not it took place."""
+        """Record an effect that was requested, whether or not it took place."""
         if effect is not None and effect.op == "increment":
             self.counted += effect.value if isinstance(effect.value, int) else 0
         elif effect is not None and effect.op == "clear":
             self.beyond = True
 
     def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
-        """Take note of an operation; anything it reads is accepted."""
+        """Record an operation. Every read is accepted, so this returns True."""
         self.asked(effect)
         if shown is NOTHING:
             return True
@@ -247,40 +251,40 @@ class Unscreened(SequentialOwner):
         return True
 
     def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
-        """Take note of an operation whose read is recorded as a difference."""
-        # What was there before has been seen before. But other models than lists are compared as a whole.
+        """Record an operation whose read is stored as a difference."""
+        # The part that the difference keeps is in `seen` already. Models other than lists are compared as a whole.
         self.beyond = self.beyond or self.variable.model not in ("list", *REPLIES)
         return self.take(invoke, ok, effect, delta.then)
 
 
 class Scan:
-    """What one pass over a history found.
+    """Result of one pass over a history.
 
     Args:
         recorded: the history.
-        state: state variable → model.
-        closely: select all sessions.
+        state: state variable → its declaration.
+        select_all: give all sessions a full check.
 
     Attributes:
-        problems: what does not fit together in the record, one sentence each.
-        damaged: workers whose records do not, so that what is not there may have been.
-        sessions: session → what is known of it.
-        variables: variable → what is known of it.
+        problems: contradictions in the records, one sentence each.
+        damaged: workers with such records. Operations of them may be missing.
+        sessions: session → its facts.
+        variables: variable → its facts.
         outcomes: (phase, action, outcome, whether it read anything) → number of operations.
         driven: sessions of the load phase.
-        cut_off: of these, those of which an operation ended with a time-out or a lost connection.
-        broken: what the workload itself raised, for each operation that it ended.
-        looked: how many responses were searched.
-        looked_under_load: whether any was in the load phase; of a workload without state.
-        marked: how many texts and files were sent with a token in them.
-        unmarked: action → how many were sent without one.
-        echoed: how many responses held a token of the session that got them.
-        started_ns: the first invoke, 0 if there is none.
-        counted_apart: counters of which `suspects` has not given all increments.
+        cut_off: those of them with an operation that ended with a timeout or a lost connection.
+        broken: message of each error that the workload raised.
+        searched: number of searched responses.
+        searched_under_load: whether one of them was in the load phase. Set only if no variable is declared.
+        tokens_sent: number of texts and files that were sent with a token.
+        untagged_sent: action → number of texts and files that it sent without a token.
+        own_tokens_seen: number of responses that contained a token of the session that received them.
+        started_ns: time of the first invoke; 0 without operations.
+        counted_apart: counters for which `suspects` does not return all increments.
     """
 
     def __init__(
-        self, recorded: RecordedHistory, state: Mapping[str, StateVariable], *, closely: bool = False
+        self, recorded: RecordedHistory, state: Mapping[str, StateVariable], *, select_all: bool = False
     ) -> None:
         self.recorded = recorded
         self.problems: list[str] = []
@@ -290,24 +294,24 @@ class Scan:
         self.driven: set[str] = set()
         self.cut_off: set[str] = set()
         self.broken: list[str] = []
-        self.looked = 0
-        self.looked_under_load = False
-        self.marked = 0
-        self.echoed = 0
-        self.unmarked: Counter[str] = Counter()
+        self.searched = 0
+        self.searched_under_load = False
+        self.tokens_sent = 0
+        self.own_tokens_seen = 0
+        self.untagged_sent: Counter[str] = Counter()
         self.counted_apart: frozenset[str] = frozenset()
         self.damaged = set(recorded.damaged)
-        # Records that are missing, and clocks that cannot be compared, make everything uncertain.
-        self._closely = (
-            closely or bool(self.damaged or recorded.workers.unknown) or recorded.workers.several_clocks
+        # With missing records, or clocks that cannot be compared, no prediction is certain.
+        self._select_all = (
+            select_all or bool(self.damaged or recorded.workers.unknown) or recorded.workers.several_clocks
         )
-        self._everybody = self._closely
+        self._all_suspects = self._select_all
         self._suspects: set[str] = set()
         self._early_until_ns: float = math.inf
-        # The name of a person, or the number of an account → sessions.
+        # Name of a user, or number of an account → sessions.
         self._of_user: dict[str | int, list[SessionFacts]] = {}
         self._sighted: set[str] = set()
-        # Phase → action → number of operations that were acknowledged: of those that read nothing, and of the others.
+        # Phase → action → number of acknowledged operations without a read, and with one.
         self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._acknowledged_reads: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for worker, pairs in recorded.pairs(self.problems):
@@ -325,9 +329,9 @@ class Scan:
     # --- the pass ---
 
     def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
-        """Take note of all operations of a worker. What is done here is done a million times."""
+        """Process all operations of a worker. This loop runs a million times, so it has few calls."""
         sessions = self.sessions
-        looked = marked = echoed = 0
+        searched = tokens_sent = own_tokens_seen = 0
         bare = not self.variables
         for invoke, done in pairs:
             session = sessions.get(invoke.session)
@@ -339,7 +343,7 @@ class Scan:
             if begin_ns < session.began_ns:
                 session.began_ns, session.action = begin_ns, invoke.action
             if invoke.user and invoke.user != session.user:
-                self._is(session, invoke)
+                self._identify(session, invoke)
             phase = invoke.phase
             if phase != session.phase:
                 session.phase = phase
@@ -348,26 +352,26 @@ class Scan:
                 if phase == LOAD_PHASE:
                     self.driven.add(session.id)
             effects = invoke.effects
-            if effects and not session.marked:
-                session.marked = any(
+            if effects and not session.has_token:
+                session.has_token = any(
                     type(effect.value) is not int and tokens.all_in(effect.value)
                     for effect in effects.values()
                 )
             if type(done) is not Ok:
-                self._ended_badly(session, invoke, done)
+                self._not_acknowledged(session, invoke, done)
                 continue
             if done.looked:
-                looked += done.looked
-                session.looked = True
+                searched += done.looked
+                session.searched = True
                 if bare and phase == LOAD_PHASE and invoke.action not in TAB_ACTIONS:
-                    self.looked_under_load = True
+                    self.searched_under_load = True
             if done.marked:
-                marked += done.marked
-                session.sent = session.marked = True
+                tokens_sent += done.marked
+                session.sent_token = session.has_token = True
             if done.unmarked:
-                self.unmarked[invoke.action] += done.unmarked
+                self.untagged_sent[invoke.action] += done.unmarked
             if done.echoed:
-                echoed += done.echoed
+                own_tokens_seen += done.echoed
             if done.sightings:
                 self._saw(session, done.sightings)
             reads, deltas = done.reads, done.deltas
@@ -381,14 +385,14 @@ class Scan:
                     effect = effects.get(name)
                     read += effect is not None
                     if not owner.take(invoke, done, effect, shown):
-                        self._open(session, name, owner).take(invoke, done, effect, shown)
+                        self._unscreen(session, name, owner).take(invoke, done, effect, shown)
             for name, delta in deltas.items():
                 owner = owners.get(name) or self._owner(session, name)
                 if owner is not None:
                     effect = effects.get(name)
                     read += effect is not None
                     if not owner.take_delta(invoke, done, effect, delta):
-                        self._open(session, name, owner).take_delta(invoke, done, effect, delta)
+                        self._unscreen(session, name, owner).take_delta(invoke, done, effect, delta)
             if read < len(effects):
                 self._unread(session, invoke, done)
             if reads or deltas:
@@ -401,14 +405,14 @@ class Scan:
                     session.close()
             if effects:
                 session.wrote = True
-        self.looked += looked
-        self.marked += marked
-        self.echoed += echoed
+        self.searched += searched
+        self.tokens_sent += tokens_sent
+        self.own_tokens_seen += own_tokens_seen
 
     def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
-        """An operation that ended well, and of whose variables more must be known than what their owner finds.
+        """Record an acknowledged operation in the facts of its variables.
 
-        Of most there is nothing to be known any more once two owners have written.
+        Most variables need no more facts after two owners have written.
         """
         for name in invoke.effects:
             owner = session.owners.get(name) or self._owner(session, name)
@@ -433,44 +437,44 @@ class Scan:
         self._early_until_ns = max((facts.early_until_ns for facts in self.variables.values()), default=0)
 
     def _unread(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
-        """Effects on variables that the operation did not read."""
+        """Process effects on variables that the operation did not read."""
         for name, effect in invoke.effects.items():
             if name not in done.reads and name not in done.deltas:
                 owner = session.owners.get(name) or self._owner(session, name)
                 if owner is not None and not owner.take(invoke, done, effect, NOTHING):
-                    self._open(session, name, owner).take(invoke, done, effect, NOTHING)
+                    self._unscreen(session, name, owner).take(invoke, done, effect, NOTHING)
 
-    def _is(self, session: SessionFacts, invoke: Invoke) -> None:
-        """It is known whose session it is; what was taken for a session's own until then may be that person's."""
+    def _identify(self, session: SessionFacts, invoke: Invoke) -> None:
+        """Set the user of a session. State that was taken for the session's may be the user's, so its owners need a full check."""
         session.user, session.account = invoke.user, invoke.account
         self._introduce(session)
         for name, owner in list(session.owners.items()):
-            self._open(session, name, owner)
+            self._unscreen(session, name, owner)
 
     def _introduce(self, session: SessionFacts) -> None:
         self._of_user.setdefault(session.user, []).append(session)
         if session.account:
             self._of_user.setdefault(session.account, []).append(session)
 
-    def _kin(self, session: SessionFacts) -> Iterator[SessionFacts]:
-        """The sessions of the same person, and of the same account."""
+    def _related(self, session: SessionFacts) -> Iterator[SessionFacts]:
+        """The sessions of the same user, and of the same account."""
         yield from self._of_user.get(session.user, ())
         if session.account:
             yield from self._of_user.get(session.account, ())
 
-    def _ended_badly(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
-        """An operation that failed, or may not have happened."""
+    def _not_acknowledged(self, session: SessionFacts, invoke: Invoke, done: Completion | None) -> None:
+        """Process an operation that was not acknowledged."""
         error: Error | None = None
         outcome = outcome_of(done)
         if done is not None and not isinstance(done, Ok):
             error = done.error
-            self.looked += done.looked
-            self.marked += done.marked
-            self.unmarked[invoke.action] += done.unmarked
-            self.echoed += done.echoed
-            session.looked = session.looked or done.looked > 0
-            session.sent = session.sent or done.marked > 0
-            session.marked = session.marked or done.marked > 0
+            self.searched += done.looked
+            self.tokens_sent += done.marked
+            self.untagged_sent[invoke.action] += done.unmarked
+            self.own_tokens_seen += done.echoed
+            session.searched = session.searched or done.looked > 0
+            session.sent_token = session.sent_token or done.marked > 0
+            session.has_token = session.has_token or done.marked > 0
             if done.sightings:
                 self._saw(session, done.sightings)
         self.outcomes[invoke.phase, invoke.action, outcome, False] += 1
@@ -489,7 +493,7 @@ class Scan:
                 if owner is not None:
                     if owner.variable.model in REPLIES:
                         self.variables[name].asked(invoke.time_ns)
-                    self._open(session, name, owner).asked(effect)
+                    self._unscreen(session, name, owner).asked(effect)
 
     def _saw(self, session: SessionFacts, sightings: Sequence[Sighting]) -> None:
         self._suspects.add(session.id)
@@ -497,8 +501,8 @@ class Scan:
             if sighting.kind == "foreign-token":
                 self._sighted.add(sighting.value)
             elif sighting.kind == "secret":
-                # Any operation may have sent it as part of its value.
-                self._everybody = True
+                # Any operation may have sent the secret as part of a value.
+                self._all_suspects = True
 
     def _owner(self, session: SessionFacts, name: str) -> SequentialOwner | None:
         """The owner of a session's state in a variable that the session has not used yet; None if the variable is not declared."""
@@ -508,17 +512,17 @@ class Scan:
         whose = owner_of(facts.model, session.id, session.user, session.account)
         owner = facts.owners.get(whose)
         if owner is None:
-            owner = None if self._closely else sequential_owner(facts.model, whose)
+            owner = None if self._select_all else sequential_owner(facts.model, whose)
             if owner is None:
                 owner = Unscreened(facts.model, whose, facts.seen)
-                self._everybody = self._everybody or facts.model.model not in MODELS
+                self._all_suspects = self._all_suspects or facts.model.model not in MODELS
             facts.owners[whose] = owner
         if isinstance(owner, Unscreened):
             self._suspects.add(session.id)
         session.owners[name] = owner
         return owner
 
-    def _open(self, session: SessionFacts, name: str, owner: SequentialOwner) -> Unscreened:
+    def _unscreen(self, session: SessionFacts, name: str, owner: SequentialOwner) -> Unscreened:
         """Stop screening an owner: its reads need a full check."""
         self._suspects.add(session.id)
         if isinstance(owner, Unscreened):
@@ -528,7 +532,7 @@ class Scan:
             current.seen.add(owner.given())
         self.variables[name].owners[owner.owner] = session.owners[name] = current
         if owner.variable.scope == "user":
-            for other in self._kin(session):
+            for other in self._related(session):
                 if other.owners.get(name) is owner:
                     other.owners[name] = current
         return current
@@ -546,29 +550,29 @@ class Scan:
             for session in self.sessions.values():
                 mine = session.owners.get(name)
                 if mine is not None and mine.given() in twice:
-                    self._open(session, name, mine)
+                    self._unscreen(session, name, mine)
 
     # --- what it found ---
 
     def settled(self, variable: str, owner: str) -> bool:
-        """Whether an owner found what it must in a variable, and nothing else is to be found out about that."""
+        """Whether an owner's reads of a variable all were as predicted, so that it needs no full check."""
         found = self.variables[variable].owners.get(owner)
         return found is not None and not isinstance(found, Unscreened)
 
     def suspects(self) -> History:
-        """The operations of all sessions that need a full check: none, some or all."""
-        # A count that is too high is explained by what all others have counted; what else single values cannot explain needs
-        # the operations of all sessions.
+        """The operations of all sessions that need a full check."""
+        # A counter that is too high is compared with the increments of all sessions, which are counted apart. Other values that do
+        # not show who wrote them need the operations of all sessions.
         counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
-        everybody = self._everybody or any(
+        all_suspects = self._all_suspects or any(
             owner.beyond
             for name, facts in self.variables.items()
             if name not in counters
             for owner in facts.owners.values()
             if isinstance(owner, Unscreened)
         )
-        names = None if everybody else self._with_others(self._suspects)
-        if names is not None and len(names) > _MOST * len(self.sessions):
+        names = None if all_suspects else self._with_others(self._suspects)
+        if names is not None and len(names) > _MAX_SELECTED_SHARE * len(self.sessions):
             names = None
         if names is not None:
             self.counted_apart = frozenset(counters)
@@ -577,9 +581,9 @@ class Scan:
         )
 
     def _with_others(self, names: set[str]) -> set[str]:
-        """Sessions, those of the same people, and those that wrote what they saw."""
+        """Add the sessions of the same users, and the sessions that wrote what the given ones read."""
         found = set(names)
-        if not found or len(found) > _MOST * len(self.sessions):
+        if not found or len(found) > _MAX_SELECTED_SHARE * len(self.sessions):
             return found
         seen = {name: facts.seen for name, facts in self.variables.items() if facts.seen}
         named = {
@@ -596,10 +600,10 @@ class Scan:
             for invoke, _ in pairs:
                 if invoke.effects and invoke.session not in found and self._wrote(invoke, seen):
                     found.add(invoke.session)
-        return found.union(other.id for name in found for other in self._kin(self.sessions[name]))
+        return found.union(other.id for name in found for other in self._related(self.sessions[name]))
 
     def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
-        """Whether an operation writes (or offers) what the suspects read."""
+        """Whether an operation requests an effect with a value that the suspects read."""
         for name, effect in invoke.effects.items():
             wanted = seen.get(name)
             if wanted and any(key(value) in wanted for _, value in written(effect)):
@@ -609,7 +613,7 @@ class Scan:
         return False
 
     def count(self, found: Found) -> None:
-        """Count the evidence of screened owners, and what is counted for all owners alike."""
+        """Count the evidence of screened owners, and the evidence that is counted in the same way for all owners."""
         for facts in self.variables.values():
             model = facts.model.model
             for owner in facts.owners.values():
@@ -633,7 +637,7 @@ class Scan:
         found.count(RELOADED_SESSIONS, len(reloaded))
 
     def _returned(self) -> list[SessionFacts]:
-        """Sessions of people who had an earlier one."""
+        """Sessions whose user had an earlier session."""
         first: dict[str, SessionFacts] = {}
         for session in self.sessions.values():
             if session.user:
@@ -643,7 +647,7 @@ class Scan:
         return [s for s in self.sessions.values() if s.user and s.began_ns > first[s.user].began_ns]
 
     def _own_reads(self, session: SessionFacts) -> int:
-        """How often a session read what is its own, of what is kept."""
+        """Number of the session's reads of its own persistent variables."""
         return sum(
             owner.reads
             for name, owner in session.owners.items()

@@ -301,7 +301,7 @@ class _ListOwner(SequentialOwner):
 
 
 class _UserListOwner(_ListOwner):
-    """A list that several sessions of one person share."""
+    """A list that several sessions of one user share."""
 
     __slots__ = ("followed", "followers")
 
@@ -331,7 +331,7 @@ class _UserListOwner(_ListOwner):
             self.followed += self.followers.read(session)
 
     def close(self) -> None:
-        """The person may come back."""
+        """Nothing: the user may return."""
 
     def count(self, found: Found) -> None:
         super().count(found)

@@ -61,7 +61,7 @@ class Session:
         number: of the session.
         person: whose it is.
         initial: what its state starts with.
-        left_behind: the state of the same person's session before; None if there was none.
+        left_behind: the state of the same user's session before; None if there was none.
     """
 
     def __init__(self, number: int, person: int, initial: Any, left_behind: Any) -> None:

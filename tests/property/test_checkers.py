@@ -154,7 +154,7 @@ def test_the_least_that_a_counter_can_stand_at_is_what_brute_force_finds(
     built.add("a", reads={"n": 0}, begin=at, end=at + 20)
     model = counter(concurrent_updates="last-wins")
     history, state = built.build(), {"n": model}
-    ledger = Index(history, state, Scan(InMemoryHistory(history), state, closely=True)).log("n", "a")
+    ledger = Index(history, state, Scan(InMemoryHistory(history), state, select_all=True)).log("n", "a")
     ledger.prepare()  # what a plain one can do without
     floor = Floor(ledger, 0).at(ledger.reads[0])
     # The read may see the state at any moment from its begin on.
@@ -340,7 +340,7 @@ def test_a_late_write_is_stale_out_of_order_or_lost(moves: list[tuple[str, str]]
 class Tabs:
     """People who come back in new sessions, and clear things; with faults of the server's memory.
 
-    A fault: `reset` (at a step, the session's state is back at its defaults), `resurrect` (a new session of the same person
+    A fault: `reset` (at a step, the session's state is back at its defaults), `resurrect` (a new session of the same user
     starts with what the one before had), `returns` (at a step, a clear empties only what is shown), `stale` (at a step,
     a read shows the state as it was one change before).
     """
@@ -424,7 +424,7 @@ def test_tabs_that_start_anew_are_not_accused(visits: list[tuple[str, str]]) -> 
 
 @given(VISITS)
 def test_resurrected_state_is_found_whenever_it_could_be_seen(visits: list[tuple[str, str]]) -> None:
-    """Brute force: a session saw what an earlier one of the same person had left behind."""
+    """Brute force: a session saw what an earlier one of the same user had left behind."""
     log: dict[str, list[int]] = {}
     clicks: dict[str, list[int]] = {}
     number: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""One pass over a history says the same as looking at everybody closely, and so does the record of it, with differences and all."""
+"""Screening followed by the check of selected sessions gives the result of a full check, also for histories with differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ FAULTS = st.lists(
     st.tuples(
         st.integers(0, 30),
         st.sampled_from(
-            ["another's", "nothing", "nobody's", "twice", "shorter", "reversed", "higher", "sighting", "none"]
+            [
+                "another's",
+                "nothing",
+                "unwritten",
+                "twice",
+                "shorter",
+                "reversed",
+                "higher",
+                "sighting",
+                "none",
+            ]
         ),
     ),
     max_size=3,
@@ -76,7 +86,7 @@ def spoilt(operation: Any, other: Any, fault: str) -> Any:
             reads[name] = other.reads.get(name, value)
         elif fault == "nothing":
             reads[name] = [] if isinstance(value, list) else {} if isinstance(value, dict) else None
-        elif fault == "nobody's":
+        elif fault == "unwritten":
             reads[name] = [*value, "x"] if isinstance(value, list) else "x"
         elif fault == "twice" and isinstance(value, list):
             reads[name] = [*value, *value]
@@ -118,10 +128,10 @@ def agree(history: History, state: dict[str, StateVariable]) -> Checks:
         mock.patch("harness.checkers.owner_log.OwnerLog._run_model", return_value=None),
         mock.patch("harness.checkers.index.grows", return_value=False),
     ):
-        same(check(InMemoryHistory(history), state, COMPLETED, closely=True), short)
+        same(check(InMemoryHistory(history), state, COMPLETED, select_all=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]
     # With so few sessions, half of them are hardly ever left out.
-    with mock.patch("harness.checkers.screening._MOST", 2.0):
+    with mock.patch("harness.checkers.screening._MAX_SELECTED_SHARE", 2.0):
         same(check(recorded(history, min_kept=1), state, COMPLETED), short)
     return short
 
@@ -145,25 +155,25 @@ def examine(
     history = dressed(Server(scope, guarantee).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
-    looked_at = Scan(InMemoryHistory(history), state).suspects().operations
+    selected = Scan(InMemoryHistory(history), state).suspects().operations
     event(
-        "all looked at"
-        if len(looked_at) == len(history.operations)
-        else "some looked at"
-        if looked_at
+        "all selected"
+        if len(selected) == len(history.operations)
+        else "some selected"
+        if selected
         else "none"
     )
 
 
 @given(steps(overlap=0, max_size=24), SCOPES, GUARANTEES, FAULTS)
-def test_one_pass_says_the_same_of_sessions_that_do_one_thing_after_another(
+def test_screening_and_the_full_check_agree_on_sequential_sessions(
     played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]]
 ) -> None:
     examine(played, scope, guarantee, faults)
 
 
 @given(steps(overlap=2), SCOPES, GUARANTEES, FAULTS, st.booleans())
-def test_one_pass_says_the_same_of_operations_that_overlap(
+def test_screening_and_the_full_check_agree_on_overlapping_operations(
     played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]], one_account: bool
 ) -> None:
     examine(played, scope, guarantee, faults, one_account=one_account)
@@ -172,13 +182,13 @@ def test_one_pass_says_the_same_of_operations_that_overlap(
 @pytest.mark.slow
 @settings(max_examples=5_000)
 @given(steps(overlap=1, max_size=30), SCOPES, GUARANTEES, FAULTS)
-def test_one_pass_says_the_same_of_many_more_histories(
+def test_screening_and_the_full_check_agree_on_many_histories(
     played: list[Step], scope: str, guarantee: str, faults: list[tuple[int, str]]
 ) -> None:
     examine(played, scope, guarantee, faults)
 
 
-def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_is() -> None:
+def test_a_reader_of_foreign_values_and_their_writer_are_selected_and_nothing_else() -> None:
     built = HistoryBuilder()
     for name in "abcdefgh":
         built.open(name, f"person {name}")
@@ -188,23 +198,23 @@ def test_who_finds_what_it_must_is_not_looked_at_and_who_wrote_what_another_saw_
     state = {"log": models()["log"]}
     assert Scan(InMemoryHistory(built.build()), state).suspects().operations == []
     built.read("c", ["c0", "c1", "c2", "f1"])
-    looked_at = Scan(InMemoryHistory(built.build()), state).suspects()
-    assert {operation.session for operation in looked_at.operations} == {"c", "f"}
-    assert looked_at.started_ns == built.build().started_ns
+    selected = Scan(InMemoryHistory(built.build()), state).suspects()
+    assert {operation.session for operation in selected.operations} == {"c", "f"}
+    assert selected.started_ns == built.build().started_ns
     checks = agree(built.build(), state)
     assert {c.name for c in checks.checks if c.verdict == "fail"} == {"cross-session-read"}
 
 
-def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> None:
+def test_a_count_that_another_session_explains_is_found_without_selecting_all_sessions() -> None:
     built = HistoryBuilder()
     for turn in range(1, 4):
         for name in "abcdefgh":
             built.click(name, turn)
     built.read("c", 5, "n").click("c", 6)
     state = {"n": models()["n"]}
-    looked_at = Scan(InMemoryHistory(built.build()), state)
-    assert {operation.session for operation in looked_at.suspects().operations} == {"c"}
-    assert looked_at.counted_apart == {"n"}
+    selected = Scan(InMemoryHistory(built.build()), state)
+    assert {operation.session for operation in selected.suspects().operations} == {"c"}
+    assert selected.counted_apart == {"n"}
     checks = agree(built.build(), state)
     (failed,) = [c for c in checks.checks if c.verdict == "fail"]
     assert failed.name == "cross-session-read"
@@ -217,13 +227,13 @@ def test_counts_that_others_explain_are_found_without_looking_at_everybody() -> 
     st.sampled_from(["session", "user", "everyone"]),
     FAULTS,
 )
-def test_lists_that_only_grow_are_judged_at_a_glance_as_they_would_be_at_length(
+def test_the_fast_path_for_append_only_lists_agrees_with_the_full_check(
     played: list[Step], scope: str, faults: list[tuple[int, str]]
 ) -> None:
     examine(played, scope, "atomic", faults[:1])
 
 
-def test_workers_of_whom_too_little_is_known_are_all_looked_at() -> None:
+def test_all_sessions_are_selected_if_a_worker_was_lost() -> None:
     built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
     lost = Workers(facts={"0": WorkerFacts(name="0", lost="was killed")})
     state = {"log": models()["log"]}

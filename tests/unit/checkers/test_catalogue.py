@@ -163,7 +163,7 @@ def test_the_state_of_an_earlier_session_of_the_same_person() -> None:
     anomaly = only(log, "resurrected-state")
     assert anomaly.sessions == ["s1", "s2"]
     assert anomaly.explanation.endswith(
-        "s2 is a later session of the same person, and starts anew; but B saw x, which only s1 ever wrote: "
+        "s2 is a later session of the same user, and starts anew; but B saw x, which only s1 ever wrote: "
         "its state was resurrected."
     )
     count = returning().click("t1", 1).click("s1", 1).click("s1", 2).open("s2", "ann").click("s2", 3)

@@ -148,7 +148,7 @@ def entries(count: int, *, shown: int) -> list[Entry]:
         built.put("a", {"x": f"v{number}", f"y{number}": "z"}, begin=1, end=100 + number)
     built.read("a", {"x": f"v{shown}"}, "form", begin=300).read("a", {"x": "w"}, "form", begin=400)
     history, state = built.build(), {"form": record()}
-    ledger = Index(history, state, Scan(InMemoryHistory(history), state, closely=True)).log("form", "a")
+    ledger = Index(history, state, Scan(InMemoryHistory(history), state, select_all=True)).log("form", "a")
     return [
         Entry(
             operation=o,
