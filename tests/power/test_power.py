@@ -37,7 +37,7 @@ def test_the_checkers_still_report_at_the_operation_that_was_measured(number: in
     assert again.false_alarms == 0
 
 
-def test_nobody_was_accused_where_nothing_was_wrong() -> None:
+def test_no_simulation_without_a_fault_gives_an_anomaly() -> None:
     assert [row.false_alarms for row in MEASURED_ROWS.rows] == [0] * len(FAULTS)
     assert [silence.accused for silence in MEASURED_ROWS.silences] == [0] * len(MODELS)
 

@@ -56,7 +56,7 @@ def test_a_server_that_takes_its_time_as_it_may_is_never_accused(played: list[St
 
 
 @given(steps(overlap=2), SCOPES, GUARANTEES, st.integers(-9000, 9000), st.integers(0, 14))
-def test_clocks_that_disagree_and_a_new_phase_accuse_nobody(
+def test_clock_offsets_and_a_new_phase_cause_no_anomaly(
     played: list[Step], scope: str, guarantee: str, ahead: int, split: int
 ) -> None:
     """Two machines, and what each person did in two phases; no operation of the first ends in the second."""
@@ -82,7 +82,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), ANYTHING), min_size=1, max_size=6), SCOPES)
-def test_whatever_an_app_shows_is_judged(shown: list[tuple[str, Any]], scope: str) -> None:
+def test_every_shown_value_is_judged_without_a_crash(shown: list[tuple[str, Any]], scope: str) -> None:
     """No value of any shape makes a checker fail: what is of the wrong shape is garbage."""
     state = {**models(scope), "start": assigned(), "reply": answer(), "steps": chain()}
     built = HistoryBuilder()
@@ -444,7 +444,7 @@ def test_resurrected_state_is_found_whenever_it_could_be_seen(visits: list[tuple
 
 
 @given(VISITS, st.integers(1, 20))
-def test_a_reset_is_found_once_something_is_looked_at_again(visits: list[tuple[str, str]], at: int) -> None:
+def test_a_reset_is_found_if_the_state_is_read_again(visits: list[tuple[str, str]], at: int) -> None:
     """Brute force: what a read had shown is gone at the next operation that shows it, unless it was to be cleared before."""
     tabs = Tabs("reset", at)
     found = visit(tabs, visits)
@@ -456,9 +456,7 @@ def test_a_reset_is_found_once_something_is_looked_at_again(visits: list[tuple[s
 
 
 @given(VISITS, st.integers(1, 20))
-def test_what_was_cleared_and_returns_is_found_once_it_is_looked_at(
-    visits: list[tuple[str, str]], at: int
-) -> None:
+def test_cleared_state_that_returns_is_found_if_it_is_read(visits: list[tuple[str, str]], at: int) -> None:
     tabs = Tabs("returns", at)
     found = visit(tabs, visits)
     seen = False

@@ -51,7 +51,7 @@ def shard(model: str, seed: int) -> list[HistoryRecord]:
         st.tuples(st.sampled_from(["lost", "twice", "late"]), st.integers(0, 10_000)), min_size=1, max_size=3
     ),
 )
-def test_damaged_records_accuse_nobody(model: str, seed: int, damages: list[tuple[str, int]]) -> None:
+def test_damaged_records_cause_no_anomaly(model: str, seed: int, damages: list[tuple[str, int]]) -> None:
     records = list(shard(model, seed))
     torn = False
     for damage, number in damages:

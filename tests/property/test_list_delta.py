@@ -48,7 +48,7 @@ def change(value: Any, what: str, how: Any) -> Any:
 
 @given(st.lists(ELEMENTS, min_size=6, max_size=14), st.lists(st.tuples(CHANGES, CHANGES), max_size=8))
 @example(["a"] * 12, [(("append", ["a"]), ("keep the last", 9))])
-def test_whatever_was_read_is_restored(start: list[Any], changes: list[tuple[Any, Any]]) -> None:
+def test_every_read_is_restored(start: list[Any], changes: list[tuple[Any, Any]]) -> None:
     reads: dict[str, Any] = {"one": copy.deepcopy(start), "other": copy.deepcopy(start)}
     shortener, restorer = Shortener(), Restorer()
     for operation, both in enumerate([(("append", []), ("append", [])), *changes], start=1):

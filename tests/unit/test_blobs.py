@@ -23,7 +23,7 @@ def test_a_digest_says_how_it_was_made_and_how_much_there_was() -> None:
         ('{"a":1}', {"a": 1.0}),
     ],
 )
-def test_the_same_content_has_the_same_digest_in_whatever_form(one: Any, other: Any) -> None:
+def test_the_same_content_has_the_same_digest_in_every_form(one: Any, other: Any) -> None:
     assert blobs.digest(one) == blobs.digest(other)
 
 

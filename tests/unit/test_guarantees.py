@@ -73,7 +73,7 @@ def with_checks(made: Facts, *checks: Check) -> Facts:
     return msgspec.structs.replace(made, checks={**made.checks, **{c.name: c for c in checks}})
 
 
-def test_all_are_kept_where_every_check_looked_and_found_nothing() -> None:
+def test_all_are_kept_if_every_check_has_evidence_and_no_anomaly() -> None:
     judged = judge(found())
     assert [p.name for p in judged] == list(GUARANTEES)
     assert {p.status for p in judged} == {"kept"}
@@ -175,7 +175,7 @@ def test_a_token_in_a_foreign_response_breaks_the_guarantee_of_its_kind(kind: st
 # --- reset on reload ---
 
 
-def test_without_a_reload_nobody_knows_whether_it_resets() -> None:
+def test_without_a_reload_reset_on_reload_is_unknown() -> None:
     assert of("reset-on-reload", found(reloaded=0)).status == "unknown"
 
 
@@ -193,7 +193,7 @@ def test_what_belongs_to_a_user_or_to_all_need_not_be_reset(scope: Any) -> None:
 # --- other things that do not apply ---
 
 
-def test_what_is_shared_on_purpose_is_nobodys_own() -> None:
+def test_state_that_is_shared_on_purpose_breaks_no_guarantee() -> None:
     made = found(state={"total": counter(scope="everyone")})
     assert of("session-specific", made).status == "does-not-apply"
     assert of("session-specific", found(state={"rows": counter(scope="user")})).status == "kept"
@@ -223,7 +223,7 @@ def test_answers_alone_say_nothing_about_state() -> None:
     assert of("session-specific", made).status == "kept"
 
 
-def test_a_value_that_the_app_assigned_must_not_change_but_nobody_wrote_it() -> None:
+def test_an_assigned_value_has_monotonic_reads_and_no_writes_to_check() -> None:
     made = found(state={"began": assigned()})
     assert of("monotonic-reads", made).status == "kept"
     assert of("read-your-writes", made).status == of("monotonic-writes", made).status == "does-not-apply"
@@ -257,7 +257,7 @@ def test_an_object_of_a_session_that_lost_something_is_not_known_to_be_kept(kind
 
 
 @pytest.mark.parametrize("types", [None, {}])
-def test_values_that_nobody_saw_are_unknown(types: Any) -> None:
+def test_values_that_were_not_read_are_unknown(types: Any) -> None:
     assert of("any-python-object", found(state_types=types)).status == "unknown"
 
 

@@ -50,7 +50,7 @@ def test_the_session_is_named_as_in_the_history() -> None:
     assert token.session_id == tokens.session_id(2, 17) == "s2-17"
 
 
-def test_tokens_are_found_in_whatever_a_component_shows_each_once_and_in_order() -> None:
+def test_tokens_are_found_in_every_kind_of_value_once_and_in_order() -> None:
     one, two, three = (tokens.mint("7f3a", 0, 17, n) for n in (1, 2, 3))
     shown = [
         {"role": "user", "content": [{"text": f"hello\n{two}"}]},

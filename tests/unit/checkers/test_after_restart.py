@@ -24,7 +24,7 @@ def completeness(history: HistoryBuilder) -> Check:
         (False, [], "No user that returned after the restart of the app read any state."),
     ],
 )
-def test_what_nobody_saw_after_the_restart_is_unknown(
+def test_state_that_was_not_read_after_the_restart_is_unknown(
     reads: bool, outcomes: list[str], expected: str
 ) -> None:
     history = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])

@@ -43,7 +43,7 @@ def test_what_was_stored_last_is_there() -> None:
     assert kinds(shown(history(), "a", None).clear("a", "file", None), file=blob()) == set()
 
 
-def test_somebody_elses_content() -> None:
+def test_content_of_another_session_is_found() -> None:
     anomaly = only(shown(kept(kept(history(), "a", X), "b", Y), "b", X), "cross-session-read", file=blob())
     name = named(digest(X))
     assert anomaly.explanation == (
@@ -106,7 +106,7 @@ def test_the_history_holds_no_more_than_the_hash_and_the_tokens() -> None:
     assert len(str(store(content).value)) < 100
 
 
-def test_what_a_record_that_is_lost_may_have_stored_accuses_nobody() -> None:
+def test_content_that_a_lost_record_may_have_stored_causes_no_anomaly() -> None:
     """A digest names nobody, so that nothing tells a store that is not on record from garbage."""
     built = shown(kept(shown(kept(history(), "a", X), "a", X), "b", Y), "b", Z)
     whole = built.build()

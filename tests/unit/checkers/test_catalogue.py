@@ -189,7 +189,7 @@ def test_what_belongs_to_a_user_outlives_the_session() -> None:
     assert kinds(start, start=assigned(scope="user")) == set()
 
 
-def test_what_everyone_shares_is_nobody_elses() -> None:
+def test_shared_state_is_not_foreign() -> None:
     shared = append_only_list(scope="everyone")
     log = history().append("a", "x", ["x"]).append("b", "y", ["x", "y"]).read("a", ["x", "y"])
     checks = judge(log, log=shared)
@@ -203,7 +203,7 @@ def test_what_everyone_shares_is_nobody_elses() -> None:
     assert kinds(history().click("a", 1).click("b", 5), n=count) == {"garbage-read"}
 
 
-def test_an_assigned_value_that_somebody_else_has() -> None:
+def test_an_assigned_value_that_another_owner_has_is_an_anomaly() -> None:
     start = history().read("a", "09:00", "start").read("b", "09:00", "start")
     anomaly = only(start, "cross-session-read")
     assert anomaly.sessions == ["a", "b"]
@@ -514,7 +514,7 @@ def test_where_lines_of_a_shard_are_lost_a_value_may_have_been_written_there() -
     assert [check.name for check in checks.checks if check.verdict == "fail"] == []
 
 
-def test_an_effect_that_nobody_understands_is_unknown_and_no_crash() -> None:
+def test_an_effect_that_no_model_knows_is_unknown_and_no_crash() -> None:
     strange = history().add("a", effects={"log": ("offer", ["many", "x"])}, reads={"log": ["x"]})
     checks = judge(strange, log=append_only_list(above=5))
     assert checks.verdict == "unknown"

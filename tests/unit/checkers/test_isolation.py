@@ -44,7 +44,7 @@ def two_clean_sessions() -> HistoryBuilder:
     )
 
 
-def test_a_list_that_is_read_after_its_session_was_closed_is_looked_at_all_the_same() -> None:
+def test_a_list_that_is_read_after_its_session_closed_is_checked() -> None:
     history = two_clean_sessions().add("a", action="close").read("a", []).read("a", [])
     assert kinds(judge(history)) == {"reset"}
     assert kinds(judge(two_clean_sessions().add("a", action="close").read("a", ["a1", "a2"]))) == set()
@@ -97,7 +97,7 @@ def test_counts_that_only_other_sessions_explain_are_a_cross_session_read() -> N
     assert "at most 1" in anomaly.explanation
 
 
-def test_counts_that_nobody_explains_are_garbage() -> None:
+def test_counts_that_no_session_explains_are_garbage() -> None:
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 3))) == {"garbage-read"}
     assert kinds(judge(HistoryBuilder().click("a", 1).click("b", 1).read("a", "many", "n"))) >= {
         "garbage-read"
@@ -112,7 +112,7 @@ def test_what_is_no_count_is_garbage_and_breaks_nothing(value: object) -> None:
     assert not any("Traceback" in check.reason for check in checks.checks)
 
 
-def test_whose_counts_came_back_is_looked_for_among_the_persons_own_sessions() -> None:
+def test_returning_counts_are_searched_in_the_users_own_sessions() -> None:
     """Among everybody's, each of these reads would cost a look at all that others have counted since."""
     history = HistoryBuilder()
     for person in "abc":
@@ -129,7 +129,7 @@ def test_whose_counts_came_back_is_looked_for_among_the_persons_own_sessions() -
     ]
 
 
-def test_an_element_that_is_written_again_accuses_nobody() -> None:
+def test_an_element_that_is_written_twice_causes_no_anomaly() -> None:
     """As by a workload that appends no tokens: the first attempt is not answered, or fails, and the second is acknowledged."""
     again = HistoryBuilder().append("b", "z", ["z"]).append("a", "x", outcome="fail", error="app")
     assert kinds(judge(again.append("a", "x", ["x"]).read("a", ["x"]))) == set()
@@ -173,7 +173,7 @@ def test_what_the_app_never_gave_is_no_evidence() -> None:
     assert given.verdict == "pass"
 
 
-def test_values_that_nobody_wrote_are_garbage() -> None:
+def test_values_that_no_operation_wrote_are_garbage() -> None:
     assert kinds(judge(two_clean_sessions().read("a", ["a1", "a2", "?"]))) == {"garbage-read"}
     assert kinds(judge(HistoryBuilder().write("a", "x", "x").write("b", "y", "y").read("b", "z", "r"))) >= {
         "garbage-read"
@@ -418,7 +418,7 @@ def test_sessions_that_do_not_answer_at_the_end_are_never_a_pass() -> None:
     assert drained(2, 3) == "unknown"
 
 
-def test_sessions_that_were_held_and_never_looked_at_again_are_never_a_pass() -> None:
+def test_held_sessions_without_a_later_read_are_never_a_pass() -> None:
     def held(*phases: str) -> Check:
         history = two_clean_sessions()
         for number, phase in enumerate(phases):

@@ -209,7 +209,7 @@ def test_a_secret_of_another_session_names_who_sent_it() -> None:
     assert "The response to A contained" in own.anomalies[0].explanation
 
 
-def test_what_all_people_see_of_everybody_is_not_called_the_return_of_their_own() -> None:
+def test_state_that_all_users_see_is_a_cross_session_read_and_not_resurrected() -> None:
     """The rule of the check `resurrected-state`: a global list shows one's earlier session, too, and that is a part of it."""
     story = Story().add(1, user="ann", wrote={"log": token(1)}).add(2, user="bob", wrote={"log": token(2)})
     alone = Story().add(1, user="ann", wrote={"log": token(1)}).add(2, user="bob", wrote={"log": token(2)})
@@ -219,7 +219,7 @@ def test_what_all_people_see_of_everybody_is_not_called_the_return_of_their_own(
     assert [a.kind for a in back.anomalies] == ["resurrected-state"]
 
 
-def test_texts_without_a_token_are_told_of() -> None:
+def test_the_reason_names_texts_without_a_token() -> None:
     check = two_that_write().check("canary")
     assert check.evidence["texts_without_a_token"] == 0
     assert check.reason.endswith("none contained a token that belongs to another session alone.")

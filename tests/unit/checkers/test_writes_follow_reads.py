@@ -49,7 +49,7 @@ def test_an_answer_that_stands_before_its_question(model: StateVariable) -> None
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
 
 
-def test_what_nobody_had_read_is_a_matter_of_time_alone() -> None:
+def test_without_a_read_only_the_order_in_time_counts() -> None:
     unread = HistoryBuilder().append("a", "x").append("b", "y").read("b", ["x", "y"]).read("c", ["y", "x"])
     assert kinds(unread, log=IN_A_WHILE) == set()
     assert kinds(unread, log=AT_ONCE) == {"monotonic-writes"}
@@ -135,7 +135,7 @@ def test_it_says_how_much_there_was_to_look_at_and_when_there_was_nothing() -> N
         assert "no declared variable" in named(judge(alone, log=own), WFR).reason
 
 
-def test_values_that_are_not_unique_or_nobodys_accuse_nobody_of_this() -> None:
+def test_values_that_are_not_unique_or_unwritten_cause_no_anomaly() -> None:
     twice = HistoryBuilder().append("a", "x").append("d", "x").read("b", ["x", "x"]).append("b", "y")
     assert WFR not in kinds(twice.read("c", ["y", "x"]), log=IN_A_WHILE)
     garbage = HistoryBuilder().read("b", ["?"]).append("b", "y").read("c", ["y", "?"])

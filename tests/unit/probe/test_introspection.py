@@ -98,7 +98,7 @@ def test_attributes_are_found_in_the_order_in_which_they_were_set() -> None:
 @pytest.mark.parametrize(
     "make", [lambda n: Turn(n, []), lambda n: Table(), lambda n: functools.partial(print, n)]
 )
-def test_looking_makes_no_dictionaries(make: Callable[[int], object]) -> None:
+def test_introspection_creates_no_dictionaries(make: Callable[[int], object]) -> None:
     things = [make(n) for n in range(2000)]
     attributes = Attributes()
     names(things[0], attributes)

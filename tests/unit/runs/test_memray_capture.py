@@ -99,7 +99,7 @@ def test_a_pass_that_came_to_nothing_says_why(run: RunDir, ended: str | None, re
     assert found.not_measured == "There is no memray."
 
 
-def test_a_damaged_manifest_is_told(run: RunDir) -> None:
+def test_a_damaged_manifest_is_the_reason(run: RunDir) -> None:
     (begun(run).path / MANIFEST).write_text("{")
     found = attribution_of(run)
     assert found is not None
@@ -114,7 +114,7 @@ def test_a_file_that_memray_did_not_write_is_no_flame_graph(tmp_path: Path) -> N
         memray_capture.read_capture(tmp_path / "memray.bin", tmp_path)
 
 
-def test_a_capture_is_recorded_or_the_reason_is_told(run: RunDir) -> None:
+def test_a_capture_or_the_reason_is_recorded(run: RunDir) -> None:
     folder = begun(run)
     (event,) = memray_capture.record(folder, run.path, [])
     assert event.kind == NOT_TRACED

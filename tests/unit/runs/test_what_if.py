@@ -32,7 +32,7 @@ def settings(text: str) -> object:
     return json.loads(found.environment["GRADSOAK_SETTINGS"])
 
 
-def test_what_gradio_is_told_goes_through_the_probe() -> None:
+def test_settings_of_gradio_go_through_the_probe() -> None:
     assert settings("time_to_live=60") == {"time_to_live": 60}
     assert settings("time_to_live=1m30s") == {"time_to_live": 90}
     assert settings("time_to_live=0.5") == {"time_to_live": 0.5}

@@ -53,7 +53,9 @@ def test_numbers_are_read_and_other_text_is_not() -> None:
         ("/../outside", "/", []),
     ],
 )
-def test_groups_are_looked_for_below_what_is_mounted(group: str, root: str, expected: list[str]) -> None:
+def test_control_groups_are_searched_below_the_mount_point(
+    group: str, root: str, expected: list[str]
+) -> None:
     found = cgroup.folders(group, Mount(2, root, Path("/m")))
     assert list(found) == [Path("/m") / name for name in expected]
 

@@ -260,7 +260,7 @@ def test_without_a_model_that_works_nothing_is_known(own: dict[str, Any], reason
     assert ("IndexError: pop from empty list" in check.reason) == isinstance(own.get("stack"), Stack)
 
 
-def test_a_token_of_another_session_crossed_whatever_the_model_is() -> None:
+def test_a_token_of_another_session_is_found_under_every_model() -> None:
     token = tokens.mint("7f3a", 0, 5, 3)
     built = pushed(("push", token, [token]), session="s0-5").read("b", [token], "stack")
     state = {"stack": Stack().variable()}
