@@ -62,8 +62,8 @@ from harness.records import Check, GuaranteeName, Model
 
 Detector = Callable[[Index, Found], None]
 
-# Models of variables that the workload writes and the app keeps; with those that the app assigns; with those whose effects only
-# the workload's own model knows.
+# WRITTEN: models of variables that the workload writes. HELD: also of those that the app assigns. OWNED: also of those for which the
+# workload defines a model.
 WRITTEN: tuple[Model, ...] = ("counter", "list", "register", "record", "blob")
 HELD: tuple[Model, ...] = (*WRITTEN, "assigned")
 OWNED: tuple[Model, ...] = (*HELD, "custom")
@@ -73,11 +73,11 @@ class Breaks(msgspec.Struct, frozen=True):
     """A guarantee that an anomaly breaks.
 
     Attributes:
-        guarantee: its name.
-        models: of the variables that the guarantee is about; empty for any.
-        kind: only anomalies of this kind break it; empty for all. A check with anomalies of several kinds can only break a
-            guarantee: that it found none does not say which of them could have been there.
-        place: of its sentence among those of the guarantee; the order of the catalogue decides between equals.
+        guarantee: the name of the guarantee.
+        models: the models of the variables that the guarantee concerns; empty for all.
+        kind: the kind of anomaly that breaks it, for a check that finds several kinds; empty for all kinds. Such a check never
+            shows that the guarantee is kept, because a pass does not say which kinds could have been seen.
+        place: position of its sentence in the reason of the guarantee; the order of the catalogue decides between equals.
     """
 
     guarantee: GuaranteeName
@@ -87,29 +87,29 @@ class Breaks(msgspec.Struct, frozen=True):
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One check, and what is said about its anomaly.
+    """One check and all texts about its anomaly.
 
     Attributes:
-        name: its name in `checks.json`, and its heading in docs/methods/anomalies.md.
-        definition: when it is an anomaly, for docs/methods/anomalies.md.
-        headline: what the anomaly says about the app, as a sentence.
-        severity: of several anomalies, the headline of the lowest number is shown.
-        guarantees: what it breaks.
-        loss: the proof is that a value is not where it had to be.
-        crosses: something of one session was there for another, so that the report draws sessions against sessions.
-        detectors: functions that look for it; each may find several kinds, and runs once.
-        judge: examines a history and returns the check, in place of detectors and sentences.
-        measure: counts evidence that only this check has.
-        models: those to whose variables it can happen.
-        shared: whether it can happen to what everyone shares.
-        own: whether it can happen to what is a session's own.
-        evidence: what must have been counted, or nothing could be seen: see `harness.checkers.evidence`.
-        more: what else is counted for it.
-        failed: what happened, after "3 of 20 sessions:".
-        checked: what was counted, after "Checked 500".
-        clean: what was found of it, after a semicolon.
-        unseen: why the anomaly could not have been seen, as a sentence.
-        must_be_seen: without evidence the verdict is unknown, and not that the check does not apply.
+        name: the name in `checks.json` and the heading in docs/methods/anomalies.md.
+        definition: the definition of the anomaly, for docs/methods/anomalies.md.
+        headline: what the anomaly means for the app, as a sentence.
+        severity: rank of the headline. If a run has several anomalies, the report shows the headline with the lowest rank.
+        guarantees: the guarantees that the anomaly breaks.
+        loss: whether the proof is a missing value. The report then marks where the value is missing.
+        crosses: whether the anomaly involves two sessions. The report then draws the session matrix.
+        detectors: functions that find the anomaly. One detector may find several kinds; it runs once.
+        judge: examines a history and returns the check. It replaces detectors and the sentences below.
+        measure: counts evidence that only this check uses.
+        models: the models whose variables can show the anomaly.
+        shared: whether a variable of scope `everyone` can show it.
+        own: whether a variable of scope `session` can show it.
+        evidence: the count without which the anomaly could not have been seen; see `harness.checkers.evidence`.
+        more: further counts to report.
+        failed: the text of a fail, after "3 of 20 sessions:".
+        checked: what `evidence` counts, after "Checked 500".
+        clean: the text of a pass, after a semicolon.
+        unseen: the reason why the anomaly could not have been seen, as a sentence.
+        must_be_seen: whether the verdict without evidence is `unknown`. Otherwise the check does not apply.
     """
 
     name: str
@@ -269,7 +269,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
             examine_own_writes,
             examine_counts,
         ),
-        headline="The app does more than once what it was asked to do once.",
+        headline="A single request takes effect more than once.",
         severity=5,
         guarantees=(Breaks("no-lost-update", models=("counter", "list"), place=2),),
     ),
@@ -377,7 +377,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name=CANARY,
-        definition="A response holds a token of another session: a cross-session read, or resurrected state if the other session was an earlier one of the same user. Exempt are values of variables of scope `everyone`, of scope `user` for the same user, and components that the workload calls `shared`.",
+        definition="A response contains a token of another session: a cross-session read, or resurrected state if the other session was an earlier one of the same user. Exempt are values of variables of scope `everyone`, of scope `user` for the same user, and components that the workload calls `shared`.",
         headline="The app does not keep its sessions apart.",
         severity=0,
         guarantees=(
@@ -389,7 +389,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name=VISIBLE_STATE,
-        definition="A value stands where Gradio sends nothing instead of State: at its output, in `/config`, in `/info`, or in what `gr.render` made. Or any response holds a text that the workload declared with `secret`.",
+        definition="A response contains a value in place of State, for which Gradio sends null: at its output, in `/config`, in `/info`, or in what `gr.render` made. Or a response contains a text that the workload declared with `secret`.",
         headline="State left the server.",
         severity=1,
         guarantees=(Breaks("invisible"),),

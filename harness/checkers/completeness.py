@@ -139,12 +139,12 @@ class _Phase:
 
     @property
     def mostly_failed(self) -> bool:
-        """Whether the few that succeeded stand for nothing."""
+        """Whether so many operations failed that the others are too few to judge by."""
         return self.failed > MOST * self.all
 
 
 def _missing_evidence(scan: Scan, state: Mapping[str, StateVariable]) -> list[str]:
-    """What was not seen, though a verdict of `pass` would say that it was seen and found good."""
+    """Sentences about missing evidence, without which `pass` would claim more than was observed."""
     found = []
     loaded = _Phase(scan, LOAD_PHASE)
     if not state:

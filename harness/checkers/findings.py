@@ -157,27 +157,27 @@ class Found:
         self.evidence[what] = self.evidence.get(what, 0) + number
 
     def sufferers(self, variable: str) -> set[str]:
-        """The sessions that suffered from anything that was found about a variable."""
+        """The sessions that suffered from an anomaly of a variable."""
         return {s for findings in self._findings.values() for s in findings.sufferers_of(variable)}
 
     def leave_undecided(self, kind: str, why: str) -> None:
-        """Take note of something that was not found out."""
+        """Record why a kind of anomaly could not be decided."""
         self.undecided.setdefault(kind, []).append(why)
 
     def leave_open(self, kind: str, number: int = 1) -> None:
-        """Count what looks like an anomaly, but may be owed to operations of which there is no record."""
+        """Count suspected cases that unrecorded operations may explain."""
         if number:
             self.unexplained[kind] = self.unexplained.get(kind, 0) + number
 
 
 def involved(*operations: Operation) -> list[str]:
-    """The sessions of operations, each once, the last one's last."""
+    """The sessions of operations, each once. The session of the last operation comes last."""
     sessions = [operation.session for operation in operations]
     return [*dict.fromkeys(s for s in sessions[:-1] if s != sessions[-1]), sessions[-1]]
 
 
 def acknowledged(operation: Operation) -> str:
-    """How a clause about a write ends."""
+    """The end of a clause about a write: whether it was acknowledged."""
     return ", acknowledged" if operation.outcome == "ok" else " (outcome unknown)"
 
 

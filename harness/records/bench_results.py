@@ -39,7 +39,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         met: whether the run gave that outcome.
         error: why the run ended early; null if it was completed.
         exit_code: exit code that `gradsoak run` would have ended with.
-        reason: why the verdict is what it is, one or a few sentences.
+        reason: the reason for the verdict, one or more sentences.
         checks: check → verdict; `pass` also for a check that does not apply.
         does_not_apply: check that does not apply → why.
         anomalies: kind of anomaly → number of anomalies.

@@ -112,7 +112,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: name of the check.
         verdict: its verdict.
-        reason: why the verdict is what it is, one sentence.
+        reason: the reason for the verdict, one sentence.
         evidence: counts that the verdict rests on, for example reads examined.
         anomalies: at most `harness.checkers.MAX_ANOMALIES` anomalies, ordered by time.
         anomalies_total: number of anomalies found.
@@ -147,7 +147,7 @@ class WorkerVerdict(msgspec.Struct, frozen=True, kw_only=True):
         worker: number of the worker, the name of its shard.
         verdict: `fail` if one of its sessions suffered from an anomaly, `unknown` if its record is incomplete.
         sessions: number of its sessions: those in its shard, or in its last report if that is more.
-        reason: why the verdict is what it is, one sentence.
+        reason: the reason for the verdict, one sentence.
     """
 
     worker: str
@@ -197,7 +197,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         schema_version: version of this format.
         verdict: verdict of the run: the first that occurs of `fail`, `unknown`, `inconclusive`, `pass`.
-        reason: why the verdict is what it is, one or a few sentences.
+        reason: the reason for the verdict, one or more sentences.
         checks: the outcome of each check.
         workers: one verdict for each worker, in a run with several workers; otherwise empty.
         guarantees: (`promises` in the file) the status of each guarantee, in the order of `GUARANTEES`; empty before
