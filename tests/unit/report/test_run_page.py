@@ -511,7 +511,7 @@ def test_without_growth_the_page_says_how_many_containers_were_counted(
         (["lost-update", "visible-state"], "State left the server."),
         (["monotonic-writes"], "The app does not keep what its sessions write."),
         (["reset"], "The app lets state fall back to where it began."),
-        (["duplicate-effect"], "The app does more than once what it was asked to do once."),
+        (["duplicate-effect"], "A single request takes effect more than once."),
         (["cleared-state-returns"], "The app brings back what had been cleared."),
         (["resurrected-state"], "The app brings back the state of an earlier page load."),
         (["non-atomic-chain"], "The app mixes up the steps of events that run at the same time."),
