@@ -28,18 +28,32 @@ actions_per_session = 4.0
 warmup_s = 0.5
 staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0, requests_per_batch = 8 }
 """
-# For tests that ask nothing of memory, which takes as long again as the rest.
-WITHOUT_GROWTH = SMALL_PROFILE.replace("requests_per_batch = 8", "request_batches = 0, rounds = 0")
+# For tests that ask nothing of memory: without batches and rounds, and each plateau is one measurement, settled or not.
+WITHOUT_GROWTH = (
+    SMALL_PROFILE.replace("requests_per_batch = 8", "request_batches = 0, rounds = 0")
+    .replace("settle_timeout_s = 2.0", "settle_timeout_s = 0.1")
+    .replace("duration_s = 3.0", "duration_s = 1.5")
+)
 
 
 @pytest.fixture(scope="session")
 def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled scenarios with a profile that takes seconds."""
-    folder = tmp_path_factory.mktemp("small") / "scenarios"
-    shutil.copytree(REPO / "scenarios", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for settings in folder.glob("*/scenario.toml"):
-        settings.write_text(in_small(settings.read_text()))
-    return folder
+    return _scenarios_with(SMALL_PROFILE, tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def brief_scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled scenarios with a profile that takes seconds and does not watch memory."""
+    return _scenarios_with(WITHOUT_GROWTH, tmp_path_factory.mktemp("brief"))
+
+
+def _scenarios_with(profile: str, folder: Path) -> Path:
+    copies = folder / "scenarios"
+    shutil.copytree(REPO / "scenarios", copies, ignore=shutil.ignore_patterns("__pycache__"))
+    for settings in copies.glob("*/scenario.toml"):
+        settings.write_text(in_small(settings.read_text(), profile))
+    return copies
 
 
 def in_small(settings: str, profile: str = SMALL_PROFILE) -> str:
@@ -57,12 +71,16 @@ def in_small(settings: str, profile: str = SMALL_PROFILE) -> str:
 
 
 @pytest.fixture(scope="session")
-def bench(scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`."""
+def bench(scenarios: Path, brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`.
+
+    Of these, `counters` and `counters_global` have the phases that show growth of memory.
+    """
     folder = tmp_path_factory.mktemp("bench")
-    done = gradsoak(
-        "bench", *(scenarios / s.name for s in scenario.core()), "--out", "bench", "--seed", "7", cwd=folder
-    )
+    core = [
+        (scenarios if s.name.startswith("counters") else brief_scenarios) / s.name for s in scenario.core()
+    ]
+    done = gradsoak("bench", *core, "--out", "bench", "--seed", "7", cwd=folder)
     (folder / "bench" / "stdout").write_text(done.out)
     assert done.code == 0, done.err
     return folder / "bench"

@@ -122,8 +122,11 @@ class PlateauRecorder:
         """Whether the probe must find what retains the objects that grew.
 
         True for a profile that measures memory, and for any other run in which a container or a type grew unexpectedly.
+        False if the profile has neither batches nor rounds, because no growth is judged then.
         """
-        if self._run.options.purpose == "control" or not self._first_and_last:
+        plan = self._run.options.profile.staircase
+        judged = plan.request_batches or plan.rounds
+        if self._run.options.purpose == "control" or not self._first_and_last or not judged:
             return False
         (first, before), (last, after) = self._first_and_last[0], self._first_and_last[-1]
         requests = (after or 0) - (before or 0)

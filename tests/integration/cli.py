@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+# How long a loop waits between two looks. A loop that only polls would take a whole core from the app under test.
+POLL_S = 0.05
 
 
 class Done:
@@ -54,17 +58,14 @@ def interrupted(
         family: set[int] = set()
         deadline = time.monotonic() + 90
         while not when():
-            assert process.poll() is None, (cwd / "err").read_text()
-            assert time.monotonic() < deadline, "it never came so far"
+            assert not _ended_within(process, POLL_S), (cwd / "err").read_text()
+            assert time.monotonic() < deadline, "the condition was never met"
             family |= {p.pid for p in psutil.Process(process.pid).children(recursive=True)}
         family |= {p.pid for p in psutil.Process(process.pid).children(recursive=True)}
         process.send_signal(how)
         code = process.wait(timeout=60)
     deadline = time.monotonic() + 10
-    left = [pid for pid in family if _alive(pid)]
-    while left and time.monotonic() < deadline:
-        left = [pid for pid in left if _alive(pid)]
-    return code, left
+    return code, _alive_after(family, deadline)
 
 
 class Running:
@@ -95,8 +96,8 @@ class Running:
         """Wait until something has happened, while the command runs."""
         deadline = time.monotonic() + timeout_s
         while not when():
-            assert self.process.poll() is None, self.err.read_text() + self.out.read_text()
-            assert time.monotonic() < deadline, "it never came so far"
+            assert not _ended_within(self.process, POLL_S), self.err.read_text() + self.out.read_text()
+            assert time.monotonic() < deadline, "the condition was never met"
             self.look()
 
     def look(self) -> None:
@@ -127,10 +128,26 @@ class Running:
 
     def left(self) -> list[str]:
         """Those of its processes that still run, some time after its end."""
-        deadline = time.monotonic() + 10
-        while (alive := [pid for pid in self.family if _alive(pid)]) and time.monotonic() < deadline:
-            pass
+        alive = _alive_after(self.family, time.monotonic() + 10)
         return [" ".join(self.family[pid]) for pid in alive]
+
+
+def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _alive_after(pids: Iterable[int], deadline: float) -> list[int]:
+    """Those of the processes that still run at the deadline; waits no longer than until the last one has ended."""
+    processes = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+    psutil.wait_procs(processes, timeout=max(0.0, deadline - time.monotonic()))
+    return [process.pid for process in processes if _alive(process.pid)]
 
 
 def _alive(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """A history that is not whole is never a pass: each way in which a run folder can be damaged gives `unknown`, with the reason.
 
-One real run, copied for each damage. Most damages come twice: as they are found, so that the seal tells, and with a seal made
+One recorded run, copied for each damage. Most damages come twice: as they are found, so that the seal tells, and with a seal made
 afterwards, so that the record must tell by itself.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from harness.evaluate import evaluate_run
 from harness.records import Checks
 from harness.run_dir import EVENTS, MANIFEST, SEAL, RunDir
-from tests.conftest import REPO, WITHOUT_GROWTH, in_small
+from tests.frozen.evaluation import unpack
 from tests.integration.cli import gradsoak
 
 pytestmark = pytest.mark.xdist_group("damaged")
@@ -27,16 +27,8 @@ SHARD = "history/0.jsonl"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `counters` that passed."""
-    folder = tmp_path_factory.mktemp("whole")
-    shutil.copytree(
-        REPO / "scenarios/counters", folder / "counters", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    settings = folder / "counters/scenario.toml"
-    settings.write_text(in_small(settings.read_text(), WITHOUT_GROWTH))
-    done = gradsoak("run", folder / "counters", "--out", "run", "--seed", "7", cwd=folder)
-    assert done.code == 0, done.err
-    return folder / "run"
+    """A recorded run of `counters` that passed."""
+    return unpack("counters", tmp_path_factory.mktemp("whole") / "run")
 
 
 @pytest.fixture

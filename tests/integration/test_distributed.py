@@ -89,8 +89,8 @@ def killed_in_the_middle(scenario: Path, tmp_path: Path) -> tuple[Done, Path]:
     return done, run
 
 
-def test_a_killed_worker_makes_only_its_own_sessions_unknown(scenarios: Path, tmp_path: Path) -> None:
-    done, run = killed_in_the_middle(scenarios / "counters", tmp_path)
+def test_a_killed_worker_makes_only_its_own_sessions_unknown(brief_scenarios: Path, tmp_path: Path) -> None:
+    done, run = killed_in_the_middle(brief_scenarios / "counters", tmp_path)
     assert done.code == 3, done.err
     assert done.json()["verdict"] == "unknown"
     seal = RunDir.open(run).sealed()
@@ -119,11 +119,11 @@ def test_a_killed_worker_makes_only_its_own_sessions_unknown(scenarios: Path, tm
 
 
 def test_if_a_worker_is_lost_before_the_load_the_others_make_all_arrivals(
-    scenarios: Path, tmp_path: Path
+    brief_scenarios: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     arguments = (
-        "run", scenarios / "counters", "--workers", "3", "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5",
+        "run", brief_scenarios / "counters", "--workers", "2", "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5",
         "--out", "run", "--json", *PATIENCE,
     )  # fmt: skip
     with Running(*arguments, cwd=tmp_path) as command:
@@ -138,8 +138,8 @@ def test_if_a_worker_is_lost_before_the_load_the_others_make_all_arrivals(
 
 
 @pytest.mark.slow
-def test_a_leak_among_the_other_workers_is_still_found(scenarios: Path, tmp_path: Path) -> None:
-    done, run = killed_in_the_middle(scenarios / "counters_global", tmp_path)
+def test_a_leak_among_the_other_workers_is_still_found(brief_scenarios: Path, tmp_path: Path) -> None:
+    done, run = killed_in_the_middle(brief_scenarios / "counters_global", tmp_path)
     assert done.code == 1, done.err
     checks, by_worker = verdicts(run)
     assert checks.verdict == "fail"
@@ -157,31 +157,31 @@ def test_a_leak_among_the_other_workers_is_still_found(scenarios: Path, tmp_path
     assert {("s1", "s3"), ("s3", "s1")} & pairs
 
 
-def test_shards_are_returned_over_the_connection_byte_for_byte(scenarios: Path, tmp_path: Path) -> None:
-    arguments = ("--workers", "3", "--users", "2", "--shards", "return", "--out", "run", "--json", *PATIENCE)
-    with Running("run", scenarios / "counters", *arguments, cwd=tmp_path) as command:
+def test_shards_are_returned_over_the_connection_byte_for_byte(brief_scenarios: Path, tmp_path: Path) -> None:
+    arguments = ("--workers", "2", "--users", "1", "--shards", "return", "--out", "run", "--json", *PATIENCE)
+    with Running("run", brief_scenarios / "counters", *arguments, cwd=tmp_path) as command:
         done = command.end()
         assert command.left() == []
     run = tmp_path / "run"
     assert done.code == 0, done.err
     shards = {e["worker"]: e for e in events(run, "worker_shard")}
-    assert sorted(shards) == ["1", "2", "3"]
+    assert sorted(shards) == ["1", "2"]
     for worker, shard in shards.items():
         assert shard["returned"]
         # The checksum is the worker's, of the file that it wrote.
         content = (run / "history" / f"{worker}.jsonl").read_bytes()
         assert content
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
-    assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl", "3.jsonl"]
+    assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl"]
     assert_each_user_has_a_name(run)
-    # Two users for three workers: one of them only holds sessions.
-    assert {e["users"] for e in events(run, "steady")} == {2}
-    assert verdicts(run)[1] == {"1": "pass", "2": "pass", "3": "pass"}
+    # One user for two workers: one of them only holds sessions.
+    assert {e["users"] for e in events(run, "steady")} == {1}
+    assert verdicts(run)[1] == {"1": "pass", "2": "pass"}
     # All on one machine, so all by one clock; and the estimate of the offset agrees.
     clocks = {e["clock"] for e in [*events(run, "worker_joined"), *events(run, "fleet")]}
     assert len(clocks) == 1
     offsets = events(run, "worker_clock")
-    assert len(offsets) == 3
+    assert len(offsets) == 2
     assert all(abs(e["offset_ns"]) <= e["uncertainty_ns"] for e in offsets)
 
 
@@ -193,11 +193,11 @@ def test_shards_are_returned_over_the_connection_byte_for_byte(scenarios: Path, 
     ],
 )
 def test_workers_of_other_machines_and_one_that_is_lost(
-    how: signal.Signals, reason: str, scenarios: Path, tmp_path: Path
+    how: signal.Signals, reason: str, brief_scenarios: Path, tmp_path: Path
 ) -> None:
     """Workers start before their master. One writes into the shared run folder. The other, which would return its shard, is
     ended during the run, by SIGINT or by SIGKILL."""
-    scenario, port = scenarios / "counters", ("--master-port", free_port())
+    scenario, port = brief_scenarios / "counters", ("--master-port", free_port())
     run = tmp_path / "run"
     with (
         Running("run", scenario, "--worker", *port, *PATIENCE, cwd=tmp_path, name="w1") as one,
@@ -244,15 +244,15 @@ def test_workers_of_other_machines_and_one_that_is_lost(
     assert sessions[number] >= len(sessions_of(run)[number]) > 0
 
 
-def test_another_workload_is_refused_at_both_ends(scenarios: Path, tmp_path: Path) -> None:
+def test_another_workload_is_refused_at_both_ends(brief_scenarios: Path, tmp_path: Path) -> None:
     changed = tmp_path / "counters"
-    shutil.copytree(scenarios / "counters", changed)
+    shutil.copytree(brief_scenarios / "counters", changed)
     (changed / "workload.py").write_text((changed / "workload.py").read_text() + "\n# changed\n")
     port = ("--master-port", free_port())
     with (
         Running("run", changed, "--worker", *port, *PATIENCE, cwd=tmp_path, name="worker") as worker,
         Running(
-            "run", scenarios / "counters", "--master", *port, *PATIENCE, "--out", "run", cwd=tmp_path
+            "run", brief_scenarios / "counters", "--master", *port, *PATIENCE, "--out", "run", cwd=tmp_path
         ) as master,
     ):
         ends = [worker.end(), master.end()]
@@ -264,10 +264,10 @@ def test_another_workload_is_refused_at_both_ends(scenarios: Path, tmp_path: Pat
         assert "Traceback" not in done.err
 
 
-def test_a_master_that_dies_ends_the_run_and_all_workers(scenarios: Path, tmp_path: Path) -> None:
+def test_a_master_that_dies_ends_the_run_and_all_workers(brief_scenarios: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Running(
-        "run", scenarios / "counters", "--workers", "2", "--out", "run", *PATIENCE, cwd=tmp_path
+        "run", brief_scenarios / "counters", "--workers", "2", "--out", "run", *PATIENCE, cwd=tmp_path
     ) as command:
         command.until(has_recorded(run, "1", "load"))
         os.kill(command.pid_of("harness.load.cluster.master"), signal.SIGKILL)
@@ -284,10 +284,12 @@ def test_a_master_that_dies_ends_the_run_and_all_workers(scenarios: Path, tmp_pa
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_process(how: signal.Signals, scenarios: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_process(
+    how: signal.Signals, brief_scenarios: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     code, left = interrupted(
-        "run", scenarios / "counters", "--workers", "2", "--shards", "return", "--out", "run", *PATIENCE,
+        "run", brief_scenarios / "counters", "--workers", "2", "--shards", "return", "--out", "run", *PATIENCE,
         cwd=tmp_path, when=entered(run, "load"), how=how,
     )  # fmt: skip
     assert left == []
@@ -300,17 +302,27 @@ def test_an_interrupted_run_leaves_no_process(how: signal.Signals, scenarios: Pa
         assert all(sessions_of(run)[worker] for worker in ("1", "2"))
     else:
         assert code == -signal.SIGKILL
+        done = gradsoak("report", "run", cwd=tmp_path)
+        assert done.code == 3
+        assert "never sealed" in " ".join(done.out.split()), done.out
 
 
-def test_every_wait_has_a_limit(scenarios: Path, tmp_path: Path) -> None:
+def test_every_wait_has_a_limit(brief_scenarios: Path, tmp_path: Path) -> None:
     port = free_port()
     worker = gradsoak(
-        "run", scenarios / "counters", "--worker", "--master-port", port, "--join-timeout", "2s", cwd=tmp_path
+        "run",
+        brief_scenarios / "counters",
+        "--worker",
+        "--master-port",
+        port,
+        "--join-timeout",
+        "2s",
+        cwd=tmp_path,
     )
     assert worker.code == 2
     assert f"No master answered at 127.0.0.1:{port} within 2 s." in worker.err
     master = gradsoak(
-        "run", scenarios / "counters", "--master", "--workers", "2", "--master-port", port, "--join-timeout", "1s",
+        "run", brief_scenarios / "counters", "--master", "--workers", "2", "--master-port", port, "--join-timeout", "1s",
         "--out", "run", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert master.code == 3
@@ -318,13 +330,20 @@ def test_every_wait_has_a_limit(scenarios: Path, tmp_path: Path) -> None:
     assert "--worker" in master.json()["error"]["hint"]
 
 
-def test_a_port_that_is_in_use_is_named(scenarios: Path, tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_is_named(brief_scenarios: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         done = gradsoak(
-            "run", scenarios / "counters", "--master", "--master-port", port, "--out", "run", cwd=tmp_path
+            "run",
+            brief_scenarios / "counters",
+            "--master",
+            "--master-port",
+            port,
+            "--out",
+            "run",
+            cwd=tmp_path,
         )
     assert done.code == 2
     assert f"cannot listen at 127.0.0.1:{port}" in done.err

@@ -67,9 +67,9 @@ def test_a_run_reports_what_pages_cannot_do_and_keeps_browser_state(make_scenari
     assert sum(visits == 0 for visits in kept) == arrivals.count("open")
 
 
-def test_the_stock_driver_runs_a_workload_that_only_calls(scenarios: Path, tmp_path: Path) -> None:
+def test_the_stock_driver_runs_a_workload_that_only_calls(brief_scenarios: Path, tmp_path: Path) -> None:
     folder = tmp_path / "counters"
-    shutil.copytree(scenarios / "counters", folder)
+    shutil.copytree(brief_scenarios / "counters", folder)
     workload = folder / "workload.py"
     kept = workload.read_text()
     workload.write_text(
@@ -79,7 +79,7 @@ def test_the_stock_driver_runs_a_workload_that_only_calls(scenarios: Path, tmp_p
         )
     )
     # An unmodified client uses so much CPU that with ten users the generator is the bottleneck on a busy machine.
-    load = ("--users", "3", "--think", "1", "--duration", "5s")
+    load = ("--users", "3", "--think", "0.5", "--duration", "3s", "--sessions-per-level", "1")
     done = gradsoak("run", folder, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
     (warned,) = [text for text in done.json()["figures"]["warnings"] if "does not search responses" in text]

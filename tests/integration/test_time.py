@@ -82,7 +82,7 @@ def under_load(run: Path) -> tuple[list[Invoke], dict[int, Ok]]:
 def test_the_open_model_shows_delays_that_the_closed_model_hides(make_scenario, tmp_path: Path) -> None:
     """0.3 s of work, one at a time: 3.3 per second. Ten per second arrive, and six may wait."""
     scenario = make_scenario(APP.format(body="time.sleep(0.3)", options=""), workload=workload())
-    few = ("--levels", "4", "--sessions-per-level", "1", "--seed", "1")
+    few = ("--levels", "4", "--sessions-per-level", "1", "--duration", "3s", "--seed", "1")
     closed = gradsoak("run", scenario, "--users", "1", *few, "--out", "closed", "--json", cwd=tmp_path)
     opened = gradsoak(
         "run", scenario, "--arrival-rate", "10", "--arrivals", "uniform", "--max-in-flight", "6", *few,
