@@ -323,7 +323,7 @@ def test_a_workload_that_raises_between_operations_is_never_a_pass(make_scenario
 def test_an_app_that_hangs_and_then_stops_working_is_never_a_pass(make_scenario, tmp_path: Path) -> None:
     app = app_that(
         "if len(CALLS) == 8:\n    time.sleep(3)\nif len(CALLS) > 20:\n    raise gr.Error('broken from now on')"
-    )
+    ).replace('api_name="click"', 'api_name="click", concurrency_limit=None')
     folder = make_scenario(app)
     settings = folder / "scenario.toml"
     settings.write_text(
