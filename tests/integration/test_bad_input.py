@@ -332,7 +332,7 @@ def test_an_app_that_hangs_and_then_stops_working_is_never_a_pass(make_scenario,
     done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("unknown", 3)
     assert done.json()["figures"]["operations"]["errors"].keys() == {"app", "timeout"}
-    assert any("did not succeed (app)" in warning for warning in done.json()["figures"]["warnings"])
+    assert any("did not succeed (app, timeout)" in text for text in done.json()["figures"]["warnings"])
     # The outcome of a call that hangs is unknown, and its session is closed.
     records = RunDir.open(tmp_path / "run").history()[0]["0"]
     session_of = {r.id: r.session for r in records if isinstance(r, Invoke)}
