@@ -16,6 +16,7 @@ from harness.runs import memray_capture
 from harness.runs.manifest_builder import build_manifest
 from harness.runs.run_options import RunOptions
 from harness.scenario import find
+from tests.hostile import hostile_folder
 
 SITE = Frame(file="app.py", line=14, function="click", owner="app")
 
@@ -114,7 +115,11 @@ def test_a_file_that_memray_did_not_write_is_no_flame_graph(tmp_path: Path) -> N
         memray_capture.read_capture(tmp_path / "memray.bin", tmp_path)
 
 
-def test_a_capture_or_the_reason_is_recorded(run: RunDir) -> None:
+def test_a_capture_or_the_reason_is_recorded(
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # memray's reporter runs in the user's folder, and must not import the user's files.
+    monkeypatch.chdir(hostile_folder(tmp_path / "here"))
     folder = begun(run)
     (event,) = memray_capture.record(folder, run.path, [])
     assert event.kind == NOT_TRACED

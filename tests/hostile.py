@@ -1,0 +1,18 @@
+"""A working folder with files that have the names of modules, as a user may have them. Each fails when it is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MODULES = (
+    "random", "json", "struct", "ctypes", "queue", "socket", "types", "importlib", "email", "locust", "gevent", "memray", "rich",
+    "matplotlib", "numpy", "scipy", "psutil", "msgspec", "typer", "jinja2", "gradio", "gradio_client", "geventhttpclient", "harness",
+)  # fmt: skip
+
+
+def hostile_folder(folder: Path) -> Path:
+    """Write the files into a folder."""
+    folder.mkdir(exist_ok=True)
+    for name in MODULES:
+        (folder / f"{name}.py").write_text("raise RuntimeError(f'{__file__} was imported')\n")
+    return folder
