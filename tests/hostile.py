@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 MODULES = (
@@ -10,9 +11,13 @@ MODULES = (
 )  # fmt: skip
 
 
-def hostile_folder(folder: Path) -> Path:
+# Of these, the modules that the load generator needs and a Gradio app does not.
+GENERATOR_MODULES = ("locust", "gevent", "geventhttpclient", "msgspec", "psutil", "harness")
+
+
+def hostile_folder(folder: Path, names: Iterable[str] = MODULES) -> Path:
     """Write the files into a folder."""
     folder.mkdir(exist_ok=True)
-    for name in MODULES:
+    for name in names:
         (folder / f"{name}.py").write_text("raise RuntimeError(f'{__file__} was imported')\n")
     return folder
