@@ -12,7 +12,7 @@ MODULES = (
 
 
 # Of these, the modules that the load generator needs and a Gradio app does not.
-GENERATOR_MODULES = ("locust", "gevent", "geventhttpclient", "msgspec", "psutil", "harness")
+GENERATOR_MODULES = ("locust", "gevent", "geventhttpclient", "msgspec", "harness")
 
 
 def hostile_folder(folder: Path, names: Iterable[str] = MODULES) -> Path:
