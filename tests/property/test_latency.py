@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.latency.figures import PERCENTILES, distribution, supported
-from harness.load.arrivals import dispatch, schedule, share, share_of_cap
+from harness.load.arrival_schedule import dispatch, schedule, share, share_of_cap
 from harness.load.self_monitor import LagMeter
 
 S = 10**9

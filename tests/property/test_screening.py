@@ -126,7 +126,7 @@ def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     short = check(InMemoryHistory(history), state, COMPLETED)
     with (
         mock.patch("harness.checkers.owner_log.OwnerLog._run_model", return_value=None),
-        mock.patch("harness.checkers.index.grows", return_value=False),
+        mock.patch("harness.checkers.history_index.grows", return_value=False),
     ):
         same(check(InMemoryHistory(history), state, COMPLETED, select_all=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]

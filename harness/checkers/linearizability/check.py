@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from harness.checkers.anomalies import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
+from harness.checkers.anomaly_names import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
 from harness.checkers.evidence import READS_LEFT_TO_BOUNDS, READS_PUT_IN_ORDER
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.linearizability import registers
 from harness.checkers.linearizability.search import MOST_CONFIGURATIONS, Contradiction, Entry, search
