@@ -30,11 +30,11 @@ _FROM_COMPLETION = (
     "started_ns",
     "first_output_ns",
     "event_ids",
-    "looked",
+    "searched",
     "sightings",
-    "marked",
-    "unmarked",
-    "echoed",
+    "tokens_sent",
+    "untagged_sent",
+    "own_tokens_seen",
 )
 
 

@@ -80,7 +80,7 @@ def spoilt(operation: Any, other: Any, fault: str) -> Any:
     reads = dict(operation.reads)
     if fault == "sighting":
         seen = Sighting(kind="foreign-token", value="t-ab12-0-1-1-8f8c", where="somewhere")
-        return msgspec.structs.replace(operation, sightings=[seen], looked=3)
+        return msgspec.structs.replace(operation, sightings=[seen], searched=3)
     for name, value in reads.items():
         if fault == "another's":
             reads[name] = other.reads.get(name, value)
