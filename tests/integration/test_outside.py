@@ -27,13 +27,13 @@ from tests.integration.outside import (
     LAUNCH,
     MOUNT,
     answers,
-    free_port,
     make_certificate,
     running_app,
     start_app,
-    wait_for,
 )
 from tests.stored import whole_history
+
+SHARES_AN_APP = pytest.mark.xdist_group("outside")
 
 SECRETS = ("open-sesame-1", "open-sesame-2")
 
@@ -58,6 +58,7 @@ def holds(folder: Path, secret: str) -> list[Path]:
     return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
 
 
+@SHARES_AN_APP
 def test_an_app_that_runs_already_is_tested_and_left_running(
     app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ with gr.Blocks() as demo:
 """
 
 
+@SHARES_AN_APP
 def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
     app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
@@ -284,33 +286,16 @@ class Command:
         return code, (self._folder / "err").read_text()
 
 
-@pytest.fixture
-def breakable(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
-    """A port, the app that runs at it, and the same app once more, ready to take its place when the file `gate` is there."""
-    port = free_port()
-    first = start_app(tmp_path / "first", port=port)
-    second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")
-    try:
-        wait_for(f"http://127.0.0.1:{port}", first)
-        yield port, first, second
-    finally:
-        for process in (first, second):
-            process.kill()
-            process.wait()
-
-
-def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(
-    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
-) -> None:
-    port, first, _ = breakable
-    running = Command(
-        tmp_path, "run", workload, "--url", f"http://127.0.0.1:{port}", "--duration", "10m", "--out", "run", "--json"
-    )  # fmt: skip
-    running.until(entered(tmp_path / "run", "load"))
-    first.kill()
-    code, err = running.end()
+def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(workload: Path, tmp_path: Path) -> None:
+    with running_app(tmp_path / "app") as (url, process):
+        running = Command(
+            tmp_path, "run", workload, "--url", url, "--duration", "10m", "--out", "run", "--json"
+        )
+        running.until(entered(tmp_path / "run", "load"))
+        process.kill()
+        code, err = running.end()
     assert code == 4, err
-    assert f"The app at http://127.0.0.1:{port} is gone during the phase 'load'" in err
+    assert f"The app at {url} is gone during the phase 'load'" in err
     result = json.loads((tmp_path / "out").read_text())
     assert result["verdict"] == "unknown"
     # Refused connections are failures that cannot have had an effect; what was under way is unknown.
@@ -320,24 +305,42 @@ def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(
     assert seal.ended == "target_failed"
 
 
-def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(
-    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
-) -> None:
-    port, first, second = breakable
-    url = f"http://127.0.0.1:{port}"
-    running = Command(tmp_path, "run", workload, "--url", url, "--duration", "8", "--out", "run", "--json")
-    running.until(entered(tmp_path / "run", "load"))
-    first.kill()
-    first.wait()
-    (tmp_path / "gate").touch()
-    code, err = running.end()
-    assert second.poll() is None, (tmp_path / "second/outside.log").read_text()
+def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(workload: Path, tmp_path: Path) -> None:
+    """The same app, already imported, takes the place of the first as soon as the file `gate` exists."""
+    with running_app(tmp_path / "first") as (url, first):
+        port = int(url.rpartition(":")[2])
+        second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")
+        try:
+            running = Command(
+                tmp_path,
+                "run",
+                workload,
+                "--url",
+                url,
+                "--duration",
+                "6",
+                "--think",
+                "0.2",
+                "--out",
+                "run",
+                "--json",
+            )
+            running.until(entered(tmp_path / "run", "load"))
+            first.kill()
+            first.wait()
+            (tmp_path / "gate").touch()
+            code, err = running.end()
+            assert second.poll() is None, (tmp_path / "second/outside.log").read_text()
+        finally:
+            second.kill()
+            second.wait()
     result = json.loads((tmp_path / "out").read_text())
     assert code == 1, err
     assert result["checks"]["lost-update"] == "fail"
     assert any("restarted" in warning for warning in result["figures"]["warnings"])
 
 
+@SHARES_AN_APP
 def test_ctrl_c_ends_the_run_and_not_the_app(
     app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
