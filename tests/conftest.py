@@ -88,12 +88,15 @@ def bench(brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def make_scenario(tmp_path: Path, scenarios: Path):
-    """Make a scenario folder around the text of an app; with `growth`, memory is watched over requests and rounds of sessions."""
+    """Make a scenario folder around the text of an app, None for an app that runs already; with `growth`, memory is watched over requests and rounds of sessions."""
 
-    def make(app: str, *, workload: str | None = None, settings: str = "", growth: bool = False) -> Path:
+    def make(
+        app: str | None, *, workload: str | None = None, settings: str = "", growth: bool = False
+    ) -> Path:
         folder = tmp_path / "scenario"
         folder.mkdir()
-        (folder / "app.py").write_text(app)
+        if app is not None:
+            (folder / "app.py").write_text(app)
         (folder / "workload.py").write_text(workload or (scenarios / "counters" / "workload.py").read_text())
         (folder / "scenario.toml").write_text(settings + (SMALL_PROFILE if growth else WITHOUT_GROWTH))
         return folder

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -33,24 +33,13 @@ from tests.integration.outside import (
 )
 from tests.stored import whole_history
 
-SHARES_AN_APP = pytest.mark.xdist_group("outside")
-
 SECRETS = ("open-sesame-1", "open-sesame-2")
 
 
 @pytest.fixture
 def workload(make_scenario) -> Path:
     """A scenario folder without an app."""
-    folder = make_scenario("")
-    (folder / "app.py").unlink()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """An app that does what it should, for all tests that leave it as it was."""
-    with running_app(tmp_path_factory.mktemp("app")) as running:
-        yield running
+    return make_scenario(None)
 
 
 def holds(folder: Path, secret: str) -> list[Path]:
@@ -58,11 +47,10 @@ def holds(folder: Path, secret: str) -> list[Path]:
     return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
 
 
-@SHARES_AN_APP
 def test_an_app_that_runs_already_is_tested_and_left_running(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
-    url, process = app
+    url, process = click_app
     settings = workload / "scenario.toml"
     settings.write_text(f'restart = true\n{settings.read_text()}\n[params]\nSIZE = "3"\n')
     done = gradsoak(
@@ -109,12 +97,11 @@ with gr.Blocks() as demo:
 """
 
 
-@SHARES_AN_APP
 def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
     found = scenario.load(workload, needs_app=False)
-    located = locate(inspect_url(app[0]), None)
+    located = locate(inspect_url(click_app[0]), None)
     record = msgspec.structs.replace(
         located.record, pid=None, process=None, not_sampled="it runs on another machine"
     )
@@ -340,11 +327,10 @@ def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(workload: 
     assert any("restarted" in warning for warning in result["figures"]["warnings"])
 
 
-@SHARES_AN_APP
 def test_ctrl_c_ends_the_run_and_not_the_app(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
-    url, process = app
+    url, process = click_app
     running = Command(tmp_path, "run", workload, "--url", url, "--duration", "60", "--out", "run")
     running.until(entered(tmp_path / "run", "load"))
     family = psutil.Process(running.process.pid).children(recursive=True)
