@@ -21,7 +21,7 @@ from harness.records import Fail, Invoke
 from harness.run_dir import RunDir
 from harness.runs.run_options import RunOptions
 from harness.runs.single_run import execute
-from tests.integration.cli import command, entered, gradsoak
+from tests.integration.cli import command, entered, files_with, gradsoak
 from tests.integration.outside import (
     CLICK_APP,
     LAUNCH,
@@ -42,11 +42,6 @@ def workload(make_scenario) -> Path:
     return make_scenario(None)
 
 
-def holds(folder: Path, secret: str) -> list[Path]:
-    """The files below a folder that contain a text."""
-    return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
-
-
 def test_an_app_that_runs_already_is_tested_and_left_running(
     click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
@@ -63,7 +58,7 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     assert any("the app asks for none" in text for text in warnings)
     assert any("only the workload received --param SIZE=4" in text for text in warnings)
     assert any("was not restarted" in text for text in warnings)
-    assert holds(tmp_path / "run", SECRETS[0]) == []
+    assert files_with(tmp_path / "run", SECRETS[0]) == []
     assert process.poll() is None
     assert answers(url)
     run = RunDir.open(tmp_path / "run")
@@ -164,7 +159,7 @@ def test_logins_are_taken_in_turn_and_written_down_nowhere(workload: Path, tmp_p
         )  # fmt: skip
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     for secret in SECRETS:
-        assert holds(tmp_path / "run", secret) == []
+        assert files_with(tmp_path / "run", secret) == []
         assert secret not in done.out + done.err
     assert "***" in RunDir.open(tmp_path / "run").manifest().argv
     assert not (tmp_path / "nobody").exists()
@@ -179,26 +174,6 @@ demo.launch(auth=who)
 """
 
 
-def test_a_launched_app_that_asks_for_a_login_gets_it(
-    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = tmp_path / "seen"
-    folder = make_scenario(ASKING_APP.replace('os.environ["SEEN"]', repr(str(seen))))
-    monkeypatch.setenv("GRADSOAK_AUTH", f"alice:{SECRETS[0]}\nbob:{SECRETS[1]}")
-    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
-    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
-    for secret in SECRETS:
-        assert holds(tmp_path / "run", secret) == []
-        assert secret not in done.out + done.err
-    # Once each before the run, then one login for each person, in turn; who reloads the page is logged in already.
-    users = seen.read_text().split()
-    assert users[:4] == ["alice", "bob", "alice", "bob"]
-    records = RunDir.open(tmp_path / "run").history()[0]["0"]
-    opened = [r.user for r in records if isinstance(r, Invoke) and r.action == "open"]
-    odd = sum(int(person.rpartition("-")[2]) % 2 for person in opened)
-    assert (users.count("alice"), users.count("bob")) == (1 + odd, 1 + len(opened) - odd)
-
-
 def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
     make_scenario, tmp_path: Path
 ) -> None:
@@ -211,7 +186,7 @@ def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
     assert {r.error.kind for r in failed} == {"rejected"}
     assert any("login of 'alice'" in r.error.message for r in failed)
     assert done.code != 0
-    assert holds(run.path, SECRETS[0]) == []
+    assert files_with(run.path, SECRETS[0]) == []
 
 
 TLS = LAUNCH.replace(

@@ -110,8 +110,11 @@ def test_the_stock_driver_runs_a_workload_that_only_calls(
     assert all("no response was searched" in check["reason"] for check in blind)
 
 
-def test_the_stock_driver_is_refused_by_a_workload_that_needs_a_page(scenarios: Path, tmp_path: Path) -> None:
-    done = gradsoak("run", scenarios / "chat_history", "--driver", "stock", "--out", "run", cwd=tmp_path)
+def test_the_stock_driver_is_refused_by_a_workload_that_needs_a_page(
+    scenarios: Path, click_url: str, tmp_path: Path
+) -> None:
+    chat = scenarios / "chat_history"
+    done = gradsoak("run", chat, "--url", click_url, "--driver", "stock", "--out", "run", cwd=tmp_path)
     assert done.code == 2
     assert "has no page, so it cannot submit" in done.err
     assert "--driver page" in done.err
