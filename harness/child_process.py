@@ -12,19 +12,19 @@ from pathlib import Path
 
 import psutil
 
-# Waits for the harness: a line `done` means that it has cleaned up itself. End of file means that the harness is
-# gone, whatever killed it, and then the whole process group of the child goes too.
+# The guard waits for the harness. A line `done` means that the harness has cleaned up. End of file means that the harness has ended,
+# for any reason; then the guard kills the process group of the child.
 _GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
 def raise_file_limit() -> int:
-    """Let this process, and those it starts from now on, open as many files as the system permits; returns how many.
+    """Raise the limit of open files of this process and its later children to the system's maximum. Returns the limit.
 
     Each open tab is a connection at both ends; with the 1,024 open files of an ordinary shell, thousands of them would not do.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with contextlib.suppress(OSError, ValueError):  # macOS names a hard limit that it does not grant
+        with contextlib.suppress(OSError, ValueError):  # macOS reports a hard limit that it does not grant
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
@@ -109,10 +109,10 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             self.wait(grace_s)
-        if not self._stopped:  # afterwards its number may be another's
+        if not self._stopped:  # afterwards another process may have its pid
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        for process in family:  # also those that moved to a process group of their own
+        for process in family:  # includes those in a process group of their own
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
@@ -150,14 +150,14 @@ def _still_there(seen: Iterable[tuple[int, float]]) -> list[psutil.Process]:
     for pid, created in seen:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            if process.create_time() == created:  # not another process that got the same number
+            if process.create_time() == created:  # another process may have got the same pid
                 alive.append(process)
     return alive
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block is done. For short blocks, in the main thread."""
+    """Delay SIGINT and SIGTERM until the end of the block. For short blocks in the main thread."""
     arrived: list[int] = []
     before = {
         s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Reads of long lists, written down as what is new in them. Pure.
+"""Reads of long lists, recorded as the difference from the read before. Pure.
 
 A chat of a thousand turns is read a thousand times, and each reading holds the one before. Written out in full, the history
 would grow with the square of the turns. So a reading of a list may be recorded as the difference to the previous reading of
@@ -14,14 +14,14 @@ import msgspec
 
 from harness.records import ListDelta
 
-# With fewer elements in common, a list is recorded as it is: easier to read, and hardly longer.
+# A list with fewer common elements is recorded in full, which is easier to read and hardly longer.
 MIN_KEPT = 8
-# Equal values of these types are written in the same way, and nobody can change one afterwards.
+# Equal values of these types have the same JSON, and they are immutable.
 _PLAIN = {str, int, type(None)}
 
 
 class Shortener:
-    """The last reading of each list of one session, where they are recorded."""
+    """The last read of each list of one session, when recording."""
 
     __slots__ = ("_last",)
 
@@ -32,7 +32,7 @@ class Shortener:
     def shorten(
         self, operation: int, reads: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, ListDelta]]:
-        """Divide what an operation read into what is recorded as it is and what is recorded as a difference.
+        """Divide the reads of an operation into those recorded in full and those recorded as a difference.
 
         Args:
             operation: its number, unique within the worker.
@@ -59,7 +59,7 @@ class Shortener:
 
 
 class Restorer:
-    """The last reading of each list of one session, where they are read from the record."""
+    """The last read of each list of one session, when reading the record."""
 
     __slots__ = ("_last",)
 
@@ -70,7 +70,7 @@ class Restorer:
     def restore(
         self, operation: int, reads: Mapping[str, Any], deltas: Mapping[str, ListDelta]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Put together again what an operation read; the opposite of `Shortener.shorten`.
+        """Restore the reads of an operation; the inverse of `Shortener.shorten`.
 
         Args:
             operation: its number.
@@ -96,7 +96,7 @@ class Restorer:
 
 
 def frozen(value: list[Any]) -> list[Any]:
-    """A list whose elements are equal only if they are recorded alike, and stay as they are whatever becomes of the originals.
+    """A copy of a list, whose elements are equal only if their records are. Later changes of the original do not affect it.
 
     1, 1.0 and true are equal in Python, and a dict may be changed after it was read; so all but texts, whole numbers and
     nothing is kept as the JSON that it becomes.
@@ -107,7 +107,7 @@ def frozen(value: list[Any]) -> list[Any]:
 
 
 def _difference(since: int, before: list[Any], now: list[Any], value: list[Any]) -> ListDelta | None:
-    """What is new in a list; None if too little of it was there before.
+    """The difference of a list from the one before; None if they have too few elements in common.
 
     What stays is one stretch: all of the list before, as in a history that grows, or its end, as in one that keeps the last few.
 

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from harness.records import CgroupSample
 
-# Version 1 has no word for "no limit": the largest number of whole pages stands for it, of whatever size these are.
+# Version 1 writes "no limit" as the largest number of whole pages, which depends on the page size.
 _UNLIMITED = 1 << 62
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """Where a hierarchy with the memory controller can be looked at.
+    """Where a hierarchy with the memory controller is mounted.
 
     Attributes:
         version: of the hierarchy.
@@ -33,7 +33,7 @@ class Mount(NamedTuple):
 
 
 class _Names(NamedTuple):
-    """Files of a group, and keys in its `memory.stat`. The first key that is there counts."""
+    """Files of a group, and keys in its `memory.stat`. The first existing key counts."""
 
     current: str
     limit: str
@@ -50,7 +50,7 @@ _NAMES = {
 
 
 def cgroup_of(pid: int) -> CgroupSample | None:
-    """What is charged to the group of a process now; None where there is none, or where it cannot be seen."""
+    """The memory that is charged to the group of a process now; None if there is no group, or if it cannot be read."""
     try:
         groups = parse_groups(Path(f"/proc/{pid}/cgroup").read_text())
         mounts = parse_mounts(Path("/proc/self/mountinfo").read_text())
@@ -103,14 +103,14 @@ def parse_limit(text: str) -> int | None:
 
 
 def folders(group: str, mount: Mount) -> Iterator[Path]:
-    """The folder of a group, then those of the groups that it is inside of, as far as they can be seen.
+    """The folder of a group, then those of its parent groups, as far as they are visible.
 
     Inside a container the group's name may be that of the whole machine, and only its own folder be mounted.
     """
     root = mount.root.rstrip("/")
     if group == root or group.startswith(root + "/"):
         inside = [part for part in group[len(root) :].split("/") if part]
-    else:  # seen from another namespace: what is mounted is all that there is to see
+    else:  # in another namespace only the mounted part is visible
         inside = []
     if ".." in inside:
         return
@@ -119,7 +119,7 @@ def folders(group: str, mount: Mount) -> Iterator[Path]:
 
 
 def sample(groups: dict[int, str], mounts: list[Mount]) -> CgroupSample | None:
-    """Read what is charged to a group, of the first hierarchy that tells; None if none does.
+    """Read what is charged to a group, from the first hierarchy that has an account; None if none has.
 
     Args:
         groups: from `parse_groups`.
@@ -135,7 +135,7 @@ def sample(groups: dict[int, str], mounts: list[Mount]) -> CgroupSample | None:
         if current is None or not current.strip().isdigit():
             continue  # the root of version 2 has no account
         stat = parse_stat(_read(seen[0] / "memory.stat") or "")
-        # A group that others are inside of limits them all together.
+        # The limit of a parent group applies to the sum of its groups.
         limits = [limit for folder in seen if (limit := parse_limit(_read(folder / names.limit) or ""))]
         return CgroupSample(
             path=group,

@@ -18,7 +18,7 @@ _GAP_INTERVALS = 3.0
 
 
 class ProcessTree:
-    """Processes and their descendants, as one.
+    """One or several processes with their descendants, summed.
 
     Args:
         pids: the roots.
@@ -37,7 +37,7 @@ class ProcessTree:
         self._cpu_by_member: dict[tuple[int, float], float] = {}
 
     def follow(self, *pids: int) -> None:
-        """From now on these are the roots; what the former ones have used stays counted."""
+        """Replace the roots. The CPU time of the former ones stays counted."""
         self._roots = ProcessTree(*pids)._roots
 
     def members(self) -> list[tuple[int, float]]:
@@ -69,7 +69,7 @@ class ProcessTree:
                 try:
                     full = member.memory_full_info()
                     uss += full.uss
-                    # From the same file, on Linux; nobody else has it.
+                    # On Linux from the same file. Other systems have no PSS.
                     pss_known = pss_known and hasattr(full, "pss")
                     pss += getattr(full, "pss", 0)
                 except psutil.AccessDenied:
@@ -139,7 +139,7 @@ class Sampler:
             self._trees[name] = (ProcessTree(*roots), writer)
 
     def follow(self, name: str, pid: int) -> None:
-        """Go on with another process in the place of a tree's root, for an app that was started again. No gap is reported."""
+        """Replace the root of a tree after a restart of the app. No gap is reported."""
         with self._lock:
             watched = self._trees.get(name)
         if watched is not None:
@@ -190,7 +190,7 @@ class Sampler:
                 return
             except (
                 Exception
-            ) as error:  # a sampler that died in silence would leave a run that looks well watched
+            ) as error:  # the run must end if the sampler fails, because its samples would be missing
                 self.failure = HarnessError(
                     f"The sampler failed: {type(error).__name__}: {error}.", "Please report this."
                 )
