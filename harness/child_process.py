@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive the harness, however it ends, and signals that must wait."""
+"""Child processes that cannot outlive the harness, however it ends; and blocks that no signal interrupts."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from pathlib import Path
 
 import psutil
 
-# The guard waits for the harness. A line `done` means that the harness has cleaned up. End of file means that the harness has ended,
-# for any reason; then the guard kills the process group of the child.
+# Reads from a pipe of the harness. The line `done` means that the harness has cleaned up itself. End of file without it means
+# that the harness has ended, for any reason. The guard then kills the child's process group.
 _GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
 def raise_file_limit() -> int:
-    """Raise the limit of open files of this process and its later children to the system's maximum. Returns the limit.
+    """Raise the limit on open files to the system's maximum, for this process and those it starts from now on.
 
-    Each open tab is a connection at both ends; with the 1,024 open files of an ordinary shell, thousands of them would not do.
+    Each open tab is a connection, and so one open file at each end. An ordinary shell's limit of 1,024 is too low for thousands
+    of tabs.
+
+    Returns:
+        The limit now.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with contextlib.suppress(OSError, ValueError):  # macOS reports a hard limit that it does not grant
+        with contextlib.suppress(OSError, ValueError):  # macOS names a hard limit that it does not grant
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class Child:
-    """A process in a session and process group of its own, with its output in a file and the highest limit on open files.
+    """A process in its own session and process group, with its output in a file and the highest limit on open files.
 
     Args:
         argv: program and arguments.
@@ -86,11 +90,11 @@ class Child:
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; otherwise its status, negative for the signal that ended it."""
+        """None while it runs; otherwise its exit status, or the negative number of the signal that ended it."""
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for the end; None if it still runs after the timeout."""
+        """Wait for the end, and return the exit status; None if it still runs after the timeout."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -101,18 +105,18 @@ class Child:
 
         Args:
             grace_s: seconds between the two.
-            seen: descendants noticed earlier, as pid and creation time. A process that has died no longer tells which
-                children it had, and those in a session of their own are not in its group.
+            seen: descendants seen earlier, as pid and creation time. The children of a dead process can no longer be listed, and
+                children in a session of their own are not in its group.
         """
         family = [*([] if self._stopped else self._descendants()), *_still_there(seen)]
         if self.exit_status() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             self.wait(grace_s)
-        if not self._stopped:  # afterwards another process may have its pid
+        if not self._stopped:  # afterwards another process may have its number
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        for process in family:  # includes those in a process group of their own
+        for process in family:  # also those that moved to a process group of their own
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
@@ -150,14 +154,18 @@ def _still_there(seen: Iterable[tuple[int, float]]) -> list[psutil.Process]:
     for pid, created in seen:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            if process.create_time() == created:  # another process may have got the same pid
+            if process.create_time() == created:  # not another process that got the same number
                 alive.append(process)
     return alive
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the end of the block. For short blocks in the main thread."""
+    """Delay SIGINT and SIGTERM until the block is done. For short blocks, in the main thread.
+
+    Raises:
+        KeyboardInterrupt: a signal arrived during the block.
+    """
     arrived: list[int] = []
     before = {
         s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)

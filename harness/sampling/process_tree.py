@@ -18,7 +18,7 @@ _GAP_INTERVALS = 3.0
 
 
 class ProcessTree:
-    """One or several processes with their descendants, summed.
+    """Processes and their descendants, measured together.
 
     Args:
         pids: the roots.
@@ -48,7 +48,7 @@ class ProcessTree:
         """Measure now; None if all roots have ended.
 
         Args:
-            proportional: with the proportional set size as well.
+            proportional: whether to include the proportional set size.
         """
         members: list[psutil.Process] = []
         for root in self._roots:
@@ -69,7 +69,7 @@ class ProcessTree:
                 try:
                     full = member.memory_full_info()
                     uss += full.uss
-                    # On Linux from the same file. Other systems have no PSS.
+                    # On Linux, both come from the same file. Other systems have no PSS.
                     pss_known = pss_known and hasattr(full, "pss")
                     pss += getattr(full, "pss", 0)
                 except psutil.AccessDenied:
@@ -110,7 +110,7 @@ class Sampler:
     """Samples several process trees until it is stopped.
 
     Args:
-        interval_s: distance between two samples.
+        interval_s: time between two samples, in seconds.
         on_gap: called with the name of a tree and the length of a gap in seconds.
         clock: monotonic seconds; a test may bring its own.
     """
@@ -139,7 +139,7 @@ class Sampler:
             self._trees[name] = (ProcessTree(*roots), writer)
 
     def follow(self, name: str, pid: int) -> None:
-        """Replace the root of a tree after a restart of the app. No gap is reported."""
+        """Replace a tree's root, for an app that was restarted. No gap is reported."""
         with self._lock:
             watched = self._trees.get(name)
         if watched is not None:
@@ -188,9 +188,7 @@ class Sampler:
             except StorageError as error:
                 self.failure = error
                 return
-            except (
-                Exception
-            ) as error:  # the run must end if the sampler fails, because its samples would be missing
+            except Exception as error:  # unreported, the run would seem to be sampled to its end
                 self.failure = HarnessError(
                     f"The sampler failed: {type(error).__name__}: {error}.", "Please report this."
                 )

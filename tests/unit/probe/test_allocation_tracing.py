@@ -14,6 +14,7 @@ from harness.app_under_test.probe_client import ProbeClient
 from harness.probe import allocation_tracing
 from harness.records import Attribution
 from harness.runs import memray_pass, memray_results
+from tests.hostile import hostile_folder
 from tests.unit.probe.test_heap import other_pythons
 from tests.unit.probe.test_server import FAKE_GRADIO, MAIN
 
@@ -147,6 +148,17 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
     assert attribution.total_bytes == sum(site.bytes for site in attribution.sites)
     app.client.end_trace()
     assert app.client.traced_entries(GROWN) == {"error": "allocations are not traced"}
+
+
+@pytest.mark.parametrize("python", sorted({sys.executable, sys._base_executable}))
+def test_files_of_the_app_hide_no_module_that_tracing_needs(
+    start: Callable[[str], App], python: str, tmp_path: Path
+) -> None:
+    app = start(python)
+    hostile_folder(tmp_path, ["memray", "rich", "colorsys"])
+    assert "error" not in app.client.start_trace(app.file, MAX_FRAMES, memray_pass.lent_memray())
+    app.keep(10)
+    assert "error" not in app.client.stop_trace()
 
 
 def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> None:
