@@ -1,8 +1,8 @@
-"""Can all that an owner saw of a variable be explained by one order of its operations?
+"""Checks that one order of an owner's operations on a variable explains all its reads.
 
-The other checks hold each read against bounds. Two reads may keep every bound, and yet contradict each other: no order of
-what overlapped gives both. Owners without an anomaly so far, and with overlapping operations, are put in order here, by
-`harness.checkers.linearizability.search`.
+The other checks compare each read with bounds. Two reads may respect every bound and still contradict each other: no order of
+the overlapping operations explains both. This check covers owners with overlapping operations and without an anomaly so far. It
+searches the order with `harness.checkers.linearizability.search`, or without a search for some registers.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from harness.checkers.models import KEPT, SINGLE, OwnModel, Unavailable, key, pu
 from harness.checkers.owner_log import OwnerLog, Status
 from harness.records import Effect, Operation
 
-# After so many windows that were given up, the next hundred will not be better, and each takes its time.
+# After this many abandoned windows, the next ones would be abandoned too, and each takes time.
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
 _MOST_OF_LOOSE = 2_000
-# What an effect makes of a state depends on that state. All others replace it.
+# The result of these effects depends on the state before. All others replace it.
 _READING = ("increment", "append", "offer", "put", "does")
 
 
 def examine_orders(index: Index, found: Found) -> None:
-    """Look for an order of the operations of each owner on each variable. Must come after all other families."""
+    """Search an order of each owner's operations on each variable. Must run after all other checks, whose anomalies it needs."""
     for variable, model in index.state.items():
         if model.model == "custom":
             _examine_own(index, variable, found)
@@ -42,7 +42,7 @@ def examine_orders(index: Index, found: Found) -> None:
 
 
 def _examine_own(index: Index, variable: str, found: Found) -> None:
-    """A model that the workload brings along may be missing, and may fail."""
+    """Check a variable with the workload's own model, which may be missing or raise."""
     own = index.own.get(variable, Unavailable("The workload was not loaded."))
     if isinstance(own, Unavailable):
         found.leave_undecided(NON_LINEARIZABLE, f"There is no model of {variable}. {own.reason}")
@@ -79,7 +79,7 @@ class _Variable:
                 self._count(READS_PUT_IN_ORDER, len(log.reads))
             elif not log.reads or any(o.session in accused for o in log.operations):
                 continue
-            elif not self._told(log):
+            elif not self._is_recorded(log):
                 self._count(READS_LEFT_TO_BOUNDS, len(log.reads))
             else:
                 self._judge(log)
@@ -89,13 +89,13 @@ class _Variable:
                 f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
             )
 
-    def _told(self, log: OwnerLog) -> bool:
-        """Whether enough is known of an owner's operations to put them in order."""
+    def _is_recorded(self, log: OwnerLog) -> bool:
+        """Whether the record of an owner's operations suffices to put them in order."""
         if not log.one_clock or log.doubtful:
             return False
         if any(o.worker in self._index.missing for o in log.operations):
             return False
-        # Copies of what everyone shares may lag behind in different ways, where they may lag behind.
+        # If copies of shared state may lag, they may lag in different ways.
         return not (log.within_ns and self._model.scope == "everyone")
 
     def _judge(self, log: OwnerLog) -> None:
@@ -124,17 +124,17 @@ class _Variable:
                 return
 
     def _views(self, log: OwnerLog) -> list[list[Entry]]:
-        """What must be explained by one order: all that was seen, or, where reads may lag behind, all that each session saw."""
+        """The sets of entries that need one order each: all of the owner's or, if reads may lag, one set for the reads of each session."""
         if not log.within_ns:
             return [self._entries(log, log.operations)]
         sessions = dict.fromkeys(read.session for read in log.reads)
         return [self._entries(log, [r for r in log.reads if r.session == session]) for session in sessions]
 
     def _entries(self, log: OwnerLog, reading: Sequence[Operation]) -> list[Entry]:
-        """The owner's operations as moments; of those that only read, and of what was shown, what `reading` has."""
+        """The owner's operations as entries. Only the operations in `reading` count as reads."""
         variable = self._variable
         within, last_wins = log.within_ns > 0, self._model.concurrent_updates == "last-wins"
-        # Where an update takes two moments, or shows only later, the answer to it is a moment of its own.
+        # If an update takes two moments, or may show only later, its answer is an entry of its own.
         apart = within or last_wins
         readers = {id(read) for read in reading if variable in read.reads}
         alike = Counter(_like(o.effects[variable]) for o in log.writes if not apart)
@@ -158,7 +158,7 @@ class _Variable:
                         reads=reads and not apart,
                         shown=None if apart else shown,
                         split=last_wins and effect.op in _READING,
-                        # Each session's writes take effect in the order in which it made them, however long that takes.
+                        # Each session's writes take effect in the order in which it made them, even if late.
                         after=tuple(id(o) for o in mine if within and end_of(o) <= operation.invoke_ns),
                         like=like if like is not None and alike[like] > 1 else None,
                     )
@@ -173,7 +173,7 @@ class _Variable:
                         effect=None,
                         reads=True,
                         shown=shown,
-                        # An answer shows what its own update left behind, or what came after, unless that may take a while.
+                        # An answer shows the state after its own update or a later one, unless updates may show late.
                         after=(id(operation),) if changes and not within else (),
                     )
                 )
@@ -188,7 +188,7 @@ class _Variable:
             # The read is impossible by itself; the witness adds where the value came from.
             operations |= {id(o): o for o in _writers(log, read)}
         operations.pop(id(read), None)
-        # Those nearest to the read say most; there is rarely more than these.
+        # The operations nearest to the read explain most. There are rarely more than these.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
         known = contradiction.known.operation if contradiction.known is not None else None
         witness = [] if known is None else [(known, f"{self._clause(known)}, with nothing else under way")]
@@ -227,7 +227,7 @@ class _Variable:
 
 
 def _writers(log: OwnerLog, read: Operation) -> list[Operation]:
-    """Those that wrote what a read shows, one for each value."""
+    """The operations that wrote the values of a read, one for each value."""
     shown = read.reads.get(log.variable)
     if log.model.model == "record" and isinstance(shown, dict):
         places = [(name, key(value)) for name, value in shown.items()]
@@ -241,7 +241,7 @@ def _like(effect: Effect) -> Any:
 
 
 def _elements(operation: Operation, variable: str) -> list[Any]:
-    """What an operation adds to a list, so that it stays visible in the witness."""
+    """The elements that an operation adds to a list. The witness must show them."""
     effect = operation.effects.get(variable)
     if effect is None or effect.op not in ("append", "offer"):
         return []

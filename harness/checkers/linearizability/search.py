@@ -1,16 +1,15 @@
-"""Is there an order of the operations that explains everything they showed?
+"""Searches an order of the operations that explains everything they showed.
 
-Each operation takes effect at one moment between its beginning and its end, and shows the state that it leaves behind. One
-that was not acknowledged takes effect at some moment from its beginning on, or never. The history of one owner's variable is
-legal if there is an order of these moments in which the model's steps give what each read showed (Herlihy & Wing,
-"Linearizability: a correctness condition for concurrent objects", 1990).
+Each operation takes effect at one moment between its beginning and its end, and shows the state that it leaves behind. An
+unacknowledged operation takes effect at some moment after its beginning, or never. The history of one owner's variable is
+legal if, in some order of these moments, the model's steps give what each read showed (Herlihy & Wing, "Linearizability: a
+correctness condition for concurrent objects", 1990).
 
 The search follows Wing & Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
-linearizability", 2017): what has been reached is a set of operations that have taken effect and a state, and no such
-configuration is visited twice. It goes from one completion to the next, and lets an operation that is still under way
-take effect only if the one that is to be completed needs it (Lowe's "just in time"). Where one operation alone was under way
-and showed the whole state, everything before is settled and forgotten: cost grows with how much overlaps, not with how long
-it lasts.
+linearizability", 2017). A configuration is a set of operations that have taken effect, and a state. No configuration is visited
+twice. The search goes from one completion to the next. An operation that is still under way takes effect only if the operation
+to be completed next needs it (Lowe's "just in time"). If one operation alone was under way and showed the whole state,
+everything before it is settled and dropped. So the cost grows with the overlap, not with the length of the history.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ import msgspec
 
 from harness.records import Effect, Operation
 
-# Configurations visited between two moments at which the state is known. A window of ten overlapping operations
-# that show nothing has some thousands; a legal order is mostly found after one for each operation.
+# Maximum configurations visited between two moments at which the state is known. A window of ten overlapping operations that
+# show nothing has some thousands. A legal order is mostly found after one configuration for each operation.
 MOST_CONFIGURATIONS = 20_000
-# And as many more for each operation that was put in order since then, so that what goes on and on is no harder for that.
+# Additional configurations for each operation that was put in order since the state was known: long windows get more.
 _EACH = 4
-# A window of more entries is its own witness: to find a smaller one takes a short search for each of them.
+# A window of more entries is not minimised: that takes a short search for each entry.
 _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
-# How many operations of a long window the witness names, and how far around a read others that contradict it are searched.
-_MOST_TOLD = 8
-_MOST_LOOKED_AROUND = 100
-# Levels of which it is remembered who was under way: those that the search goes back and forth over.
+# Of a longer window: operations that the witness names, and levels around a read in which a contradicting read is searched.
+_MOST_NAMED = 8
+_MOST_LEVELS_AROUND = 100
+# Maximum levels whose entries under way are kept. The search goes back and forth over recent levels.
 _MOST_REMEMBERED = 1_000
 
 
-# What tells states from others, and is only there since one of few effects: the value of a register, the last element of a list.
-# Its first part says of what: the key of a record.
+# A property of a state that only few effects produce: the value of a register, or the last element of a list. The first part is
+# the key of a record, and empty for the other models.
 Mark = tuple[str, Any]
 
 
@@ -49,16 +48,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An operation, or a part of one, that happens at one moment.
 
     Attributes:
-        operation: whose part it is.
-        begin: the moment is not before this.
-        end: nor after this. Infinite: it may be at any time from `begin` on, or never.
-        effect: what it does to the state, None if it only reads.
-        reads: it shows `shown`: the state after its own effect.
-        split: it takes note of the state at one moment after `begin`, and replaces it at a later one by what its effect makes of
-            that. Such an entry shows nothing.
-        after: operations whose effects come before it, beside those that end before it begins: by identity, and as far as they are
-            there, and sure.
-        like: entries with the same are interchangeable while they are under way; None if there is no other like it.
+        operation: the operation that the entry belongs to.
+        begin: the earliest moment.
+        end: the latest moment. Infinite: the moment is at any time from `begin` on, or never.
+        effect: its effect on the state; None if it only reads.
+        reads: whether it shows `shown`, the state after its own effect.
+        shown: the value that the read showed.
+        split: whether it reads the state at one moment after `begin`, and at a later moment replaces the state by the result of its
+            effect on what it read. Such an entry shows nothing.
+        after: `id` of operations whose effects come before it, in addition to those that end before it begins. Operations
+            that have no sure entry are ignored.
+        like: entries with equal values are interchangeable while they are under way; None if there is no other like it.
     """
 
     operation: Operation
@@ -73,19 +73,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sure(self) -> bool:
-        """Whether it has happened, by its end."""
+        """Whether it has surely happened by its end."""
         return self.end < math.inf
 
 
 class States(Protocol):
-    """The states of one model, each known by a number: equal states have the same one."""
+    """The states of one model. Each has a number, and equal states have the same number."""
 
     @property
     def tells_all(self) -> bool:
         """Whether a read shows the whole state."""
 
     def start(self) -> int:
-        """What a new owner begins with."""
+        """The initial state of an owner."""
 
     def showing(self, shown: Any) -> int | None:
         """The state that a read shows; None if it does not determine one."""
@@ -97,32 +97,32 @@ class States(Protocol):
         """Whether a read of a state shows this."""
 
     def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
-        """Whether, as long as nothing is cleared, a state can still become one in which an effect leaves what shows this.
+        """Whether a state can still become one that shows this after an effect, as long as nothing is cleared.
 
-        Without `in_full` a quick look is enough: no more than the answer no must be certain.
+        Only the answer False must be certain. Without `in_full`, a quick test is enough.
         """
 
     def made(self, effect: Effect) -> Sequence[Mark]:
-        """The marks that a state bears after an effect, for any state before."""
+        """The marks that a state has after an effect, for any state before."""
 
     def marks(self, shown: Any) -> Sequence[Mark]:
         """The marks of every state that shows this."""
 
     def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
-        """A mark of a state that an effect leaves as shown, and that it bore from its beginning, if one is known."""
+        """A mark that a state must have had at its beginning in order to show this after an effect; None if unknown."""
 
     def lost(self, before: int, after: int) -> Sequence[Mark]:
-        """The marks of a state that another one does not bear."""
+        """The marks of a state that a later one does not have."""
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     """No order explains what was shown.
 
     Attributes:
-        entry: the first by whose end there is none left.
-        witness: the entries that no order explains, that one last; as few as could be found.
-        known: the operation that showed the state with which the witness begins, None if that is the initial one.
-        partial: what came before the witness matters as well, and is too long for the witness.
+        entry: the first entry by whose end no order is left; in a long window perhaps a later one.
+        witness: entries that no order explains, `entry` last; as few as could be found.
+        known: the entry that showed the state with which the witness begins; None for the initial state, or in a long window.
+        partial: whether entries before the witness matter as well. They are too many for the witness.
     """
 
     entry: Entry
@@ -132,11 +132,11 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What the search gave.
+    """The result of a search.
 
     Attributes:
-        explained: reads for which there is an order.
-        undecided: reads about which nothing is known, since the search was given up.
+        explained: number of reads for which there is an order.
+        undecided: number of reads in abandoned windows, which were not judged.
         contradiction: None if none was found.
     """
 
@@ -146,14 +146,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Configuration(NamedTuple):
-    """What may have happened so far.
+    """A set of entries that may have taken effect so far, and the state that they lead to.
 
     Attributes:
-        level: sure entries that are complete, in order of their ends.
-        ahead: which of the others have taken effect already; bit 0 is the one that is to be completed next.
-        maybe: which of those that need not happen have taken effect.
-        state: the state now.
-        seen: of each entry under way that reads at one moment and writes at a later one: (its position, the states since it began).
+        level: number of sure entries that are complete, in order of their ends.
+        ahead: bits of the other sure entries that have already taken effect; bit 0 is the entry to be completed next.
+        maybe: bits of the entries that need not happen and have taken effect.
+        state: number of the state now.
+        seen: for each split entry under way: (its position, the states since it began).
     """
 
     level: int
@@ -166,14 +166,14 @@ class _Configuration(NamedTuple):
 def search(
     entries: Sequence[Entry], states: States, *, limit: int = MOST_CONFIGURATIONS, minimise: bool = True
 ) -> Outcome:
-    """Look for an order that explains everything that was shown.
+    """Search an order that explains everything that was shown.
 
     Args:
         entries: of one owner and one variable, in any order.
         states: of the variable's model.
-        limit: configurations visited before a window is abandoned, beside a few for each entry; the search goes on behind it, at the next moment
-            at which one operation alone was under way and showed the whole state.
-        minimise: look for a small witness of a contradiction.
+        limit: configurations visited before a window is abandoned, in addition to a few for each entry. The search resumes at the
+            next moment at which one operation alone was under way and showed the whole state.
+        minimise: whether to find a small witness of a contradiction.
     """
     return _Search(entries, states, limit).outcome(minimise)
 
@@ -188,7 +188,7 @@ class _Search:
         sure = sorted(
             (p for p in positions if entries[p].sure), key=lambda p: (entries[p].end, entries[p].begin, p)
         )
-        # What need not happen and does nothing has no say.
+        # An entry that need not happen and has no effect is dropped.
         maybe = sorted(
             (p for p in positions if not entries[p].sure and entries[p].effect is not None),
             key=lambda p: entries[p].begin,
@@ -202,18 +202,18 @@ class _Search:
         by_begin = sorted(range(len(sure)), key=lambda level: self._sure[level].begin)
         self._by_begin = by_begin
         self._begins = [self._sure[level].begin for level in by_begin]
-        # The highest level among those that began so early: once it is below, nothing earlier is under way any more.
+        # The highest level among the entries up to each of these beginnings. Below a given level, none of them is under way there.
         self._highest = list(accumulate(by_begin, max))
         self._open: dict[int, tuple[int, ...]] = {}
         self._splits = any(entry.split for entry in entries)
         self._reading = _next_reading(self._sure)
-        # How many there are before each level.
+        # Number of reads before each level.
         self._reads = [0, *accumulate(int(entry.reads) for entry in self._sure)]
-        # Of the clears among the sure entries from each level on, when the first begins; and of those that need not happen.
+        # The earliest beginning of a clear: among the sure entries from each level on, and among the entries that need not happen.
         clears = [entry.begin if _clears(entry) else math.inf for entry in self._sure]
         self._clear_begins = [*list(accumulate(reversed(clears), min))[::-1], math.inf]
         self._may_clear = min((entry.begin for entry in self._maybe if _clears(entry)), default=math.inf)
-        # Mark → the levels that show it and do not make it; who makes it.
+        # Mark → the levels that show it and do not make it; mark → the entries that make it.
         self._showing: dict[Mark, list[int]] = {}
         self._making: dict[Mark, list[int]] = {}
         if not self._splits:
@@ -270,7 +270,7 @@ class _Search:
         )
 
     def _is_new(self, configuration: _Configuration, visited: dict[tuple[Any, ...], list[int]]) -> bool:
-        """Whether no configuration was looked at that differs in no more than that less of what need not happen has happened."""
+        """Whether no configuration was visited that is equal, or differs only in lacking some entries that need not happen."""
         level, ahead, maybe, state, seen = configuration
         found = visited.setdefault((level, ahead, state, seen), [])
         if any(other & maybe == other for other in found):
@@ -279,7 +279,7 @@ class _Search:
         return True
 
     def _next(self, configuration: _Configuration) -> Iterator[_Configuration]:
-        """What can happen next, likely ones first: the operation that is to be completed, then what explains it."""
+        """The next configurations, likely ones first: after the entry to be completed, then after an entry that explains it."""
         level, ahead, maybe, state, seen = configuration
         entry = self._sure[level]
         if entry.effect is not None:
@@ -343,7 +343,7 @@ class _Search:
                 yield after
 
     def _hopeful(self, before: int, state: int, level: int, ahead: int, maybe: int) -> bool:
-        """Whether those that have yet to read can still find what they showed."""
+        """Whether the entries that have yet to read can still find what they showed."""
         if self._splits or level == len(self._sure):
             return True
         for mark in self._states.lost(before, state):
@@ -369,12 +369,12 @@ class _Search:
             return True
         if min(self._clear_begins[level], self._may_clear) >= entry.end:
             return False
-        # Something may be cleared before. But then it must not have begun yet with what it will be.
+        # A clear may come first. Then an entry that makes the first mark of the state after it must not have happened yet.
         anchor = self._states.anchor(entry.effect, entry.shown)
         return anchor is None or not self._is_made(anchor, level, ahead, maybe)
 
     def _is_wanted(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
-        """Whether a mark is yet to be read that no later operation makes again."""
+        """Whether an entry has yet to read a mark, and no later entry makes that mark again."""
         showing = self._showing.get(mark)
         if showing is None:
             return False
@@ -383,7 +383,7 @@ class _Search:
         return self._is_made(mark, level, ahead, maybe)
 
     def _is_made(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
-        """Whether all that make a mark have happened."""
+        """Whether all entries that make a mark have happened."""
         return all(
             maybe >> (-1 - place) & 1 if place < 0 else place < level or ahead >> (place - level) & 1
             for place in self._making.get(mark, ())
@@ -418,8 +418,8 @@ class _Search:
         """Apply all pure reads that fit the present state.
 
         Args:
-            configuration: where it stands.
-            since: when the level began, if it has only just been reached.
+            configuration: the present one.
+            since: when the level began, if it has just been reached; else None.
         """
         level, ahead, maybe, state, seen = configuration
         while True:
@@ -448,7 +448,7 @@ class _Search:
     def _joined(
         self, seen: tuple[tuple[int, frozenset[int]], ...], state: int, since: float, until: float
     ) -> tuple[tuple[int, frozenset[int]], ...]:
-        """Take note of those that begin between two moments, read first, and write later."""
+        """Add the split entries that begin between two moments."""
         began: list[tuple[int, frozenset[int]]] = []
         for number in range(bisect.bisect_left(self._begins, since), bisect.bisect_left(self._begins, until)):
             place = self._by_begin[number]
@@ -469,10 +469,10 @@ class _Search:
                 return False
         return True
 
-    # --- who is under way ---
+    # --- entries under way ---
 
     def _under_way(self, level: int) -> tuple[int, ...]:
-        """The entries that began before the end of the one that is to be completed next: that one, then the others by their ends."""
+        """The entries that began before the end of the one to be completed next: that one, then the others by their ends."""
         found = self._open.get(level)
         if found is None:
             if len(self._open) > _MOST_REMEMBERED:
@@ -488,7 +488,7 @@ class _Search:
         return found
 
     def _settles(self, level: int) -> bool:
-        """Whether one entry alone was under way and showed the whole state, and all that may have happened has."""
+        """Whether one entry alone was under way and showed the whole state, and no entry that need not happen began before its end."""
         entry = self._sure[level]
         return (
             entry.reads
@@ -498,12 +498,12 @@ class _Search:
         )
 
     def _alone(self, level: int) -> bool:
-        """Whether nothing else that has happened was under way with an entry."""
+        """Whether no other sure entry was under way with an entry."""
         before = self._sure[level - 1].end if level else -math.inf
         return before <= self._sure[level].begin and len(self._under_way(level)) == 1
 
     def _resume(self, deepest: int) -> _Configuration | None:
-        """Where the state is known again for the first time, None if it never is."""
+        """The next configuration whose state is known; None if there is none."""
         for level in range(deepest, len(self._sure)):
             entry = self._sure[level]
             if self._splits and self._maybe_begins and self._maybe_begins[0] < entry.end:
@@ -519,9 +519,9 @@ class _Search:
         return Contradiction(entry=self._sure[deepest], witness=[self._sure[deepest]], known=None)
 
     def _contradiction(self, deepest: int, known: int | None, begin: int) -> Contradiction:
-        """The first entry that no order explains, with those that it contradicts.
+        """The first entry that no order explains, with the entries that it contradicts.
 
-        The search may have turned back earlier, since it considers reads yet to come.
+        The search may have turned back before this entry, since it considers later reads.
         """
         since = None if known is None else self._sure[known]
         first = 0 if known is None else known + 1
@@ -534,26 +534,26 @@ class _Search:
                 low, last = (low, middle) if self._is_refuted(first, middle, begin) else (middle + 1, last)
             witness = self._minimal(first, last, begin)
         except Exception:
-            # A model of the workload's own need not know what to do with an order that never was.
+            # The workload's own model may raise for an order that never happened.
             witness = self._sure[first : last + 1]
         if len(witness) <= _MOST_MINIMISED:
             return Contradiction(entry=self._sure[last], witness=witness, known=since)
         pair = None if self._splits or not self._states.tells_all else self._pair(first, last)
         if pair is not None:
             return Contradiction(entry=pair[-1], witness=pair, known=None)
-        return Contradiction(entry=self._sure[last], witness=witness[-_MOST_TOLD:], known=None, partial=True)
+        return Contradiction(entry=self._sure[last], witness=witness[-_MOST_NAMED:], known=None, partial=True)
 
     def _pair(self, first: int, last: int) -> list[Entry] | None:
-        """Two reads one after the other, of which the later one shows what the state can no longer have become.
+        """Two reads, one after the other: the state that the first shows cannot become what the second shows. None if not found.
 
-        They may well be a little later than the first entry that no order explains.
+        They may come a little after the first entry that no order explains.
         """
         states: dict[int, int | None] = {}
-        for level in range(last, min(last + _MOST_LOOKED_AROUND, len(self._sure))):
+        for level in range(last, min(last + _MOST_LEVELS_AROUND, len(self._sure))):
             entry = self._sure[level]
             if not entry.reads or min(self._clear_begins[0], self._may_clear) < entry.end:
                 continue
-            for place in range(level - 1, max(first, level - _MOST_LOOKED_AROUND) - 1, -1):
+            for place in range(level - 1, max(first, level - _MOST_LEVELS_AROUND) - 1, -1):
                 other = self._sure[place]
                 if not other.reads or other.end > entry.begin:
                     continue
@@ -567,13 +567,13 @@ class _Search:
         return None
 
     def _is_refuted(self, first: int, last: int, begin: int) -> bool:
-        """Whether there is no order of what was complete by the end of an entry, and of what else may have happened by then."""
+        """Whether no order explains the entries complete by the end of an entry, with those that may have happened by then."""
         entries = [*self._sure[first : last + 1], *self._unsure(last)]
         outcome = _Search(entries, self._states, _MOST_TRIED, begin).outcome(minimise=False)
         return outcome.contradiction is not None and not outcome.undecided
 
     def _unsure(self, last: int) -> list[Entry]:
-        """What may or may not have happened by the end of an entry; what it showed later says nothing about that."""
+        """The entries that may have happened by the end of an entry. What they showed was later, and is left out."""
         end = self._sure[last].end
         return [
             msgspec.structs.replace(e, end=math.inf, reads=False, shown=None, after=())
@@ -582,9 +582,9 @@ class _Search:
         ]
 
     def _minimal(self, first: int, last: int, begin: int) -> list[Entry]:
-        """The entries of a window that no order explains, but for those that make no difference.
+        """The entries of a window that no order explains, without those that make no difference.
 
-        What one showed and when it took effect makes no difference if there is no order either with that forgotten.
+        An entry makes no difference if there is still no order when its times and what it showed are left out.
         """
         window = self._sure[first : last + 1]
         if len(window) > _MOST_MINIMISED:
@@ -601,7 +601,7 @@ class _Search:
 
 
 def _loose(entry: Entry) -> Entry:
-    """An entry of which nothing is known but that it may have happened."""
+    """An entry without its times and without what it showed: it may have happened at any time, or never."""
     return msgspec.structs.replace(entry, begin=-math.inf, end=math.inf, reads=False, shown=None, after=())
 
 
@@ -610,7 +610,7 @@ def _clears(entry: Entry) -> bool:
 
 
 def _next_reading(sure: Sequence[Entry]) -> list[int]:
-    """For each level the first one from it on that reads; the number of levels if there is none."""
+    """For each level, the first level from it on that reads; the number of levels if there is none."""
     found = [len(sure)] * (len(sure) + 1)
     for level in range(len(sure) - 1, -1, -1):
         found[level] = level if sure[level].reads else found[level + 1]

@@ -1,4 +1,4 @@
-"""States of each model, by number, for the search in `harness.checkers.linearizability.search`."""
+"""The numbered states of each model, for the search in `harness.checkers.linearizability.search`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def states_of(variable: StateVariable, own: OwnModel | None = None) -> States:
 
     Args:
         variable: with its model.
-        own: the workload's model, where it has one of its own.
+        own: the workload's own model, if the variable has one.
     """
     if own is not None:
         return _OwnStates(own)
@@ -24,7 +24,7 @@ def states_of(variable: StateVariable, own: OwnModel | None = None) -> States:
 
 
 class _ValueStates:
-    """Counts, registers and records: small values, each kept once."""
+    """States of counters, registers and records: small values, each stored once."""
 
     tells_all = True
 
@@ -87,7 +87,7 @@ class _ValueStates:
 
 
 def _present(shown: dict[str, Any] | None) -> dict[str, Any]:
-    """A record without the entries that have no value: they are as good as not there."""
+    """A record without the keys whose value is None. Such a key counts as absent."""
     return {name: value for name, value in (shown or {}).items() if value is not None}
 
 
@@ -96,16 +96,16 @@ _EMPTY = ()
 
 
 class _ListStates:
-    """Lists, each as one element more than another, so that a long one costs no more than a short one.
+    """States of lists. Each is stored as a shorter list and one element, so a long list costs no more than a short one.
 
-    One list is laid out in full: the one visited last. Most visits continue it.
+    Only the list visited last is stored in full. Most visits continue it.
     """
 
     tells_all = True
 
     def __init__(self, variable: StateVariable) -> None:
         self._variable = variable
-        # Number of a list → the one without its last element, that element, and how many there are; 0 is empty.
+        # By number of a list: the list without its last element, that element, and the length. Number 0 is the empty list.
         self._shorter = [0]
         self._last: list[Any] = [None]
         self._length = [0]
@@ -163,7 +163,7 @@ class _ListStates:
 
     def lost(self, before: int, after: int) -> Sequence[Mark]:
         mark = key(self._last[before]) if before else _EMPTY
-        # The same element may stand there twice.
+        # Both may end with the same element.
         still = before == after or (before and after and mark == key(self._last[after]))
         return [] if still else [("", mark)]
 
@@ -206,13 +206,13 @@ class _OwnStates:
         return self._number(self._own.initial)
 
     def showing(self, shown: Any) -> int | None:
-        return None  # what a state is made of need not be what is shown of it
+        return None  # a read need not show the whole state
 
     def after(self, state: int, effect: Effect) -> int:
         if effect.op == "clear":
             return self.start()
         name, value = effect.value
-        # A step that changes what it was given must not change what was there before.
+        # A step may change its arguments. That must not change the earlier state.
         return self._number(self._own.step(copy.deepcopy(self._values[state]), name, copy.deepcopy(value)))
 
     def shows(self, state: int, shown: Any) -> bool:
