@@ -74,14 +74,14 @@ def test_what_is_no_app_to_test(
     assert "geheim" not in error.message + error.hint
 
 
-def test_where_nobody_listens() -> None:
+def test_a_port_on_which_nothing_listens() -> None:
     error = refused(f"http://127.0.0.1:{free_port()}")
     assert error.exit_code == FAILED
     assert "connection was refused" in error.message
     assert "Start the app" in error.hint
 
 
-def test_what_never_answers() -> None:
+def test_an_app_that_never_answers() -> None:
     with raw_server(None) as url:
         error = refused(url, timeout_s=0.2)
     assert error.exit_code == FAILED
@@ -175,7 +175,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "both"
 
 
-def test_a_certificate_that_nobody_vouches_for(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with fake_server({"/config": Page(200, CONFIG)}, certificate=certificate) as url:
         error = refused(url)
@@ -190,7 +190,7 @@ def test_a_certificate_that_nobody_vouches_for(certificate: Path, monkeypatch: p
         assert "https://" in refused(url.replace("https", "http")).hint
 
 
-def test_https_where_there_is_none() -> None:
+def test_https_to_an_app_without_it() -> None:
     with fake_server({"/config": Page(200, CONFIG)}) as url:
         error = refused(url.replace("http", "https"))
     assert error.exit_code == USAGE

@@ -64,7 +64,7 @@ def test_every_read_is_restored(start: list[Any], changes: list[tuple[Any, Any]]
             assert msgspec.json.encode(values[name]) == msgspec.json.encode(value)
 
 
-def test_a_chat_is_recorded_in_the_order_of_its_turns_and_not_of_their_square() -> None:
+def test_the_record_of_a_chat_grows_with_its_turns_and_not_with_their_square() -> None:
     def recorded_bytes(turns: int) -> int:
         shortener, chat, size = Shortener(), [], 0
         for turn in range(turns):
@@ -76,7 +76,7 @@ def test_a_chat_is_recorded_in_the_order_of_its_turns_and_not_of_their_square() 
     assert recorded_bytes(1600) < 2.2 * recorded_bytes(800)
 
 
-def test_what_refers_to_a_reading_that_is_not_there_is_not_made_up() -> None:
+def test_a_difference_to_a_missing_read_is_not_restored() -> None:
     restorer = Restorer()
     restorer.restore(1, {"log": list("abcdefgh")}, {})
     assert restorer.restore(3, {"n": 1}, {"log": ListDelta(since=2, keep=8, then=["i"])}) == (

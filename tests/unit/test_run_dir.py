@@ -22,7 +22,7 @@ def test_a_run_folder_is_never_overwritten(tmp_path: Path) -> None:
     assert caught.value.exit_code == ExitCode.USAGE
 
 
-def test_a_folder_with_other_things_in_it_is_not_taken(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UsageError, match="is not empty"):
         RunDir.create(tmp_path)
@@ -36,7 +36,7 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         RunDir.create(tmp_path / "file")
 
 
-def test_opening_what_is_no_run_is_explained(tmp_path: Path) -> None:
+def test_opening_a_folder_without_a_run_is_explained(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
         RunDir.open(tmp_path)
 
@@ -107,7 +107,7 @@ def test_a_file_that_came_after_the_seal_is_noticed(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_no_text_is_reported_like_any_torn_line(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_reported_like_a_torn_line(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
     JsonLinesWriter(run.history_path("0")).append(record(1))
     path = run.history_path("0")
@@ -164,7 +164,7 @@ def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path) -> Non
     writer.close()
 
 
-def test_replacing_a_file_leaves_no_trace_of_the_way(tmp_path: Path) -> None:
+def test_replacing_a_file_leaves_no_temporary_file(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
     run.write_json("derived/x.json", {"a": 1})
     run.write_json("derived/x.json", {"a": 2})

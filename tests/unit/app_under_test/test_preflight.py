@@ -78,7 +78,7 @@ def test_the_protocols_that_the_page_speaks(protocol: str) -> None:
     check_protocol("6.31.0", protocol, "The app")
 
 
-def test_the_page_and_the_look_before_the_run_agree_on_protocols() -> None:
+def test_the_page_and_the_preflight_agree_on_protocols() -> None:
     assert page_protocol.PROTOCOLS == PROTOCOLS
 
 

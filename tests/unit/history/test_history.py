@@ -56,7 +56,7 @@ def test_an_invoke_without_completion_is_pending_and_no_problem() -> None:
     assert history.problems == []
 
 
-def test_what_does_not_fit_together_is_reported() -> None:
+def test_records_that_do_not_fit_together_are_reported() -> None:
     assert "without" in pair({"0": [Ok(id=1, time_ns=3)]}).problems[0]
     assert "twice" in pair({"0": [invoke(1, 1), invoke(1, 2)]}).problems[0]
     assert (
@@ -116,7 +116,7 @@ def test_lists_recorded_as_differences_are_restored_for_each_session() -> None:
     assert history.problems == []
 
 
-def test_a_difference_to_what_is_not_on_record_is_reported() -> None:
+def test_a_difference_to_an_unrecorded_read_is_reported() -> None:
     delta = ListDelta(since=1, keep=8, then=["i"])
     history = pair({"0": [invoke(2, 14), Ok(id=2, time_ns=15, reads={"n": 1}, deltas={"log": delta})]})
     assert history.operations[0].reads == {"n": 1}
@@ -163,7 +163,7 @@ def test_a_shard_that_does_not_fit_together_is_damaged_and_the_others_are_not() 
     assert pair(shards, damaged=["1"]).damaged == {"0", "1"}
 
 
-def test_what_figures_do_not_need_can_be_left_out() -> None:
+def test_reads_can_be_left_out_for_figures() -> None:
     both = {"own": Effect(op="write", value="x"), "shared": Effect(op="append", value="y")}
     records = [
         Invoke(id=1, session="s0-1", action="click", phase="load", time_ns=10, effects=both),
@@ -188,7 +188,7 @@ def census(**values: object) -> Census:
     )  # type: ignore[arg-type]
 
 
-def test_later_censuses_tell_only_which_types_there_are_more_or_fewer_of() -> None:
+def test_a_later_census_names_only_types_whose_number_changed() -> None:
     first = census(objects=6, types={"dict": 3, "app.Turn": 1, "app.Gone": 2})
     later = census(objects=9, types={"app.Turn": 5, "app.Gone": 0, "app.New": 1})
     assert type_counts(first, first) == {"dict": 3, "app.Turn": 1, "app.Gone": 2}

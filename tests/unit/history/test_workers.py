@@ -41,7 +41,7 @@ def test_an_offset_counts_only_for_a_clock_of_its_own() -> None:
     assert found.unknown == []
 
 
-def test_a_lost_worker_and_a_missing_shard_are_said_with_their_reasons() -> None:
+def test_a_lost_worker_and_a_missing_shard_are_reported_with_their_reasons() -> None:
     events = [
         joined("1"),
         joined("2"),
@@ -60,7 +60,7 @@ def test_a_lost_worker_and_a_missing_shard_are_said_with_their_reasons() -> None
     assert not found.lost("1")
 
 
-def test_a_shard_that_is_handed_in_later_makes_the_history_whole_only_if_it_is_the_one_announced() -> None:
+def test_a_shard_added_later_completes_the_history_only_if_it_is_the_one_announced() -> None:
     announced = event("worker_shard", worker="2", returned=False, sha256="bbb", reason="")
     lost = event("worker_lost", worker="2", reason="was killed", sessions=3, open_sessions=0)
     start = [joined("1"), joined("2"), FLEET]

@@ -28,7 +28,7 @@ def test_the_group_that_accounts_for_memory_is_found() -> None:
     assert parse_groups("") == parse_groups("nonsense\n:::\n") == {}
 
 
-def test_and_where_it_is_mounted() -> None:
+def test_the_mounts_of_hierarchies_are_found() -> None:
     assert parse_mounts(MOUNTS) == [
         Mount(2, "/", Path("/sys/fs/cgroup/unified")),
         Mount(1, "/docker/4f0", Path("/sys/fs/cgroup/with space")),
@@ -89,12 +89,12 @@ def test_version_1_has_other_names_and_comes_first_where_it_accounts_for_memory(
     )
 
 
-def test_nothing_is_said_where_nothing_is_accounted_for(tmp_path: Path) -> None:
+def test_without_an_account_there_is_no_sample(tmp_path: Path) -> None:
     assert cgroup.sample({2: "/"}, [Mount(2, "/", tmp_path)]) is None
     assert cgroup.sample({}, [Mount(2, "/", tmp_path)]) is None
     assert cgroup.cgroup_of(-1) is None
 
 
-def test_this_process_has_one_or_none() -> None:
+def test_this_process_has_a_control_group_or_none() -> None:
     found = cgroup.cgroup_of(os.getpid())
     assert found is None or (found.current_bytes is not None and found.current_bytes > 1_000_000)

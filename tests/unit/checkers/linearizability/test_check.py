@@ -87,7 +87,7 @@ def test_the_keys_of_a_record_that_were_put_together_are_seen_together() -> None
     assert kinds(built.read("a", {"x": "1", "y": "2"}, "form", begin=30), form=record()) == {NAME}
 
 
-def test_what_was_not_acknowledged_happens_once_or_not_at_all() -> None:
+def test_an_unacknowledged_operation_happens_once_or_not_at_all() -> None:
     built = HistoryBuilder().click("a", 1).click("a", outcome="info", error="timeout", begin=10, end=11)
     built.read("a", 2, "n", begin=20).read("a", 1, "n", begin=15, end=40)
     assert kinds(built, n=counter()) == set()
@@ -97,7 +97,7 @@ def test_what_was_not_acknowledged_happens_once_or_not_at_all() -> None:
     assert kinds(built, n=counter()) == {NAME}
 
 
-def test_what_everyone_shares_has_one_order_for_all() -> None:
+def test_shared_state_has_one_order_for_all_sessions() -> None:
     built = HistoryBuilder().append("a", "x", begin=1, end=90).append("b", "y", begin=2, end=91)
     built.read("c", ["x"], begin=10, end=30).read("d", ["y"], begin=11, end=31)
     assert kinds(built, log=append_only_list(scope="everyone")) == {NAME}
@@ -106,7 +106,7 @@ def test_what_everyone_shares_has_one_order_for_all() -> None:
 # --- weaker guarantees ---
 
 
-def test_where_the_last_update_wins_an_answer_may_show_what_came_after_it() -> None:
+def test_if_the_last_update_wins_an_answer_may_show_a_later_update() -> None:
     built = two_clicks(3, 3)
     assert kinds(built, n=counter(concurrent_updates="last-wins")) == set()
     assert kinds(built.read("a", 2, "n"), n=counter(concurrent_updates="last-wins")) == {NAME}
@@ -115,7 +115,7 @@ def test_where_the_last_update_wins_an_answer_may_show_what_came_after_it() -> N
     assert kinds(replaced, n=counter(concurrent_updates="last-wins")) == {NAME}
 
 
-def test_where_writes_take_a_while_each_session_has_an_order_of_its_own() -> None:
+def test_if_writes_may_show_late_each_session_has_an_order_of_its_own() -> None:
     late = append_only_list(scope="user", within_s=100e-9)
     built = HistoryBuilder().open("a", "ann").open("b", "ann")
     built.append("a", "x", begin=10, end=11).append("b", "y", begin=12, end=13)
@@ -162,7 +162,7 @@ def entries(count: int, *, shown: int) -> list[Entry]:
     ]
 
 
-def test_a_search_that_takes_too_long_is_given_up_and_goes_on_where_the_state_is_known_again() -> None:
+def test_a_search_abandons_a_long_window_and_resumes_where_the_state_is_known() -> None:
     few = search(entries(3, shown=9), states_of(record()))
     assert few.contradiction is not None
     assert few.undecided == 0
@@ -172,14 +172,14 @@ def test_a_search_that_takes_too_long_is_given_up_and_goes_on_where_the_state_is
     assert many.contradiction.entry.shown == {"x": "w"}
 
 
-def test_what_was_given_up_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_of_an_abandoned_window_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.checkers.linearizability.check.MOST_CONFIGURATIONS", 1)
     check = judged(two_clicks(3, 2), n=counter())[NAME]
     assert check.verdict == "unknown"
     assert check.reason == "For 2 reads of n so many operations overlap that not all orders could be tried."
 
 
-def test_where_nothing_was_read_it_does_not_apply() -> None:
+def test_without_reads_the_check_does_not_apply() -> None:
     check = judged(HistoryBuilder().click("a", begin=1, end=9).click("a", begin=2, end=8), n=counter())[NAME]
     assert (check.verdict, check.applies) == ("pass", False)
 
@@ -237,7 +237,7 @@ def test_a_model_of_ones_own_is_checked_as_the_built_in_ones_are() -> None:
     assert kinds(overlapping.read("a", ["x", "y"], "stack"), stack, stack=Stack().variable()) == {NAME}
 
 
-def test_a_model_may_show_less_than_there_is() -> None:
+def test_a_read_need_not_show_the_whole_state_of_a_model() -> None:
     own = {"stack": Top()}
     done = [("push", "x", "x"), ("push", "y", "y"), ("pop", None, "x"), ("pop", None, None)]
     assert kinds(pushed(*done), own, stack=Top().variable()) == set()
@@ -253,7 +253,7 @@ def test_a_model_may_show_less_than_there_is() -> None:
     ],
     ids=["none", "gone", "raises"],
 )
-def test_without_a_model_that_works_nothing_is_known(own: dict[str, Any], reason: str) -> None:
+def test_without_a_working_model_the_check_is_unknown(own: dict[str, Any], reason: str) -> None:
     check = judged(pushed(("pop", None, [])), own, stack=Stack().variable())[NAME]
     assert check.verdict == "unknown"
     assert check.reason.startswith(reason)
