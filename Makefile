@@ -30,6 +30,9 @@ install: $(STAMP) ## Make .venv with the versions that were tested together (may
 bench: install ## Run the core scenarios and make one report (all of them: BENCH_ARGS="--all" or "--profile full")
 	@$(BIN)/gradsoak bench $(BENCH_ARGS)
 
+# Tests start hundreds of interpreters. Without cached bytecode each of them would compile the whole package.
+unit test check-all: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: unit
 unit: install ## Run the tests that start no app under load: unit, property, golden, frozen and repository tests
 	@$(BIN)/pytest -n 2 -m "not slow" tests/unit tests/property tests/golden tests/frozen tests/repo $(TEST_ARGS)

@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive the harness, however it ends, and signals that must wait."""
+"""Child processes that cannot outlive the harness, however it ends; and blocks that no signal interrupts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from pathlib import Path
 
 import psutil
 
-# Waits for the harness: a line `done` means that it has cleaned up itself. End of file means that the harness is
-# gone, whatever killed it, and then the whole process group of the child goes too.
+# Reads from a pipe of the harness. The line `done` means that the harness has cleaned up itself. End of file without it means
+# that the harness has ended, for any reason. The guard then kills the child's process group.
 _GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
 def raise_file_limit() -> int:
-    """Let this process, and those it starts from now on, open as many files as the system permits; returns how many.
+    """Raise the limit on open files to the system's maximum, for this process and those it starts from now on.
 
-    Each open tab is a connection at both ends; with the 1,024 open files of an ordinary shell, thousands of them would not do.
+    Each open tab is a connection, and so one open file at each end. An ordinary shell's limit of 1,024 is too low for thousands
+    of tabs.
+
+    Returns:
+        The limit now.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -30,7 +34,7 @@ def raise_file_limit() -> int:
 
 
 class Child:
-    """A process in a session and process group of its own, with its output in a file and the highest limit on open files.
+    """A process in its own session and process group, with its output in a file and the highest limit on open files.
 
     Args:
         argv: program and arguments.
@@ -86,11 +90,11 @@ class Child:
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; otherwise its status, negative for the signal that ended it."""
+        """None while it runs; otherwise its exit status, or the negative number of the signal that ended it."""
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for the end; None if it still runs after the timeout."""
+        """Wait for the end, and return the exit status; None if it still runs after the timeout."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -101,15 +105,15 @@ class Child:
 
         Args:
             grace_s: seconds between the two.
-            seen: descendants noticed earlier, as pid and creation time. A process that has died no longer tells which
-                children it had, and those in a session of their own are not in its group.
+            seen: descendants seen earlier, as pid and creation time. The children of a dead process can no longer be listed, and
+                children in a session of their own are not in its group.
         """
         family = [*([] if self._stopped else self._descendants()), *_still_there(seen)]
         if self.exit_status() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             self.wait(grace_s)
-        if not self._stopped:  # afterwards its number may be another's
+        if not self._stopped:  # afterwards another process may have its number
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
         for process in family:  # also those that moved to a process group of their own
@@ -157,7 +161,11 @@ def _still_there(seen: Iterable[tuple[int, float]]) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block is done. For short blocks, in the main thread."""
+    """Delay SIGINT and SIGTERM until the block is done. For short blocks, in the main thread.
+
+    Raises:
+        KeyboardInterrupt: a signal arrived during the block.
+    """
     arrived: list[int] = []
     before = {
         s: signal.signal(s, lambda number, _: arrived.append(number)) for s in (signal.SIGINT, signal.SIGTERM)

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 SEAL = "SEALED.json"
-# As it was when the run began: models that it brings along are needed to judge the run.
+# A copy from the start of the run: the models defined in it are needed to judge the run.
 WORKLOAD = "workload.py"
 EVENTS = "events.jsonl"
 HISTORY = "history"
@@ -49,12 +49,12 @@ GENERATOR_SAMPLES = "samples/generator-"
 PLATEAUS = "samples/plateaus.jsonl"
 CENSUS = "samples/census.jsonl"
 RETAINERS = "samples/retainers.jsonl"
-# Of a memray pass: what is read from memray's own file, that file, and the picture of it.
+# Of a memray pass: records of allocations and of traced entries, memray's own file, and its flame graph.
 ALLOCATIONS = "samples/allocations.jsonl"
 HELD_ENTRIES = "samples/held-entries.jsonl"
 MEMRAY_FILE = "logs/memray.bin"
 FLAME_GRAPH = "flame-graph.html"
-# Runs that were made to explain this one, each a run folder of its own with a seal of its own.
+# Follow-up runs, each a run folder with its own seal.
 BASELINE = "control"
 ATTRIBUTION = "attribution"
 WHAT_IF = "what-if"
@@ -65,7 +65,7 @@ ANALYSIS = "derived/analysis.json"
 PLOTS = "derived/plots"
 REPORT = "derived/report.html"
 
-# Large enough that what is done once for each block does not count; the records of a block fit a processor's cache.
+# Large enough that the work per block is negligible, small enough that a block's records fit in a processor's cache.
 _BLOCK_BYTES = 1 << 15
 
 _RAW_PATTERNS = (WORKLOAD, f"{HISTORY}/*.jsonl", EVENTS, "samples/*.jsonl")
@@ -116,7 +116,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it, making its folder if needed.
+    """Write a file through a temporary one in the same folder. Makes the folder if needed.
 
     Raises:
         StorageError: it cannot be written; the old file, if any, is untouched.
@@ -137,7 +137,7 @@ class FileDamage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         file: path within the run folder.
-        line: number of the first unreadable line, from 1; 0 if the damage is not one of lines.
+        line: number of the first unreadable line, from 1; 0 if the damage is not in a line.
         problem: the end of a sentence that begins with the path.
     """
 
@@ -206,7 +206,7 @@ class RunDir:
         """Open the folder of an existing run.
 
         Raises:
-            UsageError: there is no such folder, it cannot be looked into, or it holds no run.
+            UsageError: there is no such folder, it cannot be read, or it holds no run.
         """
         try:
             if not path.is_dir():
@@ -215,7 +215,7 @@ class RunDir:
             there = (path / MANIFEST).is_file()
         except OSError as error:
             raise UsageError(
-                f"Cannot look into {path}: {error.strerror or error}.",
+                f"Cannot read the folder {path}: {error.strerror or error}.",
                 "Name the folder that `gradsoak run` printed.",
             ) from error
         if not there:
@@ -228,11 +228,11 @@ class RunDir:
     # --- writing ---
 
     def history_path(self, worker: str) -> Path:
-        """Where a worker's history shard stands."""
+        """Path of a worker's history shard."""
         return self.path / HISTORY / f"{worker}.jsonl"
 
     def generator_samples_path(self, worker: str) -> Path:
-        """Where a worker's account of itself stands."""
+        """Path of a worker's samples of itself."""
         return self.path / f"{GENERATOR_SAMPLES}{worker}.jsonl"
 
     def writer(self, name: str) -> JsonLinesWriter:
@@ -264,7 +264,7 @@ class RunDir:
 
     @property
     def workload_path(self) -> Path:
-        """Where the copy of the workload stands, if there is one."""
+        """Path of the copy of the workload. The file may be missing."""
         return self.path / WORKLOAD
 
     def manifest(self) -> RunManifest:
@@ -295,7 +295,7 @@ class RunDir:
             return None
 
     def read(self, name: str, kind: type[T]) -> RawFile[T]:
-        """Read one of the raw files beside the history, as far as it can be read. Its checksum is taken in the same reading."""
+        """Read a raw file other than the history: the readable records, and the checksum. The file is read once."""
         file = self.path / name
         if not file.is_file():
             return RawFile(name=name, records=[], damage=None, sha256=None)
@@ -305,7 +305,7 @@ class RunDir:
         return RawFile(name=name, records=records, damage=_damage(name, problem), sha256=digest.hexdigest())
 
     def read_generator_samples(self) -> dict[str, RawFile[GeneratorSample]]:
-        """Worker → what this generator process measured of itself."""
+        """Worker → the samples that this generator process took of itself."""
         found = {}
         for file in sorted(self.path.glob(f"{GENERATOR_SAMPLES}*.jsonl")):
             name = file.relative_to(self.path).as_posix()
@@ -318,7 +318,7 @@ class RunDir:
         """Worker → its history shard, read once for its checksum. No record is kept: a shard may be larger than memory.
 
         Args:
-            lines: whether to look for an unreadable line, too.
+            lines: whether to find the first unreadable line, too.
         """
         found = {}
         decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
@@ -394,7 +394,7 @@ class RunDir:
             yield records
 
     def history(self) -> tuple[dict[str, list[HistoryRecord]], list[FileDamage]]:
-        """Read all history shards into memory: worker → records in the order of writing, and what could not be read."""
+        """Read all history shards into memory: worker → records in the order of writing, and the damage."""
         kind = cast("type[HistoryRecord]", HistoryRecord)
         files = {file.stem: self.read(f"{HISTORY}/{file.name}", kind) for file in self._shard_files()}
         damages = [file.damage for file in files.values() if file.damage is not None]
@@ -409,7 +409,7 @@ class RunDir:
         return self.read(PLATEAUS, Plateau).records
 
     def censuses(self) -> list[Census]:
-        """What the app held at plateaus."""
+        """Censuses of the app's objects at plateaus."""
         return self.read(CENSUS, Census).records
 
     def follow_up(self, name: str) -> RunDir | None:
@@ -462,7 +462,7 @@ def _decode_lines(
 
 
 def _blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield a file in blocks of whole lines, each with the number of its first line and how many it has. The last line may be torn."""
+    """Yield a file in blocks of whole lines: number of the first line, number of lines, and the block. The last line may be torn."""
     number = 1
     rest = b""
     with file.open("rb") as stream:

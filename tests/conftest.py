@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,9 +14,6 @@ from tests.integration.cli import gradsoak
 # Two workers share two cores with real servers: a deadline per example would measure them, not the code.
 hypothesis.settings.register_profile("gradsoak", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gradsoak")
-
-# Tests start hundreds of processes from this checkout. Without bytecode each of them would compile the package anew.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 REPO = Path(__file__).resolve().parent.parent
 

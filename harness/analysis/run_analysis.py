@@ -24,8 +24,8 @@ from harness.analysis.latency.figures import (
 from harness.analysis.latency.generator_bottleneck import GeneratorWatch, generator_watch
 from harness.analysis.memory.advice import Advice, advise
 from harness.analysis.memory.allocation_sites import lines_for, unheld_lines
-from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.growth_figures import growth_figures
+from harness.analysis.memory.growth_records import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MemoryFigures, loadgen_rss_bytes, per_session
 from harness.analysis.memory.summary import memory_summary
 from harness.analysis.warnings import warnings_of

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from harness.app_under_test.interpreter import run_code
 from harness.errors import UsageError
 
 INSTALL = (
@@ -74,13 +75,7 @@ def starts_with(python: str, library: str) -> bool:
     """Whether an interpreter starts with a preloaded library that is jemalloc. The linker ignores a library that it cannot preload."""
     code = "import ctypes; ctypes.CDLL(None).mallctl"
     try:
-        done = subprocess.run(
-            [python, "-c", code],
-            env={**os.environ, "LD_PRELOAD": library},
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+        done = run_code(python, code, {**os.environ, "LD_PRELOAD": library}, timeout_s=30)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

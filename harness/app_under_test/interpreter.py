@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,11 @@ from harness.errors import UsageError
 
 _MIN_PYTHON = (3, 9)
 
+# `python -c` searches the working folder first, where the user may have a file json.py. Python 3.9 and 3.10 have no option -P.
+_SAFE_PATH = "import sys; sys.path[:] = [entry for entry in sys.path if entry]\n"
+
 _INSPECT = """
-import json, sys
+import json
 try:
     from importlib.metadata import distributions
     packages = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
@@ -43,6 +47,31 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
         return self.packages["gradio"]
 
 
+def run_code(
+    python: str, code: str, environment: Mapping[str, str], *, timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run code in an interpreter. Modules in the working folder are not imported.
+
+    Args:
+        python: path of its executable.
+        code: statements.
+        environment: all environment variables.
+        timeout_s: longest duration, in seconds.
+
+    Raises:
+        OSError: the executable cannot be started.
+        subprocess.TimeoutExpired: the code did not end in time.
+    """
+    return subprocess.run(
+        [python, "-c", _SAFE_PATH + code],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env=environment,
+    )
+
+
 def inspect_interpreter(python: str | None = None) -> Interpreter:
     """Ask an interpreter for its version and packages.
 
@@ -61,9 +90,7 @@ def inspect_interpreter(python: str | None = None) -> Interpreter:
     # The app is started in the same way: without the PYTHONPATH of the harness.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
-        answer = subprocess.run(
-            [path, "-c", _INSPECT], capture_output=True, text=True, timeout=60, check=False, env=environment
-        )
+        answer = run_code(path, _INSPECT, environment, timeout_s=60)
         found = msgspec.json.decode(answer.stdout) if answer.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
         raise UsageError(

@@ -79,7 +79,7 @@ class ProbeClient:
         return msgspec.convert({"plateau": plateau, "time_ns": time.monotonic_ns(), **answer}, Census)
 
     def start_trace(self, file: Path, frames: int, lent: dict[str, Any]) -> dict[str, Any]:
-        """Start tracing allocations, with memray into a file and with tracemalloc; see `harness/probe/tracing.py`.
+        """Start tracing allocations, with memray into a file and with tracemalloc; see `harness/probe/allocation_tracing.py`.
 
         Args:
             file: where memray writes, absolute.

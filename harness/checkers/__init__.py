@@ -11,7 +11,7 @@ from harness.checkers.catalogue import CATALOGUE
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
 from harness.checkers.detection_limit import rarest_found
 from harness.checkers.findings import MAX_ANOMALIES
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.models import OwnModel, Unavailable
 from harness.checkers.screening import Scan
 from harness.history import History, InMemoryHistory, RecordedHistory, Workers

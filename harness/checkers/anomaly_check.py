@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.checkers.catalogue import CATALOGUE, CatalogueEntry
 from harness.checkers.completeness import watched
 from harness.checkers.findings import Found
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.records import Check, Verdict
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     CANARY,
     CLEARED_STATE_RETURNS,
     CROSS_SESSION_READ,
@@ -52,7 +52,7 @@ from harness.checkers.evidence import (
     WRITES_SHOWN_THAT_FOLLOWED_A_READ,
 )
 from harness.checkers.findings import Found
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.linearizability.check import examine_orders
 from harness.checkers.own_writes_check import examine_own_writes
 from harness.checkers.provenance import examine_values, exposure

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     CLEARED_STATE_RETURNS,
     CROSS_SESSION_READ,
     DUPLICATE_EFFECT,
@@ -31,8 +31,8 @@ from harness.checkers.evidence import (
     WRITE_READ_PAIRS,
 )
 from harness.checkers.findings import Found, acknowledged, saw
+from harness.checkers.history_index import Index
 from harness.checkers.increments import Tally
-from harness.checkers.index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.missing_writes import Gap, report
 from harness.checkers.owner_log import OwnerLog

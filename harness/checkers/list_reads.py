@@ -7,7 +7,7 @@ import math
 from functools import partial
 from typing import Any
 
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     DUPLICATE_EFFECT,
     MONOTONIC_WRITES,
 )
@@ -20,7 +20,7 @@ from harness.checkers.evidence import (
     WRITE_READ_PAIRS,
 )
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.missing_writes import Follower, Gaps, report_all
 from harness.checkers.models import key

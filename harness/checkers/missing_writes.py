@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     LOST_UPDATE,
     MONOTONIC_READS,
     MONOTONIC_WRITES,

@@ -7,7 +7,7 @@ is decided in `harness.checkers.missing_writes`.
 from __future__ import annotations
 
 from harness.checkers.findings import Found
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.list_reads import ListReads
 from harness.checkers.missing_writes import report_all
 from harness.checkers.models import NAMED_VALUES

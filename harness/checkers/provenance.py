@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from harness import tokens
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     CROSS_SESSION_READ,
     GARBAGE_READ,
     RESET,
@@ -26,7 +26,7 @@ from harness.checkers.evidence import (
     VALUES_READ,
 )
 from harness.checkers.findings import Found, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.models import NAMED_VALUES, key
 from harness.checkers.owner_log import OwnerLog, Status

@@ -6,7 +6,7 @@ import bisect
 import math
 from typing import Any
 
-from harness.checkers.anomalies import CLEARED_STATE_RETURNS, MONOTONIC_READS
+from harness.checkers.anomaly_names import CLEARED_STATE_RETURNS, MONOTONIC_READS
 from harness.checkers.findings import Found, show, wrote
 from harness.checkers.models import put_there
 from harness.checkers.owner_log import OwnerLog

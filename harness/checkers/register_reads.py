@@ -14,7 +14,7 @@ from harness.checkers.evidence import (
     WRITE_READ_PAIRS,
 )
 from harness.checkers.findings import Found
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.missing_writes import Gap, Gaps
 from harness.checkers.models import SINGLE, key, put_there, written

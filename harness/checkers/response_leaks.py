@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from harness import tokens
-from harness.checkers.anomalies import CANARY, CROSS_SESSION_READ, RESURRECTED_STATE, VISIBLE_STATE
+from harness.checkers.anomaly_names import CANARY, CROSS_SESSION_READ, RESURRECTED_STATE, VISIBLE_STATE
 from harness.checkers.findings import Findings, show
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.records import Check, Operation, Sighting, Verdict
 
 _NOT_SEARCHED = "Does not apply: no response was searched. With --driver stock, responses cannot be searched."

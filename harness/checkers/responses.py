@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.checkers.anomalies import (
+from harness.checkers.anomaly_names import (
     CROSS_SESSION_READ,
     GARBAGE_READ,
     LOST_UPDATE,
@@ -12,7 +12,7 @@ from harness.checkers.anomalies import (
     NON_ATOMIC_CHAIN,
 )
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.models import key
 from harness.checkers.owner_log import Status
 from harness.checkers.provenance import sessions_named

@@ -360,18 +360,18 @@ class Scan:
             if type(done) is not Ok:
                 self._not_acknowledged(session, invoke, done)
                 continue
-            if done.looked:
-                searched += done.looked
+            if done.searched:
+                searched += done.searched
                 session.searched = True
                 if bare and phase == LOAD_PHASE and invoke.action not in TAB_ACTIONS:
                     self.searched_under_load = True
-            if done.marked:
-                tokens_sent += done.marked
+            if done.tokens_sent:
+                tokens_sent += done.tokens_sent
                 session.sent_token = session.has_token = True
-            if done.unmarked:
-                self.untagged_sent[invoke.action] += done.unmarked
-            if done.echoed:
-                own_tokens_seen += done.echoed
+            if done.untagged_sent:
+                self.untagged_sent[invoke.action] += done.untagged_sent
+            if done.own_tokens_seen:
+                own_tokens_seen += done.own_tokens_seen
             if done.sightings:
                 self._saw(session, done.sightings)
             reads, deltas = done.reads, done.deltas
@@ -468,13 +468,13 @@ class Scan:
         outcome = outcome_of(done)
         if done is not None and not isinstance(done, Ok):
             error = done.error
-            self.searched += done.looked
-            self.tokens_sent += done.marked
-            self.untagged_sent[invoke.action] += done.unmarked
-            self.own_tokens_seen += done.echoed
-            session.searched = session.searched or done.looked > 0
-            session.sent_token = session.sent_token or done.marked > 0
-            session.has_token = session.has_token or done.marked > 0
+            self.searched += done.searched
+            self.tokens_sent += done.tokens_sent
+            self.untagged_sent[invoke.action] += done.untagged_sent
+            self.own_tokens_seen += done.own_tokens_seen
+            session.searched = session.searched or done.searched > 0
+            session.sent_token = session.sent_token or done.tokens_sent > 0
+            session.has_token = session.has_token or done.tokens_sent > 0
             if done.sightings:
                 self._saw(session, done.sightings)
         self.outcomes[invoke.phase, invoke.action, outcome, False] += 1

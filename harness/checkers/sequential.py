@@ -97,7 +97,7 @@ class SequentialOwner:
 
     Args:
         variable: its model.
-        owner: see `harness.checkers.index.owner_of`.
+        owner: see `harness.checkers.history_index.owner_of`.
 
     Attributes:
         reads: how many there were.

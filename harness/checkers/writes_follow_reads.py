@@ -14,10 +14,10 @@ import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from harness.checkers.anomalies import MONOTONIC_WRITES, WRITES_FOLLOW_READS
+from harness.checkers.anomaly_names import MONOTONIC_WRITES, WRITES_FOLLOW_READS
 from harness.checkers.evidence import WRITES_SHOWN_THAT_FOLLOWED_A_READ
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.missing_writes import Follower
 from harness.checkers.models import key, put_there
 from harness.checkers.owner_log import OwnerLog

@@ -15,7 +15,7 @@ from rich.text import Text
 from harness import units
 from harness.app_under_test import inspect_interpreter
 from harness.cli import options, terminal_summary
-from harness.cli.option_groups import takes_groups
+from harness.cli.grouped_parameters import takes_groups
 from harness.cli.progress_display import ProgressDisplay
 from harness.errors import ExitCode, UsageError
 from harness.records import Bench, BenchRow

@@ -18,7 +18,7 @@ from harness import scaffold
 from harness.app_under_test import Target, inspect_interpreter
 from harness.child_process import uninterrupted
 from harness.cli import options
-from harness.cli.option_groups import takes_groups
+from harness.cli.grouped_parameters import takes_groups
 from harness.errors import TargetError, UsageError
 
 # Longest time between an app's connections breaking and its end becoming visible.

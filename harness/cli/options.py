@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import typer
 
 from harness import profiles
-from harness.cli.option_groups import OptionGroup
+from harness.cli.grouped_parameters import OptionGroup
 from harness.errors import UsageError
 from harness.profile_settings import SETTINGS, Setting
 from harness.profiles import BASES

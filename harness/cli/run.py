@@ -11,7 +11,7 @@ import typer
 from harness import evaluate, scenario
 from harness.app_under_test import RunningApp, inspect_interpreter, inspect_url, locate
 from harness.cli import cluster_run, options, terminal_summary
-from harness.cli.option_groups import takes_groups
+from harness.cli.grouped_parameters import takes_groups
 from harness.cli.progress_display import ProgressDisplay
 from harness.errors import HarnessError, UsageError, run_exit_code
 from harness.run_dir import RunDir

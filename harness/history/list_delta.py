@@ -1,8 +1,8 @@
-"""Reads of long lists, written down as what is new in them. Pure.
+"""Records reads of long lists as differences, and restores them. Pure.
 
-A chat of a thousand turns is read a thousand times, and each reading holds the one before. Written out in full, the history
-would grow with the square of the turns. So a reading of a list may be recorded as the difference to the previous reading of
-the same variable in the same session, from which it is restored without loss.
+A chat of a thousand turns is read a thousand times, and each read contains the one before. Recorded whole, the history would
+grow with the square of the turns. So a read of a list may be recorded as the difference to the previous read of the same
+variable in the same session. The list is restored from it without loss.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import msgspec
 
 from harness.records import ListDelta
 
-# With fewer elements in common, a list is recorded as it is: easier to read, and hardly longer.
+# With fewer elements in common, a list is recorded whole: that is easier to read, and hardly longer.
 MIN_KEPT = 8
-# Equal values of these types are written in the same way, and nobody can change one afterwards.
+# Equal values of these types have the same JSON, and such a value cannot change later.
 _PLAIN = {str, int, type(None)}
 
 
 class Shortener:
-    """The last reading of each list of one session, where they are recorded."""
+    """Shortens the reads of one session for the record. Keeps the last read of each list."""
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        # Variable → the operation that read it, and what it read, frozen.
+        # Variable → number of the operation that read it last, and the list, frozen.
         self._last: dict[str, tuple[int, list[Any]]] = {}
 
     def shorten(
         self, operation: int, reads: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, ListDelta]]:
-        """Divide what an operation read into what is recorded as it is and what is recorded as a difference.
+        """Divide an operation's reads into those recorded whole and those recorded as a difference.
 
         Args:
             operation: its number, unique within the worker.
@@ -59,27 +59,27 @@ class Shortener:
 
 
 class Restorer:
-    """The last reading of each list of one session, where they are read from the record."""
+    """Restores the reads of one session from the record. Keeps the last read of each list."""
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        # Variable → the operation that read it, and what it read.
+        # Variable → number of the operation that read it last, and the list.
         self._last: dict[str, tuple[int, list[Any]]] = {}
 
     def restore(
         self, operation: int, reads: Mapping[str, Any], deltas: Mapping[str, ListDelta]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Put together again what an operation read; the opposite of `Shortener.shorten`.
+        """Restore an operation's reads; the opposite of `Shortener.shorten`.
 
         Args:
             operation: its number.
-            reads: what was recorded as it is.
-            deltas: what was recorded as a difference.
+            reads: those recorded whole.
+            deltas: those recorded as a difference.
 
         Returns:
-            State variable → value, and the variables that could not be restored, since the reading that the difference
-            refers to is not the last one on record.
+            State variable → value, and the variables that could not be restored: the read that the difference refers to is
+            not the last one on record, or does not have the kept elements.
         """
         values = dict(reads)
         lost = []
@@ -96,10 +96,10 @@ class Restorer:
 
 
 def frozen(value: list[Any]) -> list[Any]:
-    """A list whose elements are equal only if they are recorded alike, and stay as they are whatever becomes of the originals.
+    """Copy a list for later comparison: elements are equal only if they are recorded alike, and do not change with the originals.
 
-    1, 1.0 and true are equal in Python, and a dict may be changed after it was read; so all but texts, whole numbers and
-    nothing is kept as the JSON that it becomes.
+    In Python, 1, 1.0 and True are equal, and a dict may change after it was read. So every element that is no str, int or None is
+    kept as its JSON.
     """
     if set(map(type, value)) <= _PLAIN:
         return list(value)
@@ -107,15 +107,16 @@ def frozen(value: list[Any]) -> list[Any]:
 
 
 def _difference(since: int, before: list[Any], now: list[Any], value: list[Any]) -> ListDelta | None:
-    """What is new in a list; None if too little of it was there before.
+    """The difference between two reads of a list; None if they have too little in common.
 
-    What stays is one stretch: all of the list before, as in a history that grows, or its end, as in one that keeps the last few.
+    The kept elements are one stretch of the previous read. It is all of it in a history that grows, and its end in a history that
+    keeps the last few elements.
 
     Args:
-        since: the operation that read the list before.
-        before: what it read, frozen.
-        now: what is read now, frozen.
-        value: the same as it is.
+        since: number of the operation that made the previous read.
+        before: the previous read, frozen.
+        now: the present read, frozen.
+        value: the present read.
     """
     if len(before) < MIN_KEPT or len(now) < MIN_KEPT or now[0] not in before:
         return None

@@ -24,17 +24,17 @@ _LONGEST_GAP = 1_000_000
 _SESSION = re.compile(r"s(\d+)-\d+")
 _USER = re.compile(r"u-([0-9a-f]{4,})-\d+-\d+")
 
-# Fields that an operation takes from its completion, whatever its outcome.
+# Fields that an operation takes from its completion, for every outcome.
 _FROM_COMPLETION = (
     "accepted_ns",
     "started_ns",
     "first_output_ns",
     "event_ids",
-    "looked",
+    "searched",
     "sightings",
-    "marked",
-    "unmarked",
-    "echoed",
+    "tokens_sent",
+    "untagged_sent",
+    "own_tokens_seen",
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.load.arrivals import ArrivalCounts
+from harness.load.arrival_schedule import ArrivalCounts
 from harness.records import Driver, LoadStatus, Profile, StateVariable
 
 

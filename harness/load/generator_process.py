@@ -22,7 +22,7 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from harness.errors import StorageError
-from harness.load.arrivals import ArrivalCounts
+from harness.load.arrival_schedule import ArrivalCounts
 from harness.load.commands import (
     ActBatch,
     Broken,

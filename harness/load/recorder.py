@@ -175,11 +175,11 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=scan.searched,
+                searched=scan.searched,
                 sightings=scan.sightings,
-                marked=scan.tokens_sent,
-                unmarked=scan.untagged_sent,
-                echoed=scan.own_tokens_seen,
+                tokens_sent=scan.tokens_sent,
+                untagged_sent=scan.untagged_sent,
+                own_tokens_seen=scan.own_tokens_seen,
                 reads=whole,
                 deltas=deltas,
             )
@@ -212,11 +212,11 @@ class Recorder:
                 started_ns=stages.started_ns,
                 first_output_ns=stages.first_output_ns,
                 event_ids=list(stages.event_ids),
-                looked=scan.searched,
+                searched=scan.searched,
                 sightings=scan.sightings,
-                marked=scan.tokens_sent,
-                unmarked=scan.untagged_sent,
-                echoed=scan.own_tokens_seen,
+                tokens_sent=scan.tokens_sent,
+                untagged_sent=scan.untagged_sent,
+                own_tokens_seen=scan.own_tokens_seen,
             )
         )
         self.operations += 1

@@ -2,7 +2,7 @@
 
 Questions: `hello` (process, port, versions), `measure` (sessions and live heap), `settle` (collect garbage, return free memory to
 the system, then measure), `census` (objects by access path and by type), `retainers` (what holds the growth since the first
-census), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `tracing.py`). The answer to an unknown question is an
+census), and `trace-start`, `trace-stop`, `trace-entries`, `trace-end` (see `allocation_tracing.py`). The answer to an unknown question is an
 error. No question can stop the app.
 """
 
@@ -16,11 +16,11 @@ import socket
 import threading
 import time
 
-from . import census, gradio_state, heap, interpreter_stats, retainers, timers, tracing
+from . import allocation_tracing, census, gradio_state, heap, interpreter_stats, retainers, timers
 from .bootstrap import LaunchHook
 
 _census = census.CensusTaker()
-_tracing = tracing.Tracing(_census)
+_tracing = allocation_tracing.Tracing(_census)
 
 
 def start(path: str, hook: LaunchHook) -> None:

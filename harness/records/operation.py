@@ -147,11 +147,11 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
         started_ns: when the server reported that it had started to work on it, monotonic nanoseconds; null without a report.
         first_output_ns: when the first partial output arrived, monotonic nanoseconds; null if there was none.
         event_ids: Gradio's ids of the events that the operation caused.
-        looked: responses and messages of the server that were searched for values the session must not receive.
+        searched: responses and messages of the server that were searched for values the session must not receive.
         sightings: such values that were found.
-        marked: texts and files that the page sent with a token in them.
-        unmarked: texts and files that the page sent without a token.
-        echoed: searched responses that held a token of the session's own. While this is 0, a foreign token could not show either.
+        tokens_sent: texts and files that the page sent with a token in them.
+        untagged_sent: texts and files that the page sent without a token.
+        own_tokens_seen: searched responses that held a token of the session's own. While this is 0, a foreign token could not show either.
         reads: state variable → the value observed, without the variables in `deltas`.
         deltas: state variable → the list observed, as a difference.
     """
@@ -162,11 +162,11 @@ class Ok(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="ok", omit_def
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
-    looked: int = 0
+    searched: int = msgspec.field(default=0, name="looked")
     sightings: list[Sighting] = []
-    marked: int = 0
-    unmarked: int = 0
-    echoed: int = 0
+    tokens_sent: int = msgspec.field(default=0, name="marked")
+    untagged_sent: int = msgspec.field(default=0, name="unmarked")
+    own_tokens_seen: int = msgspec.field(default=0, name="echoed")
     reads: dict[str, Any] = {}
     deltas: dict[str, ListDelta] = {}
 
@@ -182,11 +182,11 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit
         started_ns: as in `Ok`; null if it did not come so far.
         first_output_ns: as in `Ok`; null if it did not come so far.
         event_ids: as in `Ok`.
-        looked: as in `Ok`.
+        searched: as in `Ok`.
         sightings: as in `Ok`.
-        marked: as in `Ok`.
-        unmarked: as in `Ok`.
-        echoed: as in `Ok`.
+        tokens_sent: as in `Ok`.
+        untagged_sent: as in `Ok`.
+        own_tokens_seen: as in `Ok`.
     """
 
     id: int
@@ -196,11 +196,11 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="fail", omit
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
-    looked: int = 0
+    searched: int = msgspec.field(default=0, name="looked")
     sightings: list[Sighting] = []
-    marked: int = 0
-    unmarked: int = 0
-    echoed: int = 0
+    tokens_sent: int = msgspec.field(default=0, name="marked")
+    untagged_sent: int = msgspec.field(default=0, name="unmarked")
+    own_tokens_seen: int = msgspec.field(default=0, name="echoed")
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit_defaults=True):
@@ -214,11 +214,11 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit
         started_ns: as in `Ok`; null if it did not come so far.
         first_output_ns: as in `Ok`; null if it did not come so far.
         event_ids: as in `Ok`.
-        looked: as in `Ok`.
+        searched: as in `Ok`.
         sightings: as in `Ok`.
-        marked: as in `Ok`.
-        unmarked: as in `Ok`.
-        echoed: as in `Ok`.
+        tokens_sent: as in `Ok`.
+        untagged_sent: as in `Ok`.
+        own_tokens_seen: as in `Ok`.
     """
 
     id: int
@@ -228,11 +228,11 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="info", omit
     started_ns: int | None = None
     first_output_ns: int | None = None
     event_ids: list[str] = []
-    looked: int = 0
+    searched: int = msgspec.field(default=0, name="looked")
     sightings: list[Sighting] = []
-    marked: int = 0
-    unmarked: int = 0
-    echoed: int = 0
+    tokens_sent: int = msgspec.field(default=0, name="marked")
+    untagged_sent: int = msgspec.field(default=0, name="unmarked")
+    own_tokens_seen: int = msgspec.field(default=0, name="echoed")
 
 
 HistoryRecord = Invoke | Ok | Fail | Info
@@ -257,11 +257,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         event_ids: as in `Ok`.
         user: as in `Invoke`.
         account: as in `Invoke`.
-        looked: as in `Ok`.
+        searched: as in `Ok`.
         sightings: as in `Ok`.
-        marked: as in `Ok`.
-        unmarked: as in `Ok`.
-        echoed: as in `Ok`.
+        tokens_sent: as in `Ok`.
+        untagged_sent: as in `Ok`.
+        own_tokens_seen: as in `Ok`.
         effects: as in `Invoke`.
         reads: as in `Ok`; differences are resolved.
         error: why it did not succeed; None if it did, or while pending.
@@ -282,11 +282,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_ids: list[str] = []
     user: str = ""
     account: int = 0
-    looked: int = 0
+    searched: int = msgspec.field(default=0, name="looked")
     sightings: list[Sighting] = []
-    marked: int = 0
-    unmarked: int = 0
-    echoed: int = 0
+    tokens_sent: int = msgspec.field(default=0, name="marked")
+    untagged_sent: int = msgspec.field(default=0, name="unmarked")
+    own_tokens_seen: int = msgspec.field(default=0, name="echoed")
     effects: dict[str, Effect] = {}
     reads: dict[str, Any] = {}
     error: Error | None = None

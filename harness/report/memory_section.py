@@ -14,7 +14,7 @@ from harness.analysis import Analysis
 from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownMoment
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILES
-from harness.analysis.memory.growth import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth
+from harness.analysis.memory.growth_records import LIVE_HEAP, PER_REQUEST, PER_SESSION, Growth
 from harness.analysis.memory.session_cost import MemoryFigures, MemoryVerdict, PerSession
 from harness.recorded_run import FollowUp, RecordedRun
 from harness.records import Attribution, Retainer

@@ -65,11 +65,11 @@ def records_of(operation: Operation, workers: Workers) -> list[HistoryRecord]:
         "started_ns": own(operation.started_ns),
         "first_output_ns": own(operation.first_output_ns),
         "event_ids": operation.event_ids,
-        "looked": operation.looked,
+        "searched": operation.searched,
         "sightings": operation.sightings,
-        "marked": operation.marked,
-        "unmarked": operation.unmarked,
-        "echoed": operation.echoed,
+        "tokens_sent": operation.tokens_sent,
+        "untagged_sent": operation.untagged_sent,
+        "own_tokens_seen": operation.own_tokens_seen,
     }
     if operation.outcome == "ok" or operation.error is None:
         return [invoke, Ok(reads=operation.reads, **common)]

@@ -14,7 +14,7 @@ from harness.app_under_test import Target
 from harness.load.commands import Hold, Release
 from harness.records import NOT_TRACED, REQUESTS_PHASE, TRACED, Census
 from harness.run_dir import MEMRAY_FILE
-from harness.runs import memray_capture
+from harness.runs import memray_results
 from harness.runs.active_run import ActiveRun
 from harness.runs.plateaus import PlateauRecorder
 
@@ -56,7 +56,7 @@ def trace(run: ActiveRun, plateaus: PlateauRecorder) -> None:
         "traced_s": round(traced_s, 3),
     }
     app_folder = run.options.scenario.app.parent
-    for event in memray_capture.record(run.run_dir, app_folder, answer.get("entries", [])):
+    for event in memray_results.record(run.run_dir, app_folder, answer.get("entries", [])):
         run.event(event.kind, **event.detail, **(window if event.kind == TRACED else {}))
 
 
@@ -80,7 +80,7 @@ def _why_not_started(run: ActiveRun, answer: dict[str, Any]) -> str:
 
 
 def lent_memray() -> dict[str, Any]:
-    """The folder of our memray and the interpreter that it was built for; empty without memray. See `harness/probe/tracing.py`."""
+    """The folder of our memray and the interpreter that it was built for; empty without memray. See `harness/probe/allocation_tracing.py`."""
     found = find_spec("memray")
     if found is None or found.origin is None:
         return {}

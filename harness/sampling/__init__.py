@@ -1,4 +1,4 @@
-"""Samplers: what the operating system shows of a process tree, from outside."""
+"""Samplers: what the operating system reports about a process tree."""
 
 from harness.sampling.cgroup import cgroup_of
 from harness.sampling.process_tree import ProcessTree, Sampler, measure_tree

@@ -1,6 +1,6 @@
-"""What the kernel charges to the control group of a process, for both versions of the hierarchy.
+"""The memory that the kernel charges to the control group of a process, for both versions of the hierarchy.
 
-Reading files and understanding them are apart: the latter are functions of text.
+The parsers are functions of text; they read no files.
 Sources: cgroups(7); Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
 """
 
@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 from harness.records import CgroupSample
 
-# Version 1 has no word for "no limit": the largest number of whole pages stands for it, of whatever size these are.
+# Version 1 has no word for "no limit". It reports the largest number of whole pages, which depends on the page size.
 _UNLIMITED = 1 << 62
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """Where a hierarchy with the memory controller can be looked at.
+    """A mounted hierarchy with the memory controller.
 
     Attributes:
-        version: of the hierarchy.
-        root: the group that is found there.
-        point: the folder.
+        version: of the hierarchy, 1 or 2.
+        root: the group whose folder is the mount point.
+        point: the mount point.
     """
 
     version: int
@@ -33,7 +33,7 @@ class Mount(NamedTuple):
 
 
 class _Names(NamedTuple):
-    """Files of a group, and keys in its `memory.stat`. The first key that is there counts."""
+    """Files of a group, and keys in its `memory.stat`. The first key that exists counts."""
 
     current: str
     limit: str
@@ -50,7 +50,7 @@ _NAMES = {
 
 
 def cgroup_of(pid: int) -> CgroupSample | None:
-    """What is charged to the group of a process now; None where there is none, or where it cannot be seen."""
+    """Return what is charged to the group of a process now; None if it has no group, or if the group is not visible."""
     try:
         groups = parse_groups(Path(f"/proc/{pid}/cgroup").read_text())
         mounts = parse_mounts(Path("/proc/self/mountinfo").read_text())
@@ -75,7 +75,7 @@ def parse_groups(text: str) -> dict[int, str]:
 
 
 def parse_mounts(text: str) -> list[Mount]:
-    """Where hierarchies that may account for memory are mounted, from the text of `/proc/<pid>/mountinfo`."""
+    """Mounted hierarchies that may account for memory, from the text of `/proc/<pid>/mountinfo`."""
     found = []
     for line in text.splitlines():
         before, separator, after = line.partition(" - ")
@@ -103,14 +103,14 @@ def parse_limit(text: str) -> int | None:
 
 
 def folders(group: str, mount: Mount) -> Iterator[Path]:
-    """The folder of a group, then those of the groups that it is inside of, as far as they can be seen.
+    """Yield the folder of a group, then those of its parent groups, as far as they are mounted.
 
-    Inside a container the group's name may be that of the whole machine, and only its own folder be mounted.
+    Inside a container, the group may have the name that the whole machine uses, while only the group's own folder is mounted.
     """
     root = mount.root.rstrip("/")
     if group == root or group.startswith(root + "/"):
         inside = [part for part in group[len(root) :].split("/") if part]
-    else:  # seen from another namespace: what is mounted is all that there is to see
+    else:  # the name is from another namespace: only the mount point is visible
         inside = []
     if ".." in inside:
         return
@@ -119,7 +119,7 @@ def folders(group: str, mount: Mount) -> Iterator[Path]:
 
 
 def sample(groups: dict[int, str], mounts: list[Mount]) -> CgroupSample | None:
-    """Read what is charged to a group, of the first hierarchy that tells; None if none does.
+    """Read what is charged to a group, from the first hierarchy that has an account; None if none has one.
 
     Args:
         groups: from `parse_groups`.
@@ -135,7 +135,7 @@ def sample(groups: dict[int, str], mounts: list[Mount]) -> CgroupSample | None:
         if current is None or not current.strip().isdigit():
             continue  # the root of version 2 has no account
         stat = parse_stat(_read(seen[0] / "memory.stat") or "")
-        # A group that others are inside of limits them all together.
+        # The limit of a parent group is for all its groups together.
         limits = [limit for folder in seen if (limit := parse_limit(_read(folder / names.limit) or ""))]
         return CgroupSample(
             path=group,

@@ -18,7 +18,7 @@ _GAP_INTERVALS = 3.0
 
 
 class ProcessTree:
-    """Processes and their descendants, as one.
+    """Processes and their descendants, measured together.
 
     Args:
         pids: the roots.
@@ -37,7 +37,7 @@ class ProcessTree:
         self._cpu_by_member: dict[tuple[int, float], float] = {}
 
     def follow(self, *pids: int) -> None:
-        """From now on these are the roots; what the former ones have used stays counted."""
+        """Replace the roots. The CPU time of the former ones stays counted."""
         self._roots = ProcessTree(*pids)._roots
 
     def members(self) -> list[tuple[int, float]]:
@@ -48,7 +48,7 @@ class ProcessTree:
         """Measure now; None if all roots have ended.
 
         Args:
-            proportional: with the proportional set size as well.
+            proportional: whether to include the proportional set size.
         """
         members: list[psutil.Process] = []
         for root in self._roots:
@@ -69,7 +69,7 @@ class ProcessTree:
                 try:
                     full = member.memory_full_info()
                     uss += full.uss
-                    # From the same file, on Linux; nobody else has it.
+                    # On Linux, both come from the same file. Other systems have no PSS.
                     pss_known = pss_known and hasattr(full, "pss")
                     pss += getattr(full, "pss", 0)
                 except psutil.AccessDenied:
@@ -110,7 +110,7 @@ class Sampler:
     """Samples several process trees until it is stopped.
 
     Args:
-        interval_s: distance between two samples.
+        interval_s: time between two samples, in seconds.
         on_gap: called with the name of a tree and the length of a gap in seconds.
         clock: monotonic seconds; a test may bring its own.
     """
@@ -139,7 +139,7 @@ class Sampler:
             self._trees[name] = (ProcessTree(*roots), writer)
 
     def follow(self, name: str, pid: int) -> None:
-        """Go on with another process in the place of a tree's root, for an app that was started again. No gap is reported."""
+        """Replace a tree's root, for an app that was restarted. No gap is reported."""
         with self._lock:
             watched = self._trees.get(name)
         if watched is not None:
@@ -188,9 +188,7 @@ class Sampler:
             except StorageError as error:
                 self.failure = error
                 return
-            except (
-                Exception
-            ) as error:  # a sampler that died in silence would leave a run that looks well watched
+            except Exception as error:  # unreported, the run would seem to be sampled to its end
                 self.failure = HarnessError(
                     f"The sampler failed: {type(error).__name__}: {error}.", "Please report this."
                 )

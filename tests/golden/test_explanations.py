@@ -147,7 +147,7 @@ def anomalies(name: str) -> Iterator[tuple[str, Anomaly]]:
     history = built.build(workers=Workers(run_tag="7f3a"))
     if name in SIGHTINGS:
         *others, last = history.operations
-        seen = msgspec.structs.replace(last, sightings=[SIGHTINGS[name]], looked=1)
+        seen = msgspec.structs.replace(last, sightings=[SIGHTINGS[name]], searched=1)
         history = msgspec.structs.replace(history, operations=[*others, seen])
     used = {variable for o in history.operations for variable in (*o.effects, *o.reads)}
     state = {**STATE, "bounded": append_only_list(above=5), **MODELS.get(name, {})}

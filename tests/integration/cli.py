@@ -33,7 +33,8 @@ class Done:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "harness", *map(str, arguments)]
+    # The script that the installation made. Unlike `python -m harness`, it does not import from the working folder.
+    return [str(Path(sys.executable).with_name("gradsoak")), *map(str, arguments)]
 
 
 def gradsoak(*arguments: str | Path, cwd: Path, timeout_s: float = 180) -> Done:

@@ -16,6 +16,7 @@ import pytest
 
 from harness.records import Checks, Invoke
 from harness.run_dir import RunDir
+from tests.hostile import GENERATOR_MODULES, hostile_folder
 from tests.integration.cli import Done, Running, entered, gradsoak, interrupted
 
 # The time that Locust takes to import, several times over, on a machine that does other things as well.
@@ -161,13 +162,14 @@ def test_a_leak_among_the_other_workers_is_still_found(brief_scenarios: Path, tm
     assert {("s1", "s3"), ("s3", "s1")} & pairs
 
 
-def test_shards_are_returned_over_the_connection_byte_for_byte(
-    brief_scenarios: Path, click_url: str, tmp_path: Path
-) -> None:
-    arguments = (
-        "--url", click_url, "--workers", "2", "--users", "1", "--shards", "return", "--out", "run", "--json", *PATIENCE
-    )  # fmt: skip
-    with Running("run", brief_scenarios / "counters", *arguments, cwd=tmp_path) as command:
+def test_shards_are_returned_over_the_connection_byte_for_byte(brief_scenarios: Path, tmp_path: Path) -> None:
+    # No process may import files of the folder in which the user is: neither the command, nor the app, nor master and workers.
+    # The generator's processes work in the scenario's folder, and may not import files of that either.
+    hostile_folder(tmp_path)
+    scenario = Path(shutil.copytree(brief_scenarios / "counters", tmp_path / "counters"))
+    hostile_folder(scenario, GENERATOR_MODULES)
+    arguments = ("--workers", "2", "--users", "1", "--shards", "return", "--out", "run", "--json", *PATIENCE)
+    with Running("run", scenario, *arguments, cwd=tmp_path) as command:
         done = command.end()
         assert command.left() == []
     run = tmp_path / "run"

@@ -127,7 +127,7 @@ def _completion(
         accepted_ns=now - 3000,
         started_ns=now - 2000,
         event_ids=[f"{rng.getrandbits(128):032x}"],
-        looked=4,
+        searched=4,
         reads=whole,
         deltas=deltas,
     )

@@ -252,7 +252,7 @@ class App:
                 effects=effects,
                 reads={VARIABLE: action.shown},
                 sightings=action.sightings,
-                looked=1,
+                searched=1,
             )
             self.completed.append(number)
             if left:
@@ -283,7 +283,7 @@ class App:
 
 def _pending(operation: Operation) -> Operation:
     return msgspec.structs.replace(
-        operation, outcome="pending", complete_ns=None, reads={}, sightings=[], looked=0
+        operation, outcome="pending", complete_ns=None, reads={}, sightings=[], searched=0
     )
 
 

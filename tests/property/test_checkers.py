@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.checkers import check_history
 from harness.checkers.counter_reads import Floor
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.screening import Scan
 from harness.history import InMemoryHistory, WorkerFacts, Workers
 from harness.records import StateVariable

@@ -6,7 +6,6 @@ import copy
 import itertools
 from typing import Any
 
-import gradio.utils
 import gradio_client.utils
 import msgspec
 import pytest
@@ -29,13 +28,21 @@ def over_the_wire(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
+def edits_of_server(before: Any, after: Any) -> Any:
+    """The diff that Gradio's server sends."""
+    # Imported here, because the import takes seconds in every process that collects tests.
+    from gradio.utils import diff
+
+    return over_the_wire(diff(before, after))
+
+
 @given(st.lists(values, min_size=2, max_size=5))
 def test_partial_outputs_are_those_of_gradio_client_and_stay_what_they_were(stages: list[Any]) -> None:
     """Not those of the app: Gradio's server computes some diffs wrongly, [[1], 2] to [[]] for example, for every client."""
     now = over_the_wire(stages[0])
     restored, expected = [now], [copy.deepcopy(now)]
     for before, after in itertools.pairwise(stages):
-        edits = over_the_wire(gradio.utils.diff(before, after))
+        edits = edits_of_server(before, after)
         try:
             expected.append(gradio_client.utils.apply_diff(expected[-1], edits))
         except (IndexError, KeyError, TypeError):
@@ -54,7 +61,7 @@ def test_a_growing_chat_is_restored_as_the_app_yielded_it(parts: list[str]) -> N
     ]
     now = over_the_wire(stages[0])
     for before, after in itertools.pairwise(stages):
-        now = diffs.apply(now, over_the_wire(gradio.utils.diff(before, after)))
+        now = diffs.apply(now, edits_of_server(before, after))
         assert now == after
 
 

@@ -80,7 +80,7 @@ def spoilt(operation: Any, other: Any, fault: str) -> Any:
     reads = dict(operation.reads)
     if fault == "sighting":
         seen = Sighting(kind="foreign-token", value="t-ab12-0-1-1-8f8c", where="somewhere")
-        return msgspec.structs.replace(operation, sightings=[seen], looked=3)
+        return msgspec.structs.replace(operation, sightings=[seen], searched=3)
     for name, value in reads.items():
         if fault == "another's":
             reads[name] = other.reads.get(name, value)
@@ -126,7 +126,7 @@ def agree(history: History, state: dict[str, StateVariable]) -> Checks:
     short = check(InMemoryHistory(history), state, COMPLETED)
     with (
         mock.patch("harness.checkers.owner_log.OwnerLog._run_model", return_value=None),
-        mock.patch("harness.checkers.index.grows", return_value=False),
+        mock.patch("harness.checkers.history_index.grows", return_value=False),
     ):
         same(check(InMemoryHistory(history), state, COMPLETED, select_all=True), short)
     assert not any("Traceback" in c.reason for c in short.checks), [c.reason for c in short.checks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checkers import anomalies as names
+from harness.checkers import anomaly_names as names
 from harness.checkers.catalogue import CATALOGUE
 from tests.docs import anomalies
 

@@ -106,6 +106,24 @@ def test_no_module_name_occurs_twice_in_harness() -> None:
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
+def test_no_command_line_of_the_harness_imports_from_the_working_folder() -> None:
+    """`-P` keeps the working folder out of `sys.path`. An app's interpreter may lack it; `run_code` adds a line of code instead."""
+    with_module, with_code = [], []
+    for path in sorted((REPO / "harness").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.List, ast.Tuple)) or not node.elts:
+                continue
+            words = [ast.unparse(element) for element in node.elts]
+            if words[0] == "sys.executable" or "'-m'" in words:
+                with_module.append(words)
+            elif "'-c'" in words and words[0] != "'/bin/sh'":
+                with_code.append(words)
+    assert len(with_module) >= 2
+    assert [words for words in with_module if words[:2] != ["sys.executable", "'-P'"]] == []
+    assert with_code
+    assert [words for words in with_code if not words[2].startswith("_SAFE_PATH + ")] == []
+
+
 def test_readme_and_help_list_every_exit_code() -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "harness", "run", "--help"], capture_output=True, text=True, check=True

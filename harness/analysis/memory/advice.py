@@ -9,7 +9,7 @@ import msgspec
 
 from harness import units
 from harness.analysis.memory.gradio_containers import TEMPORARY_FILE_LISTS
-from harness.analysis.memory.growth import Growth
+from harness.analysis.memory.growth_records import Growth
 from harness.analysis.memory.session_cost import (
     MemoryFigures,
 )

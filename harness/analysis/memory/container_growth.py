@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from harness.analysis.memory.experiment import Experiment, Measurement
-from harness.analysis.memory.growth import LEAKS, PER_SESSION, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     CAME,
     GrowthEvidence,
@@ -24,6 +23,7 @@ from harness.analysis.memory.growth_evidence import (
     growth_with_sessions,
     statement,
 )
+from harness.analysis.memory.growth_records import LEAKS, PER_SESSION, Growth, inside
 from harness.analysis.memory.rules import judge_growth
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.analysis.memory.growth import GrowthVerdict, inside
+from harness.analysis.memory.growth_records import GrowthVerdict, inside
 
 # One account per session, with the values of its components; beyond its capacity, Gradio drops the least recently used.
 SESSION_DATA = "gradio.StateHolder.session_data"

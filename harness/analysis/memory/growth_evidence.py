@@ -17,7 +17,7 @@ from harness.analysis.memory.experiment import (
     is_exact,
     keeps_growing,
 )
-from harness.analysis.memory.growth import BYTES, PER_REQUEST, PER_SESSION, Growth, GrowthVerdict
+from harness.analysis.memory.growth_records import BYTES, PER_REQUEST, PER_SESSION, Growth, GrowthVerdict
 
 # What something can grow with.
 Unit = Literal["request", "session"]

@@ -8,8 +8,16 @@ import msgspec
 
 from harness.analysis.memory.container_growth import container_growth
 from harness.analysis.memory.experiment import Experiment, experiment_of
-from harness.analysis.memory.growth import LEAKS, PER_REQUEST, PER_SESSION, TYPE, Growth, GrowthBasis, rank
 from harness.analysis.memory.growth_evidence import MIN_BATCHES, MIN_ROUNDS
+from harness.analysis.memory.growth_records import (
+    LEAKS,
+    PER_REQUEST,
+    PER_SESSION,
+    TYPE,
+    Growth,
+    GrowthBasis,
+    rank,
+)
 from harness.analysis.memory.type_growth import type_growth
 from harness.analysis.memory.unnamed_bytes import live_slope, unnamed_growth, unnamed_slope
 from harness.recorded_run import RecordedRun

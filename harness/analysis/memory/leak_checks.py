@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.memory.growth import (
+from harness.analysis.memory.growth_records import (
     BYTES,
     LIVE_HEAP,
     PER_REQUEST,

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from harness import units
 from harness.analysis.memory.gradio_containers import SESSION_DATA, gradio_container
-from harness.analysis.memory.growth import (
+from harness.analysis.memory.growth_evidence import GrowthEvidence, RequestGrowth, statement
+from harness.analysis.memory.growth_records import (
     BYTES,
     LIVE_HEAP,
     PER_REQUEST,
@@ -23,7 +24,6 @@ from harness.analysis.memory.growth import (
     Growth,
     GrowthVerdict,
 )
-from harness.analysis.memory.growth_evidence import GrowthEvidence, RequestGrowth, statement
 from harness.analysis.memory.session_cost import MemoryVerdict
 from harness.analysis.memory.verdict_evidence import VerdictEvidence
 

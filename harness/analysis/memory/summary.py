@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.analysis.memory.breakdown import UnitCosts, breakdown
-from harness.analysis.memory.growth import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
+from harness.analysis.memory.growth_records import PER_REQUEST, PER_SESSION, Growth, GrowthBasis
 from harness.analysis.memory.rules import judge_memory
 from harness.analysis.memory.session_cost import MemoryFigures, live_bytes, memory_figures, per_request
 from harness.analysis.memory.verdict_evidence import VerdictEvidence

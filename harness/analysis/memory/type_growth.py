@@ -14,7 +14,6 @@ import msgspec
 
 from harness.analysis.memory.experiment import Experiment, Measurement, experiment_of
 from harness.analysis.memory.gradio_containers import gradio_container
-from harness.analysis.memory.growth import PER_REQUEST, TYPE, Growth, inside
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
@@ -24,6 +23,7 @@ from harness.analysis.memory.growth_evidence import (
     growth_with_requests,
     growth_with_sessions,
 )
+from harness.analysis.memory.growth_records import PER_REQUEST, TYPE, Growth, inside
 from harness.analysis.memory.rules import GrowthJudgement, judge_growth
 from harness.history import History, InMemoryHistory, type_counts
 from harness.recorded_run import RecordedRun

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from harness.analysis.memory.experiment import Experiment, increments, keeps_growing, live_line
-from harness.analysis.memory.growth import LIVE_HEAP, Growth
 from harness.analysis.memory.growth_evidence import CAME, UNNAMED_BYTES_PER_REQUEST, GrowthEvidence
+from harness.analysis.memory.growth_records import LIVE_HEAP, Growth
 from harness.analysis.memory.rules import judge_growth
 from harness.analysis.theil_sen import Slope
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import msgspec
 
 from harness.analysis.memory.gradio_containers import SESSION_DATA
-from harness.analysis.memory.growth import Growth, GrowthBasis
 from harness.analysis.memory.growth_evidence import CAME, UNNAMED_BYTES_PER_REQUEST
+from harness.analysis.memory.growth_records import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MemoryFigures, batches, live_bytes, uss_bytes
 from harness.analysis.theil_sen import Slope
 from harness.records import GradioLimits, Plateau

@@ -1,8 +1,8 @@
-"""Can all that an owner saw of a variable be explained by one order of its operations?
+"""Check whether one order of an owner's operations explains all its reads of a variable.
 
-The other checks hold each read against bounds. Two reads may keep every bound, and yet contradict each other: no order of
-what overlapped gives both. Owners without an anomaly so far, and with overlapping operations, are put in order here, by
-`harness.checkers.linearizability.search`.
+The other checks compare each read with bounds. Two reads may both be within their bounds and still contradict each other, because
+no order of the overlapping operations gives both. This check searches for an order (`harness.checkers.linearizability.search`) for
+each owner that has overlapping operations and no anomaly so far.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from harness.checkers.anomalies import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
+from harness.checkers.anomaly_names import CROSS_SESSION_READ, NON_LINEARIZABLE, RESURRECTED_STATE
 from harness.checkers.evidence import READS_LEFT_TO_BOUNDS, READS_PUT_IN_ORDER
 from harness.checkers.findings import Found, involved, show, wrote
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.intervals import end_of
 from harness.checkers.linearizability import registers
 from harness.checkers.linearizability.search import MOST_CONFIGURATIONS, Contradiction, Entry, search
@@ -24,16 +24,16 @@ from harness.checkers.models import KEPT, SINGLE, OwnModel, Unavailable, key, pu
 from harness.checkers.owner_log import OwnerLog, Status
 from harness.records import Effect, Operation
 
-# After so many windows that were given up, the next hundred will not be better, and each takes its time.
+# After this number of abandoned windows the search stops, because further windows would be abandoned too, and each takes time.
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
 _MOST_OF_LOOSE = 2_000
-# What an effect makes of a state depends on that state. All others replace it.
+# Effects whose result depends on the state before. All others replace the state.
 _READING = ("increment", "append", "offer", "put", "does")
 
 
 def examine_orders(index: Index, found: Found) -> None:
-    """Look for an order of the operations of each owner on each variable. Must come after all other families."""
+    """Search for an order of each owner's operations on each variable. Must run after all other detectors."""
     for variable, model in index.state.items():
         if model.model == "custom":
             _examine_own(index, variable, found)
@@ -42,7 +42,7 @@ def examine_orders(index: Index, found: Found) -> None:
 
 
 def _examine_own(index: Index, variable: str, found: Found) -> None:
-    """A model that the workload brings along may be missing, and may fail."""
+    """Examine a variable with a model that the workload defines. The model may be missing or may raise."""
     own = index.own.get(variable, Unavailable("The workload was not loaded."))
     if isinstance(own, Unavailable):
         found.leave_undecided(NON_LINEARIZABLE, f"There is no model of {variable}. {own.reason}")
@@ -62,11 +62,11 @@ class _Variable:
         self._model = index.state[variable]
         self._own = own
         self._found = found
-        # State that crossed on a variable explains its other anomalies.
+        # If state crossed between sessions on this variable, that explains its other anomalies.
         self._crossed = any(found.of(k).concern(variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE))
         self._given_up = 0  # reads
         self._windows = 0
-        # If every session may overwrite every other, nearly every history has an order, and finding it takes long.
+        # If each session may overwrite all others, nearly every history has an order, and finding it takes long.
         self._loose = self._model.scope == "everyone" and self._model.concurrent_updates == "last-wins"
 
     def examine(self) -> None:
@@ -79,7 +79,7 @@ class _Variable:
                 self._count(READS_PUT_IN_ORDER, len(log.reads))
             elif not log.reads or any(o.session in accused for o in log.operations):
                 continue
-            elif not self._told(log):
+            elif not self._is_known(log):
                 self._count(READS_LEFT_TO_BOUNDS, len(log.reads))
             else:
                 self._judge(log)
@@ -89,13 +89,13 @@ class _Variable:
                 f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
             )
 
-    def _told(self, log: OwnerLog) -> bool:
-        """Whether enough is known of an owner's operations to put them in order."""
+    def _is_known(self, log: OwnerLog) -> bool:
+        """Whether the owner's records are complete enough to order its operations."""
         if not log.one_clock or log.doubtful:
             return False
         if any(o.worker in self._index.missing for o in log.operations):
             return False
-        # Copies of what everyone shares may lag behind in different ways, where they may lag behind.
+        # If reads of shared state may lag behind, each copy may lag differently.
         return not (log.within_ns and self._model.scope == "everyone")
 
     def _judge(self, log: OwnerLog) -> None:
@@ -124,17 +124,17 @@ class _Variable:
                 return
 
     def _views(self, log: OwnerLog) -> list[list[Entry]]:
-        """What must be explained by one order: all that was seen, or, where reads may lag behind, all that each session saw."""
+        """The entries that one order must explain: all of the owner or, if reads may lag behind, those of each session."""
         if not log.within_ns:
             return [self._entries(log, log.operations)]
         sessions = dict.fromkeys(read.session for read in log.reads)
         return [self._entries(log, [r for r in log.reads if r.session == session]) for session in sessions]
 
     def _entries(self, log: OwnerLog, reading: Sequence[Operation]) -> list[Entry]:
-        """The owner's operations as moments; of those that only read, and of what was shown, what `reading` has."""
+        """The entries of the owner's operations. Only operations in `reading` have reads."""
         variable = self._variable
         within, last_wins = log.within_ns > 0, self._model.concurrent_updates == "last-wins"
-        # Where an update takes two moments, or shows only later, the answer to it is a moment of its own.
+        # If an update takes two moments, or shows with a delay, its response is an entry of its own.
         apart = within or last_wins
         readers = {id(read) for read in reading if variable in read.reads}
         alike = Counter(_like(o.effects[variable]) for o in log.writes if not apart)
@@ -158,7 +158,7 @@ class _Variable:
                         reads=reads and not apart,
                         shown=None if apart else shown,
                         split=last_wins and effect.op in _READING,
-                        # Each session's writes take effect in the order in which it made them, however long that takes.
+                        # The writes of one session take effect in their order, even if with a delay.
                         after=tuple(id(o) for o in mine if within and end_of(o) <= operation.invoke_ns),
                         like=like if like is not None and alike[like] > 1 else None,
                     )
@@ -173,7 +173,7 @@ class _Variable:
                         effect=None,
                         reads=True,
                         shown=shown,
-                        # An answer shows what its own update left behind, or what came after, unless that may take a while.
+                        # Without a delay, a response shows the state that its own update left, or a later one.
                         after=(id(operation),) if changes and not within else (),
                     )
                 )
@@ -188,7 +188,7 @@ class _Variable:
             # The read is impossible by itself; the witness adds where the value came from.
             operations |= {id(o): o for o in _writers(log, read)}
         operations.pop(id(read), None)
-        # Those nearest to the read say most; there is rarely more than these.
+        # The operations nearest to the read explain most.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
         known = contradiction.known.operation if contradiction.known is not None else None
         witness = [] if known is None else [(known, f"{self._clause(known)}, with nothing else under way")]
@@ -199,11 +199,11 @@ class _Variable:
         variable, last = self._variable, chr(ord("A") + len(witness) - 1)
         seen = show(read.reads[variable]) if variable in read.reads else "what was read before"
         moment = (
-            "Each takes note of the state at one moment between its beginning and its end, and replaces it at a later one"
+            "Each reads the state at one moment between its beginning and its end, and replaces it at a later one"
             if self._model.concurrent_updates == "last-wins"
             else "Each takes effect at one moment between its beginning and its end"
         )
-        among = "no order of these" if len(witness) > 1 else "nothing that can have happened by then"
+        among = "no order of these" if len(witness) > 1 else "no possible order of the operations until then"
         if len(operations) > len(others) or contradiction.partial:
             among = "no order of these and of what came before"
         self._found.of(NON_LINEARIZABLE).describe(
@@ -227,7 +227,7 @@ class _Variable:
 
 
 def _writers(log: OwnerLog, read: Operation) -> list[Operation]:
-    """Those that wrote what a read shows, one for each value."""
+    """The operations that wrote the values of a read, one for each value."""
     shown = read.reads.get(log.variable)
     if log.model.model == "record" and isinstance(shown, dict):
         places = [(name, key(value)) for name, value in shown.items()]
@@ -241,7 +241,7 @@ def _like(effect: Effect) -> Any:
 
 
 def _elements(operation: Operation, variable: str) -> list[Any]:
-    """What an operation adds to a list, so that it stays visible in the witness."""
+    """The element that an operation adds to a list. The witness does not shorten it."""
     effect = operation.effects.get(variable)
     if effect is None or effect.op not in ("append", "offer"):
         return []

@@ -1,10 +1,9 @@
-"""Orders of the operations on a register, without a search.
+"""Decide without a search whether an order explains the operations on a register.
 
-Where every value is written once, the write and all reads of its value stand together in any order: nothing else can be
-between them. So each value has a zone, from the first end among them to the last beginning. If one of them ended before
-another began, the value was there all the while: the zone is a forward one. Two values whose zones both have to come
-before the other contradict each other, and if no two do, there is an order (Gibbons & Korach, "Testing shared memories",
-SIAM J. Comput. 1997).
+If every value is written once, no other write can take effect between the write of a value and its reads. So each value has a
+zone, from the earliest end to the latest begin of its write and reads. If the zone's begin is before its end, the register had the
+value during the whole zone: the zone is a forward zone. Two values contradict each other if the zone of each must come before that
+of the other. If no two values do, an order exists (Gibbons & Korach, "Testing shared memories", SIAM J. Comput. 1997).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from harness.checkers.models import key, put_there
 
 
 class _Zone(msgspec.Struct):
-    """A value that was there at some time.
+    """The zone of one value.
 
     Attributes:
-        first: the entry that ended first, None for the value that was there from the beginning.
-        last: the one that began last, None if the value was not read.
-        write: the one that wrote it.
+        first: the entry that ended first; None for the initial value.
+        last: the entry that began last; None if the value was neither written nor read.
+        write: the entry that wrote the value; None for the initial value.
         reads: whether the value was read.
     """
 
@@ -38,16 +37,16 @@ class _Zone(msgspec.Struct):
 
     @property
     def low(self) -> float:
-        """When the first had surely happened."""
+        """Begin of the zone: the end of `first`."""
         return -math.inf if self.first is None else self.first.end
 
     @property
     def high(self) -> float:
-        """When the last began."""
+        """End of the zone: the begin of `last`."""
         return -math.inf if self.last is None else self.last.begin
 
     def take(self, entry: Entry, *, from_the_beginning: bool) -> None:
-        """Take note of an entry that writes or reads the value."""
+        """Add an entry that writes or reads the value."""
         if not from_the_beginning and (self.first is None or entry.end < self.first.end):
             self.first = entry
         if self.last is None or entry.begin > self.last.begin:
@@ -56,20 +55,20 @@ class _Zone(msgspec.Struct):
 
     @property
     def entries(self) -> list[Entry]:
-        """What shows that the value was there."""
+        """The entries at the begin and the end of the zone."""
         return [e for e in (self.first, self.last) if e is not None]
 
 
 def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
-    """Look for an order of the operations on a register.
+    """Decide whether an order explains the operations on a register.
 
     Args:
-        entries: of one owner; a write may also read.
-        initial: the value that it begins with.
+        entries: entries of one owner; a write may also read.
+        initial: the initial value.
 
     Returns:
-        None if that takes a search: a value was written twice, or the register cleared, a read shows an unwritten value, or the
-        answer to a write another value than the one written, which must then have come after it.
+        None if this needs a search: a value was written twice, the register was cleared, a read shows an unwritten value, or the
+        response to a write shows another value than the written one.
     """
     beginning = key(initial)
     zones: dict[Any, _Zone] = {beginning: _Zone()}
@@ -103,7 +102,7 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
 
 
 def _impossible(entries: Sequence[Entry], witness: list[Entry]) -> Outcome:
-    """What no order explains."""
+    """The outcome for entries that no order explains."""
     contradiction = Contradiction(entry=witness[-1], witness=witness, known=None)
     return Outcome(explained=_reads(entries) - 1, undecided=0, contradiction=contradiction)
 
@@ -113,7 +112,7 @@ def _reads(entries: Sequence[Entry]) -> int:
 
 
 def _contradiction(zones: Sequence[_Zone]) -> tuple[_Zone, _Zone] | None:
-    """Two values each of which has to come before the other, None if there are none."""
+    """Two values whose zones must each come before the other; None if there are none."""
     forward = sorted((z for z in zones if z.low <= z.high), key=lambda z: (z.low, z.high))
     for one, other in pairwise(forward):
         if other.low <= one.high:
@@ -122,7 +121,7 @@ def _contradiction(zones: Sequence[_Zone]) -> tuple[_Zone, _Zone] | None:
     for zone in zones:
         if zone.low <= zone.high:
             continue
-        # Within a forward one: that which began last before it.
+        # Search the forward zone around it: the one that began last before it.
         place = bisect.bisect_right(lows, zone.high) - 1
         if place >= 0 and zone.low <= forward[place].high:
             return forward[place], zone

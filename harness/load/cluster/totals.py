@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.load.arrivals import ArrivalCounts
+from harness.load.arrival_schedule import ArrivalCounts
 from harness.load.commands import Done
 from harness.records import LoadStatus
 

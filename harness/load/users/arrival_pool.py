@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Assignable(Protocol):
-    """A user that acts for arrivals: `harness.load.users.arrival.ArrivalUser`."""
+    """A user that acts for arrivals: `harness.load.users.arrival_user.ArrivalUser`."""
 
     first_arrival_ns: int | None
 

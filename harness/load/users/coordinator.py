@@ -11,12 +11,12 @@ import gevent
 from locust import User
 from locust.runners import Runner
 
-from harness.load.arrivals import ArrivalCounts, dispatch, schedule, share_of_cap
+from harness.load.arrival_schedule import ArrivalCounts, dispatch, schedule, share_of_cap
 from harness.load.commands import Drive
 from harness.load.gradio_user import GradioUser
 from harness.load.self_monitor import SelfMonitor
-from harness.load.users.arrival import ArrivalUser
 from harness.load.users.arrival_pool import ArrivalPool
+from harness.load.users.arrival_user import ArrivalUser
 from harness.load.users.holder import HeldSessions, HolderUser
 from harness.load.users.reload_share import ReloadShare
 from harness.load.users.returning_user import ReturningUser

@@ -89,7 +89,7 @@ def test_a_token_in_what_everyone_shares_may_be_seen_by_everyone() -> None:
         built = kept(history(), "s0-1", f"by {token}")
         operations = shown(built, "s0-2", f"by {token}").build()
         seen = operations.operations[1]
-        operations.operations[1] = msgspec.structs.replace(seen, sightings=[sighting], looked=1)
+        operations.operations[1] = msgspec.structs.replace(seen, sightings=[sighting], searched=1)
         state = {"file": blob(scope=scope)}  # type: ignore[arg-type]
         return check_of(check_history(operations, state, COMPLETED), "canary").verdict
 

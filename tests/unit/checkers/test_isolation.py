@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 
 from harness.checkers import CHECKERS, check_history, count_anomalies
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.screening import Scan
 from harness.history import InMemoryHistory
 from harness.records import Check, Checks

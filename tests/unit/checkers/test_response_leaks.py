@@ -44,7 +44,7 @@ class Story:
                 outcome=more.pop("outcome", "ok"),
                 invoke_ns=10 * number,
                 complete_ns=10 * number + 5,
-                looked=more.pop("looked", 3),
+                searched=more.pop("searched", 3),
                 effects=effects,
                 **more,
             )
@@ -78,7 +78,7 @@ def test_nothing_seen_is_a_pass_with_its_evidence() -> None:
 
 
 def test_without_searched_responses_or_tokens_the_checks_do_not_apply() -> None:
-    blind = Story().add(1, wrote={"log": token(1)}, looked=0).add(2, wrote={"log": token(2)}, looked=0)
+    blind = Story().add(1, wrote={"log": token(1)}, searched=0).add(2, wrote={"log": token(2)}, searched=0)
     for name in ("canary", "visible-state"):
         check = blind.check(name)
         assert (check.verdict, check.applies) == ("pass", False)
@@ -223,18 +223,18 @@ def test_the_reason_names_texts_without_a_token() -> None:
     check = two_that_write().check("canary")
     assert check.evidence["texts_without_a_token"] == 0
     assert check.reason.endswith("none contained a token that belongs to another session alone.")
-    story = two_that_write().add(1, action="sign", unmarked=2).add(2, action="ask", unmarked=1)
+    story = two_that_write().add(1, action="sign", untagged_sent=2).add(2, action="ask", untagged_sent=1)
     check = story.check("canary")
     assert check.verdict == "pass"
     assert check.evidence["texts_without_a_token"] == 3
     assert check.reason.endswith(
         " But 3 texts were sent without a token in it (sign, ask): whether other sessions saw those is unknown."
     )
-    assert "1 text was sent" in two_that_write().add(1, unmarked=1).check("canary").reason
+    assert "1 text was sent" in two_that_write().add(1, untagged_sent=1).check("canary").reason
 
 
 def test_without_a_model_canaries_decide_alone() -> None:
-    sent = Story().add(1, marked=1, echoed=1).add(2, marked=1)
+    sent = Story().add(1, tokens_sent=1, own_tokens_seen=1).add(2, tokens_sent=1)
     checks = sent.checks({})
     assert checks.verdict == "pass", checks.reason
     applying = {check.name for check in checks.checks if check.applies}
@@ -248,10 +248,10 @@ def test_without_a_model_canaries_decide_alone() -> None:
 def test_without_a_model_and_without_canaries_nothing_is_known() -> None:
     for story in (
         Story().add(1).add(2),
-        Story().add(1, marked=1).add(1, marked=1),
-        Story().add(1, marked=1, looked=0).add(2, marked=1, looked=0),
+        Story().add(1, tokens_sent=1).add(1, tokens_sent=1),
+        Story().add(1, tokens_sent=1, searched=0).add(2, tokens_sent=1, searched=0),
         # What nobody ever gets back, nobody else could have been seen to get.
-        Story().add(1, marked=1).add(2, marked=1),
+        Story().add(1, tokens_sent=1).add(2, tokens_sent=1),
     ):
         checks = story.checks({})
         assert checks.verdict == "unknown"

@@ -97,7 +97,7 @@ def test_tokens_of_others_and_of_earlier_sessions_stand_in_one_table() -> None:
     *before, one, other = built.operations
     seen = [
         msgspec.structs.replace(
-            o, looked=1, sightings=[Sighting(kind="foreign-token", value=value, where="result")]
+            o, searched=1, sightings=[Sighting(kind="foreign-token", value=value, where="result")]
         )
         for o, value in ((one, theirs), (other, earlier))
     ]

@@ -167,11 +167,11 @@ def test_what_figures_do_not_need_can_be_left_out() -> None:
     both = {"own": Effect(op="write", value="x"), "shared": Effect(op="append", value="y")}
     records = [
         Invoke(id=1, session="s0-1", action="click", phase="load", time_ns=10, effects=both),
-        Ok(id=1, time_ns=11, accepted_ns=10, event_ids=["e"], looked=2, reads={"own": "x"}),
+        Ok(id=1, time_ns=11, accepted_ns=10, event_ids=["e"], searched=2, reads={"own": "x"}),
     ]
     (operation,) = pair({"0": records}, only=["shared"]).operations
     assert (operation.effects, operation.reads, operation.event_ids) == ({"shared": both["shared"]}, {}, [])
-    assert (operation.accepted_ns, operation.looked, operation.latency_ns) == (10, 2, 1)
+    assert (operation.accepted_ns, operation.searched, operation.latency_ns) == (10, 2, 1)
 
 
 def census(**values: object) -> Census:

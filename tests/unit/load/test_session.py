@@ -91,7 +91,7 @@ def test_texts_sent_without_a_token_are_recorded_for_every_outcome(bench: Bench)
                 raise outcome
     records = [msgspec.json.decode(line, type=HistoryRecord) for line in bench.path.read_bytes().splitlines()]
     history = pair({"0": records})
-    assert [(o.outcome, o.marked, o.unmarked) for o in history.operations] == [
+    assert [(o.outcome, o.tokens_sent, o.untagged_sent) for o in history.operations] == [
         ("ok", 1, 2),
         ("fail", 1, 2),
         ("info", 1, 2),

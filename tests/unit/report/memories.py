@@ -9,7 +9,7 @@ import msgspec
 from harness.analysis import Analysis, analyse
 from harness.analysis.memory.advice import Advice
 from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
-from harness.analysis.memory.growth import Growth, GrowthBasis
+from harness.analysis.memory.growth_records import Growth, GrowthBasis
 from harness.analysis.memory.session_cost import MeasuringCost, MemoryFigures, PerSession
 from harness.analysis.memory.what_if_gain import Gain
 from harness.recorded_run import FollowUp, RecordedRun

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from harness.analysis import analyse
+from harness.analysis import Analysis, analyse
 from harness.recorded_run import RecordedRun
-from harness.report.plots import Plot, draw_all
+from harness.report.plot_declaration import PlotSource
+from harness.report.plots import PLOTS, Plot, draw_all, drawn
+
+
+def draw_one(data: RecordedRun, name: str, analysis: Analysis | None = None) -> Plot:
+    """One plot of a run; the others are not drawn."""
+    source = PlotSource(data=data, analysis=analysis or analyse(data), checks=())
+    (plot,) = drawn([plot for plot in PLOTS if plot.name == name], source)
+    return plot
 
 
 def draw(data: RecordedRun) -> dict[str, Plot]:

@@ -11,7 +11,6 @@ from harness.analysis import analyse
 from harness.history import PhaseSpan
 from harness.recorded_run import RecordedRun
 from harness.report.plot_style import FIRST
-from harness.report.plots import draw_all
 from harness.report.time_axis import interrupt
 from tests.unit.report.builders import (
     BEGAN,
@@ -19,7 +18,7 @@ from tests.unit.report.builders import (
     plateau,
     process_sample,
 )
-from tests.unit.report.plotted import draw, words
+from tests.unit.report.plotted import draw, draw_one, words
 
 
 def test_what_the_platform_does_not_tell_is_left_out(full: RecordedRun) -> None:
@@ -33,12 +32,12 @@ def test_what_the_platform_does_not_tell_is_left_out(full: RecordedRun) -> None:
     assert "USS" in words(plots["memory-per-session"])
     assert "Live heap" not in words(plots["memory-per-session"])
     nothing = msgspec.structs.replace(full, plateaus=[plateau(n, 9 + n, None, None) for n in range(6)])
-    assert "could not be measured" in words(draw(nothing)["memory-per-session"])
+    assert "could not be measured" in words(draw_one(nothing, "memory-per-session"))
 
 
 def test_too_few_plateaus_are_points_without_a_slope(full: RecordedRun) -> None:
     few = msgspec.structs.replace(full, plateaus=full.plateaus[:1])
-    assert "no slope" in words(draw(few)["memory-per-session"])
+    assert "no slope" in words(draw_one(few, "memory-per-session"))
 
 
 def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: RecordedRun) -> None:
@@ -51,10 +50,7 @@ def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: 
     asked = msgspec.structs.replace(full, target=[*full.target, greedy], phases=phases)
     analysis = analyse(asked)
     assert analysis.server.rss_high_water_bytes == analyse(full).server.rss_high_water_bytes
-    before, after = (
-        next(plot for plot in draw_all(data, analyse(data)) if plot.name == "memory-over-time")
-        for data in (full, asked)
-    )
+    before, after = (draw_one(data, "memory-over-time") for data in (full, asked))
     highest = re.search(r"highest .* at ([^,]+),", before.alt)
     assert highest is not None
     assert f"at {highest[1]}," in after.alt
@@ -72,7 +68,7 @@ def test_memory_of_the_app_before_its_restart_is_not_joined_with_that_after(full
     pieces = []
     for data in (full, msgspec.structs.replace(full, phases=phases)):
         paths = re.findall(
-            rf'<path d="([^"]*)"[^>]*stroke: {FIRST}', draw(data)["memory-over-time"].svg.decode()
+            rf'<path d="([^"]*)"[^>]*stroke: {FIRST}', draw_one(data, "memory-over-time").svg.decode()
         )
         pieces.append(max(path.count("M") for path in paths))
     assert pieces == [1, 2]

@@ -22,7 +22,7 @@ from tests.unit.report.builders import (
     process_sample,
 )
 from tests.unit.report.memories import rich
-from tests.unit.report.plotted import draw, words
+from tests.unit.report.plotted import draw, draw_one, words
 
 
 def test_a_full_run_is_drawn_with_its_phases_and_findings(full: RecordedRun) -> None:
@@ -79,19 +79,20 @@ def test_every_colour_of_an_inlined_plot_comes_from_the_page(full: RecordedRun, 
 
 
 def test_inlined_plots_share_no_id_and_name_themselves(full: RecordedRun) -> None:
-    page = "".join(inline(plot.svg.decode(), PALETTE) for plot in draw(full).values())
+    plots = draw(full)
+    page = "".join(inline(plot.svg.decode(), PALETTE) for plot in plots.values())
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
     roots = re.findall(r"<svg [^>]*>", page)
-    assert len(roots) == len(draw(full))
+    assert len(roots) == len(plots)
     assert all('role="img"' in root and "aria-label=" in root and "viewBox=" in root for root in roots)
     assert not any(re.search(r'\s(width|height)="', root) for root in roots)
 
 
 def test_the_page_shows_every_plot_of_the_list(full: RecordedRun) -> None:
     """A declaration is enough: the templates name sections, and no plot."""
-    some = draw(full)["latency"]
+    some = draw_one(full, "latency")
     plots = [
         msgspec.structs.replace(some, name=plot.name, section=plot.section, caption=f"This is {plot.name}.")
         for plot in PLOTS

@@ -27,16 +27,16 @@ OK = Ok(
     started_ns=10**9 + 4,
     first_output_ns=10**9 + 5,
     event_ids=["6c5e"],
-    looked=3,
-    marked=2,
-    unmarked=1,
-    echoed=1,
+    searched=3,
+    tokens_sent=2,
+    untagged_sent=1,
+    own_tokens_seen=1,
     sightings=[Sighting(kind="secret", value="k", where="result")],
     reads={"log": ["a", 1, None], "form": {"x": True}},
 )
 ENDS: list[list[HistoryRecord]] = [
     [INVOKE, OK],
-    [INVOKE, Fail(id=7, time_ns=2 * 10**9, error=Error(kind="app", message="no"), looked=1)],
+    [INVOKE, Fail(id=7, time_ns=2 * 10**9, error=Error(kind="app", message="no"), searched=1)],
     [
         INVOKE,
         Info(id=7, time_ns=2 * 10**9, error=Error(kind="timeout", message="late"), accepted_ns=10**9 + 3),

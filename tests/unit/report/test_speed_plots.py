@@ -12,7 +12,6 @@ from harness.analysis.latency.figures import Latency
 from harness.history import History, InMemoryHistory
 from harness.recorded_run import RecordedRun
 from harness.records import Operation
-from harness.report.plots import draw_all
 from harness.report.response_times import ranked
 from tests.unit.report.builders import (
     generator_samples,
@@ -20,13 +19,13 @@ from tests.unit.report.builders import (
     operation,
     with_latency,
 )
-from tests.unit.report.plotted import draw, words
+from tests.unit.report.plotted import draw_one, words
 
 
 @pytest.mark.parametrize("outcome", ["fail", "info", "pending"])
 def test_what_did_not_end_as_ok_is_shown(full: RecordedRun, outcome: str) -> None:
     history = History(operations=[operation(1, 6.0), operation(2, 7.0, outcome=outcome)], problems=[])
-    plot = draw(msgspec.structs.replace(full, recorded=InMemoryHistory(history)))["throughput"]
+    plot = draw_one(msgspec.structs.replace(full, recorded=InMemoryHistory(history)), "throughput")
     assert "fail, info or pending" in words(plot)
     assert "1 operation did not end as ok." in plot.alt
 
@@ -34,21 +33,19 @@ def test_what_did_not_end_as_ok_is_shown(full: RecordedRun, outcome: str) -> Non
 def test_latency_is_logarithmic_only_where_it_must_be(full: RecordedRun) -> None:
     near = {"a": Latency(p50=10, p95=20, p99=30, count=9)}
     far = near | {"b": Latency(p50=1_000, p95=5_000, p99=9_000, count=9)}
-    plots = [
-        {p.name: p for p in draw_all(full, with_latency(full, figures))}["latency"] for figures in (near, far)
-    ]
+    plots = [draw_one(full, "latency", with_latency(full, figures)) for figures in (near, far)]
     assert ["logarithmic" in words(plot) for plot in plots] == [False, True]
 
 
 def test_zero_latency_and_many_actions_and_odd_names(full: RecordedRun) -> None:
     odd = {f"action {i} \x07$x_{i}$ & <" + "y" * 40: Latency(p50=0, p95=0, p99=0, count=1) for i in range(25)}
-    plot = {p.name: p for p in draw_all(full, with_latency(full, odd))}["latency"]
+    plot = draw_one(full, "latency", with_latency(full, odd))
     ET.fromstring(plot.svg)
     assert "$x_3$" in words(plot)
 
 
 def test_the_parts_of_the_time_are_drawn_in_order_and_add_up(full: RecordedRun) -> None:
-    plot = draw(full)["stages"]
+    plot = draw_one(full, "stages")
     assert [part for part in ("accept", "queue wait", "service") if part in words(plot)] == [
         "accept",
         "queue wait",
@@ -78,13 +75,14 @@ def test_an_open_model_shows_five_parts_with_room_for_their_names(full: Recorded
         msgspec.structs.replace(o, intended_ns=o.invoke_ns - 300_000_000) if o.intended_ns else o
         for o in full.history.operations
     ]
-    plot = draw(
+    plot = draw_one(
         msgspec.structs.replace(
             full,
             manifest=manifest(profile=profile),
             recorded=InMemoryHistory(History(operations=late, problems=[])),
-        )
-    )["stages"]
+        ),
+        "stages",
+    )
     for part in ("page not ready", "generator late", "accept", "queue wait", "service"):
         assert part in words(plot)
 
@@ -94,9 +92,9 @@ def test_every_plot_of_times_has_a_caution_if_the_generator_was_the_bottleneck(
     full: RecordedRun, name: str
 ) -> None:
     slow = msgspec.structs.replace(full, generator={"0": generator_samples(5, 25, lag_ms=400)})
-    assert "Caution" in draw(slow)[name].caption
-    assert "Caution" in draw(msgspec.structs.replace(full, generator={}))[name].caption
-    assert "Caution" not in draw(full)[name].caption
+    assert "Caution" in draw_one(slow, name).caption
+    assert "Caution" in draw_one(msgspec.structs.replace(full, generator={}), name).caption
+    assert "Caution" not in draw_one(full, name).caption
 
 
 def test_actions_of_the_workload_come_first_and_the_slowest_of_them_at_the_top() -> None:

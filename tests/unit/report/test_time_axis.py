@@ -13,7 +13,7 @@ from tests.unit.report.builders import (
     BEGAN,
     S,
 )
-from tests.unit.report.plotted import draw, words
+from tests.unit.report.plotted import draw_one, words
 
 
 def test_labels_are_spread_without_touching_and_stay_in_the_room() -> None:
@@ -33,7 +33,7 @@ def test_names_that_find_no_room_are_left_out_shortest_phase_first(full: Recorde
         for i in range(30)
     ]
     long = PhaseSpan(name="the long one", begin_ns=BEGAN + 30 * S, end_ns=BEGAN + 60 * S)
-    plot = draw(msgspec.structs.replace(full, phases=[*crowd, long]))["throughput"]
+    plot = draw_one(msgspec.structs.replace(full, phases=[*crowd, long]), "throughput")
     assert "the long one" in words(plot)
     assert words(plot).count("phase number") < 10
 

@@ -267,7 +267,7 @@ def test_a_token_in_an_unread_response_is_shown_with_its_place() -> None:
     )
     writer, reader = history.build().operations
     sighting = Sighting(kind="foreign-token", value=token, where="the error text")
-    reader = msgspec.structs.replace(reader, looked=1, sightings=[sighting])
+    reader = msgspec.structs.replace(reader, searched=1, sightings=[sighting])
     witness = [_witness("A", writer), msgspec.structs.replace(_witness("B", reader), effects={}, reads={})]
     made = anomaly(1, variable="r", sessions=["s0-1", "s0-2"], witness=witness)
     seen = picture(made, writer, reader)

@@ -10,7 +10,7 @@ import pytest
 from harness.analysis import Analysis, analyse
 from harness.analysis.memory.advice import Advice, advise
 from harness.analysis.memory.breakdown import BreakdownEntry
-from harness.analysis.memory.growth import Growth
+from harness.analysis.memory.growth_records import Growth
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
 from harness.analysis.memory.what_if_gain import failed_what_ifs
 from harness.analysis.theil_sen import Slope

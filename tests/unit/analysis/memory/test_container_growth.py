@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from harness.analysis import analyse
-from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.growth_figures import growth_figures
+from harness.analysis.memory.growth_records import Growth
 from harness.analysis.memory.leak_checks import check_growth
 from harness.profiles import BASES
 from harness.recorded_run import RecordedRun

@@ -11,7 +11,6 @@ import pytest
 
 from harness.analysis.memory.breakdown import BreakdownEntry
 from harness.analysis.memory.gradio_containers import SESSION_DATA
-from harness.analysis.memory.growth import LIVE_HEAP, TYPE, Growth, GrowthBasis
 from harness.analysis.memory.growth_evidence import (
     GrowthEvidence,
     Holding,
@@ -19,6 +18,7 @@ from harness.analysis.memory.growth_evidence import (
     SessionGrowth,
     statement,
 )
+from harness.analysis.memory.growth_records import LIVE_HEAP, TYPE, Growth, GrowthBasis
 from harness.analysis.memory.rules import GROWTH_RULES, VERDICT_RULES, judge_growth, judge_memory
 from harness.analysis.memory.session_cost import MemoryFigures, PerSession
 from harness.analysis.memory.verdict_evidence import VerdictEvidence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.analysis.memory.growth import Growth
 from harness.analysis.memory.growth_figures import growth_figures
+from harness.analysis.memory.growth_records import Growth
 from harness.analysis.memory.leak_checks import check_growth
 from harness.analysis.memory.type_growth import suspicious
 from harness.recorded_run import RecordedRun

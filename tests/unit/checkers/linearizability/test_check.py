@@ -8,7 +8,7 @@ import pytest
 
 from harness import tokens
 from harness.checkers import check_history
-from harness.checkers.index import Index
+from harness.checkers.history_index import Index
 from harness.checkers.linearizability.search import Entry, search
 from harness.checkers.linearizability.states import states_of
 from harness.checkers.models import Unavailable

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.arrivals import schedule, share_of_cap
+from harness.load.arrival_schedule import schedule, share_of_cap
 from harness.load.cluster.split import share, split, top_up
 from harness.load.commands import ActBatch, Drive, Hold, Quit, Release, Return
 

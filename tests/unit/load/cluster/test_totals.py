@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.load.arrivals import ArrivalCounts
+from harness.load.arrival_schedule import ArrivalCounts
 from harness.load.cluster.totals import add_answers, add_statuses
 from harness.load.commands import Done
 from harness.records import LoadStatus

@@ -18,8 +18,10 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import itertools
+import os
 import sys
 import sysconfig
+import threading
 import time
 import tracemalloc
 import types
@@ -151,7 +153,8 @@ class Tracing:
 def load_memray(lent: dict[str, Any]) -> types.ModuleType:
     """Import memray: the lent one if it was built for this interpreter, else the interpreter's own.
 
-    The same memray can surely read the file it wrote, so the lent one comes first.
+    The lent one comes first because the harness reads the file with the same memray. Files in the app's folder hide neither
+    memray nor the modules that it imports.
 
     Args:
         lent: `folder` with packages, the `abi` they are built for, the `package` to lend, and the packages that it `needs` if
@@ -162,13 +165,12 @@ def load_memray(lent: dict[str, Any]) -> types.ModuleType:
     """
     if "memray" in sys.modules:
         return sys.modules["memray"]
-    if not lent or lent.get("abi") != abi():
-        return importlib.import_module("memray")
-    first = _Lent(lent["folder"], [lent["package"]])
-    last = _Lent(lent["folder"], lent["needs"])
+    finders: list[importlib.abc.MetaPathFinder] = [_OutsideAppFolder()]
+    if lent and lent.get("abi") == abi():
+        package, needs = _Lent(lent["folder"], [lent["package"]]), _Lent(lent["folder"], lent["needs"])
+        finders = [package, *finders, needs]
     before = set(sys.modules)
-    sys.meta_path.insert(0, first)
-    sys.meta_path.append(last)
+    sys.meta_path[:0] = finders
     try:
         return importlib.import_module("memray")
     except BaseException:
@@ -177,8 +179,8 @@ def load_memray(lent: dict[str, Any]) -> types.ModuleType:
                 del sys.modules[name]
         raise
     finally:
-        sys.meta_path.remove(first)
-        sys.meta_path.remove(last)
+        for finder in finders:
+            sys.meta_path.remove(finder)
 
 
 def abi() -> str:
@@ -187,18 +189,39 @@ def abi() -> str:
 
 
 class _Lent(importlib.abc.MetaPathFinder):
-    """Finds the named packages in a folder, and no others."""
+    """Finds the named packages in a folder, and no others. Other threads import as before."""
 
     def __init__(self, folder: str, names: Iterable[str]) -> None:
+        self._thread = threading.get_ident()
         self._folder = folder
         self._names = frozenset(names)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._names:
+        if fullname not in self._names or threading.get_ident() != self._thread:
             return None
         return importlib.machinery.PathFinder.find_spec(fullname, [self._folder])
+
+
+class _OutsideAppFolder(importlib.abc.MetaPathFinder):
+    """Finds top-level modules that are not in the app's folder. Other threads import as before.
+
+    Python searches the app's folder first, where a user may have a file memray.py.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        app = getattr(sys.modules["__main__"], "__file__", None)
+        self._folder = os.path.dirname(os.path.abspath(app)) if app else None
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if path is not None or threading.get_ident() != self._thread:
+            return None
+        entries = [entry for entry in sys.path if os.path.abspath(entry or ".") != self._folder]
+        return importlib.machinery.PathFinder.find_spec(fullname, entries)
 
 
 # --- entries ---

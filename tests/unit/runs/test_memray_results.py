@@ -12,10 +12,11 @@ from harness.profiles import BASES
 from harness.records import NOT_TRACED, TRACED, Allocation, Frame, HeldEntries, RunEvent
 from harness.run_dir import ALLOCATIONS, EVENTS, FLAME_GRAPH, HELD_ENTRIES, MANIFEST, MEMRAY_FILE, RunDir
 from harness.run_reader import attribution_of
-from harness.runs import memray_capture
+from harness.runs import memray_results
 from harness.runs.manifest_builder import build_manifest
 from harness.runs.run_options import RunOptions
 from harness.scenario import find
+from tests.hostile import hostile_folder
 
 SITE = Frame(file="app.py", line=14, function="click", owner="app")
 
@@ -108,15 +109,19 @@ def test_a_damaged_manifest_is_the_reason(run: RunDir) -> None:
 
 def test_a_file_that_memray_did_not_write_is_no_flame_graph(tmp_path: Path) -> None:
     (tmp_path / "memray.bin").write_bytes(b"nothing of memray's")
-    assert memray_capture.draw_flame_graph(tmp_path / "memray.bin", tmp_path / "page.html")
+    assert memray_results.draw_flame_graph(tmp_path / "memray.bin", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
     with pytest.raises(OSError, match="memray"):
-        memray_capture.read_capture(tmp_path / "memray.bin", tmp_path)
+        memray_results.read_capture(tmp_path / "memray.bin", tmp_path)
 
 
-def test_a_capture_or_the_reason_is_recorded(run: RunDir) -> None:
+def test_a_capture_or_the_reason_is_recorded(
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # memray's reporter runs in the user's folder, and must not import the user's files.
+    monkeypatch.chdir(hostile_folder(tmp_path / "here"))
     folder = begun(run)
-    (event,) = memray_capture.record(folder, run.path, [])
+    (event,) = memray_results.record(folder, run.path, [])
     assert event.kind == NOT_TRACED
     assert "could not be read" in event.detail["reason"]
     with memray.Tracker(
@@ -129,13 +134,13 @@ def test_a_capture_or_the_reason_is_recorded(run: RunDir) -> None:
         n for n, line in enumerate(Path(__file__).read_text().splitlines(), 1) if "bytes(1000) for" in line
     )
     entries = [{"path": "app.KEPT", "frames": [[__file__, here]], "count": 50, "bytes": 51_650}]
-    (event,) = memray_capture.record(folder, Path(__file__).parent, entries)
+    (event,) = memray_results.record(folder, Path(__file__).parent, entries)
     assert event.kind == TRACED
     record_event(folder, event.kind, **event.detail)
     found = attribution_of(run)
     assert found is not None
     site = next(s for s in found.sites if s.held_by)
-    assert site.where.startswith(f"test_memray_capture.py:{here} in ")
+    assert site.where.startswith(f"test_memray_results.py:{here} in ")
     assert (site.held_by, site.held_entries, len(kept)) == (["app.KEPT"], 50, 50)
     assert site.bytes >= 50 * 1033
     assert found.flame_graph is not None

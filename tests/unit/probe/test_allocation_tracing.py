@@ -11,9 +11,10 @@ import pytest
 
 from harness.analysis.memory.allocation_sites import MAX_FRAMES, join
 from harness.app_under_test.probe_client import ProbeClient
-from harness.probe import tracing
+from harness.probe import allocation_tracing
 from harness.records import Attribution
-from harness.runs import memray_capture, memray_pass
+from harness.runs import memray_pass, memray_results
+from tests.hostile import hostile_folder
 from tests.unit.probe.test_heap import other_pythons
 from tests.unit.probe.test_server import FAKE_GRADIO, MAIN
 
@@ -78,9 +79,9 @@ class App:
         assert self.process.stdout.readline() == "done\n"
 
     def attribution(self) -> Attribution:
-        capture = memray_capture.read_capture(self.file, self.folder)
+        capture = memray_results.read_capture(self.file, self.folder)
         answer = self.client.traced_entries(GROWN)["entries"]
-        entries = memray_capture.read_entries(answer, capture, self.folder)
+        entries = memray_results.read_entries(answer, capture, self.folder)
         return join(
             capture.allocations, entries,
             total_bytes=capture.total_bytes, sessions=0, requests=0, flame_graph=None,
@@ -149,6 +150,17 @@ def test_lines_and_containers_are_named_to_the_byte(start: Callable[[str], App],
     assert app.client.traced_entries(GROWN) == {"error": "allocations are not traced"}
 
 
+@pytest.mark.parametrize("python", sorted({sys.executable, sys._base_executable}))
+def test_files_of_the_app_hide_no_module_that_tracing_needs(
+    start: Callable[[str], App], python: str, tmp_path: Path
+) -> None:
+    app = start(python)
+    hostile_folder(tmp_path, ["memray", "rich", "colorsys"])
+    assert "error" not in app.client.start_trace(app.file, MAX_FRAMES, memray_pass.lent_memray())
+    app.keep(10)
+    assert "error" not in app.client.stop_trace()
+
+
 def test_a_second_window_is_a_window_of_its_own(start: Callable[[str], App]) -> None:
     app = start(sys.executable)
     lent = memray_pass.lent_memray()
@@ -195,8 +207,8 @@ def test_only_lent_packages_can_be_imported_from_the_folder() -> None:
         "import importlib.util as u, json\n"
         "spec = u.spec_from_file_location('_p', sys.argv[1] + '/__init__.py', submodule_search_locations=[sys.argv[1]])\n"
         "m = u.module_from_spec(spec); sys.modules['_p'] = m; spec.loader.exec_module(m); del sys.path[0]\n"
-        "from _p import tracing\n"
-        "memray = tracing.load_memray(json.loads(sys.argv[2]))\n"
+        "from _p import allocation_tracing\n"
+        "memray = allocation_tracing.load_memray(json.loads(sys.argv[2]))\n"
         "assert memray.Tracker\n"
         "import rich\n"
         "try:\n    import numpy\nexcept ImportError:\n    print('ok', memray.__file__)\n"
@@ -204,7 +216,7 @@ def test_only_lent_packages_can_be_imported_from_the_folder() -> None:
     import json
 
     done = subprocess.run(
-        [sys._base_executable, "-I", "-S", "-c", script, str(Path(tracing.__file__).parent), json.dumps(lent)],
+        [sys._base_executable, "-I", "-S", "-c", script, str(Path(allocation_tracing.__file__).parent), json.dumps(lent)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.startswith(f"ok {lent['folder']}"), done.stderr

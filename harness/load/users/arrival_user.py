@@ -1,4 +1,4 @@
-"""Users of the open model: each acts for arrivals that come at a fixed rate (`harness.load.arrivals`)."""
+"""Users of the open model: each acts for arrivals that come at a fixed rate (`harness.load.arrival_schedule`)."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def read_entries(entries: Sequence[dict[str, Any]], capture: Capture, app_folder
     """The lines that allocated the new entries of containers.
 
     Args:
-        entries: see `entries` in `harness/probe/tracing.py`.
+        entries: see `entries` in `harness/probe/allocation_tracing.py`.
         capture: memray's capture, because tracemalloc records no function names.
         app_folder: the folder of the app's own files.
     """
