@@ -74,7 +74,9 @@ def test_users_log_in_in_turn_and_users_of_one_account_share_its_state(
     assert (crossed.verdict, checks["canary"].verdict) == ("fail", "fail")
     # Sessions of one account may see each other's notes; what both accounts see is the fault.
     assert {anomaly.variable for anomaly in crossed.anomalies} == {"common"}
-    assert {check.verdict for name, check in checks.items() if check.anomalies_total == 0} <= {"pass"}
+    # On a busy machine the load generator may be the bottleneck, which says nothing about accounts.
+    others = [c for name, c in checks.items() if name != "load-generator" and c.anomalies_total == 0]
+    assert {check.verdict for check in others} == {"pass"}
 
     for secret in SECRETS:
         assert files_with(run.path, secret) == []
