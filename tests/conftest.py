@@ -33,6 +33,7 @@ WITHOUT_GROWTH = (
     SMALL_PROFILE.replace("requests_per_batch = 8", "request_batches = 0, rounds = 0")
     .replace("settle_timeout_s = 2.0", "settle_timeout_s = 0.1")
     .replace("duration_s = 3.0", "duration_s = 1.5")
+    .replace("think_s = 0.05", "think_s = 0.1")
 )
 
 
@@ -71,15 +72,10 @@ def in_small(settings: str, profile: str = SMALL_PROFILE) -> str:
 
 
 @pytest.fixture(scope="session")
-def bench(scenarios: Path, brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`.
-
-    Of these, `counters` and `counters_global` have the phases that show growth of memory.
-    """
+def bench(brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`."""
     folder = tmp_path_factory.mktemp("bench")
-    core = [
-        (scenarios if s.name.startswith("counters") else brief_scenarios) / s.name for s in scenario.core()
-    ]
+    core = [brief_scenarios / s.name for s in scenario.core()]
     done = gradsoak("bench", *core, "--out", "bench", "--seed", "7", cwd=folder)
     (folder / "bench" / "stdout").write_text(done.out)
     assert done.code == 0, done.err
@@ -88,12 +84,15 @@ def bench(scenarios: Path, brief_scenarios: Path, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def make_scenario(tmp_path: Path, scenarios: Path):
-    """Make a scenario folder around the text of an app; with `growth`, memory is watched over requests and rounds of sessions."""
+    """Make a scenario folder around the text of an app, None for an app that runs already; with `growth`, memory is watched over requests and rounds of sessions."""
 
-    def make(app: str, *, workload: str | None = None, settings: str = "", growth: bool = False) -> Path:
+    def make(
+        app: str | None, *, workload: str | None = None, settings: str = "", growth: bool = False
+    ) -> Path:
         folder = tmp_path / "scenario"
         folder.mkdir()
-        (folder / "app.py").write_text(app)
+        if app is not None:
+            (folder / "app.py").write_text(app)
         (folder / "workload.py").write_text(workload or (scenarios / "counters" / "workload.py").read_text())
         (folder / "scenario.toml").write_text(settings + (SMALL_PROFILE if growth else WITHOUT_GROWTH))
         return folder

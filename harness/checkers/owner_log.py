@@ -16,7 +16,7 @@ from harness.records import Operation, StateVariable
 
 
 class Status(Enum):
-    """What is known of an owner's dealings with a variable before its reads are checked one by one."""
+    """How much of an owner's reads is settled before they are checked one by one."""
 
     # The screening pass has seen that every operation came after the one before and read what it must, and has counted that.
     SCREENED = "screened"

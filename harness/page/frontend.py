@@ -374,7 +374,7 @@ class Frontend:
         self._end(run)
 
     def _end(self, run: _DependencyRun) -> None:
-        """End a run, whatever its outcome, and begin the event that was deferred until then."""
+        """End a run with any outcome, and begin the event that was deferred until then."""
         self._events.pop(id(run), None)
         run.activity.open -= 1
         if self._running.get(run.dependency.id) is run:

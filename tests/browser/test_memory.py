@@ -19,7 +19,7 @@ from tests.unit.report.conftest import full
 WATERFALL = "memory-ledger"
 __all__ = ["full"]
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("memory-pictures")]
 
 SCREEN = {"viewport": {"width": 1200, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}

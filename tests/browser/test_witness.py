@@ -13,7 +13,7 @@ from tests.browser.visit import Visit
 from tests.builders import HistoryBuilder
 from tests.stored import FROM, MS, leaking, store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("witness")]
 
 SCREEN = {"viewport": {"width": 1200, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}

@@ -166,3 +166,8 @@ def entered(run: Path, phase: str) -> Callable[[], bool]:
         return events.exists() and f'"name":"{phase}"' in events.read_text()
 
     return check
+
+
+def files_with(folder: Path, secret: str) -> list[Path]:
+    """The files below a folder that contain a text."""
+    return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]

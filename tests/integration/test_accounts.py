@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.run_dir import RunDir
-from tests.integration.cli import gradsoak
+import pytest
 
+from harness.records import Invoke
+from harness.run_dir import RunDir
+from tests.integration.cli import files_with, gradsoak
+
+SECRETS = ("open-sesame-1", "open-sesame-2")
 APP = """
 import gradio as gr
 
@@ -25,7 +29,15 @@ with gr.Blocks() as demo:
     shown, common = gr.JSON(label="Notes"), gr.JSON(label="Common")
     gr.Button("Add").click(add, text, [shown, common], concurrency_limit=1)
 
-demo.launch(auth=[("ann", "one"), ("bob", "two")])
+SEEN = open("SEEN_FILE", "a", buffering=1)
+
+
+def who(user, password):
+    SEEN.write(user + "\\n")
+    return password in SECRETS
+
+
+demo.launch(auth=who)
 """
 WORKLOAD = """
 from harness.workload import Workload, action, append, append_only_list
@@ -47,15 +59,29 @@ class Visitor(Workload):
 """
 
 
-def test_users_of_one_account_share_the_state_of_a_user(make_scenario, tmp_path: Path) -> None:
-    folder = make_scenario(APP, workload=WORKLOAD)
-    done = gradsoak(
-        "run", folder, "--auth", "ann:one", "--auth", "bob:two", "--out", "run", "--json", cwd=tmp_path
-    )
+def test_users_log_in_in_turn_and_users_of_one_account_share_its_state(
+    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    app = APP.replace("SEEN_FILE", str(seen)).replace("in SECRETS", f"in {SECRETS!r}")
+    monkeypatch.setenv("GRADSOAK_AUTH", f"ann:{SECRETS[0]}\nbob:{SECRETS[1]}")
+    folder = make_scenario(app, workload=WORKLOAD)
+    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 1, done.err
-    checks = {check.name: check for check in RunDir.open(tmp_path / "run").checks().checks}
+    run = RunDir.open(tmp_path / "run")
+    checks = {check.name: check for check in run.checks().checks}
     crossed = checks["cross-session-read"]
     assert (crossed.verdict, checks["canary"].verdict) == ("fail", "fail")
     # Sessions of one account may see each other's notes; what both accounts see is the fault.
     assert {anomaly.variable for anomaly in crossed.anomalies} == {"common"}
     assert {check.verdict for name, check in checks.items() if check.anomalies_total == 0} <= {"pass"}
+
+    for secret in SECRETS:
+        assert files_with(run.path, secret) == []
+        assert secret not in done.out + done.err
+    # Once each before the run, then one login for each user, in turn; a user who reloads the page is logged in already.
+    users = seen.read_text().split()
+    assert users[:4] == ["ann", "bob", "ann", "bob"]
+    opened = [r.user for r in run.history()[0]["0"] if isinstance(r, Invoke) and r.action == "open"]
+    odd = sum(int(user.rpartition("-")[2]) % 2 for user in opened)
+    assert (users.count("ann"), users.count("bob")) == (1 + odd, 1 + len(opened) - odd)

@@ -13,7 +13,7 @@ import pytest
 
 from harness.records import EXPLAIN_PHASE, Info, Invoke
 from harness.run_dir import RunDir
-from tests.integration.cli import entered, gradsoak, interrupted
+from tests.integration.cli import gradsoak, interrupted
 
 CLEAN_APP = """
 import gradio as gr
@@ -128,16 +128,6 @@ def test_if_the_app_dies_the_record_until_then_is_kept(make_scenario, tmp_path: 
     assert (run.path / "derived/report.html").stat().st_size > 0
 
 
-def test_a_workload_that_cannot_be_imported_is_the_users_mistake(make_scenario, tmp_path: Path) -> None:
-    folder = make_scenario(
-        "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\n",
-        workload="import nothing_like_it\n",
-    )
-    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
-    assert done.code == 2
-    assert "nothing_like_it" in done.err
-
-
 MISTAKEN_WORKLOAD = """
 from harness.workload import Workload, action, append, append_only_list, counter, increment
 
@@ -177,11 +167,11 @@ class Visitor(Workload):
     ],
 )
 def test_a_workload_that_asks_for_what_the_app_does_not_have_ends_the_run_with_one_error(
-    call: str, outside: str, line: int, says: str, hint: str, make_scenario, tmp_path: Path
+    call: str, outside: str, line: int, says: str, hint: str, make_scenario, click_url: str, tmp_path: Path
 ) -> None:
     workload = MISTAKEN_WORKLOAD.replace("CALL", call).replace("OUTSIDE", outside)
-    app = CLEAN_APP.replace("gr.Textbox()", "gr.Textbox(label='Label')")
-    done = gradsoak("run", make_scenario(app, workload=workload), "--out", "run", "--json", cwd=tmp_path)
+    folder = make_scenario(None, workload=workload)
+    done = gradsoak("run", folder, "--url", click_url, "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 2
     assert done.err.count("Error:") == 1
     assert f"workload.py:{line}: " in done.err
@@ -212,47 +202,20 @@ def test_an_app_whose_function_sometimes_fails_is_still_measured(make_scenario, 
     assert EXPLAIN_PHASE not in [e.detail["name"] for e in run.events() if e.kind == "phase"]
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [([], "asks for a login"), (["--auth", "a:wrong"], "refuses the login")],
-)
-def test_a_missing_or_wrong_login_of_a_started_app_is_refused_with_the_reason(
-    options: list[str], says: str, make_scenario, tmp_path: Path
-) -> None:
+def test_a_missing_login_of_a_started_app_is_refused_with_the_reason(make_scenario, tmp_path: Path) -> None:
+    """A wrong login, which the same inspection refuses, is in test_outside.py."""
     folder = make_scenario(
         "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\ndemo.launch(auth=('a', 'b'))\n"
     )
-    done = gradsoak("run", folder, *options, "--out", "run", cwd=tmp_path)
+    done = gradsoak("run", folder, "--out", "run", cwd=tmp_path)
     assert done.code == 2
-    assert says in done.err
+    assert "asks for a login" in done.err
     assert "--auth" in done.err
 
 
-def test_a_terminated_run_is_sealed_and_reported(brief_scenarios: Path, tmp_path: Path) -> None:
-    """SIGTERM; SIGINT of a run with several workers is in test_distributed.py, of one with a running app in test_outside.py."""
-    code, left = interrupted(
-        "run",
-        brief_scenarios / "counters",
-        "--duration",
-        "60",
-        "--out",
-        "run",
-        cwd=tmp_path,
-        when=entered(tmp_path / "run", "load"),
-        how=signal.SIGTERM,
-    )
-    assert code == 3
-    assert left == []
-    run = RunDir.open(tmp_path / "run")
-    seal = run.sealed()
-    assert seal is not None
-    assert seal.ended == "interrupted"
-    assert run.checks().verdict == "unknown"
-    assert run.history()[0]["0"]
-    assert (run.path / "derived/report.html").exists()
-
-
-def test_a_history_that_cannot_be_written_ends_the_run(scenarios: Path, tmp_path: Path) -> None:
+def test_a_history_that_cannot_be_written_ends_the_run(
+    scenarios: Path, click_url: str, tmp_path: Path
+) -> None:
     """The kernel's limit on file size stands for the full disk: every write beyond it fails."""
     script = (
         "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
@@ -260,7 +223,17 @@ def test_a_history_that_cannot_be_written_ends_the_run(scenarios: Path, tmp_path
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", script, "run", str(scenarios / "counters"), "--out", "run"],
+        [
+            sys.executable,
+            "-c",
+            script,
+            "run",
+            str(scenarios / "counters"),
+            "--url",
+            click_url,
+            "--out",
+            "run",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -307,9 +280,11 @@ class Visitor(Workload):
 """
 
 
-def test_a_workload_that_raises_between_operations_is_never_a_pass(make_scenario, tmp_path: Path) -> None:
-    folder = make_scenario(CLEAN_APP, workload=BROKEN_WORKLOAD)
-    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
+def test_a_workload_that_raises_between_operations_is_never_a_pass(
+    make_scenario, click_url: str, tmp_path: Path
+) -> None:
+    folder = make_scenario(None, workload=BROKEN_WORKLOAD)
+    done = gradsoak("run", folder, "--url", click_url, "--out", "run", "--json", cwd=tmp_path)
     assert (done.json()["verdict"], done.code) == ("unknown", 3)
     raised = {r.error.message for r in RunDir.open(tmp_path / "run").history()[0]["0"] if isinstance(r, Info)}
     assert {
@@ -344,10 +319,11 @@ def test_an_app_that_hangs_and_then_stops_working_is_never_a_pass(make_scenario,
         assert [r.action for r in own[last:] if isinstance(r, Invoke)] == ["close"]
 
 
-def test_a_slow_ramp_does_not_outlast_its_time(make_scenario, tmp_path: Path) -> None:
+def test_a_slow_ramp_does_not_outlast_its_time(make_scenario, click_url: str, tmp_path: Path) -> None:
     done = gradsoak(
-        "run", make_scenario(CLEAN_APP), "--users", "2", "--spawn-rate", "0.01", "--out", "run", cwd=tmp_path
-    )
+        "run", make_scenario(None), "--url", click_url, "--users", "2", "--spawn-rate", "0.01", "--out", "run",
+        cwd=tmp_path,
+    )  # fmt: skip
     assert "--spawn-rate" in done.out  # a warning: not everybody had started
     events = RunDir.open(tmp_path / "run").events()
     times = {e.detail["name"]: e.time_ns for e in events if e.kind == "phase"}

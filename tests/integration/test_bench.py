@@ -80,7 +80,7 @@ def test_two_scenarios_of_one_name_are_refused_before_anything_starts(
     assert not (tmp_path / "bench").exists()
 
 
-def test_a_mistake_in_a_scenario_keeps_its_exit_code(make_scenario, tmp_path: Path) -> None:
+def test_a_workload_that_cannot_be_imported_is_the_users_mistake(make_scenario, tmp_path: Path) -> None:
     app = "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Textbox()\n"
     done = gradsoak(
         "bench",

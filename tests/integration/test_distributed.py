@@ -74,10 +74,12 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def killed_in_the_middle(scenario: Path, tmp_path: Path) -> tuple[Done, Path]:
+def killed_in_the_middle(scenario: Path, tmp_path: Path, *options: str) -> tuple[Done, Path]:
     """A run with three workers, of which the second is killed under load."""
     run = tmp_path / "run"
-    arguments = ("run", scenario, "--workers", "3", "--users", "6", "--out", "run", "--json", *PATIENCE)
+    arguments = (
+        "run", scenario, "--workers", "3", "--users", "6", "--out", "run", "--json", *PATIENCE, *options
+    )  # fmt: skip
     with Running(*arguments, cwd=tmp_path) as command:
         command.until(has_recorded(run, "2", "load"))
         pid = next(e["pid"] for e in events(run, "worker_joined") if e["worker"] == "2")
@@ -90,8 +92,10 @@ def killed_in_the_middle(scenario: Path, tmp_path: Path) -> tuple[Done, Path]:
     return done, run
 
 
-def test_a_killed_worker_makes_only_its_own_sessions_unknown(brief_scenarios: Path, tmp_path: Path) -> None:
-    done, run = killed_in_the_middle(brief_scenarios / "counters", tmp_path)
+def test_a_killed_worker_makes_only_its_own_sessions_unknown(
+    brief_scenarios: Path, click_url: str, tmp_path: Path
+) -> None:
+    done, run = killed_in_the_middle(brief_scenarios / "counters", tmp_path, "--url", click_url)
     assert done.code == 3, done.err
     assert done.json()["verdict"] == "unknown"
     seal = RunDir.open(run).sealed()
@@ -120,12 +124,12 @@ def test_a_killed_worker_makes_only_its_own_sessions_unknown(brief_scenarios: Pa
 
 
 def test_if_a_worker_is_lost_before_the_load_the_others_make_all_arrivals(
-    brief_scenarios: Path, tmp_path: Path
+    brief_scenarios: Path, click_url: str, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     arguments = (
-        "run", brief_scenarios / "counters", "--workers", "2", "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5",
-        "--out", "run", "--json", *PATIENCE,
+        "run", brief_scenarios / "counters", "--url", click_url, "--workers", "2",
+        "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5", "--out", "run", "--json", *PATIENCE,
     )  # fmt: skip
     with Running(*arguments, cwd=tmp_path) as command:
         command.until(has_recorded(run, "2", "staircase"))
@@ -199,7 +203,7 @@ def test_shards_are_returned_over_the_connection_byte_for_byte(brief_scenarios: 
     ],
 )
 def test_workers_of_other_machines_and_one_that_is_lost(
-    how: signal.Signals, reason: str, brief_scenarios: Path, tmp_path: Path
+    how: signal.Signals, reason: str, brief_scenarios: Path, click_url: str, tmp_path: Path
 ) -> None:
     """Workers start before their master. One writes into the shared run folder. The other, which would return its shard, is
     ended during the run, by SIGINT or by SIGKILL."""
@@ -211,8 +215,8 @@ def test_workers_of_other_machines_and_one_that_is_lost(
             "run", scenario, "--worker", "--shared-dir", ".", *port, *PATIENCE, cwd=tmp_path, name="w2"
         ) as other,
         Running(
-            "run", scenario, "--master", "--workers", "2", *port, *PATIENCE, "--out", "run", "--json",
-            cwd=tmp_path, name="master",
+            "run", scenario, "--url", click_url, "--master", "--workers", "2", *port, *PATIENCE,
+            "--out", "run", "--json", cwd=tmp_path, name="master",
         ) as master,
     ):  # fmt: skip
         master.until(entered(run, "load"))
@@ -250,7 +254,9 @@ def test_workers_of_other_machines_and_one_that_is_lost(
     assert sessions[number] >= len(sessions_of(run)[number]) > 0
 
 
-def test_another_workload_is_refused_at_both_ends(brief_scenarios: Path, tmp_path: Path) -> None:
+def test_another_workload_is_refused_at_both_ends(
+    brief_scenarios: Path, click_url: str, tmp_path: Path
+) -> None:
     changed = tmp_path / "counters"
     shutil.copytree(brief_scenarios / "counters", changed)
     (changed / "workload.py").write_text((changed / "workload.py").read_text() + "\n# changed\n")
@@ -258,9 +264,10 @@ def test_another_workload_is_refused_at_both_ends(brief_scenarios: Path, tmp_pat
     with (
         Running("run", changed, "--worker", *port, *PATIENCE, cwd=tmp_path, name="worker") as worker,
         Running(
-            "run", brief_scenarios / "counters", "--master", *port, *PATIENCE, "--out", "run", cwd=tmp_path
+            "run", brief_scenarios / "counters", "--url", click_url, "--master", *port, *PATIENCE, "--out", "run",
+            cwd=tmp_path,
         ) as master,
-    ):
+    ):  # fmt: skip
         ends = [worker.end(), master.end()]
         assert worker.left() == master.left() == []
     for done in ends:
@@ -289,21 +296,24 @@ def test_a_master_that_dies_ends_the_run_and_all_workers(brief_scenarios: Path, 
     assert RunDir.open(run).checks().verdict == "unknown"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_process(
     how: signal.Signals, brief_scenarios: Path, tmp_path: Path
 ) -> None:
+    """SIGINT is in test_outside.py, where the app must go on, and in test_bench.py."""
     run = tmp_path / "run"
     code, left = interrupted(
         "run", brief_scenarios / "counters", "--workers", "2", "--shards", "return", "--out", "run", *PATIENCE,
         cwd=tmp_path, when=entered(run, "load"), how=how,
     )  # fmt: skip
     assert left == []
-    if how == signal.SIGINT:
+    if how == signal.SIGTERM:
         assert code == 3
         seal = RunDir.open(run).sealed()
         assert seal is not None
         assert seal.ended == "interrupted"
+        assert RunDir.open(run).checks().verdict == "unknown"
+        assert (run / "derived/report.html").exists()
         # Shards that were to be returned at the end are kept.
         assert all(sessions_of(run)[worker] for worker in ("1", "2"))
     else:
@@ -313,7 +323,7 @@ def test_an_interrupted_run_leaves_no_process(
         assert "never sealed" in " ".join(done.out.split()), done.out
 
 
-def test_every_wait_has_a_limit(brief_scenarios: Path, tmp_path: Path) -> None:
+def test_every_wait_has_a_limit(brief_scenarios: Path, click_url: str, tmp_path: Path) -> None:
     port = free_port()
     worker = gradsoak(
         "run",
@@ -328,15 +338,15 @@ def test_every_wait_has_a_limit(brief_scenarios: Path, tmp_path: Path) -> None:
     assert worker.code == 2
     assert f"No master answered at 127.0.0.1:{port} within 2 s." in worker.err
     master = gradsoak(
-        "run", brief_scenarios / "counters", "--master", "--workers", "2", "--master-port", port, "--join-timeout", "1s",
-        "--out", "run", "--json", cwd=tmp_path,
+        "run", brief_scenarios / "counters", "--url", click_url, "--master", "--workers", "2", "--master-port", port,
+        "--join-timeout", "1s", "--out", "run", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert master.code == 3
     assert f"Only 0 of 2 workers connected to 127.0.0.1:{port} within 1 s." in master.err
     assert "--worker" in master.json()["error"]["hint"]
 
 
-def test_a_port_that_is_in_use_is_named(brief_scenarios: Path, tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_is_named(brief_scenarios: Path, click_url: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -344,6 +354,8 @@ def test_a_port_that_is_in_use_is_named(brief_scenarios: Path, tmp_path: Path) -
         done = gradsoak(
             "run",
             brief_scenarios / "counters",
+            "--url",
+            click_url,
             "--master",
             "--master-port",
             port,

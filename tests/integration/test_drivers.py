@@ -15,6 +15,9 @@ from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisu
 from harness.page.stock_client import StockPage
 from tests.integration.scripted import CUT, Line, ScriptedServer, serve, starts
 
+# One worker runs these tests, because they share a server.
+pytestmark = pytest.mark.xdist_group("drivers")
+
 APP = """
 import os, time
 import gradio as gr

@@ -23,7 +23,7 @@ def remember(text, kind, history):
 demo = gr.Interface(remember, ["text", gr.Dropdown(["a", "b"], label="Kind"), "state"], ["text", "state"])
 demo.launch()
 """
-# FollowUp it stands a file that it imports, it has a parameter, and it asks for a login.
+# Beside it stands a file that it imports, it has a parameter, and it asks for a login.
 FUSSY = """
 import os
 import gradio as gr

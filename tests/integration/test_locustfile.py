@@ -18,6 +18,7 @@ import pytest
 
 from harness.app_under_test import Target, inspect_interpreter
 from tests.conftest import REPO
+from tests.integration.cli import POLL_S
 from tests.integration.scripted import CLOSE, CUT, ScriptedServer, completed, serve, starts
 
 LOCUSTFILE = REPO / "docs/examples/locustfile.py"
@@ -46,6 +47,7 @@ def until(condition: Callable[[], Any]) -> Any:
                 return found
         except urllib.error.URLError:
             pass
+        time.sleep(POLL_S)
     raise AssertionError("it never came to that")
 
 

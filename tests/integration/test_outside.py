@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,17 +21,15 @@ from harness.records import Fail, Invoke
 from harness.run_dir import RunDir
 from harness.runs.run_options import RunOptions
 from harness.runs.single_run import execute
-from tests.integration.cli import command, entered, gradsoak
+from tests.integration.cli import command, entered, files_with, gradsoak
 from tests.integration.outside import (
     CLICK_APP,
     LAUNCH,
     MOUNT,
     answers,
-    free_port,
     make_certificate,
     running_app,
     start_app,
-    wait_for,
 )
 from tests.stored import whole_history
 
@@ -41,27 +39,13 @@ SECRETS = ("open-sesame-1", "open-sesame-2")
 @pytest.fixture
 def workload(make_scenario) -> Path:
     """A scenario folder without an app."""
-    folder = make_scenario("")
-    (folder / "app.py").unlink()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """An app that does what it should, for all tests that leave it as it was."""
-    with running_app(tmp_path_factory.mktemp("app")) as running:
-        yield running
-
-
-def holds(folder: Path, secret: str) -> list[Path]:
-    """The files below a folder that contain a text."""
-    return [f for f in folder.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
+    return make_scenario(None)
 
 
 def test_an_app_that_runs_already_is_tested_and_left_running(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
-    url, process = app
+    url, process = click_app
     settings = workload / "scenario.toml"
     settings.write_text(f'restart = true\n{settings.read_text()}\n[params]\nSIZE = "3"\n')
     done = gradsoak(
@@ -74,7 +58,7 @@ def test_an_app_that_runs_already_is_tested_and_left_running(
     assert any("the app asks for none" in text for text in warnings)
     assert any("only the workload received --param SIZE=4" in text for text in warnings)
     assert any("was not restarted" in text for text in warnings)
-    assert holds(tmp_path / "run", SECRETS[0]) == []
+    assert files_with(tmp_path / "run", SECRETS[0]) == []
     assert process.poll() is None
     assert answers(url)
     run = RunDir.open(tmp_path / "run")
@@ -109,10 +93,10 @@ with gr.Blocks() as demo:
 
 
 def test_where_no_process_can_be_seen_nothing_is_said_about_memory(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
     found = scenario.load(workload, needs_app=False)
-    located = locate(inspect_url(app[0]), None)
+    located = locate(inspect_url(click_app[0]), None)
     record = msgspec.structs.replace(
         located.record, pid=None, process=None, not_sampled="it runs on another machine"
     )
@@ -175,7 +159,7 @@ def test_logins_are_taken_in_turn_and_written_down_nowhere(workload: Path, tmp_p
         )  # fmt: skip
     assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
     for secret in SECRETS:
-        assert holds(tmp_path / "run", secret) == []
+        assert files_with(tmp_path / "run", secret) == []
         assert secret not in done.out + done.err
     assert "***" in RunDir.open(tmp_path / "run").manifest().argv
     assert not (tmp_path / "nobody").exists()
@@ -190,26 +174,6 @@ demo.launch(auth=who)
 """
 
 
-def test_a_launched_app_that_asks_for_a_login_gets_it(
-    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = tmp_path / "seen"
-    folder = make_scenario(ASKING_APP.replace('os.environ["SEEN"]', repr(str(seen))))
-    monkeypatch.setenv("GRADSOAK_AUTH", f"alice:{SECRETS[0]}\nbob:{SECRETS[1]}")
-    done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
-    assert (done.json()["verdict"], done.code) == ("pass", 0), done.err
-    for secret in SECRETS:
-        assert holds(tmp_path / "run", secret) == []
-        assert secret not in done.out + done.err
-    # Once each before the run, then one login for each person, in turn; who reloads the page is logged in already.
-    users = seen.read_text().split()
-    assert users[:4] == ["alice", "bob", "alice", "bob"]
-    records = RunDir.open(tmp_path / "run").history()[0]["0"]
-    opened = [r.user for r in records if isinstance(r, Invoke) and r.action == "open"]
-    odd = sum(int(person.rpartition("-")[2]) % 2 for person in opened)
-    assert (users.count("alice"), users.count("bob")) == (1 + odd, 1 + len(opened) - odd)
-
-
 def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
     make_scenario, tmp_path: Path
 ) -> None:
@@ -222,7 +186,7 @@ def test_a_session_that_loses_its_login_is_refused_and_nothing_is_a_pass(
     assert {r.error.kind for r in failed} == {"rejected"}
     assert any("login of 'alice'" in r.error.message for r in failed)
     assert done.code != 0
-    assert holds(run.path, SECRETS[0]) == []
+    assert files_with(run.path, SECRETS[0]) == []
 
 
 TLS = LAUNCH.replace(
@@ -284,33 +248,16 @@ class Command:
         return code, (self._folder / "err").read_text()
 
 
-@pytest.fixture
-def breakable(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
-    """A port, the app that runs at it, and the same app once more, ready to take its place when the file `gate` is there."""
-    port = free_port()
-    first = start_app(tmp_path / "first", port=port)
-    second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")
-    try:
-        wait_for(f"http://127.0.0.1:{port}", first)
-        yield port, first, second
-    finally:
-        for process in (first, second):
-            process.kill()
-            process.wait()
-
-
-def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(
-    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
-) -> None:
-    port, first, _ = breakable
-    running = Command(
-        tmp_path, "run", workload, "--url", f"http://127.0.0.1:{port}", "--duration", "10m", "--out", "run", "--json"
-    )  # fmt: skip
-    running.until(entered(tmp_path / "run", "load"))
-    first.kill()
-    code, err = running.end()
+def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(workload: Path, tmp_path: Path) -> None:
+    with running_app(tmp_path / "app") as (url, process):
+        running = Command(
+            tmp_path, "run", workload, "--url", url, "--duration", "10m", "--out", "run", "--json"
+        )
+        running.until(entered(tmp_path / "run", "load"))
+        process.kill()
+        code, err = running.end()
     assert code == 4, err
-    assert f"The app at http://127.0.0.1:{port} is gone during the phase 'load'" in err
+    assert f"The app at {url} is gone during the phase 'load'" in err
     result = json.loads((tmp_path / "out").read_text())
     assert result["verdict"] == "unknown"
     # Refused connections are failures that cannot have had an effect; what was under way is unknown.
@@ -320,18 +267,35 @@ def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(
     assert seal.ended == "target_failed"
 
 
-def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(
-    breakable: tuple[int, subprocess.Popen[bytes], subprocess.Popen[bytes]], workload: Path, tmp_path: Path
-) -> None:
-    port, first, second = breakable
-    url = f"http://127.0.0.1:{port}"
-    running = Command(tmp_path, "run", workload, "--url", url, "--duration", "8", "--out", "run", "--json")
-    running.until(entered(tmp_path / "run", "load"))
-    first.kill()
-    first.wait()
-    (tmp_path / "gate").touch()
-    code, err = running.end()
-    assert second.poll() is None, (tmp_path / "second/outside.log").read_text()
+def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(workload: Path, tmp_path: Path) -> None:
+    """The same app, already imported, takes the place of the first as soon as the file `gate` exists."""
+    with running_app(tmp_path / "first") as (url, first):
+        port = int(url.rpartition(":")[2])
+        second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")
+        try:
+            running = Command(
+                tmp_path,
+                "run",
+                workload,
+                "--url",
+                url,
+                "--duration",
+                "6",
+                "--think",
+                "0.2",
+                "--out",
+                "run",
+                "--json",
+            )
+            running.until(entered(tmp_path / "run", "load"))
+            first.kill()
+            first.wait()
+            (tmp_path / "gate").touch()
+            code, err = running.end()
+            assert second.poll() is None, (tmp_path / "second/outside.log").read_text()
+        finally:
+            second.kill()
+            second.wait()
     result = json.loads((tmp_path / "out").read_text())
     assert code == 1, err
     assert result["checks"]["lost-update"] == "fail"
@@ -339,9 +303,9 @@ def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(
 
 
 def test_ctrl_c_ends_the_run_and_not_the_app(
-    app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
+    click_app: tuple[str, subprocess.Popen[bytes]], workload: Path, tmp_path: Path
 ) -> None:
-    url, process = app
+    url, process = click_app
     running = Command(tmp_path, "run", workload, "--url", url, "--duration", "60", "--out", "run")
     running.until(entered(tmp_path / "run", "load"))
     family = psutil.Process(running.process.pid).children(recursive=True)

@@ -18,6 +18,9 @@ from harness.page import GradioPage, transport
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from tests.integration.waiting import eventually
 
+# One worker runs these tests, because they share a server.
+pytestmark = pytest.mark.xdist_group("page")
+
 APP = """
 import os, time
 import gradio as gr

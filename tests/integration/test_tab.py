@@ -13,6 +13,9 @@ from harness.page import GradioPage
 from harness.page.page_errors import OperationFailed, OperationUnknown, PageMisuse
 from tests.integration.waiting import eventually
 
+# One worker runs these tests, because they share a server.
+pytestmark = pytest.mark.xdist_group("tab")
+
 APP = """
 import os, time
 import gradio as gr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,18 @@ import pytest
 from harness.records import Invoke, Ok
 from harness.run_dir import RunDir
 from tests.integration.cli import Done, gradsoak
+from tests.integration.outside import LAUNCH, running_app
 
 APP = """
-import time
+import os, sys, time
 import gradio as gr
 
-def click(count):
-    {body}
+def quick(count):
     return count + 1, count + 1
 
-with gr.Blocks() as demo:
-    count = gr.State(0)
-    total = gr.Number()
-    gr.Button("Count").click(click, count, [count, total], api_name="click"{options})
-
-demo.launch()
-"""
-
-STREAMING = """
-import time
-import gradio as gr
+def slow(count):
+    time.sleep(0.3)
+    return count + 1, count + 1
 
 def write(count):
     yield count, "first"
@@ -41,10 +34,10 @@ def write(count):
 
 with gr.Blocks() as demo:
     count = gr.State(0)
-    text = gr.Textbox()
-    gr.Button("Write").click(write, count, [count, text], api_name="click", concurrency_limit=20)
-
-demo.launch()
+    total, text = gr.Number(), gr.Textbox()
+    gr.Button("Quick").click(quick, count, [count, total], api_name="quick")
+    gr.Button("Slow").click(slow, count, [count, total], api_name="slow")
+    gr.Button("Write").click(write, count, [count, text], api_name="write", concurrency_limit=20)
 """
 
 WORKLOAD = """
@@ -60,12 +53,19 @@ class Visitor(Workload):
         while time.process_time() < end:
             pass
         with self.operation("click", count=increment()) as seen:
-            seen["count"] = int(self.page.call("/click"))
+            seen["count"] = int(self.page.call("/ENDPOINT"))
 """
 
 
-def workload(busy_s: float = 0.0) -> str:
-    return WORKLOAD.replace("BUSY_S", str(busy_s))
+def workload(endpoint: str, busy_s: float = 0.0) -> str:
+    return WORKLOAD.replace("ENDPOINT", endpoint).replace("BUSY_S", str(busy_s))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of that app, which all tests leave as it was."""
+    with running_app(tmp_path_factory.mktemp("app"), source=APP + LAUNCH) as (address, _):
+        yield address
 
 
 def figures(run: Path) -> dict[str, Any]:
@@ -79,10 +79,13 @@ def under_load(run: Path) -> tuple[list[Invoke], dict[int, Ok]]:
     return clicks, {r.id: r for r in records if isinstance(r, Ok)}
 
 
-def test_the_open_model_shows_delays_that_the_closed_model_hides(make_scenario, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("time")
+def test_the_open_model_shows_delays_that_the_closed_model_hides(
+    make_scenario, url: str, tmp_path: Path
+) -> None:
     """0.3 s of work, one at a time: 3.3 per second. Ten per second arrive, and six may wait."""
-    scenario = make_scenario(APP.format(body="time.sleep(0.3)", options=""), workload=workload())
-    few = ("--levels", "4", "--sessions-per-level", "1", "--duration", "3s", "--seed", "1")
+    scenario = make_scenario(None, workload=workload("slow"))
+    few = ("--url", url, "--levels", "4", "--sessions-per-level", "1", "--duration", "3s", "--seed", "1")
     closed = gradsoak("run", scenario, "--users", "1", *few, "--out", "closed", "--json", cwd=tmp_path)
     opened = gradsoak(
         "run", scenario, "--arrival-rate", "10", "--arrivals", "uniform", "--max-in-flight", "6", *few,
@@ -124,9 +127,12 @@ def test_the_open_model_shows_delays_that_the_closed_model_hides(make_scenario, 
     assert f"{arrivals['dropped']} were dropped" in report
 
 
-def test_a_generator_that_is_kept_busy_makes_the_run_inconclusive(make_scenario, tmp_path: Path) -> None:
-    scenario = make_scenario(APP.format(body="", options=""), workload=workload(busy_s=0.2))
-    done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+@pytest.mark.xdist_group("time")
+def test_a_generator_that_is_kept_busy_makes_the_run_inconclusive(
+    make_scenario, url: str, tmp_path: Path
+) -> None:
+    scenario = make_scenario(None, workload=workload("quick", busy_s=0.2))
+    done = gradsoak("run", scenario, "--url", url, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 3, done.err
     result = done.json()
     assert result["verdict"] == "inconclusive"
@@ -166,9 +172,12 @@ def test_a_leak_found_by_a_busy_generator_stays_found(make_scenario, scenarios: 
     assert "bottleneck" in done.json()["figures"]["warnings"][0]
 
 
-def test_a_streaming_app_has_a_first_output_long_before_its_result(make_scenario, tmp_path: Path) -> None:
-    scenario = make_scenario(STREAMING, workload=workload())
-    done = gradsoak("run", scenario, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+@pytest.mark.xdist_group("time")
+def test_a_streaming_app_has_a_first_output_long_before_its_result(
+    make_scenario, url: str, tmp_path: Path
+) -> None:
+    scenario = make_scenario(None, workload=workload("write"))
+    done = gradsoak("run", scenario, "--url", url, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     clicks, completed = under_load(tmp_path / "run")
     answers = [completed[c.id] for c in clicks if c.id in completed]

@@ -1,8 +1,8 @@
-"""Checks that one order of an owner's operations on a variable explains all its reads.
+"""Check whether one order of an owner's operations explains all its reads of a variable.
 
-The other checks compare each read with bounds. Two reads may respect every bound and still contradict each other: no order of
-the overlapping operations explains both. This check covers owners with overlapping operations and without an anomaly so far. It
-searches the order with `harness.checkers.linearizability.search`, or without a search for some registers.
+The other checks compare each read with bounds. Two reads may both be within their bounds and still contradict each other, because
+no order of the overlapping operations gives both. This check searches for an order (`harness.checkers.linearizability.search`) for
+each owner that has overlapping operations and no anomaly so far.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from harness.checkers.models import KEPT, SINGLE, OwnModel, Unavailable, key, pu
 from harness.checkers.owner_log import OwnerLog, Status
 from harness.records import Effect, Operation
 
-# After this many abandoned windows, the next ones would be abandoned too, and each takes time.
+# After this number of abandoned windows the search stops, because further windows would be abandoned too, and each takes time.
 _MOST_GIVEN_UP = 20
 _MOST_SHOWN = 8
 _MOST_OF_LOOSE = 2_000
-# The result of these effects depends on the state before. All others replace it.
+# Effects whose result depends on the state before. All others replace the state.
 _READING = ("increment", "append", "offer", "put", "does")
 
 
 def examine_orders(index: Index, found: Found) -> None:
-    """Search an order of each owner's operations on each variable. Must run after all other checks, whose anomalies it needs."""
+    """Search for an order of each owner's operations on each variable. Must run after all other detectors."""
     for variable, model in index.state.items():
         if model.model == "custom":
             _examine_own(index, variable, found)
@@ -42,7 +42,7 @@ def examine_orders(index: Index, found: Found) -> None:
 
 
 def _examine_own(index: Index, variable: str, found: Found) -> None:
-    """Check a variable with the workload's own model, which may be missing or raise."""
+    """Examine a variable with a model that the workload defines. The model may be missing or may raise."""
     own = index.own.get(variable, Unavailable("The workload was not loaded."))
     if isinstance(own, Unavailable):
         found.leave_undecided(NON_LINEARIZABLE, f"There is no model of {variable}. {own.reason}")
@@ -62,11 +62,11 @@ class _Variable:
         self._model = index.state[variable]
         self._own = own
         self._found = found
-        # State that crossed on a variable explains its other anomalies.
+        # If state crossed between sessions on this variable, that explains its other anomalies.
         self._crossed = any(found.of(k).concern(variable) for k in (CROSS_SESSION_READ, RESURRECTED_STATE))
         self._given_up = 0  # reads
         self._windows = 0
-        # If every session may overwrite every other, nearly every history has an order, and finding it takes long.
+        # If each session may overwrite all others, nearly every history has an order, and finding it takes long.
         self._loose = self._model.scope == "everyone" and self._model.concurrent_updates == "last-wins"
 
     def examine(self) -> None:
@@ -79,7 +79,7 @@ class _Variable:
                 self._count(READS_PUT_IN_ORDER, len(log.reads))
             elif not log.reads or any(o.session in accused for o in log.operations):
                 continue
-            elif not self._is_recorded(log):
+            elif not self._is_known(log):
                 self._count(READS_LEFT_TO_BOUNDS, len(log.reads))
             else:
                 self._judge(log)
@@ -89,13 +89,13 @@ class _Variable:
                 f"For {self._given_up} reads of {self._variable} so many operations overlap that not all orders could be tried.",
             )
 
-    def _is_recorded(self, log: OwnerLog) -> bool:
-        """Whether the record of an owner's operations suffices to put them in order."""
+    def _is_known(self, log: OwnerLog) -> bool:
+        """Whether the owner's records are complete enough to order its operations."""
         if not log.one_clock or log.doubtful:
             return False
         if any(o.worker in self._index.missing for o in log.operations):
             return False
-        # If copies of shared state may lag, they may lag in different ways.
+        # If reads of shared state may lag behind, each copy may lag differently.
         return not (log.within_ns and self._model.scope == "everyone")
 
     def _judge(self, log: OwnerLog) -> None:
@@ -124,17 +124,17 @@ class _Variable:
                 return
 
     def _views(self, log: OwnerLog) -> list[list[Entry]]:
-        """The sets of entries that need one order each: all of the owner's or, if reads may lag, one set for the reads of each session."""
+        """The entries that one order must explain: all of the owner or, if reads may lag behind, those of each session."""
         if not log.within_ns:
             return [self._entries(log, log.operations)]
         sessions = dict.fromkeys(read.session for read in log.reads)
         return [self._entries(log, [r for r in log.reads if r.session == session]) for session in sessions]
 
     def _entries(self, log: OwnerLog, reading: Sequence[Operation]) -> list[Entry]:
-        """The owner's operations as entries. Only the operations in `reading` count as reads."""
+        """The entries of the owner's operations. Only operations in `reading` have reads."""
         variable = self._variable
         within, last_wins = log.within_ns > 0, self._model.concurrent_updates == "last-wins"
-        # If an update takes two moments, or may show only later, its answer is an entry of its own.
+        # If an update takes two moments, or shows with a delay, its response is an entry of its own.
         apart = within or last_wins
         readers = {id(read) for read in reading if variable in read.reads}
         alike = Counter(_like(o.effects[variable]) for o in log.writes if not apart)
@@ -158,7 +158,7 @@ class _Variable:
                         reads=reads and not apart,
                         shown=None if apart else shown,
                         split=last_wins and effect.op in _READING,
-                        # Each session's writes take effect in the order in which it made them, even if late.
+                        # The writes of one session take effect in their order, even if with a delay.
                         after=tuple(id(o) for o in mine if within and end_of(o) <= operation.invoke_ns),
                         like=like if like is not None and alike[like] > 1 else None,
                     )
@@ -173,7 +173,7 @@ class _Variable:
                         effect=None,
                         reads=True,
                         shown=shown,
-                        # An answer shows the state after its own update or a later one, unless updates may show late.
+                        # Without a delay, a response shows the state that its own update left, or a later one.
                         after=(id(operation),) if changes and not within else (),
                     )
                 )
@@ -188,7 +188,7 @@ class _Variable:
             # The read is impossible by itself; the witness adds where the value came from.
             operations |= {id(o): o for o in _writers(log, read)}
         operations.pop(id(read), None)
-        # The operations nearest to the read explain most. There are rarely more than these.
+        # The operations nearest to the read explain most.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
         known = contradiction.known.operation if contradiction.known is not None else None
         witness = [] if known is None else [(known, f"{self._clause(known)}, with nothing else under way")]
@@ -199,11 +199,11 @@ class _Variable:
         variable, last = self._variable, chr(ord("A") + len(witness) - 1)
         seen = show(read.reads[variable]) if variable in read.reads else "what was read before"
         moment = (
-            "Each takes note of the state at one moment between its beginning and its end, and replaces it at a later one"
+            "Each reads the state at one moment between its beginning and its end, and replaces it at a later one"
             if self._model.concurrent_updates == "last-wins"
             else "Each takes effect at one moment between its beginning and its end"
         )
-        among = "no order of these" if len(witness) > 1 else "nothing that can have happened by then"
+        among = "no order of these" if len(witness) > 1 else "no possible order of the operations until then"
         if len(operations) > len(others) or contradiction.partial:
             among = "no order of these and of what came before"
         self._found.of(NON_LINEARIZABLE).describe(
@@ -241,7 +241,7 @@ def _like(effect: Effect) -> Any:
 
 
 def _elements(operation: Operation, variable: str) -> list[Any]:
-    """The elements that an operation adds to a list. The witness must show them."""
+    """The element that an operation adds to a list. The witness does not shorten it."""
     effect = operation.effects.get(variable)
     if effect is None or effect.op not in ("append", "offer"):
         return []

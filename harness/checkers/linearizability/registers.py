@@ -1,9 +1,9 @@
-"""Finds out without a search whether the operations on a register have an order. Every value must be written only once.
+"""Decide without a search whether an order explains the operations on a register.
 
-Then the write and all reads of one value are adjacent in any order. So each value has a zone, from the first end among these
-operations to the last beginning. If one of them ended before another began, the register held the value all that time: the
-zone is a forward one. Two values contradict each other if each zone must come before the other. If no two values do, there is
-an order (Gibbons & Korach, "Testing shared memories", SIAM J. Comput. 1997).
+If every value is written once, no other write can take effect between the write of a value and its reads. So each value has a
+zone, from the earliest end to the latest begin of its write and reads. If the zone's begin is before its end, the register had the
+value during the whole zone: the zone is a forward zone. Two values contradict each other if the zone of each must come before that
+of the other. If no two values do, an order exists (Gibbons & Korach, "Testing shared memories", SIAM J. Comput. 1997).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from harness.checkers.models import key, put_there
 
 
 class _Zone(msgspec.Struct):
-    """The entries that write or read one value.
+    """The zone of one value.
 
     Attributes:
         first: the entry that ended first; None for the initial value.
-        last: the entry that began last; None for an initial value that was not read.
+        last: the entry that began last; None if the value was neither written nor read.
         write: the entry that wrote the value; None for the initial value.
         reads: whether the value was read.
     """
@@ -37,12 +37,12 @@ class _Zone(msgspec.Struct):
 
     @property
     def low(self) -> float:
-        """End of the first entry: the register held the value by then. Minus infinity for the initial value."""
+        """Begin of the zone: the end of `first`."""
         return -math.inf if self.first is None else self.first.end
 
     @property
     def high(self) -> float:
-        """Beginning of the last entry; minus infinity without one."""
+        """End of the zone: the begin of `last`."""
         return -math.inf if self.last is None else self.last.begin
 
     def take(self, entry: Entry, *, from_the_beginning: bool) -> None:
@@ -55,20 +55,20 @@ class _Zone(msgspec.Struct):
 
     @property
     def entries(self) -> list[Entry]:
-        """The first and the last entry, as far as there are any."""
+        """The entries at the begin and the end of the zone."""
         return [e for e in (self.first, self.last) if e is not None]
 
 
 def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
-    """Find out whether an order explains all reads of a register.
+    """Decide whether an order explains the operations on a register.
 
     Args:
-        entries: of one owner; a write may also read.
+        entries: entries of one owner; a write may also read.
         initial: the initial value.
 
     Returns:
-        None if that takes a search. Reasons: a value was written twice; the register was cleared; a read shows an unwritten
-        value; or the answer to a write, as an entry of its own, shows another value, which must then have been written later.
+        None if this needs a search: a value was written twice, the register was cleared, a read shows an unwritten value, or the
+        response to a write shows another value than the written one.
     """
     beginning = key(initial)
     zones: dict[Any, _Zone] = {beginning: _Zone()}
@@ -102,7 +102,7 @@ def order(entries: Sequence[Entry], initial: Any) -> Outcome | None:
 
 
 def _impossible(entries: Sequence[Entry], witness: list[Entry]) -> Outcome:
-    """The outcome if no order explains a witness."""
+    """The outcome for entries that no order explains."""
     contradiction = Contradiction(entry=witness[-1], witness=witness, known=None)
     return Outcome(explained=_reads(entries) - 1, undecided=0, contradiction=contradiction)
 
@@ -112,7 +112,7 @@ def _reads(entries: Sequence[Entry]) -> int:
 
 
 def _contradiction(zones: Sequence[_Zone]) -> tuple[_Zone, _Zone] | None:
-    """Two values that must each come before the other; None if there are none."""
+    """Two values whose zones must each come before the other; None if there are none."""
     forward = sorted((z for z in zones if z.low <= z.high), key=lambda z: (z.low, z.high))
     for one, other in pairwise(forward):
         if other.low <= one.high:
@@ -121,7 +121,7 @@ def _contradiction(zones: Sequence[_Zone]) -> tuple[_Zone, _Zone] | None:
     for zone in zones:
         if zone.low <= zone.high:
             continue
-        # It may lie within the last forward zone that begins before it.
+        # Search the forward zone around it: the one that began last before it.
         place = bisect.bisect_right(lows, zone.high) - 1
         if place >= 0 and zone.low <= forward[place].high:
             return forward[place], zone

@@ -1,15 +1,15 @@
-"""Searches an order of the operations that explains everything they showed.
+"""Search for an order of the operations that explains all reads.
 
-Each operation takes effect at one moment between its beginning and its end, and shows the state that it leaves behind. An
-unacknowledged operation takes effect at some moment after its beginning, or never. The history of one owner's variable is
-legal if, in some order of these moments, the model's steps give what each read showed (Herlihy & Wing, "Linearizability: a
+An acknowledged operation takes effect at one moment between its beginning and its end, and its read shows the state that it
+leaves. An unacknowledged operation takes effect at some moment after its beginning, or never. The history of one owner's variable
+is legal if there is an order of these moments in which the model gives the value of each read (Herlihy & Wing, "Linearizability: a
 correctness condition for concurrent objects", 1990).
 
-The search follows Wing & Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
+The search follows Wing & Gong ("Testing and verifying concurrent objects", 1993), with the cache of Lowe ("Testing for
 linearizability", 2017). A configuration is a set of operations that have taken effect, and a state. No configuration is visited
-twice. The search goes from one completion to the next. An operation that is still under way takes effect only if the operation
-to be completed next needs it (Lowe's "just in time"). If one operation alone was under way and showed the whole state,
-everything before it is settled and dropped. So the cost grows with the overlap, not with the length of the history.
+twice. The search goes from one completion to the next. An operation that is still open takes effect only if the next completion
+needs it (Lowe's "just in time"). If one operation was open alone and showed the whole state, the search forgets everything before
+it. So the cost grows with the number of overlapping operations, and not with the length of the history.
 """
 
 from __future__ import annotations
@@ -24,41 +24,42 @@ import msgspec
 
 from harness.records import Effect, Operation
 
-# Maximum configurations visited between two moments at which the state is known. A window of ten overlapping operations that
-# show nothing has some thousands. A legal order is mostly found after one configuration for each operation.
+# Limit of configurations between two moments at which the state is known. A window of ten overlapping operations without reads has
+# a few thousand. A legal order is mostly found after one configuration for each operation.
 MOST_CONFIGURATIONS = 20_000
-# Additional configurations for each operation that was put in order since the state was known: long windows get more.
+# The limit rises by this number for each operation that was ordered since then, so that long windows are not abandoned early.
 _EACH = 4
-# A window of more entries is not minimised: that takes a short search for each entry.
+# A window with more entries is not minimised, because that takes a short search for each entry.
 _MOST_MINIMISED = 60
 _MOST_TRIED = 2_000
-# Of a longer window: operations that the witness names, and levels around a read in which a contradicting read is searched.
-_MOST_NAMED = 8
-_MOST_LEVELS_AROUND = 100
-# Maximum levels whose entries under way are kept. The search goes back and forth over recent levels.
-_MOST_REMEMBERED = 1_000
+# Number of operations of a long window that the witness names.
+_MOST_WITNESSED = 8
+# Number of entries before and after a read among which a contradicting read is searched.
+_MOST_SEARCHED_AROUND = 100
+# Size of the cache of open entries per level. It covers the levels that the search visits repeatedly.
+_MOST_CACHED = 1_000
 
 
-# A property of a state that only few effects produce: the value of a register, or the last element of a list. The first part is
-# the key of a record, and empty for the other models.
+# A property that distinguishes states and that only few effects can give: the value of a register, the last element of a list.
+# The first part is the key of a record.
 Mark = tuple[str, Any]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation, or a part of one, that happens at one moment.
+    """An operation, or a part of one, that takes effect at one moment.
 
     Attributes:
-        operation: the operation that the entry belongs to.
-        begin: the earliest moment.
-        end: the latest moment. Infinite: the moment is at any time from `begin` on, or never.
-        effect: its effect on the state; None if it only reads.
-        reads: whether it shows `shown`, the state after its own effect.
-        shown: the value that the read showed.
-        split: whether it reads the state at one moment after `begin`, and at a later moment replaces the state by the result of its
-            effect on what it read. Such an entry shows nothing.
-        after: `id` of operations whose effects come before it, in addition to those that end before it begins. Operations
-            that have no sure entry are ignored.
-        like: entries with equal values are interchangeable while they are under way; None if there is no other like it.
+        operation: the operation that it belongs to.
+        begin: earliest time of the moment.
+        end: latest time of the moment. Infinite if the entry may also never take effect.
+        effect: the change of the state; None if the entry only reads.
+        reads: whether the entry shows a value.
+        shown: the value that it shows: the state after its own effect.
+        split: whether the entry reads the state at one moment and writes the changed state at a later one. Such an entry shows
+            nothing.
+        after: ids of operations that take effect before this entry, in addition to those that end before it begins. Only sure
+            entries of the same search count.
+        like: entries with an equal value are interchangeable while they are open; None if the entry is unique.
     """
 
     operation: Operation
@@ -73,19 +74,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sure(self) -> bool:
-        """Whether it has surely happened by its end."""
+        """Whether the entry has taken effect by its end."""
         return self.end < math.inf
 
 
 class States(Protocol):
-    """The states of one model. Each has a number, and equal states have the same number."""
+    """The states of one model. Each state is a number; equal states have the same number."""
 
     @property
     def tells_all(self) -> bool:
         """Whether a read shows the whole state."""
 
     def start(self) -> int:
-        """The initial state of an owner."""
+        """The initial state of a new owner."""
 
     def showing(self, shown: Any) -> int | None:
         """The state that a read shows; None if it does not determine one."""
@@ -97,32 +98,32 @@ class States(Protocol):
         """Whether a read of a state shows this."""
 
     def can_become(self, state: int, effect: Effect | None, shown: Any, *, in_full: bool) -> bool:
-        """Whether a state can still become one that shows this after an effect, as long as nothing is cleared.
+        """Whether a state can still become one in which the effect leaves `shown`, if nothing is cleared.
 
-        Only the answer False must be certain. Without `in_full`, a quick test is enough.
+        Without `in_full` the answer True may be wrong; the answer False is always right.
         """
 
     def made(self, effect: Effect) -> Sequence[Mark]:
-        """The marks that a state has after an effect, for any state before."""
+        """The marks that every state has after an effect."""
 
     def marks(self, shown: Any) -> Sequence[Mark]:
-        """The marks of every state that shows this."""
+        """The marks that all states with this read have."""
 
     def anchor(self, effect: Effect | None, shown: Any) -> Mark | None:
-        """A mark that a state must have had at its beginning in order to show this after an effect; None if unknown."""
+        """A mark that the shown state has had since it was last empty, apart from the effect; None if unknown."""
 
     def lost(self, before: int, after: int) -> Sequence[Mark]:
-        """The marks of a state that a later one does not have."""
+        """The marks of `before` that `after` does not have."""
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
-    """No order explains what was shown.
+    """No order explains the reads.
 
     Attributes:
-        entry: the first entry by whose end no order is left; in a long window perhaps a later one.
-        witness: entries that no order explains, `entry` last; as few as could be found.
-        known: the entry that showed the state with which the witness begins; None for the initial state, or in a long window.
-        partial: whether entries before the witness matter as well. They are too many for the witness.
+        entry: the first entry at whose end no order is left.
+        witness: the smallest set of entries found that no order explains; `entry` is the last one.
+        known: the entry that showed the state before the witness; None if that is the initial state.
+        partial: whether entries before the witness are part of the contradiction. They are left out because there are too many.
     """
 
     entry: Entry
@@ -135,9 +136,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a search.
 
     Attributes:
-        explained: number of reads for which there is an order.
-        undecided: number of reads in abandoned windows, which were not judged.
-        contradiction: None if none was found.
+        explained: number of reads that an order explains.
+        undecided: number of reads in windows that the search abandoned.
+        contradiction: the contradiction; None if none was found.
     """
 
     explained: int
@@ -146,14 +147,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Configuration(NamedTuple):
-    """A set of entries that may have taken effect so far, and the state that they lead to.
+    """Entries that have taken effect, and the state.
 
     Attributes:
-        level: number of sure entries that are complete, in order of their ends.
-        ahead: bits of the other sure entries that have already taken effect; bit 0 is the entry to be completed next.
-        maybe: bits of the entries that need not happen and have taken effect.
-        state: number of the state now.
-        seen: for each split entry under way: (its position, the states since it began).
+        level: number of sure entries that are complete, in the order of their ends.
+        ahead: bit set of the later sure entries that have taken effect; bit 0 is the next to be completed.
+        maybe: bit set of the unsure entries that have taken effect.
+        state: the current state.
+        seen: for each open split entry: (its position, the states since it began).
     """
 
     level: int
@@ -166,14 +167,14 @@ class _Configuration(NamedTuple):
 def search(
     entries: Sequence[Entry], states: States, *, limit: int = MOST_CONFIGURATIONS, minimise: bool = True
 ) -> Outcome:
-    """Search an order that explains everything that was shown.
+    """Search for an order that explains all reads.
 
     Args:
-        entries: of one owner and one variable, in any order.
-        states: of the variable's model.
-        limit: configurations visited before a window is abandoned, in addition to a few for each entry. The search resumes at the
-            next moment at which one operation alone was under way and showed the whole state.
-        minimise: whether to find a small witness of a contradiction.
+        entries: entries of one owner and one variable, in any order.
+        states: the states of the variable's model.
+        limit: number of configurations after which a window is abandoned, plus four for each entry. The search resumes at the
+            next moment at which one operation was open alone and showed the whole state.
+        minimise: whether to reduce the witness of a contradiction.
     """
     return _Search(entries, states, limit).outcome(minimise)
 
@@ -188,7 +189,7 @@ class _Search:
         sure = sorted(
             (p for p in positions if entries[p].sure), key=lambda p: (entries[p].end, entries[p].begin, p)
         )
-        # An entry that need not happen and has no effect is dropped.
+        # Unsure entries without an effect change nothing.
         maybe = sorted(
             (p for p in positions if not entries[p].sure and entries[p].effect is not None),
             key=lambda p: entries[p].begin,
@@ -202,18 +203,18 @@ class _Search:
         by_begin = sorted(range(len(sure)), key=lambda level: self._sure[level].begin)
         self._by_begin = by_begin
         self._begins = [self._sure[level].begin for level in by_begin]
-        # The highest level among the entries up to each of these beginnings. Below a given level, none of them is under way there.
+        # The highest level among the entries that began until then. If it is lower than a level, no earlier entry is still open there.
         self._highest = list(accumulate(by_begin, max))
         self._open: dict[int, tuple[int, ...]] = {}
         self._splits = any(entry.split for entry in entries)
         self._reading = _next_reading(self._sure)
         # Number of reads before each level.
         self._reads = [0, *accumulate(int(entry.reads) for entry in self._sure)]
-        # The earliest beginning of a clear: among the sure entries from each level on, and among the entries that need not happen.
+        # Begin of the first clear among the sure entries from each level on, and among the unsure entries.
         clears = [entry.begin if _clears(entry) else math.inf for entry in self._sure]
         self._clear_begins = [*list(accumulate(reversed(clears), min))[::-1], math.inf]
         self._may_clear = min((entry.begin for entry in self._maybe if _clears(entry)), default=math.inf)
-        # Mark → the levels that show it and do not make it; mark → the entries that make it.
+        # Mark → levels that show it and do not make it; mark → levels or unsure entries that make it.
         self._showing: dict[Mark, list[int]] = {}
         self._making: dict[Mark, list[int]] = {}
         if not self._splits:
@@ -270,7 +271,7 @@ class _Search:
         )
 
     def _is_new(self, configuration: _Configuration, visited: dict[tuple[Any, ...], list[int]]) -> bool:
-        """Whether no configuration was visited that is equal, or differs only in lacking some entries that need not happen."""
+        """Whether no visited configuration is equal apart from having fewer unsure entries."""
         level, ahead, maybe, state, seen = configuration
         found = visited.setdefault((level, ahead, state, seen), [])
         if any(other & maybe == other for other in found):
@@ -279,17 +280,17 @@ class _Search:
         return True
 
     def _next(self, configuration: _Configuration) -> Iterator[_Configuration]:
-        """The next configurations, likely ones first: after the entry to be completed, then after an entry that explains it."""
+        """Next configurations, likely ones first: the entry to be completed takes effect, or another open entry does."""
         level, ahead, maybe, state, seen = configuration
         entry = self._sure[level]
         if entry.effect is not None:
             for after in self._results(entry, level, state, seen):
-                if self._hopeful(state, after, level + 1, ahead >> 1, maybe):
+                if self._can_still_explain(state, after, level + 1, ahead >> 1, maybe):
                     yield self._moved(configuration, level, after)
         likely: list[_Configuration] = []
         other: list[_Configuration] = []
         liked = {entry.like}
-        for place in self._under_way(level)[1:]:
+        for place in self._open_entries(level)[1:]:
             candidate = self._sure[place]
             if ahead >> (place - level) & 1 or candidate.effect is None:
                 continue
@@ -297,13 +298,13 @@ class _Search:
                 if candidate.like in liked:
                     continue
                 liked.add(candidate.like)
-            if not self._in_turn(candidate, configuration):
+            if not self._is_in_order(candidate, configuration):
                 continue
             for after in self._results(candidate, place, state, seen):
-                if not self._hopeful(state, after, level, ahead | 1 << (place - level), maybe):
+                if not self._can_still_explain(state, after, level, ahead | 1 << (place - level), maybe):
                     continue
                 moved = self._moved(configuration, place, after)
-                (likely if self._suits(entry, level, after) else other).append(moved)
+                (likely if self._fits(entry, level, after) else other).append(moved)
         for number in range(bisect.bisect_left(self._maybe_begins, entry.end)):
             candidate = self._maybe[number]
             if maybe >> number & 1:
@@ -312,18 +313,18 @@ class _Search:
                 if candidate.like in liked:
                     continue
                 liked.add(candidate.like)
-            if not self._in_turn(candidate, configuration):
+            if not self._is_in_order(candidate, configuration):
                 continue
             for after in self._results(candidate, -1 - number, state, seen):
-                if not self._hopeful(state, after, level, ahead, maybe | 1 << number):
+                if not self._can_still_explain(state, after, level, ahead, maybe | 1 << number):
                     continue
                 moved = self._moved(configuration, -1 - number, after)
-                (likely if self._suits(entry, level, after) else other).append(moved)
+                (likely if self._fits(entry, level, after) else other).append(moved)
         yield from likely
         yield from other
 
-    def _suits(self, entry: Entry, level: int, state: int) -> bool:
-        """Whether an entry could happen in a state."""
+    def _fits(self, entry: Entry, level: int, state: int) -> bool:
+        """Whether an entry can take effect in a state."""
         if not entry.reads:
             return True
         after = state if entry.effect is None else self._states.after(state, entry.effect)
@@ -332,7 +333,7 @@ class _Search:
     def _results(
         self, entry: Entry, place: int, state: int, seen: tuple[tuple[int, frozenset[int]], ...]
     ) -> Iterator[int]:
-        """The states that an entry can leave behind, if it happens now."""
+        """The states that an entry can leave if it takes effect now."""
         assert entry.effect is not None
         befores: Sequence[int] = (state,)
         if entry.split:
@@ -342,8 +343,8 @@ class _Search:
             if not entry.reads or self._states.shows(after, entry.shown):
                 yield after
 
-    def _hopeful(self, before: int, state: int, level: int, ahead: int, maybe: int) -> bool:
-        """Whether the entries that have yet to read can still find what they showed."""
+    def _can_still_explain(self, before: int, state: int, level: int, ahead: int, maybe: int) -> bool:
+        """Whether entries that have not taken effect can still show their values."""
         if self._splits or level == len(self._sure):
             return True
         for mark in self._states.lost(before, state):
@@ -356,25 +357,25 @@ class _Search:
             return True
         return self._is_possible(place, state, level, ahead, maybe, in_full=True) and all(
             self._is_possible(other, state, level, ahead, maybe, in_full=False)
-            for other in self._under_way(level)
+            for other in self._open_entries(level)
             if self._sure[other].reads and not ahead >> (other - level) & 1
         )
 
     def _is_possible(
         self, place: int, state: int, level: int, ahead: int, maybe: int, *, in_full: bool
     ) -> bool:
-        """Whether an entry can still find what it showed."""
+        """Whether an entry can still show its value."""
         entry = self._sure[place]
         if self._states.can_become(state, entry.effect, entry.shown, in_full=in_full):
             return True
         if min(self._clear_begins[level], self._may_clear) >= entry.end:
             return False
-        # A clear may come first. Then an entry that makes the first mark of the state after it must not have happened yet.
+        # A clear may take effect before. Then the anchor must not have been made yet.
         anchor = self._states.anchor(entry.effect, entry.shown)
         return anchor is None or not self._is_made(anchor, level, ahead, maybe)
 
     def _is_wanted(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
-        """Whether an entry has yet to read a mark, and no later entry makes that mark again."""
+        """Whether a later entry shows a mark, and no later entry makes it."""
         showing = self._showing.get(mark)
         if showing is None:
             return False
@@ -383,7 +384,7 @@ class _Search:
         return self._is_made(mark, level, ahead, maybe)
 
     def _is_made(self, mark: Mark, level: int, ahead: int, maybe: int) -> bool:
-        """Whether all entries that make a mark have happened."""
+        """Whether all entries that make a mark have taken effect."""
         return all(
             maybe >> (-1 - place) & 1 if place < 0 else place < level or ahead >> (place - level) & 1
             for place in self._making.get(mark, ())
@@ -404,7 +405,7 @@ class _Search:
                 self._making.setdefault(mark, []).append(-1 - number)
 
     def _moved(self, configuration: _Configuration, place: int, state: int) -> _Configuration:
-        """A configuration after an entry has happened."""
+        """The configuration after an entry has taken effect."""
         level, ahead, maybe, _, seen = configuration
         if place < 0:
             maybe |= 1 << (-1 - place)
@@ -415,18 +416,18 @@ class _Search:
         return self._advanced(_Configuration(level, ahead, maybe, state, seen), None)
 
     def _advanced(self, configuration: _Configuration, since: float | None) -> _Configuration:
-        """Apply all pure reads that fit the present state.
+        """Let all entries that only read and fit the current state take effect.
 
         Args:
-            configuration: the present one.
-            since: when the level began, if it has just been reached; else None.
+            configuration: the configuration.
+            since: begin of the level, if the level has just been reached; otherwise None.
         """
         level, ahead, maybe, state, seen = configuration
         while True:
             if since is not None and self._splits and level < len(self._sure):
-                seen = self._joined(seen, state, since, self._sure[level].end)
+                seen = self._with_new_splits(seen, state, since, self._sure[level].end)
             if level < len(self._sure):
-                for place in self._under_way(level):
+                for place in self._open_entries(level):
                     entry = self._sure[place]
                     bit = 1 << (place - level)
                     if (
@@ -434,7 +435,7 @@ class _Search:
                         and not ahead & bit
                         and (
                             not entry.after
-                            or self._in_turn(entry, _Configuration(level, ahead, maybe, state, seen))
+                            or self._is_in_order(entry, _Configuration(level, ahead, maybe, state, seen))
                         )
                         and (not entry.reads or self._states.shows(state, entry.shown))
                     ):
@@ -445,7 +446,7 @@ class _Search:
             ahead >>= 1
             level += 1
 
-    def _joined(
+    def _with_new_splits(
         self, seen: tuple[tuple[int, frozenset[int]], ...], state: int, since: float, until: float
     ) -> tuple[tuple[int, frozenset[int]], ...]:
         """Add the split entries that begin between two moments."""
@@ -461,21 +462,21 @@ class _Search:
                 began.append((-1 - number, frozenset((state,))))
         return tuple(sorted((*seen, *began))) if began else seen
 
-    def _in_turn(self, entry: Entry, configuration: _Configuration) -> bool:
-        """Whether everything that comes before an entry has happened."""
+    def _is_in_order(self, entry: Entry, configuration: _Configuration) -> bool:
+        """Whether all entries that must come before an entry have taken effect."""
         for operation in entry.after:
             ahead = self._level_of.get(operation, -1) - configuration.level
             if ahead >= 0 and not configuration.ahead >> ahead & 1:
                 return False
         return True
 
-    # --- entries under way ---
+    # --- open entries ---
 
-    def _under_way(self, level: int) -> tuple[int, ...]:
-        """The entries that began before the end of the one to be completed next: that one, then the others by their ends."""
+    def _open_entries(self, level: int) -> tuple[int, ...]:
+        """The open entries: the next to be completed, then those that began before its end, in the order of their ends."""
         found = self._open.get(level)
         if found is None:
-            if len(self._open) > _MOST_REMEMBERED:
+            if len(self._open) > _MOST_CACHED:
                 self._open.clear()
             end = self._sure[level].end
             number = bisect.bisect_left(self._begins, end)
@@ -488,7 +489,7 @@ class _Search:
         return found
 
     def _settles(self, level: int) -> bool:
-        """Whether one entry alone was under way and showed the whole state, and no entry that need not happen began before its end."""
+        """Whether the state is known after a level: its entry was open alone and showed the whole state, and no unsure entry began before."""
         entry = self._sure[level]
         return (
             entry.reads
@@ -498,12 +499,12 @@ class _Search:
         )
 
     def _alone(self, level: int) -> bool:
-        """Whether no other sure entry was under way with an entry."""
+        """Whether no other sure entry was open at the same time as an entry."""
         before = self._sure[level - 1].end if level else -math.inf
-        return before <= self._sure[level].begin and len(self._under_way(level)) == 1
+        return before <= self._sure[level].begin and len(self._open_entries(level)) == 1
 
     def _resume(self, deepest: int) -> _Configuration | None:
-        """The next configuration whose state is known; None if there is none."""
+        """The first configuration from a level on at which the state is known; None if there is none."""
         for level in range(deepest, len(self._sure)):
             entry = self._sure[level]
             if self._splits and self._maybe_begins and self._maybe_begins[0] < entry.end:
@@ -519,9 +520,9 @@ class _Search:
         return Contradiction(entry=self._sure[deepest], witness=[self._sure[deepest]], known=None)
 
     def _contradiction(self, deepest: int, known: int | None, begin: int) -> Contradiction:
-        """The first entry that no order explains, with the entries that it contradicts.
+        """Find the first entry that no order explains, and the entries that it contradicts.
 
-        The search may have turned back before this entry, since it considers later reads.
+        That entry may be later than the deepest level, because the search also rejects orders that contradict later reads.
         """
         since = None if known is None else self._sure[known]
         first = 0 if known is None else known + 1
@@ -534,26 +535,28 @@ class _Search:
                 low, last = (low, middle) if self._is_refuted(first, middle, begin) else (middle + 1, last)
             witness = self._minimal(first, last, begin)
         except Exception:
-            # The workload's own model may raise for an order that never happened.
+            # A model that the workload defines may raise for orders that did not occur.
             witness = self._sure[first : last + 1]
         if len(witness) <= _MOST_MINIMISED:
             return Contradiction(entry=self._sure[last], witness=witness, known=since)
         pair = None if self._splits or not self._states.tells_all else self._pair(first, last)
         if pair is not None:
             return Contradiction(entry=pair[-1], witness=pair, known=None)
-        return Contradiction(entry=self._sure[last], witness=witness[-_MOST_NAMED:], known=None, partial=True)
+        return Contradiction(
+            entry=self._sure[last], witness=witness[-_MOST_WITNESSED:], known=None, partial=True
+        )
 
     def _pair(self, first: int, last: int) -> list[Entry] | None:
-        """Two reads, one after the other: the state that the first shows cannot become what the second shows. None if not found.
+        """Two successive reads, of which the later one shows a state that the earlier state cannot have become; None if not found.
 
-        They may come a little after the first entry that no order explains.
+        They may be later than the first entry that no order explains.
         """
         states: dict[int, int | None] = {}
-        for level in range(last, min(last + _MOST_LEVELS_AROUND, len(self._sure))):
+        for level in range(last, min(last + _MOST_SEARCHED_AROUND, len(self._sure))):
             entry = self._sure[level]
             if not entry.reads or min(self._clear_begins[0], self._may_clear) < entry.end:
                 continue
-            for place in range(level - 1, max(first, level - _MOST_LEVELS_AROUND) - 1, -1):
+            for place in range(level - 1, max(first, level - _MOST_SEARCHED_AROUND) - 1, -1):
                 other = self._sure[place]
                 if not other.reads or other.end > entry.begin:
                     continue
@@ -567,13 +570,13 @@ class _Search:
         return None
 
     def _is_refuted(self, first: int, last: int, begin: int) -> bool:
-        """Whether no order explains the entries complete by the end of an entry, with those that may have happened by then."""
+        """Whether no order explains the entries that are complete at the end of an entry, with or without those that are open then."""
         entries = [*self._sure[first : last + 1], *self._unsure(last)]
         outcome = _Search(entries, self._states, _MOST_TRIED, begin).outcome(minimise=False)
         return outcome.contradiction is not None and not outcome.undecided
 
     def _unsure(self, last: int) -> list[Entry]:
-        """The entries that may have happened by the end of an entry. What they showed was later, and is left out."""
+        """The entries that may have taken effect by the end of an entry, without their reads, which come later."""
         end = self._sure[last].end
         return [
             msgspec.structs.replace(e, end=math.inf, reads=False, shown=None, after=())
@@ -582,9 +585,9 @@ class _Search:
         ]
 
     def _minimal(self, first: int, last: int, begin: int) -> list[Entry]:
-        """The entries of a window that no order explains, without those that make no difference.
+        """Reduce a window that no order explains.
 
-        An entry makes no difference if there is still no order when its times and what it showed are left out.
+        An entry is left out if no order explains the window without its read and without its times either.
         """
         window = self._sure[first : last + 1]
         if len(window) > _MOST_MINIMISED:
@@ -601,7 +604,7 @@ class _Search:
 
 
 def _loose(entry: Entry) -> Entry:
-    """An entry without its times and without what it showed: it may have happened at any time, or never."""
+    """An entry with the same effect that may take effect at any time, or never."""
     return msgspec.structs.replace(entry, begin=-math.inf, end=math.inf, reads=False, shown=None, after=())
 
 

@@ -15,8 +15,8 @@ def states_of(variable: StateVariable, own: OwnModel | None = None) -> States:
     """The states of a variable.
 
     Args:
-        variable: with its model.
-        own: the workload's own model, if the variable has one.
+        variable: the declaration of the variable.
+        own: the model that the workload defines for it; None without one.
     """
     if own is not None:
         return _OwnStates(own)
@@ -24,7 +24,7 @@ def states_of(variable: StateVariable, own: OwnModel | None = None) -> States:
 
 
 class _ValueStates:
-    """States of counters, registers and records: small values, each stored once."""
+    """States of counters, registers and records. Each value is stored once."""
 
     tells_all = True
 
@@ -87,7 +87,7 @@ class _ValueStates:
 
 
 def _present(shown: dict[str, Any] | None) -> dict[str, Any]:
-    """A record without the keys whose value is None. Such a key counts as absent."""
+    """A record without keys whose value is None, which count as absent."""
     return {name: value for name, value in (shown or {}).items() if value is not None}
 
 
@@ -96,9 +96,9 @@ _EMPTY = ()
 
 
 class _ListStates:
-    """States of lists. Each is stored as a shorter list and one element, so a long list costs no more than a short one.
+    """States of lists. A list is stored as another list and one more element, so that long lists cost no more than short ones.
 
-    Only the list visited last is stored in full. Most visits continue it.
+    Only the list that was visited last is kept in full, because most visits extend it.
     """
 
     tells_all = True
@@ -190,7 +190,7 @@ class _ListStates:
 
 
 class _OwnStates:
-    """States of a workload's own model, of any type."""
+    """States of a model that the workload defines. They may be of any type."""
 
     def __init__(self, own: OwnModel) -> None:
         self._own = own
@@ -206,13 +206,13 @@ class _OwnStates:
         return self._number(self._own.initial)
 
     def showing(self, shown: Any) -> int | None:
-        return None  # a read need not show the whole state
+        return None  # a read may show only a part of the state
 
     def after(self, state: int, effect: Effect) -> int:
         if effect.op == "clear":
             return self.start()
         name, value = effect.value
-        # A step may change its arguments. That must not change the earlier state.
+        # A step may modify its arguments, so it gets copies.
         return self._number(self._own.step(copy.deepcopy(self._values[state]), name, copy.deepcopy(value)))
 
     def shows(self, state: int, shown: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.load.session import SessionRetired
 from harness.load.users.scenario_user import ScenarioUser
 
-# After a restart users act without long think time, whatever the profile says.
+# After a restart users act without long think time, independent of the profile.
 _MAX_THINK_S = 1.0
 _ACTIONS = 2
 
