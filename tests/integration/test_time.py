@@ -132,7 +132,9 @@ def test_a_generator_that_is_kept_busy_makes_the_run_inconclusive(
     make_scenario, url: str, tmp_path: Path
 ) -> None:
     scenario = make_scenario(None, workload=workload("quick", busy_s=0.2))
-    done = gradsoak("run", scenario, "--url", url, "--seed", "1", "--out", "run", "--json", cwd=tmp_path)
+    # Long enough for the lags of a busy generator to be measured.
+    load = ("--url", url, "--duration", "3s", "--seed", "1")
+    done = gradsoak("run", scenario, *load, "--out", "run", "--json", cwd=tmp_path)
     assert done.code == 3, done.err
     result = done.json()
     assert result["verdict"] == "inconclusive"

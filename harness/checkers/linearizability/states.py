@@ -105,7 +105,7 @@ class _ListStates:
 
     def __init__(self, variable: StateVariable) -> None:
         self._variable = variable
-        # By number of a list: the list without its last element, that element, and the length. Number 0 is the empty list.
+        # Number of a list → the one without its last element, that element, and how many there are; 0 is empty.
         self._shorter = [0]
         self._last: list[Any] = [None]
         self._length = [0]
@@ -163,7 +163,7 @@ class _ListStates:
 
     def lost(self, before: int, after: int) -> Sequence[Mark]:
         mark = key(self._last[before]) if before else _EMPTY
-        # Both may end with the same element.
+        # The same element may stand there twice.
         still = before == after or (before and after and mark == key(self._last[after]))
         return [] if still else [("", mark)]
 
