@@ -88,7 +88,7 @@ def lent_memray() -> dict[str, Any]:
         "folder": str(Path(found.origin).parent.parent),
         "abi": f"{sys.implementation.cache_tag} {sysconfig.get_config_var('SOABI')}",
         "package": "memray",
-        # The packages that memray imports; see tests/unit/probe/test_tracing.py.
+        # The packages that memray imports; see tests/unit/probe/test_allocation_tracing.py.
         "needs": ["rich"],
     }
 
