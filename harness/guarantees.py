@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers.anomaly_catalogue import CATALOGUE, HELD, OWNED, WRITTEN, Breaks
 from harness.checkers.anomaly_names import CANARY, CROSS_SESSION_READ, GARBAGE_READ, LOST_UPDATE, RESET
-from harness.checkers.catalogue import CATALOGUE, HELD, OWNED, WRITTEN, Breaks
 from harness.records import (
     GUARANTEES,
     Check,

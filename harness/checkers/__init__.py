@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from harness.checkers.anomaly_catalogue import CATALOGUE
 from harness.checkers.anomaly_check import Checker
-from harness.checkers.catalogue import CATALOGUE
 from harness.checkers.completeness import check_completeness, sessions_by_worker, sessions_of
 from harness.checkers.detection_limit import rarest_found
 from harness.checkers.findings import MAX_ANOMALIES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checkers.catalogue import CATALOGUE, CatalogueEntry
+from harness.checkers.anomaly_catalogue import CATALOGUE, CatalogueEntry
 from harness.checkers.completeness import watched
 from harness.checkers.findings import Found
 from harness.checkers.history_index import Index

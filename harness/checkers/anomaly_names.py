@@ -1,6 +1,6 @@
 """The names of the anomalies, as the literature has them: Terry et al. 1994 (session guarantees), Adya 1999, Elle 2020.
 
-Everything else that is said about an anomaly stands in `harness.checkers.catalogue`.
+Everything else that is said about an anomaly stands in `harness.checkers.anomaly_catalogue`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import msgspec
 
 from harness import units
 from harness.analysis import Analysis
+from harness.checkers.anomaly_catalogue import headline
 from harness.checkers.anomaly_names import CROSS_SESSION_READ, LEAK_PER_REQUEST, LEAK_PER_SESSION
-from harness.checkers.catalogue import headline
 from harness.history import History
 from harness.recorded_run import RecordedRun
 from harness.records import TAB_ACTIONS, Checks, Seal

@@ -11,7 +11,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from harness import units
-from harness.checkers.catalogue import CATALOGUE
+from harness.checkers.anomaly_catalogue import CATALOGUE
 from harness.records import Crossings
 from harness.report.plot_declaration import Drawing, PlotDeclaration, PlotSource
 from harness.report.plot_style import BAND, FIRST, INK, RULE, WIDTH_IN, blank, panel, plain

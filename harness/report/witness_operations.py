@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.checkers.catalogue import CATALOGUE
+from harness.checkers.anomaly_catalogue import CATALOGUE
 from harness.records import Anomaly, Operation, WitnessOperation
 from harness.report.plot_style import plain
 from harness.report.witness_values import clip, effects_of, holds, names_in, short

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checkers import anomaly_names as names
-from harness.checkers.catalogue import CATALOGUE
+from harness.checkers.anomaly_catalogue import CATALOGUE
 from tests.docs import anomalies
 
 

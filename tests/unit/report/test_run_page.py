@@ -10,7 +10,7 @@ import pytest
 
 from harness.analysis import analyse, check_generator, check_growth
 from harness.checkers import check_history, combine
-from harness.checkers.catalogue import CATALOGUE
+from harness.checkers.anomaly_catalogue import CATALOGUE
 from harness.history import InMemoryHistory
 from harness.recorded_run import RecordedRun
 from harness.records import (
