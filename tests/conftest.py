@@ -28,6 +28,8 @@ actions_per_session = 4.0
 warmup_s = 0.5
 staircase = { levels = 4, sessions_per_level = 2, settle_timeout_s = 2.0, requests_per_batch = 8 }
 """
+# The scenarios of the bench whose reports tests/browser/test_report.py opens.
+SHOWN = ("counters", "counters_global")
 # For tests that ask nothing of memory: without batches and rounds, and each plateau is one measurement, settled or not.
 WITHOUT_GROWTH = (
     SMALL_PROFILE.replace("requests_per_batch = 8", "request_batches = 0, rounds = 0")
@@ -72,10 +74,13 @@ def in_small(settings: str, profile: str = SMALL_PROFILE) -> str:
 
 
 @pytest.fixture(scope="session")
-def bench(brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`."""
+def bench(scenarios: Path, brief_scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bench of the core scenarios, run once. Tests that use it belong to the group `bench`.
+
+    The two whose reports a browser opens have the phases that show growth of memory.
+    """
     folder = tmp_path_factory.mktemp("bench")
-    core = [brief_scenarios / s.name for s in scenario.core()]
+    core = [(scenarios if s.name in SHOWN else brief_scenarios) / s.name for s in scenario.core()]
     done = gradsoak("bench", *core, "--out", "bench", "--seed", "7", cwd=folder)
     (folder / "bench" / "stdout").write_text(done.out)
     assert done.code == 0, done.err

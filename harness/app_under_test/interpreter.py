@@ -66,6 +66,7 @@ def run_code(
         [python, "-c", _SAFE_PATH + code],
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=timeout_s,
         check=False,
         env=environment,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.visit import Visit
+from tests.conftest import SHOWN
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("bench")]
 
@@ -20,7 +21,7 @@ MATRICES = ("sessions-cross-session-read", "sessions-canary")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("scenario", ["counters", "counters_global"])
+@pytest.mark.parametrize("scenario", SHOWN)
 def test_the_report_shows_its_plots_and_asks_for_nothing(
     browser: Any, bench: Path, scenario: str, scheme: str
 ) -> None:
@@ -69,7 +70,7 @@ def test_a_phone_never_scrolls_sideways(browser: Any, bench: Path, page: str) ->
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("scenario", ["counters", "counters_global"])
+@pytest.mark.parametrize("scenario", SHOWN)
 def test_labels_of_a_picture_do_not_lie_on_each_other(browser: Any, bench: Path, scenario: str) -> None:
     visit = Visit(browser, bench / scenario / "derived/report.html", viewport={"width": 1200, "height": 900})
     visit.open_all()

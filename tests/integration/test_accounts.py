@@ -14,20 +14,19 @@ SECRETS = ("open-sesame-1", "open-sesame-2")
 APP = """
 import gradio as gr
 
-NOTES, COMMON = {}, []
+NOTES = {}
 
 
 def add(text, request: gr.Request):
-    notes = NOTES.setdefault(request.username, [])
+    notes = NOTES.setdefault(OWNER, [])
     notes.append(text)
-    COMMON.append(text)  # the planted fault: one list for both accounts
-    return list(notes), list(COMMON)
+    return list(notes)
 
 
 with gr.Blocks() as demo:
     text = gr.Textbox(label="Note")
-    shown, common = gr.JSON(label="Notes"), gr.JSON(label="Common")
-    gr.Button("Add").click(add, text, [shown, common], concurrency_limit=1)
+    shown = gr.JSON(label="Notes")
+    gr.Button("Add").click(add, text, shown, concurrency_limit=1)
 
 SEEN = open("SEEN_FILE", "a", buffering=1)
 
@@ -44,7 +43,7 @@ from harness.workload import Workload, action, append, append_only_list
 
 
 class Visitor(Workload):
-    state = {"notes": append_only_list(scope="user"), "common": append_only_list(scope="user")}
+    state = {"notes": append_only_list(scope="user")}
 
     def arrive(self):
         self.add()
@@ -52,32 +51,27 @@ class Visitor(Workload):
     @action
     def add(self):
         note = self.token()
-        with self.operation("add", notes=append(note), common=append(note)) as seen:
+        with self.operation("add", notes=append(note)) as seen:
             self.page.fill("Note", note)
-            shown = self.page.click("Add")
-            seen["notes"], seen["common"] = shown.value("Notes"), shown.value("Common")
+            seen["notes"] = self.page.click("Add").value("Notes")
 """
 
 
+@pytest.mark.parametrize(
+    ("owner", "code", "verdict"), [("request.username", 0, "pass"), ("'everybody'", 1, "fail")]
+)
 def test_users_log_in_in_turn_and_users_of_one_account_share_its_state(
-    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, code: int, verdict: str
 ) -> None:
     seen = tmp_path / "seen"
-    app = APP.replace("SEEN_FILE", str(seen)).replace("in SECRETS", f"in {SECRETS!r}")
+    app = APP.replace("OWNER", owner).replace("SEEN_FILE", str(seen)).replace("in SECRETS", f"in {SECRETS!r}")
     monkeypatch.setenv("GRADSOAK_AUTH", f"ann:{SECRETS[0]}\nbob:{SECRETS[1]}")
     folder = make_scenario(app, workload=WORKLOAD)
     done = gradsoak("run", folder, "--out", "run", "--json", cwd=tmp_path)
-    assert done.code == 1, done.err
+    assert (done.json()["verdict"], done.code) == (verdict, code), done.err
+    checks = done.json()["checks"]
+    assert (checks["cross-session-read"], checks["canary"]) == (verdict, verdict)
     run = RunDir.open(tmp_path / "run")
-    checks = {check.name: check for check in run.checks().checks}
-    crossed = checks["cross-session-read"]
-    assert (crossed.verdict, checks["canary"].verdict) == ("fail", "fail")
-    # Sessions of one account may see each other's notes; what both accounts see is the fault.
-    assert {anomaly.variable for anomaly in crossed.anomalies} == {"common"}
-    # On a busy machine the load generator may be the bottleneck, which says nothing about accounts.
-    others = [c for name, c in checks.items() if name != "load-generator" and c.anomalies_total == 0]
-    assert {check.verdict for check in others} == {"pass"}
-
     for secret in SECRETS:
         assert files_with(run.path, secret) == []
         assert secret not in done.out + done.err

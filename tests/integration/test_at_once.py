@@ -21,10 +21,10 @@ from harness.run_dir import JsonLinesWriter
 from harness.workload import Workload, append, append_only_list
 from tests.integration.waiting import eventually
 
-# No call returns before all calls have arrived.
 # One worker runs these tests, because they share a server.
 pytestmark = pytest.mark.xdist_group("at-once")
 
+# No call returns before all calls have arrived.
 APP = """
 import threading
 import gradio as gr

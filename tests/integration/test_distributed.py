@@ -128,7 +128,7 @@ def test_if_a_worker_is_lost_before_the_load_the_others_make_all_arrivals(
 ) -> None:
     run = tmp_path / "run"
     arguments = (
-        "run", brief_scenarios / "counters", "--url", click_url, "--workers", "2",
+        "run", brief_scenarios / "counters", "--url", click_url, "--workers", "3",
         "--arrival-rate", "12", "--arrivals", "uniform", "--duration", "5", "--out", "run", "--json", *PATIENCE,
     )  # fmt: skip
     with Running(*arguments, cwd=tmp_path) as command:
@@ -168,30 +168,30 @@ def test_shards_are_returned_over_the_connection_byte_for_byte(brief_scenarios: 
     hostile_folder(tmp_path)
     scenario = Path(shutil.copytree(brief_scenarios / "counters", tmp_path / "counters"))
     hostile_folder(scenario, GENERATOR_MODULES)
-    arguments = ("--workers", "2", "--users", "1", "--shards", "return", "--out", "run", "--json", *PATIENCE)
+    arguments = ("--workers", "3", "--users", "2", "--shards", "return", "--out", "run", "--json", *PATIENCE)
     with Running("run", scenario, *arguments, cwd=tmp_path) as command:
         done = command.end()
         assert command.left() == []
     run = tmp_path / "run"
     assert done.code == 0, done.err
     shards = {e["worker"]: e for e in events(run, "worker_shard")}
-    assert sorted(shards) == ["1", "2"]
+    assert sorted(shards) == ["1", "2", "3"]
     for worker, shard in shards.items():
         assert shard["returned"]
         # The checksum is the worker's, of the file that it wrote.
         content = (run / "history" / f"{worker}.jsonl").read_bytes()
         assert content
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
-    assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl"]
+    assert sorted(p.name for p in (run / "history").iterdir()) == ["1.jsonl", "2.jsonl", "3.jsonl"]
     assert_each_user_has_a_name(run)
-    # One user for two workers: one of them only holds sessions.
-    assert {e["users"] for e in events(run, "steady")} == {1}
-    assert verdicts(run)[1] == {"1": "pass", "2": "pass"}
+    # Two users for three workers: one of them only holds sessions.
+    assert {e["users"] for e in events(run, "steady")} == {2}
+    assert verdicts(run)[1] == {"1": "pass", "2": "pass", "3": "pass"}
     # All on one machine, so all by one clock; and the estimate of the offset agrees.
     clocks = {e["clock"] for e in [*events(run, "worker_joined"), *events(run, "fleet")]}
     assert len(clocks) == 1
     offsets = events(run, "worker_clock")
-    assert len(offsets) == 2
+    assert len(offsets) == 3
     assert all(abs(e["offset_ns"]) <= e["uncertainty_ns"] for e in offsets)
 
 
@@ -302,8 +302,10 @@ def test_an_interrupted_run_leaves_no_process(
 ) -> None:
     """SIGINT is in test_outside.py, where the app must go on, and in test_bench.py."""
     run = tmp_path / "run"
+    # A command that can still end collects the shards. One that is killed must have left them in the run folder.
+    shards = "return" if how == signal.SIGTERM else "folder"
     code, left = interrupted(
-        "run", brief_scenarios / "counters", "--workers", "2", "--shards", "return", "--out", "run", *PATIENCE,
+        "run", brief_scenarios / "counters", "--workers", "2", "--shards", shards, "--out", "run", *PATIENCE,
         cwd=tmp_path, when=entered(run, "load"), how=how,
     )  # fmt: skip
     assert left == []
@@ -318,6 +320,8 @@ def test_an_interrupted_run_leaves_no_process(
         assert all(sessions_of(run)[worker] for worker in ("1", "2"))
     else:
         assert code == -signal.SIGKILL
+        records = RunDir.open(run).history()[0]
+        assert all(records[worker] for worker in ("1", "2"))
         done = gradsoak("report", "run", cwd=tmp_path)
         assert done.code == 3
         assert "never sealed" in " ".join(done.out.split()), done.out

@@ -94,13 +94,12 @@ def test_the_stock_driver_runs_a_workload_that_only_calls(
             "        label = self.token()\n        self.secret(f'key of {label}')\n",
         )
     )
-    load = ("--users", "2", "--think", "0.5", "--duration", "2s", "--sessions-per-level", "1")
+    # An unmodified client uses so much CPU that with ten users the generator is the bottleneck on a busy machine.
+    load = ("--users", "3", "--think", "1", "--duration", "5s")
     done = gradsoak(
         "run", folder, "--url", click_url, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path
     )
-    # An unmodified client uses so much CPU that on a busy machine the generator is the bottleneck.
-    found = {name: verdict for name, verdict in done.json()["checks"].items() if name != "load-generator"}
-    assert set(found.values()) == {"pass"}, found
+    assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
     (warned,) = [text for text in done.json()["figures"]["warnings"] if "does not search responses" in text]
     assert "declares secrets" in warned
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"

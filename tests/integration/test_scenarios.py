@@ -27,15 +27,11 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_scenario_gives_what_it_declares(
-    name: str, scenarios: Path, brief_scenarios: Path, tmp_path: Path
-) -> None:
+def test_every_scenario_gives_what_it_declares(name: str, scenarios: Path, tmp_path: Path) -> None:
     declared = scenario.find(name).expect
     assert declared is not None
-    # Only leaks need the phases that watch memory.
-    folder = brief_scenarios if name in AT_ONCE and "leak" not in name else scenarios
     done = gradsoak(
-        "run", folder / name, "--out", "run", "--seed", "7", "--json", cwd=tmp_path, timeout_s=600
+        "run", scenarios / name, "--out", "run", "--seed", "7", "--json", cwd=tmp_path, timeout_s=600
     )
     checks = RunDir.open(tmp_path / "run").checks()
     kinds = {check.name for check in checks.checks if check.anomalies_total}
