@@ -20,8 +20,8 @@ _GUARD = 'read -r group || exit 0; read -r word; [ "$word" = done ] || kill -s K
 def raise_file_limit() -> int:
     """Raise the limit on open files to the system's maximum, for this process and those it starts from now on.
 
-    Each open tab is a connection, and so one open file at each end. An ordinary shell's limit of 1,024 is too low for thousands
-    of tabs.
+    Each open page is a connection, and so one open file at each end. An ordinary shell's limit of 1,024 is too low for thousands
+    of pages.
 
     Returns:
         The limit now.

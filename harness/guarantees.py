@@ -1,6 +1,7 @@
-"""From the verdicts and facts of a run to its guarantees: each kept, broken, unknown, or without meaning for this app. Pure.
+"""Judge each guarantee from the checks of a run: kept, broken, unknown, or does not apply. Pure.
 
-Nothing is kept for want of evidence. What a scenario declares as not applicable counts only as long as no check found the opposite.
+Without evidence, a guarantee is unknown and not kept. A scenario may declare that a guarantee does not apply. If a check shows that the
+guarantee is broken, it is reported as broken all the same.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _CONTRADICTIONS = (CROSS_SESSION_READ, GARBAGE_READ, LOST_UPDATE, RESET)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a guarantee is judged by.
+    """The facts from which guarantees are judged.
 
     Attributes:
         state: the workload's variables, with their models.
@@ -81,7 +82,7 @@ def _most(plateaus: Sequence[Plateau]) -> dict[str, int] | None:
 
 
 def judge(found: Facts) -> list[Guarantee]:
-    """What became of each guarantee, in the order of `harness.records.GUARANTEES`."""
+    """Return the status of each guarantee, in the order of `harness.records.GUARANTEES`."""
     return [_judge(name, found) for name in GUARANTEES]
 
 
@@ -129,12 +130,12 @@ def _deciders(name: GuaranteeName) -> list[_Decider]:
 
 
 def _decide(name: GuaranteeName, found: Facts, *, all_needed: bool = False) -> Guarantee:
-    """Broken if one check found something, unknown if one that matters is unknown, kept if there was evidence.
+    """Return the status that the checks give a guarantee: broken if one found an anomaly, unknown if one is unknown, else kept.
 
     Args:
         name: the guarantee.
-        found: what it is judged by.
-        all_needed: each of them must have had evidence, not just one.
+        found: the facts of the run.
+        all_needed: if true, all checks must have evidence before the guarantee is kept. Otherwise one is enough.
     """
     deciders = _deciders(name)
     broken = [c for d in deciders if (c := found.checks.get(d.check)) is not None and d.broken_by(c)]
@@ -226,7 +227,9 @@ def _session_specific(found: Facts) -> Guarantee:
             decided, reason=_capital(_first(canary.reason).removeprefix(_NOT_APPLYING))
         )
     if found.state and all(v.scope == "everyone" for v in found.state.values()):
-        return _unless_broken(decided, "All that the workload reads is declared as shared by everyone.")
+        return _unless_broken(
+            decided, "The workload reads only variables of scope `everyone`, which all sessions share."
+        )
     return decided
 
 
@@ -234,7 +237,7 @@ def _reset_on_reload(found: Facts) -> Guarantee:
     name: GuaranteeName = "reset-on-reload"
     decided = _decide(name, found)
     if not _of_a_session(found, OWNED):
-        return _unless_broken(decided, "The workload reads nothing that is a session's own.")
+        return _unless_broken(decided, "The workload reads no variable of scope `session`.")
     if decided.status == "kept" and not found.reloaded:
         return Guarantee(
             name=name,
@@ -263,25 +266,28 @@ def _any_python_object(found: Facts) -> Guarantee:
         return Guarantee(
             name=name,
             status="unknown",
-            reason="Values of State were not examined: there is no probe in the app.",
+            reason="The values of gr.State were not examined, because the app has no probe.",
         )
     if not found.state_types:
-        return Guarantee(name=name, status="unknown", reason="State held no value when it was examined.")
+        return Guarantee(name=name, status="unknown", reason="gr.State held no value at any plateau.")
     others = [kind for kind in found.state_types if kind not in _JSON_TYPES]
     if not others:
-        return _not_applicable(name, f"State held only {_and(sorted(found.state_types))}.")
-    held = f"State held {_and(sorted(others))}"
+        return _not_applicable(
+            name,
+            f"gr.State held only values of the types {_and(sorted(found.state_types))}, which JSON also has.",
+        )
+    held = f"gr.State held values of the types {_and(sorted(others))}"
     against = [n for n in _CONTRADICTIONS if n in found.checks and found.checks[n].anomalies_total]
     if against:
         return Guarantee(
             name=name,
             status="unknown",
-            reason=f"{held}, but there were anomalies ({', '.join(against)}), whose cause is unknown.",
+            reason=f"{held}, but there were anomalies with an unknown cause: {', '.join(against)}.",
         )
     return Guarantee(
         name=name,
         status="kept",
-        reason=f"{held}, and none of it was lost or crossed between sessions.",
+        reason=f"{held}. None was lost, and none crossed between sessions.",
         evidence={kind: found.state_types[kind] for kind in others},
     )
 
@@ -292,7 +298,7 @@ def _guarantee(name: GuaranteeName, models: Sequence[str]) -> Callable[[Facts], 
     def judged(found: Facts) -> Guarantee:
         decided = _decide(name, found)
         if found.state and not any(v.model in models for v in found.state.values()):
-            return _unless_broken(decided, "The workload reads nothing to which this could happen.")
+            return _unless_broken(decided, "The workload reads no variable that this guarantee concerns.")
         return decided
 
     return judged
@@ -303,9 +309,9 @@ def _no_lost_update(found: Facts) -> Guarantee:
     decided = _decide(name, found)
     models = {variable.model for variable in found.state.values()}
     if "custom" in models and not models & {*WRITTEN, "chain"}:
-        return _unless_broken(decided, "What becomes of what is written, only the workload's own model says.")
+        return _unless_broken(decided, "The workload's own model decides what becomes of each write.")
     if found.state and not models & {*WRITTEN, "chain"}:
-        return _unless_broken(decided, "The workload writes nothing that the app keeps.")
+        return _unless_broken(decided, "The workload writes no variable that the app keeps.")
     return decided
 
 

@@ -4,8 +4,8 @@
 
 - A history shard may be larger than memory, so it is streamed, once per pass. `open_run` takes its checksum if there is one to
   compare: in a sealed run, or in a run with several workers. Then come the screening pass and the figures; if there are suspect
-  sessions, their operations; and only where they are needed: a second screening pass that suspects every session, the search for
-  the sessions that wrote what suspects saw, the increments of a shared counter, the witnesses of anomalies.
+  sessions, their operations; and only where they are needed: a second screening pass that selects every session, the search for
+  the sessions that wrote what selected sessions read, the increments of a shared counter, the witnesses of anomalies.
 - `workload.py` is hashed by `open_run`, and imported by the checks if it defines a model of its own.
 - Follow-up runs are run folders of their own, in which each file is opened at most once.
 """

@@ -54,12 +54,12 @@ def mint(run: str, worker: int, session: int, sequence: int) -> str:
 
 
 def find(text: str) -> list[str]:
-    """All valid tokens in a text, in order of appearance."""
+    """Return all valid tokens in a text, in order of appearance."""
     return [m.group(0) for m in _TOKEN.finditer(text) if _valid(m)]
 
 
 def all_in(value: Any) -> list[str]:
-    """The tokens in a component's value (text, or lists and dicts of them), each once, in order of appearance."""
+    """Return the tokens in a value (a text, or lists and dicts of texts), each once, in order of appearance."""
     found: dict[str, None] = {}
     waiting = [value]
     while waiting:

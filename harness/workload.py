@@ -1,6 +1,6 @@
 """The building blocks of a scenario's `workload.py`: models, effects, actions.
 
-A workload describes what a user does in one browser tab, and which state that touches:
+A workload describes what a user does on one page of the app, and which state these actions read and change:
 
     class Visitor(Workload):
         state = {"count": counter()}
@@ -13,7 +13,7 @@ A workload describes what a user does in one browser tab, and which state that t
             with self.operation("click", count=increment()) as seen:
                 seen["count"] = self.page.call("/click")
 
-It does not depend on Locust: the load generator gives it a session to act in. `load_workload` loads the workload of a file.
+This module does not import Locust. The load generator creates the session and gives it to the workload.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import msgspec
 from harness import tokens
 from harness.blobs import as_bytes, digest
 from harness.errors import UsageError
-from harness.records import TAB_ACTIONS, ConcurrentUpdates, Effect, Scope, StateVariable
+from harness.records import PAGE_ACTIONS, ConcurrentUpdates, Effect, Scope, StateVariable
 from harness.records import Model as ModelName
 
 __all__ = [
@@ -85,13 +85,13 @@ _EFFECTS_OF: dict[ModelName, set[str]] = {
 def counter(
     initial: int = 0, *, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic"
 ) -> StateVariable:
-    """A number that only its owner's increments change.
+    """Model: a number that only its owner's increments change.
 
     Args:
-        initial: its value for a new owner.
-        scope: who owns it: the `session`, one `user` over all page loads, or `everyone`.
-        concurrent_updates: what the app guarantees for updates that overlap in time: `atomic` (none is lost), or
-            `last-wins` (each may overwrite those that it overlaps).
+        initial: the value for a new owner.
+        scope: the owner: one `session`, one `user` with all sessions of that user, or `everyone`.
+        concurrent_updates: what the app guarantees if updates overlap in time: `atomic` (no update is lost) or `last-wins` (an
+            update may overwrite another).
     """
     return StateVariable(model="counter", initial=initial, scope=scope, concurrent_updates=concurrent_updates)
 
@@ -103,13 +103,13 @@ def append_only_list(
     within_s: float = 0.0,
     above: float | None = None,
 ) -> StateVariable:
-    """A list that only grows, by its owner's appends. Each element must be unique: use tokens.
+    """Model: a list to which only its owner appends. Each element must be unique: use tokens.
 
     Args:
         scope: see `counter`.
         concurrent_updates: see `counter`.
-        within_s: a write must be visible to reads that begin this many seconds after its completion; 0 means at once.
-        above: elements come as `offer(number, element)`; the list accepts only those with a number greater than this.
+        within_s: the longest time from the completion of a write until every new read shows it, seconds. 0 means at once.
+        above: a threshold. The list accepts an `offer(number, element)` only if the number is greater. None for lists with `append`.
     """
     return StateVariable(
         model="list",
@@ -124,48 +124,57 @@ def append_only_list(
 def register(
     initial: Any = None, *, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic"
 ) -> StateVariable:
-    """A variable that holds the last value its owner wrote. Each value must be unique: use tokens. Arguments as for `counter`."""
+    """Model: a variable that holds the last value that its owner wrote.
+
+    Each value must be unique: use tokens. The arguments are those of `counter`.
+    """
     return StateVariable(
         model="register", initial=initial, scope=scope, concurrent_updates=concurrent_updates
     )
 
 
 def record(initial: Mapping[str, Any] | None = None, *, scope: Scope = "session") -> StateVariable:
-    """A dict in which each key holds the last value its owner put there. Each value must be unique: use tokens.
+    """Model: a dict. Each key holds the last value that its owner put there. Each value must be unique: use tokens.
 
     Args:
-        initial: its content for a new owner; any other key is absent until a value is put there.
+        initial: the content for a new owner.
         scope: see `counter`.
     """
     return StateVariable(model="record", initial=dict(initial or {}), scope=scope)
 
 
 def blob(*, scope: Scope = "session", concurrent_updates: ConcurrentUpdates = "atomic") -> StateVariable:
-    """Content too large for the history, such as a file: the last content its owner stored, compared by its digest.
+    """Model: a variable that holds the last content that its owner stored, such as a file. The history holds only digests.
 
-    Each content must be unique: put a token or enough random bytes into it. Put a read into `seen` as `digest(content)`, or
-    None if there is no content. Arguments as for `counter`.
+    Each content must be unique: put a token or random bytes into it. To record a read, put `digest(content)` into `seen`, or None if
+    there is no content. The arguments are those of `counter`.
     """
     return StateVariable(model="blob", scope=scope, concurrent_updates=concurrent_updates)
 
 
 def assigned(*, scope: Scope = "session") -> StateVariable:
-    """A value that the app gives each owner, such as the time of a page load: unique to the owner, and never changed."""
+    """Model: a value that the app assigns to each owner, such as an id. It is unique and never changes."""
     return StateVariable(model="assigned", scope=scope)
 
 
 def answer() -> StateVariable:
-    """An operation's answer must show what that operation asked. Read one value, or a list of all values shown."""
+    """Model: the answer to an operation must show the value that this operation asked for, with `ask`.
+
+    To record the answer, put the value that the page showed into `seen`, or a list if the page showed several.
+    """
     return StateVariable(model="answer")
 
 
 def chain() -> StateVariable:
-    """Each step of an operation must show what that operation began with. Read a list with one value per step."""
+    """Model: an operation starts a chain of events, and each event must show the value that this operation gave, with `begin`.
+
+    To record the chain, put a list into `seen` with one value for each event.
+    """
     return StateVariable(model="chain")
 
 
 class Model:
-    """A model of your own: one pure function returns the state after each effect.
+    """Base class for a model of your own. Its pure function `step` returns the state after an effect.
 
         class Stack(Model):
             initial = []
@@ -173,11 +182,11 @@ class Model:
             def step(self, state, name, value):
                 return [*state, value] if name == "push" else state[:-1]
 
-    An operation asks for `does("push", value)`, and `state = {"stack": Stack(scope="user")}` declares the variable. Some order in
-    which the owner's operations can have taken effect must explain every read.
+    `state = {"stack": Stack(scope="user")}` declares a variable with this model, and `does("push", value)` is an effect on it. gradsoak
+    searches for an order of the owner's operations that explains every read. If there is none, it reports an anomaly.
 
     Attributes:
-        initial: the state of a new owner, made of JSON values.
+        initial: the state for a new owner: JSON values.
 
     Args:
         scope: see `counter`.
@@ -199,26 +208,26 @@ class Model:
         self.within_s = within_s
 
     def step(self, state: Any, name: str, value: Any) -> Any:
-        """The state after an effect. It must depend on its arguments alone; the checker calls it many times.
+        """Return the state after an effect. The result must depend only on the arguments.
 
         Args:
-            state: the state before.
-            name: the effect's name, as in `does(name, value)`.
-            value: the effect's value, as in `does(name, value)`.
+            state: the state before the effect.
+            name: the first argument of `does(name, value)`.
+            value: the second argument of `does(name, value)`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method step(self, state, name, value)")
 
     def shows(self, state: Any) -> Any:
-        """What a read of the state must show: the state itself, unless a subclass overrides this."""
+        """Return what a read must show. By default this is the whole state; override it if the app shows less."""
         return state
 
     @property
     def tells_all(self) -> bool:
-        """Whether a read shows the whole state."""
+        """True if a read shows the whole state, because the class does not override `shows`."""
         return type(self).shows is Model.shows
 
     def variable(self) -> StateVariable:
-        """The variable as the manifest records it.
+        """Return the declaration of the variable, as the manifest records it.
 
         Raises:
             TypeError: the initial state is not made of JSON values.
@@ -236,14 +245,14 @@ class Model:
         )
 
 
-# --- effects: what an operation asks of a variable ---
+# --- effects: what an operation should do to a variable ---
 
 
 def increment(amount: int = 1) -> Effect:
     """Effect: add a positive whole number to a counter.
 
     Raises:
-        ValueError: the amount is not positive; the checker's bounds on a count need positive amounts.
+        ValueError: the amount is not a positive whole number.
     """
     if not isinstance(amount, int) or amount < 1:
         raise ValueError(f"increment({amount!r}): a counter grows by whole numbers, 1 or more")
@@ -256,7 +265,7 @@ def append(value: str) -> Effect:
 
 
 def offer(number: float, element: str) -> Effect:
-    """Effect: offer one unique element to a list that accepts it only if the number is above the list's threshold."""
+    """Effect: append one unique element if the number is greater than the `above` of the list."""
     return Effect(op="offer", value=[number, element])
 
 
@@ -269,10 +278,10 @@ def store(content: Any) -> Effect:
     """Effect: replace a blob.
 
     Args:
-        content: bytes, a text, or JSON values; only its digest and the tokens in it are recorded.
+        content: bytes, a text, or JSON values. The history records only the digest of the content and the tokens in it.
     """
     data = as_bytes(content)
-    # If the blob is shared, responses to other sessions may show these tokens.
+    # The tokens are recorded because a shared blob may show them to other sessions.
     return Effect(op="store", value=[digest(data), [*dict.fromkeys(tokens.find(data.decode("latin-1")))]])
 
 
@@ -287,24 +296,25 @@ def clear() -> Effect:
 
 
 def ask(value: Any) -> Effect:
-    """Effect: the answer to this operation must show this value, and no value of another operation."""
+    """Effect: ask for a value. The answer to this operation must show it, and must not show the value of another operation."""
     return Effect(op="ask", value=value)
 
 
 def begin(value: Any) -> Effect:
-    """Effect: each step of the chain that this operation starts must show this value."""
+    """Effect: start a chain of events with a value. Each event must show it."""
     return Effect(op="begin", value=value)
 
 
 def does(name: str, value: Any = None) -> Effect:
-    """Effect of a model of your own: the state becomes `step(state, name, value)`."""
+    """Effect on a variable with a model of your own: the state becomes `step(state, name, value)`."""
     return Effect(op="does", value=[name, value])
 
 
 class Page(Protocol):
-    """The browser tab of a session: `harness.page.gradio_page.GradioPage`, described in docs/page.md.
+    """The page of a session, as a workload uses it. `harness.page.gradio_page.GradioPage` implements it; see docs/page.md.
 
-    A `name` is a label, the text on a button, an `elem_id`, an id, or a component type that occurs once on the page.
+    The argument `name` selects a component: by its label, the text on a button, its `elem_id`, its id, or its type if the page has only
+    one component of that type.
     """
 
     @property
@@ -312,22 +322,22 @@ class Page(Protocol):
         """All partial outputs of the last `call`, each in the form of its result."""
 
     def fill(self, name: str | int, value: Any) -> Any:
-        """Set a component's value, and wait for all events that this triggers. The other actions wait likewise.
+        """Set the value of a component, and wait for all events that this triggers. The other actions also wait for their events.
 
-        The result has `value(name)`: the value that this action brought for a component.
+        The method `value(name)` of the result returns the new value of a component.
         """
 
     def click(self, name: str | int, *, may_fail: bool = False) -> Any:
-        """Click a button. With `may_fail`, an error of the app is an answer and not a failed operation."""
+        """Click a button. With `may_fail`, an error of the app does not make the operation fail."""
 
     def submit(self, name: str | int, value: Any = None, *, may_fail: bool = False) -> Any:
-        """Press Enter in a component; if a value is given, fill it first."""
+        """Press Enter in a component. If a value is given, set it first."""
 
     def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Any:
-        """Choose in a dropdown, radio or checkbox group, or open a tab of the app."""
+        """Select a choice of a dropdown, radio or checkbox group, or a tab of a `gr.Tabs`."""
 
     def upload(self, name: str | int, *files: Any, may_fail: bool = False) -> Any:
-        """Choose files in an upload component, each by its path or as a name with its content."""
+        """Upload files with a component. Each file is a path, or a pair of name and content."""
 
     def trigger(self, name: str | int, event: str, event_data: Any = None, *, may_fail: bool = False) -> Any:
         """Trigger any other event of a component."""
@@ -335,63 +345,63 @@ class Page(Protocol):
     def begin(
         self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
     ) -> Any:
-        """Trigger an event without waiting for it; the result has `wait()`."""
+        """Trigger an event without waiting for it. The method `wait()` of the result waits."""
 
     def value(self, name: str | int) -> Any:
-        """What a component shows."""
+        """Return the current value of a component."""
 
     def prop(self, name: str | int, prop: str) -> Any:
-        """The current value of a component's property."""
+        """Return the current value of a property of a component, such as `visible`."""
 
     def download(self, file: Any) -> bytes:
-        """The content of a file that a component shows."""
+        """Download a file that a component shows, and return its content."""
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event of the app by its endpoint, and wait for its outputs. The page's components stay as they are.
+        """Call an endpoint of the app, and wait for its outputs. The components of the page do not change.
 
         Args:
             api_name: the endpoint, for example `/click`.
-            args: values of its input components, in order, without State.
+            args: values of the input components, in order, without `gr.State`.
 
         Returns:
-            The value of its output component, or a tuple of several values, without State.
+            The value of the output component, or a tuple if there are several, without `gr.State`.
         """
 
 
 class Session(Protocol):
-    """A session, as the load generator provides it to a workload: a browser tab, and the recording of its operations."""
+    """A session, as the load generator gives it to a workload. It has a page and records operations."""
 
     @property
     def id(self) -> str:
-        """The session's id in the history."""
+        """Id of the session in the history."""
 
     @property
     def page(self) -> Page:
-        """The session's browser tab."""
+        """The page of the session."""
 
     @property
     def random(self) -> random.Random:
-        """Random number generator, seeded by the run's seed."""
+        """Random number generator of the session. It depends on the seed of the run."""
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The scenario's parameters: name → value."""
+        """Parameters of the scenario: name → value."""
 
     @property
     def user(self) -> str:
-        """The user's name: unique, and the same after a reload and after a restart of the app."""
+        """Unique name of the user. All sessions of the user have it, also after a restart of the app."""
 
     def token(self) -> str:
-        """A new unique value that names this session."""
+        """Return a new token of this session."""
 
     def secret(self, text: str) -> None:
-        """Declare that from now on no response of the server may contain this text."""
+        """Declare a secret: from now on, no response to any session may contain this text."""
 
     def at_once(self, actions: Sequence[Callable[[], None]]) -> None:
-        """Do several actions at the same time, and wait for all of them."""
+        """Run several actions at the same time, and wait for all of them."""
 
     def operation(self, name: str, effects: Mapping[str, Effect]) -> AbstractContextManager[dict[str, Any]]:
-        """Record one operation: its invoke when the block begins, its completion when the block ends."""
+        """Record one operation. The invoke is written when the `with` block begins, the completion when it ends."""
 
 
 @overload
@@ -399,11 +409,11 @@ def action(function: F) -> F: ...
 @overload
 def action(*, weight: int = 1) -> Callable[[F], F]: ...
 def action(function: Any = None, *, weight: int = 1) -> Any:
-    """Mark a method as an action that users repeat.
+    """Decorator: the method is an action. Users repeat the actions of a workload in random order.
 
     Args:
         function: the method, if the decorator is used without parentheses.
-        weight: how often the action is chosen, relative to the other actions.
+        weight: how often users choose this action, relative to the other actions.
     """
 
     def mark(method: F) -> F:
@@ -413,22 +423,22 @@ def action(function: Any = None, *, weight: int = 1) -> Any:
     return mark(function) if function is not None else mark
 
 
-# Workload class → names of its actions and their cumulative weights. Each `act` needs them, so they are computed once.
+# Workload class → names of its actions, and their cumulative weights. `act` uses them for every action, so they are computed once.
 _choices: dict[type, tuple[list[str], list[int]]] = {}
 
 
 class Workload:
-    """One session of one user: from opening the page to closing it.
+    """Base class of a workload.
 
-    Subclass it in `workload.py`, declare the state variables, and write one method per action. One object exists per session, so
-    its attributes can hold what the page holds, such as the visible history of a chat.
+    A scenario's `workload.py` defines one subclass, with the state variables and one method per action. Each session has an object of this
+    class. Its attributes can hold data of the session, such as the messages of a chat.
 
     Attributes:
-        state: state variable → the model that it must follow: one of the functions above, or a `Model` of your own.
-        shared: names of components that may show tokens of any session: data that the app shares on purpose and that no variable
-            of `state` stands for. Tokens written to a variable of scope `everyone` may appear in any component.
-        variables: the variables of `state`, as the manifest records them.
-        own_models: the variables that have a model of your own.
+        state: name of a state variable → its model: the result of a function such as `counter()`, or a `Model` of your own.
+        shared: names of components that may show tokens of other sessions, because the app shares their data on purpose. Variables
+            of scope `everyone` need no entry here: their tokens may appear in any component.
+        variables: name of a state variable → its declaration, as the manifest records it. Derived from `state`.
+        own_models: name of a state variable → its `Model`, for models of your own. Derived from `state`.
     """
 
     state: ClassVar[Mapping[str, StateVariable | Model]] = {}
@@ -453,62 +463,63 @@ class Workload:
 
     @property
     def page(self) -> Page:
-        """The browser tab of this session."""
+        """The page of this session."""
         return self._session.page
 
     @property
     def random(self) -> random.Random:
-        """Random number generator, seeded by the run's seed."""
+        """Random number generator of the session. It depends on the seed of the run."""
         return self._session.random
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The scenario's parameters: name → value."""
+        """Parameters of the scenario: name → value."""
         return self._session.params
 
     def token(self) -> str:
-        """A new unique value that names this session."""
+        """Return a new token of this session."""
         return self._session.token()
 
     @property
     def user(self) -> str:
-        """The user's name: unique, and the same after a reload and after a restart of the app."""
+        """Unique name of the user. All sessions of the user have it, also after a restart of the app."""
         return self._session.user
 
     def secret(self, text: str) -> None:
-        """Declare a text that only the server's State holds: from now on no response to any session may contain it.
+        """Declare a secret: from now on, no response to any session may contain this text. Use it for texts in `gr.State`.
 
         Raises:
-            ValueError: the text is so short that it may occur by chance. Make it from a token.
+            ValueError: the text is so short that a response may contain it by chance. Use a token.
         """
         self._session.secret(text)
 
     def at_once(self, *actions: Callable[[], None]) -> None:
-        """Do several actions at the same time, such as a double click or two buttons, and wait for all of them.
+        """Run several actions at the same time, such as a double click or two buttons, and wait for all of them.
 
         Args:
-            actions: methods of this workload, each with operations of its own; one method may be given twice.
+            actions: methods of this workload. Each records its own operations. The same method may be given twice.
         """
         self._session.at_once(actions)
 
     @contextmanager
     def operation(self, name: str, /, **effects: Effect) -> Iterator[dict[str, Any]]:
-        """Record one operation.
+        """Record one operation, with a `with` block around the requests that belong to it.
 
         Args:
-            name: name of the action, as in the latency table.
-            effects: state variable → what this operation asks of it.
+            name: name of the operation in the report.
+            effects: state variable → effect that the operation should have.
 
         Returns:
-            A context manager that yields a mapping; put what the page showed into it, by state variable.
+            A context manager that yields a dict, by convention called `seen`. Put the values that the page showed into this dict:
+            state variable → value.
 
         Raises:
-            KeyError: an effect or an observation names a variable that `state` does not declare.
-            ValueError: an effect does not fit the variable's model, or the name is one of the tab's own actions.
+            KeyError: `effects` or `seen` has a variable that `state` does not declare.
+            ValueError: an effect does not fit the model of its variable, or the load generator uses the name itself, such as `open`.
         """
-        if name in TAB_ACTIONS:
+        if name in PAGE_ACTIONS:
             raise ValueError(
-                f"operation {name!r}: {', '.join(TAB_ACTIONS)} are names of the tab's own actions; choose another name"
+                f"operation {name!r}: the load generator uses {', '.join(PAGE_ACTIONS)} itself; choose another name"
             )
         self.check_effects(name, effects)
         with self._session.operation(name, effects) as seen:
@@ -516,7 +527,7 @@ class Workload:
             self._declared(name, seen)
 
     def check_effects(self, name: str, effects: Mapping[str, Effect]) -> None:
-        """Check that the declared state allows these effects.
+        """Check that `state` declares these variables, and that the effects fit their models.
 
         Raises:
             KeyError: an effect names a variable that `state` does not declare.
@@ -538,18 +549,18 @@ class Workload:
         raise KeyError(f"operation {name!r} names {', '.join(unknown)}; `state` declares {known}")
 
     def arrive(self) -> None:
-        """What each user does first; it gives the session its state. Default: nothing."""
+        """Do what each session does first, right after its page has opened. By default this is nothing."""
 
     def leave(self) -> Mapping[str, Effect]:
-        """The effects of closing the tab: state variable → effect. Default: none.
+        """Return the effects of closing the page: state variable → effect. By default there are none.
 
-        It is called once for each session whose page was open, just before the tab is closed, also if an action failed before.
-        The effects are recorded on the `close` operation. Gradio may run the app's `unload` later and does not report when.
+        The load generator calls this once per session, just before it closes the page, and also if an action has failed. It records the
+        effects with the operation `close`. The app's `unload` function may run later; Gradio does not report when.
         """
         return {}
 
     def act(self) -> None:
-        """Do one action, chosen at random by weight."""
+        """Do one random action. An action with a greater weight is chosen more often."""
         kind = type(self)
         if kind not in _choices:
             methods = kind.actions()
@@ -560,7 +571,7 @@ class Workload:
 
     @classmethod
     def actions(cls) -> dict[str, int]:
-        """Name of each method marked with `@action` → its weight, in order of definition."""
+        """Return the methods with the decorator `@action`: name → weight, in order of definition."""
         found: dict[str, int] = {}
         for kind in reversed(cls.__mro__):
             for name, member in vars(kind).items():
@@ -577,7 +588,7 @@ def load_workload(path: Path) -> type[Workload]:
     """Import a scenario's `workload.py` and return the Workload class that it defines.
 
     Raises:
-        UsageError: the file cannot be imported, defines none or several, or the workload has no action.
+        UsageError: the file cannot be imported, it does not define exactly one Workload class, or the class has no action.
     """
     module = _import(path)
     found = [

@@ -120,7 +120,7 @@ def _run_all(
     own: Mapping[str, OwnModel | Unavailable] | None = None,
 ) -> list[Check]:
     try:
-        index = Index(scan.suspects(), state, scan, own)
+        index = Index(scan.selected(), state, scan, own)
     except Exception:
         return [_failed(checker) for checker in checkers]
     return [_run(checker, index) for checker in checkers]

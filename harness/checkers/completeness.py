@@ -10,9 +10,9 @@ from harness.history import WorkerFacts, Workers
 from harness.records import (
     DRAIN_PHASE,
     LOAD_PHASE,
+    PAGE_ACTIONS,
     RETURN_PHASE,
     STAIRCASE_PHASE,
-    TAB_ACTIONS,
     Check,
     Seal,
     StateVariable,
@@ -51,7 +51,7 @@ def check_completeness(
     if restarted and not _Phase(scan, RETURN_PHASE).began:
         found.append("The app was restarted, and no user returned to it.")
     if seal is None:
-        found.insert(0, "The run was never sealed: the harness ended in the middle of it.")
+        found.insert(0, "The run was never sealed, because the harness ended during the run.")
     elif seal.ended != "completed":
         found.insert(0, seal.reason or f"The run ended early: {seal.ended}.")
     outcomes = dict.fromkeys(("ok", "fail", "info", "pending"), 0)
@@ -121,7 +121,7 @@ def sessions_of(facts: WorkerFacts, recorded: Mapping[str, int]) -> int:
 
 
 class _Phase:
-    """Number of operations of one phase, without those of the tab itself, such as `open`.
+    """Number of operations of one phase, without operations on the page as a whole, such as `open`.
 
     Attributes:
         all: all of them.
@@ -131,7 +131,7 @@ class _Phase:
 
     def __init__(self, scan: Scan, phase: str) -> None:
         of_it = [(key, count) for key, count in scan.outcomes.items() if key[0] == phase]
-        own = [(key, count) for key, count in of_it if key[1] not in TAB_ACTIONS]
+        own = [(key, count) for key, count in of_it if key[1] not in PAGE_ACTIONS]
         self.began = bool(of_it)
         self.all = sum(count for _, count in own)
         self.read = sum(count for (*_, read), count in own if read)

@@ -104,9 +104,9 @@ class _Counter:
         for read in self._log.reads:
             value = read.reads[self._variable]
             if type(value) is not int and not (isinstance(value, float) and value.is_integer()):
-                self._garbage(read, "which is no count")
+                self._garbage(read, "which is not a whole number")
             elif value < self._initial:
-                self._garbage(read, f"which is below {self._initial}, where it starts")
+                self._garbage(read, f"which is below the initial value {self._initial}")
             else:
                 counts.append(self._bounds(read, int(value)))
         self._too_high(counts)
@@ -231,7 +231,7 @@ class _Counter:
             return  # the owner's own increments may be among what is missing
         seen = saw(read, variable)
         if kind == GARBAGE_READ:
-            self._garbage(read, f"but at most {count.upper} can have been counted by then")
+            self._garbage(read, f"but all increments until then explain at most {count.upper}")
             return
         if kind == "missing":
             self._by_the_missing(count)
@@ -252,8 +252,8 @@ class _Counter:
                 else [(clear, f"cleared {variable}{acknowledged(clear)}"), (read, seen)]
             )
             conclusion = (
-                f"Since then {variable} can have come to at most {count.upper}; {count.value} is what it would stand at "
-                "if nothing had been cleared: what was cleared came back."
+                f"All increments since then explain at most {variable} = {count.upper}. Without the clear, {count.value} would be "
+                "possible: cleared state came back."
             )
         else:
             own = self._tally.latest_before(read, lambda _: True)
@@ -261,7 +261,7 @@ class _Counter:
             if own is not None and own is not read:
                 witness.insert(0, (own, f"incremented {variable}{acknowledged(own)}"))
             conclusion = (
-                f"By then {variable} can have come to at most {count.upper}, and others do not explain {count.value}: "
+                f"All increments until then explain at most {variable} = {count.upper}, and not {count.value}: "
                 "an increment took effect more than once."
             )
         self._found.of(kind).describe(
@@ -280,17 +280,17 @@ class _Counter:
             )
         )
         if writer is None:
-            self._garbage(read, f"but at most {count.upper} can have been counted by then")
+            self._garbage(read, f"but all increments until then explain at most {count.upper}")
             return
         sessions = [writer.session, read.session]
         if not self._found.of(kind).first(variable, sessions):
             return
         conclusion = (
-            f"{read.session} is a later session of the same user, and starts anew: it can have brought {variable} to at most "
-            f"{count.upper}. What {writer.session} had counted explains {count.value}: its state was resurrected."
+            f"{read.session} is a later session of the same user and must start with new state. Its increments explain at most {variable} = "
+            f"{count.upper}. The increments of {writer.session} explain {count.value}: its state was resurrected."
             if earlier
-            else f"By then {read.session} itself can have brought {variable} to at most {count.upper}; "
-            f"only increments of other sessions, such as A, explain {count.value}: state crossed to {read.session}."
+            else f"The increments of {read.session} explain at most {variable} = {count.upper}. "
+            f"Only increments of other sessions, such as A, explain {count.value}: state crossed to {read.session}."
         )
         self._found.of(kind).describe(
             variable=variable,
@@ -313,8 +313,8 @@ class _Counter:
                 sessions=sessions,
                 witness=[(read, saw(read, variable))],
                 conclusion=(
-                    f"By then {read.session} itself can have brought {variable} to at most {count.upper}, and all recorded "
-                    f"increments together do not explain {count.value}; those of worker {workers} are missing: "
+                    f"The increments of {read.session} explain at most {variable} = {count.upper}. All recorded increments together do not "
+                    f"explain {count.value}, and the records of worker {workers} are missing: "
                     f"state crossed to {read.session}."
                 ),
             )
@@ -372,13 +372,13 @@ class _Counter:
         self._undecided(stale)
 
     def _undecided(self, stale: Gap | None) -> None:
-        """Report what was missing in a read if no later read shows whether it was lost or late."""
+        """Report a missing increment for which no later read shows whether it was lost or late."""
         if stale is not None:
             stale.undecided = True
             report(self._variable, stale, self._found, doubtful=self._log.doubtful)
 
     def _gap(self, count: _Count, best: _Count | None) -> Gap | None:
-        """A count that is too low; the last increment that it had to show stands for those that are missing."""
+        """Return the gap of a count that is too low. The last increment that it had to show represents all missing ones."""
         read = count.read
         acked = [w for writes in self._log.acknowledged_before(read) for w in writes]
         writes = [w for w in acked if w.effects[self._variable].op == "increment"]
@@ -426,7 +426,7 @@ class _Counter:
                         (earlier, saw(earlier, self._variable)),
                         (count.read, f"then {saw(count.read, self._variable)}"),
                     ],
-                    conclusion="Nothing brings a count down, so B had to show at least what A had: what was read went back.",
+                    conclusion="No operation reduced the count, so B had to show at least as much as A: an older state was read.",
                 )
 
 

@@ -60,13 +60,13 @@ class Findings:
         Args:
             variable: where it showed.
             sessions: those involved, the one that suffered last.
-            witness: operations that prove it, each with what it did, as a clause (`appended x, acknowledged`).
+            witness: operations that prove it, each with what it did, as a clause (`appended x (acknowledged)`).
             conclusion: why they contradict each other, as a sentence; may use the letters A, B, C.
             relevant: elements of long lists that must stay visible in the witness.
         """
         letters = [chr(ord("A") + i) for i in range(len(witness))]
         lets = " ".join(
-            f"Let {letter} = session {operation.session} {clause}."
+            f"Operation {letter}: session {operation.session} {clause}."
             for letter, (operation, clause) in zip(letters, witness, strict=True)
         )
         self._found[(variable, *sessions)] = Anomaly(
@@ -177,12 +177,12 @@ def involved(*operations: Operation) -> list[str]:
 
 
 def acknowledged(operation: Operation) -> str:
-    """The end of a clause about a write: whether it was acknowledged."""
-    return ", acknowledged" if operation.outcome == "ok" else " (outcome unknown)"
+    """Return the end of a clause about a write: whether the app acknowledged it."""
+    return " (acknowledged)" if operation.outcome == "ok" else " (outcome unknown)"
 
 
 def wrote(operation: Operation, variable: str, name: str = "") -> str:
-    """A clause that says what an operation did to a variable, or to one key of a record."""
+    """Return a clause that says what an operation did to a variable, or to one key of a record."""
     effect = operation.effects[variable]
     if effect.op == "clear":
         return f"cleared {variable}{acknowledged(operation)}"
@@ -199,25 +199,27 @@ def wrote(operation: Operation, variable: str, name: str = "") -> str:
         return f"put {name} = {show(effect.value[name])} into {variable}{acknowledged(operation)}"
     if effect.op in ("append", "offer"):
         return f"appended {show(put_there(effect))} to {variable}{acknowledged(operation)}"
-    verb = {"write": "wrote", "store": "stored", "ask": "asked", "begin": "began with"}[effect.op]
-    place = f" to {variable}" if effect.op in ("write", "store") else f" ({variable})"
+    verb = {"write": "wrote", "store": "stored", "ask": "asked for", "begin": "started a chain with"}[
+        effect.op
+    ]
+    place = f" to {variable}" if effect.op in ("write", "store") else f" in {variable}"
     return f"{verb} {show(put_there(effect))}{place}{acknowledged(operation)}"
 
 
 def saw(operation: Operation, variable: str, relevant: list[Any] | None = None) -> str:
-    """A clause that says what an operation saw of a variable; of a counter, also what it counted itself, which a number does not tell."""
+    """Return a clause that says which value an operation read, and whether it incremented a counter itself."""
     effect = operation.effects.get(variable)
     itself = f"incremented {variable}, and " if effect is not None and effect.op == "increment" else ""
     return f"{itself}read {variable} = {show(operation.reads[variable], relevant)}"
 
 
 def show(value: Any, relevant: list[Any] | None = None) -> str:
-    """A value in prose; a long list is cut down to its end and the elements that matter."""
+    """Return a value as text. A long list is cut to its end and the elements in `relevant`."""
     return _text(shorten(value, relevant or []))
 
 
 def shorten(value: Any, relevant: list[Any]) -> Any:
-    """Cut a long list down to what matters, marking what is left out with `…`."""
+    """Cut a long list to its end and the elements in `relevant`. `…` stands for the other elements."""
     if not isinstance(value, list) or len(value) <= _MAX_SHOWN:
         return value
     keep = sorted({i for i, v in enumerate(value) if v in relevant} | {0, len(value) - 2, len(value) - 1})[

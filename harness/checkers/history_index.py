@@ -153,7 +153,7 @@ class Index:
 
     @property
     def sessions_of(self) -> dict[str, list[str]]:
-        """Person → the sessions of whom it is known that they were that user's, in order of their beginning."""
+        """User → sessions, in the order in which they began. Sessions with an unknown user are not included."""
         return self.once("sessions_of", self._find_sessions_of)
 
     def _find_sessions_of(self) -> dict[str, list[str]]:

@@ -179,8 +179,8 @@ class ListReads:
             sessions=sessions,
             witness=witness,
             conclusion=(
-                f"{show(values[0])} was appended before {show(values[1])} was, but the read shows it after: "
-                "the writes took effect in another order than they were made."
+                f"{show(values[0])} was appended before {show(values[1])}, but the read shows it after: "
+                "the writes took effect in another order than the session made them."
             ),
             relevant=values,
         )

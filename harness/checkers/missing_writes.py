@@ -1,4 +1,4 @@
-"""Writes that reads had to show and did not: what became of each decides what the anomaly is called.
+"""Writes that are missing in reads. What earlier and later reads show decides the kind of anomaly.
 
     missing in a read              | a later operation had shown it before         | none had
     -------------------------------|-----------------------------------------------|--------------------------------------
@@ -9,7 +9,7 @@
                                    | lost-update; monotonic-reads, if that is the  |
                                    | last read, without a later one                |
 
-So one fault is one kind of anomaly; what is missing beside it in the same read goes by the same name. The session guarantees are those of Terry et al., "Session guarantees for weakly
+So one fault gives one kind of anomaly. Other writes that are missing in the same read get the same kind. The session guarantees are those of Terry et al., "Session guarantees for weakly
 consistent replicated data" (1994).
 """
 
@@ -200,20 +200,17 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
     before = [(gap.shown_by, saw(gap.shown_by, variable, relevant))] if gap.shown_by else []
     if kind == LOST_UPDATE:
         itself = " itself" if own else ""
-        later = "no later read makes up for it" if gap.count else "no later read does"
-        conclusion = (
-            f"The read{itself} had to show {expected}, but it does not, and {later}: the update is lost."
-        )
+        conclusion = f"The read{itself} had to show {expected}. It does not, and neither does a later read: the update is lost."
     elif kind == READ_YOUR_WRITES:
         witness += after
         if gap.undecided:
-            outcome = "it does not, and no later read shows whether it was lost or late."
+            outcome = "It does not, and no later read shows whether the write was lost or late."
         elif gap.count:
-            outcome = f"it does not, and {_letter(len(witness))} shows that not all of that was lost: the read was stale."
+            outcome = f"It does not, but {_letter(len(witness))} shows that not all of these increments were lost: the read was stale."
         else:
-            outcome = f"only {_letter(len(witness))} shows it: the read was stale."
+            outcome = f"It does not, but the later read {_letter(len(witness))} does: the read was stale."
         conclusion = (
-            f"The write was acknowledged before the read, so the read had to show {expected}; {outcome}"
+            f"The write was acknowledged before the read, so the read had to show {expected}. {outcome}"
         )
     elif kind == MONOTONIC_WRITES:
         assert gap.overtaken_by is not None
@@ -222,8 +219,8 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
             witness.insert(len(witness) - 1, (newer, f"then {wrote(newer, variable, gap.name)}"))
         witness += after
         conclusion = (
-            f"{expected} was written before a later value was, but the read shows the later one without it, and only "
-            f"{_letter(len(witness))} shows it: the writes took effect in another order than they were made."
+            f"{expected} was written first, but the read shows the later value without it. Only the later read "
+            f"{_letter(len(witness))} shows it: the writes took effect in another order than the session made them."
         )
     elif kind == WRITES_FOLLOW_READS:
         assert gap.follower is not None
@@ -236,8 +233,8 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
             *after,
         ]
         conclusion = (
-            f"B had shown {expected} before C had begun, so a read of what C wrote must show {expected} before it, but D does "
-            "not, and only E shows it: a write did not follow what its session had read."
+            f"B had shown {expected} before C began, so a read that shows the value of C must also show {expected}. D does not, but "
+            "the later read E does: a write was visible without a value that its session had read before."
         )
     else:
         first = [] if gap.write is gap.shown_by else [(gap.write, clause)]
@@ -246,14 +243,14 @@ def report(variable: str, gap: Gap, found: Found, *, doubtful: bool) -> None:
         if kind == MONOTONIC_READS:
             witness += after
             conclusion = (
-                f"{shown} had shown {'as much' if gap.count else expected}, so {missed}, which began later, had to show it: "
-                f"what was read went back{' for a while' if after else ''}."
+                f"{shown} had shown {'as much' if gap.count else expected}, and {missed} began later, so {missed} had to show it: "
+                f"{'for a while, ' if after else ''}an older state was read."
             )
         else:
-            what = "that counts" if gap.count else f"that {expected}"
+            what = "the count" if gap.count else expected
             conclusion = (
-                f"{shown} had shown {what} persisted, but {missed} shows nothing of what had been there before {shown}: "
-                "the state was reset."
+                f"{shown} had shown {what}, but the later read {missed} shows the initial value with only later writes: the state was "
+                "reset."
             )
     found.of(kind).describe(
         variable=variable, sessions=sessions, witness=witness, conclusion=conclusion, relevant=relevant

@@ -161,7 +161,7 @@ def _not_yet(
                 (read, f"read {variable} = {show(read.reads[variable], [value])}"),
                 (own[0], f"then {wrote(own[0], variable, _name(own[0], variable, value))}"),
             ],
-            conclusion=f"A saw {show(value)} before B, the first to write it, had begun.",
+            conclusion=f"A saw {show(value)} before B began, which was the first operation to write it.",
             relevant=[value],
         )
 
@@ -190,7 +190,7 @@ def _unowned(
                     (read, f"read {variable} = {show(read.reads[variable], [value])}"),
                 ],
                 conclusion=(
-                    f"Only what is above {log.model.above:g} is accepted, so {show(value)} must not be there, but B saw it."
+                    f"The list accepts only numbers above {log.model.above:g}, so it must not contain {show(value)}, but B saw it."
                 ),
                 relevant=[value],
             )
@@ -212,12 +212,12 @@ def _unowned(
         return
     if earlier:
         conclusion = (
-            f"{read.session} is a later session of the same user, and starts anew; but B saw {show(value)}, "
-            f"which only {writer.session} ever wrote: its state was resurrected."
+            f"{read.session} is a later session of the same user and must start with new state. But B saw {show(value)}, "
+            f"which only {writer.session} wrote: its state was resurrected."
         )
     else:
         conclusion = (
-            f"B saw {show(value)}, which only {writer.session} ever wrote: "
+            f"B saw {show(value)}, which only {writer.session} wrote: "
             f"state crossed from {writer.session} to {read.session}."
         )
     found.of(kind).describe(
@@ -273,7 +273,7 @@ def _by_its_token(index: Index, variable: str, read: Operation, value: Any, foun
         why = (
             f"The write itself is not on record, since the records of worker {worker} are incomplete."
             if worker in index.incomplete
-            else f"{session} did not write it to {variable}, but elsewhere."
+            else f"{session} wrote it to another variable than {variable}."
         )
         found.of(CROSS_SESSION_READ).describe(
             variable=variable,
@@ -340,7 +340,7 @@ def _tokens(index: Index, variable: str, read: Operation, found: Found) -> None:
             conclusion=(
                 f"{'A' if writer is None else 'B'} saw {theirs[0]}, whose token names {session} as its writer: "
                 + (
-                    f"{read.session} is a later session of the same user, and starts anew, so state was resurrected."
+                    f"{read.session} is a later session of the same user and must start with new state, so state was resurrected."
                     if alone
                     else f"state crossed from {session} to {read.session}."
                 )
@@ -383,18 +383,18 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
             sessions = [first.session, read.session]
             if found.of(kind).first(variable, sessions):
                 what = (
-                    f"the earlier session {first.session} of the same user had been given: it was resurrected"
+                    f"it had assigned to {first.session}, an earlier session of the same user: state was resurrected"
                     if kind == RESURRECTED_STATE
-                    else f"{first.session} had been given: state crossed from {first.session} to {read.session}"
+                    else f"it had assigned to {first.session}: state crossed from {first.session} to {read.session}"
                 )
                 found.of(kind).describe(
                     variable=variable,
                     sessions=sessions,
                     witness=[
-                        (first, f"read {variable} = {show(value)}, the first to do so"),
+                        (first, f"was the first to read {variable} = {show(value)}"),
                         (read, f"read {variable} = {show(value)}"),
                     ],
-                    conclusion=f"The app gives each a value of its own, but B saw the one that {what}.",
+                    conclusion=f"The app should assign a different value to each owner, but B saw the value that {what}.",
                 )
             continue
         mine = kept.setdefault(owner, read)
@@ -413,6 +413,6 @@ def _assigned(index: Index, variable: str, found: Found) -> None:
                     (read, f"then read {variable} = {show(value)}"),
                 ],
                 conclusion=(
-                    f"The app gives {variable} once and never changes it, so B had to show {show(before)}: it was given anew."
+                    f"The app should assign {variable} only once, so B had to show {show(before)}: another value was assigned."
                 ),
             )

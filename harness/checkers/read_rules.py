@@ -83,7 +83,7 @@ def report_cleared(
         variable=variable,
         sessions=[read.session],
         witness=witness,
-        conclusion=f"B removed {show(value)}, and it was not written again, but the read shows it: what was cleared came back.",
+        conclusion=f"B cleared {show(value)}, and no operation wrote it again, but the read shows it: cleared state came back.",
         relevant=[value],
     )
 
@@ -91,7 +91,7 @@ def report_cleared(
 def report_went_back(
     variable: str, write: Operation, earlier: Operation, read: Operation, value: Any, name: str, found: Found
 ) -> None:
-    """A read does not show what an earlier one had shown, even if the write was not acknowledged."""
+    """Report a read that shows an older state than an earlier read. The write between them need not be acknowledged."""
     if not found.of(MONOTONIC_READS).first(variable, [read.session]):
         return
     first = [] if write is earlier else [(write, wrote(write, variable, name))]
@@ -105,8 +105,8 @@ def report_went_back(
             (read, f"then read {variable} = {show(read.reads[variable], [value])}"),
         ],
         conclusion=(
-            f"{letters[0]} had shown {show(value)}, so {letters[1]}, which began later, had to show it or what came after: "
-            "what was read went back."
+            f"{letters[0]} had shown {show(value)}, and {letters[1]} began later, so {letters[1]} had to show it or a later value: "
+            "an older state was read."
         ),
         relevant=[value],
     )

@@ -183,7 +183,7 @@ def _may_be_seen(index: Index, wrote: Writes, session: str, writer: str) -> bool
 
 
 def _may_be_missing(index: Index, worker: str) -> bool:
-    """Whether a write to a variable of scope `everyone` may be missing from the records of this worker."""
+    """Return True if the records of this worker may lack a write to a variable of scope `everyone`."""
     return worker in index.incomplete and any(
         variable.scope == "everyone" for variable in index.state.values()
     )
@@ -222,7 +222,7 @@ def _describe_token(
 
 
 def _acknowledged(operation: Operation) -> str:
-    return ", acknowledged" if operation.outcome == "ok" else " (outcome unknown)"
+    return " (acknowledged)" if operation.outcome == "ok" else " (outcome unknown)"
 
 
 def _writers(index: Index, wanted: Collection[str]) -> dict[str, Writes]:

@@ -45,32 +45,39 @@ def _other(index: Index, variable: str, model: str, read: Operation, value: Any,
     relevant = [value]
     effect = read.effects.get(variable)
     asked = (
-        "" if effect is None else f" {'asked' if model == 'answer' else 'began with'} {show(effect.value)},"
+        ""
+        if effect is None
+        else f" {'asked for' if model == 'answer' else 'started a chain with'} {show(effect.value)},"
     )
-    seen = f"{asked.lstrip() + ' and was' if asked else 'was'} shown {show(read.reads[variable], relevant)} ({variable})"
+    seen = f"{asked.lstrip() + ' and was' if asked else 'was'} shown {show(read.reads[variable], relevant)} in {variable}"
     if writer is None:
         _unknown(index, variable, model, read, value, seen, found)
         return
     same = writer.session == read.session
     findings: list[tuple[str, str]] = []
     if model == "answer":
-        whose = f"A, another operation of {writer.session}" if same else f"{writer.session}, another session"
+        whose = (
+            f"A, another operation of {writer.session}," if same else f"{writer.session}, another session,"
+        )
         findings.append(
             (
                 MISDELIVERED_RESPONSE,
-                f"B was answered with {show(value)}, which {whose}, had asked: the response was misdelivered.",
+                f"The answer to B contained {show(value)}, for which {whose} had asked: the response was misdelivered.",
             )
         )
     else:
-        mixed = f"the chains of {read.session} were mixed" if same else "two chains were mixed"
+        mixed = f"two chains of {read.session} were mixed" if same else "two chains were mixed"
         findings.append(
-            (NON_ATOMIC_CHAIN, f"A step of B worked on {show(value)}, which A had begun with: {mixed}.")
+            (
+                NON_ATOMIC_CHAIN,
+                f"A step of B used {show(value)}, with which A had started its chain: {mixed}.",
+            )
         )
         if not same:
             findings.append(
                 (
                     CROSS_SESSION_READ,
-                    f"A step of B worked on {show(value)}, which only {writer.session} ever began with: "
+                    f"A step of B used {show(value)}. Only {writer.session} had started a chain with it: "
                     f"state crossed from {writer.session} to {read.session}.",
                 )
             )
@@ -105,10 +112,10 @@ def _unknown(
         )
     elif model == "chain" and value is None:
         kind = LOST_UPDATE
-        conclusion = "A step of A found nothing of what A had begun with: the update is lost."
+        conclusion = "A step of the chain did not receive the value with which A started the chain: the update is lost."
     else:
         kind = GARBAGE_READ
-        verb = "asked" if model == "answer" else "began with"
+        verb = "asked for" if model == "answer" else "started a chain with"
         conclusion = f"A was shown {show(value)}, which no recorded operation {verb}."
     if found.of(kind).first(variable, sessions):
         found.of(kind).describe(

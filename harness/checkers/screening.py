@@ -1,13 +1,15 @@
-"""Screening pass: collect totals and select the sessions that need a full check.
+"""Screening pass: read the history once, count the evidence, and select the sessions that need a full check.
 
-Nearly every session executes one operation after another, and each read shows what the model predicts
-(`harness.checkers.sequential`). Screening reads these operations once and does not keep them. It selects the other sessions:
+State belongs to an owner: a session, a user or everyone. If the operations of an owner do not overlap, a model predicts what each read
+must show (`harness.checkers.sequential`). Nearly all owners read what is predicted. They need no further check, and their operations are not
+kept. Screening selects
 
-- sessions with operations that overlap, failed, or showed something else;
-- sessions that wrote what the selected sessions read;
-- sessions that share a variable with them.
+- sessions with operations that overlapped, had no confirmed outcome, or showed another value;
+- sessions that wrote the values which selected sessions read;
+- sessions of the same user or account as a selected session.
 
-All other checkers examine only the operations of selected sessions, so a long history costs little more than reading it.
+The checks after this pass examine only the operations of selected sessions. So checking a long history takes little more time than
+reading it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from harness.checkers.sequential import MODELS, NOTHING, Beginning, Ending, Sequ
 from harness.history import Completion, History, RecordedHistory, may_have_happened, outcome_of
 from harness.records import (
     LOAD_PHASE,
-    TAB_ACTIONS,
+    PAGE_ACTIONS,
     Effect,
     Error,
     Invoke,
@@ -44,8 +46,8 @@ from harness.records import (
     StateVariable,
 )
 
-# If more than this share of the sessions needs a full check, all sessions get one. The search for the sessions that wrote what the
-# selected ones read would cost more than it saves.
+# If more than this share of the sessions is selected, all sessions are. The search for the writers of values would then cost more time
+# than it saves.
 _MAX_SELECTED_SHARE = 0.5
 
 
@@ -56,14 +58,16 @@ class SessionFacts:
         began_ns: time of its first invoke.
         action: its first action.
         user: its user; empty if unknown.
-        account: number of the login that the user has; 0 without a login.
-        owners: variable → streaming model of the state that the session reads there. Has only variables that the session used.
+        account: number of the user's login; 0 without a login.
+        owners: variable → owner of the state that the session uses there. Only variables that the session has used.
         phase: phase of its last operation; None before the first.
-        acknowledged, acknowledged_reads: counters of that phase, action → operations, for operations without and with a read.
-        searched: whether any response to it was searched for tokens.
-        has_token: whether it wrote a token or sent one in a text.
-        sent_token: whether it sent one in a text.
-        wrote, read: whether an operation with an effect, and one that reads a declared variable, was acknowledged.
+        acknowledged: action → number of acknowledged operations without a read. All sessions in this phase share the dict.
+        acknowledged_reads: the same for operations with a read.
+        searched: true if a response to the session was searched for tokens.
+        has_token: true if the session wrote a token to a variable, or sent a token in a text.
+        sent_token: true if the session sent a token in a text.
+        wrote: true if an operation with an effect was acknowledged.
+        read: true if an operation that reads a declared variable was acknowledged.
     """
 
     __slots__ = (
@@ -98,7 +102,7 @@ class SessionFacts:
         self.searched = self.has_token = self.sent_token = self.wrote = self.read = False
 
     def close(self) -> None:
-        """Release the predictions of its own state, because its page was closed."""
+        """Forget the predictions for the session's own state. They are not needed after its page has closed."""
         for owner in self.owners.values():
             if owner.variable.scope == "session":
                 owner.close()
@@ -107,17 +111,17 @@ class SessionFacts:
 class VariableFacts:
     """Facts about one variable, over all its owners.
 
-    Only a read that began after another owner's write was acknowledged can show a leak. The two earliest acknowledged writes of
-    different owners are enough to count such reads, because one of any two owners is not the reader.
-    In the same way, the two earliest questions decide which answers were given while another question was open.
+    A read is *exposed* if it could have shown another owner's value: another owner's write was acknowledged before the read began. To
+    count exposed reads, the two earliest acknowledged writes of different owners are enough. At least one of them is not the reader's.
+    For questions (`ask`, `begin`), the two earliest questions are enough for the same reason.
 
     Attributes:
         name: name of the variable.
         model: its declaration.
-        owners: owner → streaming model of the owner's state.
-        second_end_ns: when the second of these two writes was acknowledged.
+        owners: name of the owner → owner.
+        second_end_ns: time at which the second of the two earliest writes was acknowledged.
         shown: number of values in answers or chains.
-        seen: keys of the values that unscreened owners read.
+        seen: keys of the values that owners with a full check read.
     """
 
     __slots__ = (
@@ -146,7 +150,7 @@ class VariableFacts:
         self._answers: list[tuple[int, int]] = []
 
     def wrote(self, end_ns: int, owner: str) -> None:
-        """Record that a write was acknowledged or, if the app assigns the values, that one was read."""
+        """Record an acknowledged write. If the app assigns the values, the first read of a value counts as its write."""
         earliest: dict[str, float] = {}
         for end, name in sorted([*self._ends, (end_ns, owner)]):
             earliest.setdefault(name, end)
@@ -154,31 +158,31 @@ class VariableFacts:
         self.second_end_ns = self._ends[1][0] if len(self._ends) == 2 else math.inf
 
     def read_early(self, begin_ns: int, end_ns: int, owner: str) -> None:
-        """Record a read that began before the second of the two earliest writes was acknowledged."""
+        """Record a read that began before `second_end_ns`. It may be exposed or not, depending on its owner."""
         self._early.append((begin_ns, owner))
         if self.model.model == "assigned":
             self.wrote(end_ns, owner)
 
     @property
     def early_until_ns(self) -> float:
-        """Operations that began before this time must be recorded here, according to the operations until now."""
+        """Operations that began before this time must be recorded with `wrote`, `read_early`, `asked` and `answered`."""
         if self.model.model in REPLIES:
-            return math.inf  # all shown values are counted
+            return math.inf  # each answer must be recorded
         return 0 if self.model.scope == "everyone" else self.second_end_ns
 
     def asked(self, begin_ns: int) -> None:
-        """Record that an operation began which may have asked a question."""
+        """Record a question. Its operation may have failed."""
         if begin_ns < self._asked[1]:
             self._asked = sorted([*self._asked, begin_ns])[:2]
 
     def answered(self, end_ns: int, values: int) -> None:
-        """Record how many values an operation showed, and when it ended."""
+        """Record an answer: the end of its operation, and the number of values that it showed."""
         self.shown += values
         self._answers.append((end_ns, values))
 
     @property
     def exposed(self) -> int:
-        """Reads that began after another owner's write was acknowledged."""
+        """Number of exposed reads."""
         if self.model.scope == "everyone" or self.model.model == "answer":
             return 0
         exposed = sum(
@@ -194,22 +198,22 @@ class VariableFacts:
 
     @property
     def absent(self) -> int:
-        """Number of reads that showed no value, for a variable whose values the app assigns."""
+        """Number of reads without a value, for a variable whose values the app assigns; otherwise 0."""
         return sum(owner.absent for owner in self.owners.values())
 
     @property
     def shown_among_others(self) -> int:
-        """Number of values that were shown after two operations had asked."""
+        """Number of values in answers that ended after two questions had begun."""
         return sum(values for end, values in self._answers if end > self._asked[1])
 
 
-class Unscreened(SequentialOwner):
-    """An owner that needs a full check: other sessions may have written what it reads.
+class SelectedOwner(SequentialOwner):
+    """An owner that needs a full check. It accepts every read, and collects which values were read.
 
     Attributes:
-        seen: set to which the keys of its values are added; shared by all owners of the variable.
-        counted: highest value to which its own increments can bring a counter.
-        beyond: whether a full check needs the operations of all sessions, because single values do not show who wrote them.
+        seen: keys of the values that were read. All owners of the variable share this set.
+        counted: the highest value that a counter can have after this owner's own increments.
+        beyond: true if a value that was read does not show which session wrote it. The full check then needs all sessions.
     """
 
     __slots__ = ("beyond", "counted", "seen")
@@ -225,14 +229,14 @@ class Unscreened(SequentialOwner):
         self.beyond = before is not None and before.cleared
 
     def asked(self, effect: Effect | None) -> None:
-        """Record an effect that was requested, whether or not it took place."""
+        """Record an effect that an operation should have. The operation may have failed."""
         if effect is not None and effect.op == "increment":
             self.counted += effect.value if isinstance(effect.value, int) else 0
         elif effect is not None and effect.op == "clear":
             self.beyond = True
 
     def take(self, invoke: Beginning, ok: Ending, effect: Effect | None, shown: Any) -> bool:
-        """Record an operation. Every read is accepted, so this returns True."""
+        """Record an operation. Return True, because every read is accepted."""
         self.asked(effect)
         if shown is NOTHING:
             return True
@@ -251,36 +255,36 @@ class Unscreened(SequentialOwner):
         return True
 
     def take_delta(self, invoke: Beginning, ok: Ending, effect: Effect | None, delta: ListDelta) -> bool:
-        """Record an operation whose read is stored as a difference."""
-        # The part that the difference keeps is in `seen` already. Models other than lists are compared as a whole.
+        """Record an operation whose read is recorded as a difference to the previous read."""
+        # `seen` already has the elements that did not change. Values of other models cannot be compared element by element.
         self.beyond = self.beyond or self.variable.model not in ("list", *REPLIES)
         return self.take(invoke, ok, effect, delta.then)
 
 
 class Scan:
-    """Result of one pass over a history.
+    """The screening pass over a history, and its results.
 
     Args:
         recorded: the history.
-        state: state variable → its declaration.
-        select_all: give all sessions a full check.
+        state: variable → its declaration.
+        select_all: select all sessions.
 
     Attributes:
-        problems: contradictions in the records, one sentence each.
-        damaged: workers with such records. Operations of them may be missing.
+        problems: contradictions between records, one sentence each.
+        damaged: workers whose records have such a contradiction. Records of these workers may be missing.
         sessions: session → its facts.
         variables: variable → its facts.
-        outcomes: (phase, action, outcome, whether it read anything) → number of operations.
+        outcomes: (phase, action, outcome, true with a read) → number of operations.
         driven: sessions of the load phase.
-        cut_off: those of them with an operation that ended with a timeout or a lost connection.
-        broken: message of each error that the workload raised.
-        searched: number of searched responses.
-        searched_under_load: whether one of them was in the load phase. Set only if no variable is declared.
+        cut_off: sessions of the load phase in which an operation ended with a timeout or a lost connection.
+        broken: messages of the errors that the workload raised.
+        searched: number of responses that were searched for tokens.
+        searched_under_load: true if one of these responses came in the load phase. Set only if no variable is declared.
         tokens_sent: number of texts and files that were sent with a token.
-        untagged_sent: action → number of texts and files that it sent without a token.
-        own_tokens_seen: number of responses that contained a token of the session that received them.
+        untagged_sent: action → number of texts and files that were sent without a token.
+        own_tokens_seen: number of responses with a token of the session that received the response.
         started_ns: time of the first invoke; 0 without operations.
-        counted_apart: counters for which `suspects` does not return all increments.
+        counted_apart: counters whose increments are not all in the result of `selected`. Their sums are counted in this pass.
     """
 
     def __init__(
@@ -301,17 +305,17 @@ class Scan:
         self.untagged_sent: Counter[str] = Counter()
         self.counted_apart: frozenset[str] = frozenset()
         self.damaged = set(recorded.damaged)
-        # With missing records, or clocks that cannot be compared, no prediction is certain.
+        # If records are missing, or if clocks cannot be compared, the models cannot predict reads.
         self._select_all = (
             select_all or bool(self.damaged or recorded.workers.unknown) or recorded.workers.several_clocks
         )
-        self._all_suspects = self._select_all
-        self._suspects: set[str] = set()
+        self._all_selected = self._select_all
+        self._selected: set[str] = set()
         self._early_until_ns: float = math.inf
-        # Name of a user, or number of an account → sessions.
+        # Name of a user or number of an account → its sessions.
         self._of_user: dict[str | int, list[SessionFacts]] = {}
         self._sighted: set[str] = set()
-        # Phase → action → number of acknowledged operations without a read, and with one.
+        # Phase → action → number of acknowledged operations: without a read, and with a read.
         self._acknowledged: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._acknowledged_reads: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for worker, pairs in recorded.pairs(self.problems):
@@ -329,7 +333,7 @@ class Scan:
     # --- the pass ---
 
     def _read(self, worker: str, pairs: Iterable[tuple[Invoke, Completion | None]]) -> None:
-        """Process all operations of a worker. This loop runs a million times, so it has few calls."""
+        """Process all operations of a worker. The loop body runs for each operation, so it avoids calls."""
         sessions = self.sessions
         searched = tokens_sent = own_tokens_seen = 0
         bare = not self.variables
@@ -363,7 +367,7 @@ class Scan:
             if done.searched:
                 searched += done.searched
                 session.searched = True
-                if bare and phase == LOAD_PHASE and invoke.action not in TAB_ACTIONS:
+                if bare and phase == LOAD_PHASE and invoke.action not in PAGE_ACTIONS:
                     self.searched_under_load = True
             if done.tokens_sent:
                 tokens_sent += done.tokens_sent
@@ -385,14 +389,14 @@ class Scan:
                     effect = effects.get(name)
                     read += effect is not None
                     if not owner.take(invoke, done, effect, shown):
-                        self._unscreen(session, name, owner).take(invoke, done, effect, shown)
+                        self._select(session, name, owner).take(invoke, done, effect, shown)
             for name, delta in deltas.items():
                 owner = owners.get(name) or self._owner(session, name)
                 if owner is not None:
                     effect = effects.get(name)
                     read += effect is not None
                     if not owner.take_delta(invoke, done, effect, delta):
-                        self._unscreen(session, name, owner).take_delta(invoke, done, effect, delta)
+                        self._select(session, name, owner).take_delta(invoke, done, effect, delta)
             if read < len(effects):
                 self._unread(session, invoke, done)
             if reads or deltas:
@@ -410,9 +414,9 @@ class Scan:
         self.own_tokens_seen += own_tokens_seen
 
     def _early(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
-        """Record an acknowledged operation in the facts of its variables.
+        """Record an acknowledged operation in the facts of its variables, until `early_until_ns` of each.
 
-        Most variables need no more facts after two owners have written.
+        For most variables, this ends when two owners have written.
         """
         for name in invoke.effects:
             owner = session.owners.get(name) or self._owner(session, name)
@@ -437,19 +441,22 @@ class Scan:
         self._early_until_ns = max((facts.early_until_ns for facts in self.variables.values()), default=0)
 
     def _unread(self, session: SessionFacts, invoke: Invoke, done: Ok) -> None:
-        """Process effects on variables that the operation did not read."""
+        """Process the effects on variables that the same operation did not read."""
         for name, effect in invoke.effects.items():
             if name not in done.reads and name not in done.deltas:
                 owner = session.owners.get(name) or self._owner(session, name)
                 if owner is not None and not owner.take(invoke, done, effect, NOTHING):
-                    self._unscreen(session, name, owner).take(invoke, done, effect, NOTHING)
+                    self._select(session, name, owner).take(invoke, done, effect, NOTHING)
 
     def _identify(self, session: SessionFacts, invoke: Invoke) -> None:
-        """Set the user of a session. State that was taken for the session's may be the user's, so its owners need a full check."""
+        """Set the user of a session that had none until now, and select its owners.
+
+        State was assigned to the session so far, but may belong to the user.
+        """
         session.user, session.account = invoke.user, invoke.account
         self._introduce(session)
         for name, owner in list(session.owners.items()):
-            self._unscreen(session, name, owner)
+            self._select(session, name, owner)
 
     def _introduce(self, session: SessionFacts) -> None:
         self._of_user.setdefault(session.user, []).append(session)
@@ -457,7 +464,7 @@ class Scan:
             self._of_user.setdefault(session.account, []).append(session)
 
     def _related(self, session: SessionFacts) -> Iterator[SessionFacts]:
-        """The sessions of the same user, and of the same account."""
+        """Yield the sessions of the same user and of the same account."""
         yield from self._of_user.get(session.user, ())
         if session.account:
             yield from self._of_user.get(session.account, ())
@@ -493,19 +500,19 @@ class Scan:
                 if owner is not None:
                     if owner.variable.model in REPLIES:
                         self.variables[name].asked(invoke.time_ns)
-                    self._unscreen(session, name, owner).asked(effect)
+                    self._select(session, name, owner).asked(effect)
 
     def _saw(self, session: SessionFacts, sightings: Sequence[Sighting]) -> None:
-        self._suspects.add(session.id)
+        self._selected.add(session.id)
         for sighting in sightings:
             if sighting.kind == "foreign-token":
                 self._sighted.add(sighting.value)
             elif sighting.kind == "secret":
-                # Any operation may have sent the secret as part of a value.
-                self._all_suspects = True
+                # Any operation may have sent the secret inside a value.
+                self._all_selected = True
 
     def _owner(self, session: SessionFacts, name: str) -> SequentialOwner | None:
-        """The owner of a session's state in a variable that the session has not used yet; None if the variable is not declared."""
+        """Return the owner of a variable for a session that uses the variable for the first time; None if it is not declared."""
         facts = self.variables.get(name)
         if facts is None:
             return None
@@ -514,20 +521,20 @@ class Scan:
         if owner is None:
             owner = None if self._select_all else sequential_owner(facts.model, whose)
             if owner is None:
-                owner = Unscreened(facts.model, whose, facts.seen)
-                self._all_suspects = self._all_suspects or facts.model.model not in MODELS
+                owner = SelectedOwner(facts.model, whose, facts.seen)
+                self._all_selected = self._all_selected or facts.model.model not in MODELS
             facts.owners[whose] = owner
-        if isinstance(owner, Unscreened):
-            self._suspects.add(session.id)
+        if isinstance(owner, SelectedOwner):
+            self._selected.add(session.id)
         session.owners[name] = owner
         return owner
 
-    def _unscreen(self, session: SessionFacts, name: str, owner: SequentialOwner) -> Unscreened:
-        """Stop screening an owner: its reads need a full check."""
-        self._suspects.add(session.id)
-        if isinstance(owner, Unscreened):
+    def _select(self, session: SessionFacts, name: str, owner: SequentialOwner) -> SelectedOwner:
+        """Select an owner and the session: the owner's reads need a full check."""
+        self._selected.add(session.id)
+        if isinstance(owner, SelectedOwner):
             return owner
-        current = Unscreened(owner.variable, owner.owner, self.variables[name].seen, owner)
+        current = SelectedOwner(owner.variable, owner.owner, self.variables[name].seen, owner)
         if owner.given() is not None:
             current.seen.add(owner.given())
         self.variables[name].owners[owner.owner] = session.owners[name] = current
@@ -538,40 +545,40 @@ class Scan:
         return current
 
     def _compare_assigned(self) -> None:
-        """Select owners that were given the same value as another owner."""
+        """Select the owners to which the app assigned the same value as to another owner."""
         for name, facts in self.variables.items():
             if facts.model.model != "assigned":
                 continue
             given: dict[Any, list[SequentialOwner]] = {}
             for owner in facts.owners.values():
-                if not isinstance(owner, Unscreened) and owner.given() is not None:
+                if not isinstance(owner, SelectedOwner) and owner.given() is not None:
                     given.setdefault(owner.given(), []).append(owner)
             twice = {value for value, owners in given.items() if len(owners) > 1 or value in facts.seen}
             for session in self.sessions.values():
                 mine = session.owners.get(name)
                 if mine is not None and mine.given() in twice:
-                    self._unscreen(session, name, mine)
+                    self._select(session, name, mine)
 
-    # --- what it found ---
+    # --- results ---
 
     def settled(self, variable: str, owner: str) -> bool:
-        """Whether an owner's reads of a variable all were as predicted, so that it needs no full check."""
+        """Return True if all reads of an owner showed what was predicted, so that the owner needs no full check."""
         found = self.variables[variable].owners.get(owner)
-        return found is not None and not isinstance(found, Unscreened)
+        return found is not None and not isinstance(found, SelectedOwner)
 
-    def suspects(self) -> History:
-        """The operations of all sessions that need a full check."""
-        # A counter that is too high is compared with the increments of all sessions, which are counted apart. Other values that do
-        # not show who wrote them need the operations of all sessions.
+    def selected(self) -> History:
+        """Return the operations of the selected sessions."""
+        # Some values do not show which session wrote them; then all sessions are selected. A counter is no reason for this: a count that
+        # is too high is compared with the sum of all sessions' increments, which this pass has counted.
         counters = {name for name, facts in self.variables.items() if facts.model.model == "counter"}
-        all_suspects = self._all_suspects or any(
+        all_selected = self._all_selected or any(
             owner.beyond
             for name, facts in self.variables.items()
             if name not in counters
             for owner in facts.owners.values()
-            if isinstance(owner, Unscreened)
+            if isinstance(owner, SelectedOwner)
         )
-        names = None if all_suspects else self._with_others(self._suspects)
+        names = None if all_selected else self._with_others(self._selected)
         if names is not None and len(names) > _MAX_SELECTED_SHARE * len(self.sessions):
             names = None
         if names is not None:
@@ -581,7 +588,7 @@ class Scan:
         )
 
     def _with_others(self, names: set[str]) -> set[str]:
-        """Add the sessions of the same users, and the sessions that wrote what the given ones read."""
+        """Return the sessions `names`, the sessions that wrote what they read, and the sessions of the same users."""
         found = set(names)
         if not found or len(found) > _MAX_SELECTED_SHARE * len(self.sessions):
             return found
@@ -603,7 +610,7 @@ class Scan:
         return found.union(other.id for name in found for other in self._related(self.sessions[name]))
 
     def _wrote(self, invoke: Invoke, seen: Mapping[str, set[Any]]) -> bool:
-        """Whether an operation requests an effect with a value that the suspects read."""
+        """Return True if an operation writes a value that a selected session read or received."""
         for name, effect in invoke.effects.items():
             wanted = seen.get(name)
             if wanted and any(key(value) in wanted for _, value in written(effect)):
@@ -613,11 +620,11 @@ class Scan:
         return False
 
     def count(self, found: Found) -> None:
-        """Count the evidence of screened owners, and the evidence that is counted in the same way for all owners."""
+        """Count the evidence of owners without a full check, and the evidence that is counted in the same way for all owners."""
         for facts in self.variables.values():
             model = facts.model.model
             for owner in facts.owners.values():
-                if not isinstance(owner, Unscreened):
+                if not isinstance(owner, SelectedOwner):
                     owner.count(found)
                     if model in KEPT:
                         found.count(READS_PUT_IN_ORDER, owner.reads)
@@ -637,7 +644,7 @@ class Scan:
         found.count(RELOADED_SESSIONS, len(reloaded))
 
     def _returned(self) -> list[SessionFacts]:
-        """Sessions whose user had an earlier session."""
+        """Return the sessions whose user had an earlier session."""
         first: dict[str, SessionFacts] = {}
         for session in self.sessions.values():
             if session.user:
@@ -647,7 +654,7 @@ class Scan:
         return [s for s in self.sessions.values() if s.user and s.began_ns > first[s.user].began_ns]
 
     def _own_reads(self, session: SessionFacts) -> int:
-        """Number of the session's reads of its own persistent variables."""
+        """Return the number of reads of the session's own state, without answers and chains."""
         return sum(
             owner.reads
             for name, owner in session.owners.items()

@@ -311,11 +311,11 @@ def report_overtaken(variable: str, overtaken: Overtaken, read: Operation, found
         sessions=sessions,
         witness=witness,
         conclusion=(
-            f"B had shown {one} before C had begun, so a read of {other} must show {one} before it, but {how}: "
+            f"B had shown {one} before C began, so a read of {other} must also show {one}, and before it. But {how}: "
             + (
-                "a write did not follow what its session had read."
+                "a write was visible without a value that its session had read before."
                 if overtaken.kind == WRITES_FOLLOW_READS
-                else "the writes took effect in another order than they were made."
+                else "the writes took effect in another order than the session made them."
             )
         ),
         relevant=values,

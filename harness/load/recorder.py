@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from harness.errors import StorageError
 from harness.history.list_delta import Shortener
 from harness.records import (
-    TAB_ACTIONS,
+    PAGE_ACTIONS,
     Effect,
     Error,
     Fail,
@@ -128,7 +128,7 @@ class Recorder:
             Its id, and when its displayed latency begins, monotonic nanoseconds.
         """
         operation = next(self._ids)
-        self.requests += action not in TAB_ACTIONS
+        self.requests += action not in PAGE_ACTIONS
         now = time.monotonic_ns()
         self._append(
             Invoke(

@@ -32,7 +32,9 @@ class SessionRetired(Exception):
 def _effects_of_closing(workload: Workload) -> Mapping[str, Effect]:
     effects: Any = workload.leave()
     if not isinstance(effects, Mapping):
-        raise TypeError(f"leave() returned {effects!r}, not the effects of closing the tab by state variable")
+        raise TypeError(
+            f"leave() returned {effects!r}, not the effects of closing the page by state variable"
+        )
     workload.check_effects("close", effects)
     return effects
 

@@ -1,8 +1,8 @@
-"""GradioPage: one page of an app, which to Gradio is one session.
+"""GradioPage: one open page of an app. Gradio sees each page as one session.
 
-This module has the actions of a user (`fill`, `click`, `value` …) and of an API client (`call`). Opening and closing are
-in `harness.page.open_close`. The work is done in `harness.page.frontend`, `harness.page.protocol` (gradio_client's
-knowledge of the app), `harness.page.event_queue` and `harness.page.transport`.
+This module has the actions of a user (`fill`, `click`, `value` …) and of an API client (`call`). Other modules of this room do
+the work: `open_close` opens and closes the page, `frontend` imitates Gradio's JavaScript, `protocol` reads the app's endpoints
+with gradio_client, `event_queue` sends events and receives their results, and `transport` has the connections.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Pending:
     """An action that runs in the background.
 
     Attributes:
-        activity: what it has set off so far.
+        activity: the events that the action has triggered so far.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Pending:
 
     @property
     def done(self) -> bool:
-        """Whether everything that it set off has ended."""
+        """True if all events that the action triggered have ended."""
         return bool(self._greenlet.ready())
 
     def wait(self) -> Activity:
-        """Wait until it has ended, and return or raise as the action without `begin` would."""
+        """Wait until the action has ended. Return or raise the same as an action in the foreground."""
         error = self._greenlet.get()
-        # Its times belong to the operation that waits for it, not to the operation during which it ended.
+        # The operation that waits for the action records its times. An operation that ran in between does not.
         self._page._time_of(self.activity)
         if error is not None:
             raise error
@@ -67,19 +67,21 @@ class Pending:
 
 
 class GradioPage(OpenablePage):
-    """One session: opened, acted in, closed. See `harness.page.open_close.OpenablePage` for its arguments."""
+    """One open page of an app, with the actions of a user and of an API client. Arguments: see `OpenablePage`."""
 
     # --- actions of a user ---
 
     def fill(self, name: str | int, value: Any) -> Activity:
-        """Give a component a value in one step: one `change` and one `input`, however long a text is.
+        """Set the value of a component, and wait for all events that this triggers.
+
+        A text triggers one `change` and one `input` event, not one per character.
 
         Args:
-            name: label, `elem_id`, id, or type if only one component has it.
-            value: the new value as JSON carries it: a text, a number, the messages of a chat.
+            name: label, `elem_id` or id of the component, or its type if the page has only one component of that type.
+            value: the new value, as JSON: a text, a number, the messages of a chat.
 
         Returns:
-            Everything that this set off; all of it has ended. The other actions return the same.
+            The events that were triggered; all have ended. The other actions also return this.
 
         Raises:
             OperationFailed: the app raised an error, the server refused an event, or the component is hidden or disabled.
@@ -101,29 +103,29 @@ class GradioPage(OpenablePage):
 
         Args:
             name: the text on the button, or as for `fill`.
-            may_fail: do not raise the app's errors; they are in `failures` of the result.
+            may_fail: do not raise errors of the app. The result has them as `failures`.
         """
         return self.trigger(name, "click", may_fail=may_fail)
 
     def submit(self, name: str | int, value: Any = None, *, may_fail: bool = False) -> Activity:
-        """Press Enter in a component, after filling it if a value is given."""
+        """Press Enter in a component. If a value is given, set it first."""
         component = self._listening(name, "submit")
         if value is not None:
             self.fill(component.id, value)
 
         def act(frontend: Frontend, activity: Activity) -> None:
             frontend.dispatch(component.id, "submit", activity)
-            if component.type == "textbox":  # in a text field, Enter is an input like any other key
+            if component.type == "textbox":  # Gradio's text field also sends `input` for the Enter key
                 frontend.dispatch(component.id, "input", activity)
 
         return self._act(act, may_fail=may_fail)
 
     def select(self, name: str | int, choice: Any, *, may_fail: bool = False) -> Activity:
-        """Choose in a dropdown, radio or checkbox group, or open a tab. Choosing a checked box unchecks it.
+        """Select a choice of a dropdown, radio or checkbox group, or a tab of a `gr.Tabs`. A checked box is unchecked.
 
         Args:
-            name: as for `fill`; for a tab, the label of the tabs' container, its id, or `tabs`.
-            choice: the text that is shown, or its value.
+            name: as for `fill`. For a tab, the name of the `gr.Tabs`.
+            choice: the text of the choice on the page, or its value.
 
         Raises:
             PageMisuse: there is no such choice; the hint lists the choices.
@@ -151,11 +153,11 @@ class GradioPage(OpenablePage):
     def upload(
         self, name: str | int, *files: str | Path | tuple[str, bytes], may_fail: bool = False
     ) -> Activity:
-        """Choose files in an upload component.
+        """Upload files with a component.
 
         Args:
             name: as for `fill`.
-            files: paths, or names with their content.
+            files: paths, or pairs of name and content.
         """
         component = self._usable(name, "upload")
         stored = self._upload(files)
@@ -174,33 +176,35 @@ class GradioPage(OpenablePage):
         """Trigger any event of a component, such as a chat's `like` or `retry`.
 
         Args:
-            event: its name, as in `component.event(…)`.
-            event_data: passed to functions with a `gr.EventData` parameter.
+            name: as for `fill`.
+            event: name of the event, such as `like`.
+            event_data: data for functions that have a `gr.EventData` parameter.
         """
         return self._act(self._event(name, event, event_data), may_fail=may_fail)
 
     def begin(
         self, name: str | int, event: str = "click", event_data: Any = None, *, may_fail: bool = False
     ) -> Pending:
-        """Like `trigger`, without waiting: for a user who clicks again, or stops a running event."""
+        """Trigger an event without waiting for it, for example to click again or to stop a running event."""
         return self._act_apart(self._event(name, event, event_data), may_fail=may_fail)
 
     def value(self, name: str | int) -> Any:
-        """The value that a component shows, as it came from the server: of a Chatbot, its list of messages."""
+        """Return the current value of a component, in the form that the server sends. A Chatbot has a list of messages."""
         return self._opened().prop(self._readable(name), "value")
 
     def prop(self, name: str | int, prop: str) -> Any:
-        """A property of a component as it is now: `visible`, `choices`, `label` …"""
+        """Return the current value of a property of a component: `visible`, `choices`, `label` …"""
         return self._opened().prop(self._readable(name), prop)
 
     def download(self, file: Mapping[str, Any] | str) -> bytes:
-        """The content of a file that a component shows.
+        """Download a file that a component shows, and return its content.
 
         Args:
-            file: the component's value, or the `url` in it.
+            file: the value of the component, or the `url` in this value.
 
         Raises:
-            OperationFailed, OperationUnknown: the file could not be fetched.
+            OperationFailed: the server refused the file.
+            OperationUnknown: no answer arrived.
         """
         address = file if isinstance(file, str) else files.address_of(file, self._prefix())
         path = files.path_below(self._url, address)
@@ -214,14 +218,14 @@ class GradioPage(OpenablePage):
     # --- actions of an API client ---
 
     def call(self, api_name: str, *args: Any) -> Any:
-        """Trigger an event by its endpoint with the given values, and wait for its result. No other event follows.
+        """Call an endpoint, and wait for its outputs. The components of the page do not change, so no other event follows.
 
-        See `harness.workload.Page.call`.
+        See `harness.workload.Page.call` for arguments and result.
 
         Raises:
-            OperationFailed: the app's function raised, or the server refused the event.
+            OperationFailed: the function of the endpoint raised an error, or the server refused the call.
             OperationUnknown: no result arrived.
-            PageMisuse: the app has no such endpoint, or the endpoint takes other arguments.
+            PageMisuse: the app has no such endpoint, or the arguments do not fit it.
         """
         endpoint = find_endpoint(self._opened_protocol().by_api_name, api_name)
         data = self._arguments(endpoint, args)
@@ -291,7 +295,7 @@ class GradioPage(OpenablePage):
             return None
 
         greenlet = gevent.spawn(perform)
-        gevent.sleep(0)  # it begins now, so that actions keep their order
+        gevent.sleep(0)  # let the greenlet start now, so that actions start in the order of the workload
         return Pending(self, activity, greenlet, may_fail)
 
     def _readable(self, name: str | int) -> Component:
@@ -315,7 +319,7 @@ class GradioPage(OpenablePage):
         return lambda frontend, activity: frontend.dispatch(component.id, event, activity, event_data)
 
     def _usable(self, name: str | int, event: str) -> Component:
-        """A component that a user can act on, as the page is now."""
+        """Find a component, and require that it is visible and not disabled."""
         frontend = self._opened()
         component = frontend.blueprint.find(name, event)
         if not frontend.visible(component):
@@ -363,7 +367,7 @@ class GradioPage(OpenablePage):
         ]
 
     def _arguments(self, endpoint: Endpoint, args: Sequence[Any]) -> list[Any]:
-        """The arguments of a call as they are sent."""
+        """Return the arguments of a call in the form in which they are sent."""
         data = complete_arguments(endpoint, args)
         for place, value in enumerate(data):
             self._sends(value, component_type(endpoint, place))
@@ -371,14 +375,14 @@ class GradioPage(OpenablePage):
         return [self._uploaded(value) if isinstance(value, (dict, list)) else value for value in data]
 
     def _sends(self, value: Any, kind: str) -> None:
-        """Report the texts in a value that is about to be sent to the watcher. A value chosen from a list is no text."""
+        """Report the texts in a value to the watcher, before the value is sent. Choices of a list do not count as texts."""
         if kind in _CHOSEN:
             return
         if text := "\n".join(_texts(value)):
             self._scanner.watcher.sent(text)
 
     def _uploaded(self, value: Any) -> Any:
-        """A value with the local files in it uploaded, as `gradio_client.handle_file` describes them."""
+        """Upload the local files in a value, and return the value with the uploaded files. `gradio_client.handle_file` marks files."""
 
         def upload(file: dict[str, Any]) -> dict[str, Any]:
             path = file["path"]
@@ -392,7 +396,7 @@ class GradioPage(OpenablePage):
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts in a value, without those of files, which were reported when they were uploaded."""
+    """Yield the texts in a value, but not those of files. The texts of files are reported when they are uploaded."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -404,11 +408,11 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _choice_of(component: Component, choices: Sequence[Any], wanted: Any) -> tuple[int, Any]:
-    """Index and value of a choice of a dropdown, radio or checkbox group.
+    """Return index and value of a choice of a dropdown, radio or checkbox group.
 
     Args:
-        choices: pairs of shown text and value.
-        wanted: the text or the value.
+        choices: the choices: pairs of text and value, or texts.
+        wanted: text or value of the choice.
 
     Raises:
         PageMisuse: there is no such choice.

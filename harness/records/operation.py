@@ -13,8 +13,8 @@ import msgspec
 # `gc=False`: a run makes millions of these records and they are never part of a reference cycle, so the garbage collector need
 # not track them.
 
-# Actions of the tab itself; a workload cannot use these names.
-TAB_ACTIONS = ("open", "reload", "close", "look-around")
+# Operations on the page as a whole, which the load generator does itself. A workload cannot use these names.
+PAGE_ACTIONS = ("open", "reload", "close", "look-around")
 # Sessions are opened, given their state, and held open.
 STAIRCASE_PHASE = "staircase"
 # The held sessions act, in batches; memory is measured after each batch.
@@ -115,7 +115,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="invoke", 
     Attributes:
         id: number of the operation, unique within its worker.
         session: id of the session that performs it.
-        action: name of the action, as in the latency tables; `open`, `reload`, `close` and `look-around` are the tab's own.
+        action: name of the action, as in the latency tables; `open`, `reload`, `close` and `look-around` are done by the load generator itself.
         phase: phase of the run in which it was invoked.
         time_ns: when it began, monotonic clock of the machine, nanoseconds.
         intended_ns: when it should have begun, monotonic nanoseconds: at its arrival (open model), or at the end of the user's

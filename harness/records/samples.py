@@ -1,4 +1,4 @@
-"""Samples: what was measured, and when."""
+"""Records of measurements: samples of processes and of the probe, plateaus, censuses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory, CPU time and size of a process tree, as the operating system reports them, summed over its processes.
+    """Memory, CPU time and resources of a process tree: sums over its processes, as the operating system reports them.
 
     Attributes:
         time_ns: when it was measured, monotonic clock of the machine, nanoseconds.
@@ -16,10 +16,10 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
         processes: number of processes in the tree.
         rss_bytes: resident set size, bytes.
         uss_bytes: unique set size, bytes; null where the system does not report it.
-        cpu_s: user and system time used so far, seconds; processes that were seen to end are included.
+        cpu_s: user and system time so far, seconds. It includes processes that ended after an earlier sample had listed them.
         threads: number of threads.
         open_files: number of open file descriptors, sockets included; null where the system does not report it.
-        pss_bytes: proportional set size, bytes: shared pages divided among their users. Measured at plateaus only, else null.
+        pss_bytes: proportional set size, bytes: each shared memory page counts in part. Null except at plateaus.
     """
 
     time_ns: int
@@ -34,7 +34,7 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CgroupSample(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory that the kernel charges to the app's control group. Other processes in the group are included.
+    """Memory that the kernel charges to the app's control group. This includes other processes in the group.
 
     Attributes:
         path: the group, as in `/proc/<pid>/cgroup`.
@@ -54,27 +54,27 @@ class CgroupSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of the probe inside the app. A field is null where the probe could not find it.
+    """The answer of the probe, which runs inside the app. A field is null if the probe could not determine it.
 
     Attributes:
         time_ns: when it was measured, monotonic clock of the machine, nanoseconds.
         wall_ns: when it was measured, nanoseconds since 1970.
-        sessions: sessions in Gradio's StateHolder: open ones, and closed ones that Gradio still keeps.
-        open_sessions: sessions in the StateHolder whose page Gradio has not seen close.
-        states: State values in the StateHolder, over all its sessions.
-        state_types: type → number of gr.State values of it, such as `{"list of Turn": 12}`, over the 1,000 sessions used last.
+        sessions: number of sessions in Gradio's StateHolder: open sessions, and closed sessions that Gradio still keeps.
+        open_sessions: number of these sessions whose page is still open, as far as Gradio knows.
+        states: number of gr.State values in the StateHolder, over all sessions.
+        state_types: type → number of gr.State values of this type, such as `{"list of Turn": 12}`, in the 1,000 sessions used last.
         live_bytes: bytes in use by the app's objects: `malloc_used_bytes` + `malloc_mmapped_bytes` + `pymalloc_used_bytes`.
-        malloc_used_bytes: bytes in use in malloc's arenas: `uordblks` of glibc's `mallinfo2()`.
+        malloc_used_bytes: bytes in use in the arenas of malloc: `uordblks` of glibc's `mallinfo2()`.
         malloc_mmapped_bytes: bytes that malloc took with mmap: `hblkhd` of glibc's `mallinfo2()`.
         pymalloc_used_bytes: bytes in allocated blocks of CPython's own allocator.
-        free_bytes: bytes that both allocators hold and that no object uses, resident or not.
-        rss_bytes: resident memory of the app's own process just before the probe gave free memory back, bytes.
-        returned_bytes: bytes by which resident memory then fell; 0 if nothing was given back, null if that is not possible.
-        gc_counts: objects since the last collection of each generation: `gc.get_count()`.
-        gc_collections: collections of each generation so far.
+        free_bytes: free bytes that malloc and CPython's allocator keep, resident or not.
+        rss_bytes: resident memory of the app's process, just before the probe returned free memory to the system, bytes.
+        returned_bytes: decrease of resident memory when free memory was returned. Null if the allocator cannot return it.
+        gc_counts: `gc.get_count()`: one count per generation of the garbage collector.
+        gc_collections: number of collections so far, per generation.
         threads: number of Python threads, without the probe's own.
         tasks: number of asyncio tasks in Gradio's event loop.
-        queue: structure of Gradio's Queue → number of its entries, such as `{"event_ids_to_events": 12}`.
+        queue: attribute of Gradio's Queue → number of entries, such as `{"event_ids_to_events": 12}`.
     """
 
     time_ns: int
@@ -98,17 +98,17 @@ class ProbeSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A load generator process on itself: how late its event loop ran since its previous sample.
+    """How late the event loop of a load generator process ran since the previous sample. The process measures itself.
 
     Attributes:
         time_ns: when the sample was taken, monotonic clock of the machine, nanoseconds.
         wall_ns: when the sample was taken, nanoseconds since 1970.
         cpu_s: CPU time of the process since it started, seconds.
-        due_ns: first moment at which the event loop had to wake up, monotonic nanoseconds.
-        tick_ns: distance between two such moments, nanoseconds.
-        lag_ns: lateness of the event loop at each moment, nanoseconds. A blocked loop is late at every moment that it missed.
+        due_ns: time of the first tick: a moment at which a timer should have run, monotonic nanoseconds.
+        tick_ns: time between two ticks, nanoseconds.
+        lag_ns: delay of the timer at each tick, nanoseconds. A tick that a blocked event loop missed also has its delay.
         arrivals: arrivals of the open model that were due since the process started.
-        dropped: arrivals without an action, because all sessions allowed were in use.
+        dropped: number of these arrivals that were skipped, because the limit of sessions was reached.
     """
 
     time_ns: int
@@ -122,22 +122,23 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Plateau(msgspec.Struct, frozen=True, kw_only=True):
-    """One measurement of memory: the load was held, memory had settled.
+    """One measurement of memory at rest. The load generator waited, and memory had stopped changing.
 
     Attributes:
-        label: what preceded it: `staircase` (a step of new sessions), `requests` (a batch of requests in the held sessions),
-            `idle` (the held sessions were left alone), `after-close` (all sessions closed), `second-round` (a batch of sessions
-            opened and closed). Only `staircase` enters the fit of bytes per open session.
-        open_sessions: sessions that the load generator holds open, each with its state.
+        label: the step before the measurement: `staircase` (sessions opened), `requests` (a batch of requests in the open sessions),
+            `idle` (the open sessions did nothing), `after-close` (all sessions closed), or `second-round` (sessions opened and
+            closed). The cost of an open session is fitted over the `staircase` plateaus only.
+        open_sessions: number of sessions that the load generator keeps open.
         process: the app's process tree.
         probe: the probe's answer.
-        loadgen_rss_bytes: resident memory of the load generator at that time, bytes; null if it was not measured.
-        settle_s: time that settling took, seconds.
-        quiet: false if memory still moved when the time limit for settling was reached.
-        requests: operations started so far in the whole run, without the tab's own; null if unknown, as after a lost worker.
-        sessions: sessions started so far in the whole run; null if unknown, as after a lost worker.
+        loadgen_rss_bytes: resident memory of the load generator, bytes; null if it was not measured.
+        settle_s: time until memory had stopped changing, seconds.
+        quiet: false if memory was still changing at the time limit.
+        requests: number of operations started so far in the whole run, without `open`, `reload`, `close` and `look-around`. Null if
+            unknown, for example after a worker was lost.
+        sessions: number of sessions started so far in the whole run; null if unknown.
         pid: process id of the app. Plateaus of different processes are never compared.
-        returned_bytes: resident memory that the app gave back while settling here, bytes; null without a probe.
+        returned_bytes: memory that the app returned to the system before this measurement, bytes; null without a probe.
         cgroup: the app's control group; null if it has none.
     """
 
@@ -156,16 +157,16 @@ class Plateau(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All containers of the app at one access path, added up.
+    """Sum over all containers of the app that have the same access path.
 
     Attributes:
-        path: the access path; parts that differ between elements of one container are folded to `[*]`.
+        path: the access path, in which `[*]` stands for all elements of a container.
         owner: `app` (reached from the user's modules) or `gradio` (reached from Gradio's own objects).
         kind: type of the first container, for example `list`.
         containers: number of containers at this path.
-        length: entries in all of them; of a buffer (`bytearray`, `ndarray`, a text bound to a name), its bytes.
-        cap: most entries they may hold (`maxlen` of a deque, `maxsize` of an lru_cache); null without a known limit.
-        pinned_bytes: bytes of the containers and of everything reached only through them, approximately.
+        length: number of entries in these containers. For a buffer (`bytearray`, `ndarray`, a text in a variable) the bytes.
+        cap: maximum number of entries (`maxlen` of a deque, `maxsize` of an lru_cache); null without a known limit.
+        pinned_bytes: bytes of the containers and of the objects that only they refer to, approximately.
     """
 
     path: str
@@ -178,15 +179,15 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StateSizes(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory of the values in gr.State, with everything they hold.
+    """Size of the values in gr.State, with all objects that they refer to.
 
     Attributes:
-        sessions: number of sessions measured: those used last.
-        total_bytes: bytes of all these sessions; objects that several sessions share are counted once.
-        shared_bytes: bytes of the objects that more than one session holds.
-        median_bytes: median bytes of one session, shared objects included.
-        max_bytes: largest bytes of one session, shared objects included.
-        complete: false if the walk reached its limit before it had visited everything.
+        sessions: number of sessions measured. If Gradio keeps more sessions, these are the ones used last.
+        total_bytes: bytes of all these sessions. An object that several sessions share is counted once.
+        shared_bytes: bytes of the objects that several sessions share.
+        median_bytes: median over the sessions, bytes. Shared objects count fully in each session.
+        max_bytes: maximum over the sessions, bytes. Shared objects count fully in each session.
+        complete: false if the count reached its limit before it had visited all objects.
     """
 
     sessions: int
@@ -198,21 +199,22 @@ class StateSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app held at one plateau, by access path and by type.
+    """The objects of the app at one plateau: containers by access path, other objects by type.
 
     Attributes:
         plateau: number of the plateau, from 0, in the order of `plateaus.jsonl`.
         time_ns: when it was taken, monotonic clock of the machine, nanoseconds.
-        containers: the containers found, one entry per access path.
+        containers: one entry per access path.
         visited: number of objects visited.
-        known_bytes: bytes of everything found, approximately.
-        opaque: objects whose size or content cannot be determined, such as those of extension modules.
-        complete_depth: depth down to which all containers were visited; null if all were. Deeper paths may be missing.
+        known_bytes: bytes of all visited objects, approximately.
+        opaque: number of objects with unknown size or content, such as those of extension modules.
+        complete_depth: null if the census visited all containers. Otherwise containers below this depth may be missing.
         pause_ms: duration of the census, milliseconds.
-        objects: number of objects that Python's garbage collector tracks; null if it was not asked.
-        types: type → number of tracked objects. Later censuses of a process list only types whose number differs from the first.
-        types_pause_ms: time that counting by type stopped the app, milliseconds; null if it was not done.
-        state: memory of the values in gr.State; null where they cannot be seen.
+        objects: number of objects that Python's garbage collector tracks; null if they were not counted.
+        types: type → number of tracked objects. The first census of a process lists all types. Later ones list only types whose number
+            differs from the first.
+        types_pause_ms: time for which the app stood still while types were counted, milliseconds; null if they were not counted.
+        state: size of the values in gr.State; null if the probe cannot see them.
     """
 
     plateau: int
@@ -230,12 +232,12 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """One chain of references that keeps objects alive.
+    """A chain of references that keeps objects in memory.
 
     Attributes:
-        chain: steps from a root (a module, Gradio's App, Blocks or Queue, a thread, a task) to the object, such as
+        chain: the references from a root (a module, Gradio's App, Blocks or Queue, a thread, a task) to the object, such as
             `["gradio.Queue: gradio.queueing.Queue", ".event_ids_to_events: dict", "[*]: gradio.queueing.Event"]`.
-        count: number of objects held by this chain.
+        count: number of objects that this chain keeps.
     """
 
     chain: list[str]
@@ -243,16 +245,16 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retainer(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something that grew is still in memory. Asked once, after the last plateau.
+    """What keeps a container, or the objects of a type, in memory. The probe determines this once, after the last plateau.
 
     Attributes:
-        target: an access path of the census, or the name of a type.
-        of: what `target` is: `container` or `type`.
-        before: its entries, or objects, at the first census.
-        now: its entries, or objects, when this was asked.
-        holders: the chains that lead to it, the one that holds most first; for a container they go on to its entries.
-        pinned_bytes: bytes that would be freed with it: everything reached only through it; null if unknown.
-        exact: false if the walk reached its limit before it had visited everything.
+        target: access path of the container, or name of the type.
+        of: `container` or `type`.
+        before: number of entries or objects at the first census.
+        now: number of entries or objects at the end.
+        holders: the chains of references, the chain with the highest count first. For a container they end at its entries.
+        pinned_bytes: bytes that would be freed with the target, because nothing else refers to them; null if unknown.
+        exact: false if the search reached its limit before it had visited all objects.
     """
 
     target: str
@@ -265,15 +267,15 @@ class Retainer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The load generator's status, sent to the harness while it works.
+    """The load generator's status, sent to the harness during the run.
 
     Attributes:
-        users: users that visit the app; those that hold a session are not counted.
+        users: number of users in the timed phase. Users that only keep a session open are not included.
         open_sessions: number of open sessions.
         operations: operations completed so far.
-        failures: operations so far that did not succeed.
-        p95_ms: 95th percentile over the operations of the last few seconds, milliseconds, for display only; null without any.
-        notices: what pages cannot do, or have noticed; each once per app.
+        failures: number of these operations that did not succeed.
+        p95_ms: 95th percentile of the response times in the last few seconds, milliseconds, for display only. Null without operations.
+        notices: sentences about features of the app that pages cannot reproduce, or errors that they saw; each sentence once.
     """
 
     users: int

@@ -9,11 +9,11 @@ import msgspec
 from harness import units
 from harness.analysis.memory.breakdown import BreakdownEntry, BreakdownItem, BreakdownMoment
 
-MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions held", "closed": "all closed"}
+MOMENTS: dict[BreakdownMoment, str] = {"held": "all sessions open", "closed": "all sessions closed"}
 ITEMS: dict[BreakdownItem, str] = {
     "interpreter": "interpreter, imports",
-    "framework": "framework",
-    "state": "users’ State",
+    "framework": "Gradio’s own share",
+    "state": "State of sessions",
     "retained-after-close": "retained after close",
     "leaked-per-request": "leaked per request",
     "allocator-retention": "allocator retention",
@@ -89,7 +89,7 @@ def _cell(entries: Sequence[BreakdownEntry]) -> BreakdownCell | None:
     products = [
         f"{units.byte_size(e.each_bytes)} × {units.plural(e.count, e.unit) if e.unit else units.count(e.count)}"
         for e in entries
-        if e.each_bytes is not None and e.count is not None
+        if e.each_bytes and e.count is not None
     ]
     return BreakdownCell(bytes=sum(e.bytes for e in entries), product=" + ".join(products))
 

@@ -103,7 +103,7 @@ def _cell(guarantee: Guarantee, planted: bool) -> GuaranteeCell:
         name=guarantee.name,
         style=f"{guarantee.status}{' planted' if planted else ''}",
         mark=_MARKS[guarantee.status],
-        word=f"{_WORDS[guarantee.status]}{' (a fault is declared)' if planted else ''}",
+        word=f"{_WORDS[guarantee.status]}{' (expected)' if planted else ''}",
         reason=units.clip(guarantee.reason, _MAX_REASON),
         broken=guarantee.status == "broken",
         planted=planted,

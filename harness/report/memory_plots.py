@@ -89,15 +89,15 @@ def _over_time_in_words(clock: Clock, samples: Sequence[ProcessSample], heap: Se
 
 
 def _over_time_caption(source: PlotSource) -> str:
-    caption = "RSS: resident memory of the app's processes. USS: the part that no other process shares."
+    caption = "RSS: resident memory of the app's processes. USS: the part of it that no other process shares."
     caption += (
-        " Diamonds: bytes in use by objects, measured with memory at rest."
+        " Diamonds: the live heap at the plateaus, which is the memory that objects occupy."
         if _heap_at_rest(source.data)
         else ""
     )
     caption += " The vertical axis begins near the lowest value after the start."
     if len(source.data.target_at_work()) < len(source.data.target):
-        caption += " The phase explain is left out: the search of the app's heap takes memory itself."
+        caption += " The end of the run is left out: there the probe searches for references, and this needs memory itself."
     return caption
 
 
@@ -193,11 +193,11 @@ def _slope_in_words(measure: _Measure) -> str:
 
 def _per_session_caption(source: PlotSource) -> str:
     caption = (
-        "Each point is a plateau: that many pages held open, memory at rest. The line is the Theil–Sen slope; "
-        "the shaded fan is its 95% interval."
+        "Each point is a plateau: a measurement at rest, with that number of open sessions. The line is the fitted slope (Theil–Sen). "
+        "The shaded area is its 95% interval."
     )
     if source.analysis.memory.leaked_bytes_per_request:
-        caption += " Memory leaked by requests is subtracted; it is reported separately."
+        caption += " Memory that requests leak is not included."
     return caption
 
 

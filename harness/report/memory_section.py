@@ -31,6 +31,8 @@ _UP = ".."
 _REPORT = "derived/report.html"
 # With a shorter time to live, the State of a closed page is gone before memory is measured.
 _SHORT_S = 60.0
+# Growth verdicts that the page shows in other words.
+_GROWTH_WORDS = {"framework-floor": "Gradio’s own"}
 # A step of a retainer path and its type. Keys in the step may contain a colon.
 _STEP = re.compile(r"(.*): ([^\]'\"]+)", re.DOTALL)
 
@@ -208,11 +210,11 @@ def finding(memory: MemoryFigures) -> MemoryFinding | None:
     )
 
 
-_OPEN = "Bytes that one more open page, with its state, adds to the app’s live objects. Compare this figure between versions."
-_USS = "Cost to the machine: memory that only the app’s processes use, including free memory that allocators keep."
-_CLOSED = "Left behind by a session that opened and closed."
-_REQUEST = "Left behind by one more request in a session that stays open."
-_STATE = "Size of the values in its gr.State, counted object by object, with everything they refer to."
+_OPEN = "Bytes that one more open session adds to the app’s objects, with its state. Use this figure to compare versions of the app."
+_USS = "Memory that the machine needs for one more open session, including free memory that the app’s process keeps."
+_CLOSED = "Memory that remains after a session has opened and closed."
+_REQUEST = "Memory that one more request adds while its session is open."
+_STATE = "Size of the gr.State values of one session, counted object by object, with all objects that they refer to."
 
 
 def _costs(memory: MemoryFigures, *, probed: bool) -> list[Cost]:
@@ -267,7 +269,9 @@ def _absent(data: RecordedRun, analysis: Analysis) -> list[str]:
     found = []
     if memory.bytes_per_open_session == PerSession(live=None, uss=None):
         never = "" if data.plateaus else ", and the run reached none"
-        found.append(f"No cost per session: at least five plateaus of the staircase are needed{never}.")
+        found.append(
+            f"The cost per open session was not measured: this needs at least five plateaus of the staircase{never}."
+        )
     if external is not None or not data.plateaus:
         return found
     for check, figures, of, takes in (
@@ -275,20 +279,20 @@ def _absent(data: RecordedRun, analysis: Analysis) -> list[str]:
             PER_SESSION,
             memory.bytes_per_closed_session,
             "closed session",
-            "at least five plateaus are needed, with sessions that open and close between them",
+            "this needs at least five plateaus, with sessions that open and close between them",
         ),
         (
             PER_REQUEST,
             memory.bytes_per_request,
             "request",
-            "at least five plateaus are needed, with requests in open sessions between them",
+            "this needs at least five plateaus, with requests in open sessions between them",
         ),
     ):
         if figures == PerSession(live=None, uss=None):
             why = analysis.growth_basis.not_judged.get(check, "").removeprefix("Does not apply: ").rstrip(".")
-            found.append(f"No cost per {of}: {why[:1].lower() + why[1:] or takes}.")
+            found.append(f"The cost per {of} was not measured: {why[:1].lower() + why[1:] or takes}.")
     if memory.no_floor:
-        found.append(f"No framework floor: {memory.no_floor[:1].lower()}{memory.no_floor[1:]}")
+        found.append(f"Gradio’s own share is unknown: {memory.no_floor[:1].lower()}{memory.no_floor[1:]}")
     return found
 
 
@@ -302,10 +306,10 @@ def kept_for_s(data: RecordedRun) -> float | None:
 def _kept(data: RecordedRun) -> str:
     seconds = kept_for_s(data)
     if seconds is not None and seconds <= _SHORT_S:
-        return f"Gradio kept the State of a closed session for {units.duration(seconds)} in this run, so the State is gone by then."
+        return f"In this run, Gradio kept the State of a closed session for {units.duration(seconds)}, so the figure does not include State."
     return (
-        "Gradio keeps the State of a closed session for one hour unless the app sets another time, so most State is expected "
-        "to remain."
+        "Gradio keeps the State of a closed session for one hour unless the app sets another time, so the figure includes most of "
+        "the State."
     )
 
 
@@ -344,7 +348,7 @@ def _grown(growth: Growth) -> Grown:
     return Grown(
         path=growth.path,
         kind=growth.kind,
-        word=growth.verdict.replace("-", " "),
+        word=_GROWTH_WORDS.get(growth.verdict) or growth.verdict.replace("-", " "),
         verdict=colour,
         per_request=_rate(growth.per_request),
         per_session=_rate(growth.per_session),

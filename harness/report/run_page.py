@@ -14,7 +14,7 @@ from harness.checkers.anomaly_catalogue import headline
 from harness.checkers.anomaly_names import CROSS_SESSION_READ, LEAK_PER_REQUEST, LEAK_PER_SESSION
 from harness.history import History
 from harness.recorded_run import RecordedRun
-from harness.records import TAB_ACTIONS, Checks, Seal
+from harness.records import PAGE_ACTIONS, Checks, Seal
 from harness.report.check_section import MAX_EXPLANATION, check_row, operations_of_witnesses
 from harness.report.guarantee_matrix import ANCHOR, cells
 from harness.report.memory_section import section
@@ -75,7 +75,9 @@ def render_run(
             for number, check in enumerate(checks.checks)
         ],
         memory=section(data, analysis),
-        latency=[(action, figures, action in TAB_ACTIONS) for action, figures in ranked(analysis.latency_ms)],
+        latency=[
+            (action, figures, action in PAGE_ACTIONS) for action, figures in ranked(analysis.latency_ms)
+        ],
         stages=[
             (action, analysis.stages_ms[action])
             for action, _ in ranked(analysis.latency_ms)
@@ -117,10 +119,10 @@ def _answer(checks: Checks, analysis: Analysis) -> str:
         return f"No anomaly was found in {seen}."
     if checks.verdict == "inconclusive":
         if _deciding(checks) <= _OF_MEMORY:
-            return "No anomaly was found, but the run does not show whether the app returns all memory that it takes."
+            return "No anomaly was found, but the run does not show whether the app leaks memory."
         return (
-            "No anomaly was found, but the load generator was the bottleneck. The times below are the generator’s rather than "
-            "the app’s, and the app may not have received the intended load."
+            "No anomaly was found, but the load generator was the bottleneck. The times below may be those of the generator and not of "
+            "the app, and the app may have received less load than intended."
         )
     if checks.verdict == "fail":
         return _broken(checks)
@@ -169,7 +171,7 @@ def _expected(expect: dict[str, str] | None, checks: Checks) -> _Expected | None
 
 def _ended_early(seal: Seal | None) -> str | None:
     if seal is None:
-        return "The run was never sealed: the harness ended during the run."
+        return "The run was never sealed, because the harness ended during the run."
     if seal.ended == "completed":
         return None
     return f"{_ENDED.get(seal.ended, '')} {seal.reason}".strip()
@@ -180,10 +182,12 @@ def _limits(data: RecordedRun) -> list[tuple[str, str]]:
     detail = next((event.detail for event in data.events if event.kind == "limits"), {})
     shown = []
     if detail.get("state_session_capacity") is not None:
-        shown.append(("sessions with kept state, at most", units.count(detail["state_session_capacity"])))
+        shown.append(
+            ("keeps the state of at most", f"{units.count(detail['state_session_capacity'])} sessions")
+        )
     if detail.get("state_ttl_when_closed_s") is not None:
         shown.append(
-            ("state of a closed session kept for", units.duration(detail["state_ttl_when_closed_s"]))
+            ("keeps the state of a closed session for", units.duration(detail["state_ttl_when_closed_s"]))
         )
     if detail.get("heartbeat_interval_s") is not None:
         shown.append(("heartbeat interval of a page", units.duration(detail["heartbeat_interval_s"])))

@@ -159,17 +159,16 @@ def _caption(check: str, source: PlotSource) -> str:
     largest = max(group.sessions for group in crossings.groups)
     possible = crossings.sessions * (crossings.sessions - 1)
     caption = (
-        f"{units.count(crossings.pairs)} of {units.count(possible)} possible pairs of {units.count(crossings.sessions)} sessions, "
-        "including pairs not listed below. Sessions are in the order of their start"
+        f"{units.count(crossings.pairs)} of the {units.count(possible)} possible pairs of {units.count(crossings.sessions)} sessions had "
+        "an anomaly. The list below has only some of them. Sessions are in the order of their start."
     )
-    caption += f", up to {largest} of them in one row and column." if largest > 1 else "."
+    if largest > 1:
+        caption += f" A row or column stands for up to {largest} sessions."
     if check == "canary":
-        caption += (
-            " Only the first few foreign tokens of each operation are recorded, so pairs may be missing."
-        )
+        caption += " Some pairs may be missing, because gradsoak records only the first few foreign tokens of each operation."
     return caption + (
-        " A stronger colour means more occurrences. Full row: every session saw that session's state. Full column: that session saw "
-        "every session's state. All cells above the diagonal: state that all sessions share and that only grows."
+        " A stronger colour means more occurrences. If a row is full, all sessions saw the state of one session. If a column is full, one "
+        "session saw the state of all sessions. If all cells above the diagonal are full, all sessions share one state that only grows."
     )
 
 
@@ -184,14 +183,14 @@ def _in_words(title: str, crossings: Crossings) -> str:
 
     return (
         f"{title}. {units.plural(crossings.occurrences, 'occurrence')} between {units.plural(crossings.pairs, 'pair')} of "
-        f"{units.count(crossings.sessions)} sessions. Seen most: the state of {most(rows)}. Saw most: {most(columns)}."
+        f"{units.count(crossings.sessions)} sessions. Most often seen was the state of {most(rows)}. Most state was seen by {most(columns)}."
     )
 
 
 def _declaration(check: str) -> PlotDeclaration:
     return PlotDeclaration(
         name=f"sessions-{check}",
-        title=f"{check}: whose state was seen by whom",
+        title=f"{check}: which session saw the state of which other session",
         section=section_of(check),
         caption=partial(_caption, check),
         draw=partial(_matrix, check),

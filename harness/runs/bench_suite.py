@@ -17,8 +17,8 @@ from harness.analysis import Analysis
 from harness.analysis.theil_sen import Slope
 from harness.errors import ExitCode, HarnessError, UsageError, run_exit_code
 from harness.records import (
+    PAGE_ACTIONS,
     SCHEMA_VERSION,
-    TAB_ACTIONS,
     Bench,
     BenchRow,
     Interval,
@@ -249,7 +249,7 @@ def _row(
 
 
 def _slowest(analysis: Analysis) -> str | None:
-    actions = {name: figure for name, figure in analysis.latency_ms.items() if name not in TAB_ACTIONS}
+    actions = {name: figure for name, figure in analysis.latency_ms.items() if name not in PAGE_ACTIONS}
     return max(actions, key=lambda name: actions[name].slow) if actions else None
 
 

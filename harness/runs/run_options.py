@@ -72,12 +72,12 @@ def random_seed() -> int:
 
 
 def command_line() -> list[str]:
-    """The command that the user typed, without passwords."""
+    """Return the command that the user typed, without passwords."""
     return ["gradsoak", *without_secrets(sys.argv[1:])]
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with logins and all parts of a URL other than host and path replaced by `***`."""
+    """Return the arguments without secrets. `***` replaces logins, and every part of a URL except its host and path."""
     shown = []
     option = ""
     for argument in arguments:

@@ -89,7 +89,7 @@ def parse(
 
 
 def with_idle_phase(profile: Profile, what_ifs: Sequence[WhatIf]) -> Profile:
-    """The profile with an idle phase that is long enough for each setting to have an effect."""
+    """Return the profile, with an idle phase that is long enough for the longest time to live among the settings."""
     idle_s = max((what_if.idle_s for what_if in what_ifs), default=0.0)
     if idle_s <= profile.staircase.idle_s:
         return profile

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 
-from harness.records import TAB_ACTIONS
+from harness.records import PAGE_ACTIONS
 from harness.workload import Workload
 
-# Names that a workload, the actions of a tab, or the code of `scenario_text` already use. A method of that name would hide them.
-_RESERVED = {*dir(Workload), *TAB_ACTIONS, "self", "tokens", "json", "action", "last_token_in", "number_in"}
+# Names that a workload, the operations on a page, or the code of `scenario_text` already use. A method of that name would hide them.
+_RESERVED = {*dir(Workload), *PAGE_ACTIONS, "self", "tokens", "json", "action", "last_token_in", "number_in"}
 
 
 class UniqueNames:

@@ -52,7 +52,7 @@ def test_the_report_shows_its_plots_and_asks_for_nothing(
         assert svgs.nth(number).get_attribute("aria-label")
     text = visit.page.inner_text("body")
     assert ("PASS" in text) == (scenario == "counters")
-    assert ("Let A = session" in text) == (scenario == "counters_global")
+    assert ("Operation A: session" in text) == (scenario == "counters_global")
     background = visit.luminance("getComputedStyle(document.documentElement).backgroundColor")
     ink = visit.luminance("getComputedStyle(document.body).color")
     plot_ink = visit.luminance("getComputedStyle(document.querySelector('svg[role=img] text')).fill")

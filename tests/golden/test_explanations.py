@@ -1,6 +1,6 @@
 """How anomalies are explained: every kind, for each model to which it can happen, word for word, in explanations.txt.
 
-They are read by people, in Elle's manner: *Let A = …. Let B = …. B saw …, which only …*. After a change that is meant:
+They are read by people, in Elle's manner: *Operation A: …. Operation B: …. B saw …, which only …*. After a change that is meant:
 `python -m tests.golden.test_explanations > tests/golden/explanations.txt`, and read the difference.
 """
 
@@ -184,9 +184,9 @@ def test_an_explanation_names_its_witness_and_nothing_else(name: str) -> None:
     for _, anomaly in found:
         letters = [w.name for w in anomaly.witness]
         assert letters == [*"ABCD"[: len(letters)]]
-        introduced = re.findall(r"Let ([A-Z]) = session (\S+) ", anomaly.explanation)
+        introduced = re.findall(r"Operation ([A-Z]): session (\S+) ", anomaly.explanation)
         assert introduced == [(w.name, w.session) for w in anomaly.witness]
-        conclusion = anomaly.explanation.rpartition(f"Let {letters[-1]} = ")[2].partition(". ")[2]
+        conclusion = anomaly.explanation.rpartition(f"Operation {letters[-1]}: ")[2].partition(". ")[2]
         assert conclusion.endswith(".")
         assert set(re.findall(r"\b[A-Z]\b", conclusion)) <= set(letters)
         # No operation stands there twice.

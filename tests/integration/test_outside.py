@@ -272,7 +272,7 @@ def test_an_app_that_dies_in_the_middle_ends_the_run_in_bounded_time(workload: P
 
 
 def test_an_app_that_is_restarted_in_the_middle_is_seen_to_lose_state(workload: Path, tmp_path: Path) -> None:
-    """The same app, already imported, takes the place of the first as soon as the file `gate` exists."""
+    """A second process of the app waits until the file `gate` exists, and then takes the port of the first."""
     with running_app(tmp_path / "first") as (url, first):
         port = int(url.rpartition(":")[2])
         second = start_app(tmp_path / "second", port=port, gate=tmp_path / "gate")

@@ -18,7 +18,8 @@ def test_a_faulty_run_is_explained_kind_by_kind(tmp_path: Path) -> None:
     done = gradsoak("report", "run", "--explain", cwd=tmp_path)
     assert done.code == 1, done.err
     assert (
-        "s0-1 → s0-2 in log, 6 occurrences\n  Let A = session s0-1 appended s0-1-value-0 to log" in done.out
+        "s0-1 → s0-2 in log, 6 occurrences\n  Operation A: session s0-1 appended s0-1-value-0 to log"
+        in done.out
     )
     assert "state crossed from s0-1 to s0-2." in " ".join(done.out.split())
     assert "and 27 more, see the report." in done.out  # six sessions saw each other: 30 pairs
@@ -36,7 +37,7 @@ def test_with_json_there_is_one_object_with_every_anomaly(tmp_path: Path) -> Non
     assert (done.code, result["verdict"]) == (1, "fail")
     assert result["anomalies_total"] == {"cross-session-read": 30}
     assert len(result["anomalies"]["cross-session-read"]) == 30
-    assert result["anomalies"]["cross-session-read"][0]["explanation"].startswith("Let A = session s0-1")
+    assert result["anomalies"]["cross-session-read"][0]["explanation"].startswith("Operation A: session s0-1")
     short = gradsoak("report", "run", "--json", cwd=tmp_path).json()
     assert result.keys() - short.keys() == {"anomalies", "anomalies_total"}
 
@@ -45,7 +46,7 @@ def test_a_clean_run_has_nothing_to_explain(tmp_path: Path) -> None:
     store(tmp_path / "run", clean(), **LOG)
     done = gradsoak("report", "run", "--explain", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert "Let A" not in done.out
+    assert "Operation A:" not in done.out
 
 
 def test_a_path_without_a_run_is_one_error(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def check_witnesses(run: Path, kind: str) -> None:
     for anomaly in anomalies:
         assert len(set(anomaly.sessions)) == 2
         assert [recorded[w.operation] for w in anomaly.witness] == anomaly.sessions
-        assert anomaly.explanation.startswith(f"Let A = session {anomaly.sessions[0]} ")
+        assert anomaly.explanation.startswith(f"Operation A: session {anomaly.sessions[0]} ")
 
 
 @pytest.mark.slow

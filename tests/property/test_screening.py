@@ -155,7 +155,7 @@ def examine(
     history = dressed(Server(scope, guarantee).play(played).build(), faults, one_account=one_account)
     checks = agree(history, state)
     event(f"{scope}: {checks.verdict}")
-    selected = Scan(InMemoryHistory(history), state).suspects().operations
+    selected = Scan(InMemoryHistory(history), state).selected().operations
     event(
         "all selected"
         if len(selected) == len(history.operations)
@@ -196,9 +196,9 @@ def test_a_reader_of_foreign_values_and_their_writer_are_selected_and_nothing_el
         for name in "abcdefgh":
             built.append(name, f"{name}{turn}", [f"{name}{n}" for n in range(turn + 1)])
     state = {"log": models()["log"]}
-    assert Scan(InMemoryHistory(built.build()), state).suspects().operations == []
+    assert Scan(InMemoryHistory(built.build()), state).selected().operations == []
     built.read("c", ["c0", "c1", "c2", "f1"])
-    selected = Scan(InMemoryHistory(built.build()), state).suspects()
+    selected = Scan(InMemoryHistory(built.build()), state).selected()
     assert {operation.session for operation in selected.operations} == {"c", "f"}
     assert selected.started_ns == built.build().started_ns
     checks = agree(built.build(), state)
@@ -213,7 +213,7 @@ def test_a_count_that_another_session_explains_is_found_without_selecting_all_se
     built.read("c", 5, "n").click("c", 6)
     state = {"n": models()["n"]}
     selected = Scan(InMemoryHistory(built.build()), state)
-    assert {operation.session for operation in selected.suspects().operations} == {"c"}
+    assert {operation.session for operation in selected.selected().operations} == {"c"}
     assert selected.counted_apart == {"n"}
     checks = agree(built.build(), state)
     (failed,) = [c for c in checks.checks if c.verdict == "fail"]
@@ -237,7 +237,7 @@ def test_all_sessions_are_selected_if_a_worker_was_lost() -> None:
     built = HistoryBuilder().append("a", "a1", ["a1"]).append("b", "b1", ["b1"])
     lost = Workers(facts={"0": WorkerFacts(name="0", lost="was killed")})
     state = {"log": models()["log"]}
-    assert len(Scan(InMemoryHistory(built.build(workers=lost)), state).suspects().operations) == 2
+    assert len(Scan(InMemoryHistory(built.build(workers=lost)), state).selected().operations) == 2
 
 
 def test_sessions_that_began_with_a_reload_and_read_their_own_state_are_counted() -> None:

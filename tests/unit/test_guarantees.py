@@ -242,7 +242,10 @@ def test_a_workload_without_state_guarantees_nothing() -> None:
 
 def test_numbers_and_lists_say_nothing_about_other_objects() -> None:
     plain = of("any-python-object", found(state_types={"list": 3, "int": 3}))
-    assert (plain.status, plain.reason) == ("does-not-apply", "State held only int and list.")
+    assert (plain.status, plain.reason) == (
+        "does-not-apply",
+        "gr.State held only values of the types int and list, which JSON also has.",
+    )
 
 
 @pytest.mark.parametrize("kind", ["Turn", "list of Turn", "set", "tuple", "bytes"])

@@ -114,9 +114,9 @@ def test_an_observation_without_a_declared_variable_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["open", "reload", "close", "look-around"])
-def test_names_of_the_tabs_own_actions_are_refused(name: str) -> None:
+def test_names_that_the_load_generator_uses_are_refused(name: str) -> None:
     session = FakeSession()
-    with pytest.raises(ValueError, match="of the tab's own actions"), Visitor(session).operation(name):
+    with pytest.raises(ValueError, match="the load generator uses open"), Visitor(session).operation(name):
         pass
     assert session.recorded == []
 

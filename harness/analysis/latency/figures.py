@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.history import History
 from harness.recorded_run import RecordedRun
-from harness.records import TAB_ACTIONS, Operation, ProcessSample
+from harness.records import PAGE_ACTIONS, Operation, ProcessSample
 
 Model = Literal["open", "closed"]
 
@@ -336,7 +336,7 @@ def throughput_per_s(operations: Sequence[Operation], window: tuple[int, int]) -
     done = sum(
         1
         for o in operations
-        if o.outcome == "ok" and o.action not in TAB_ACTIONS and begin <= (o.complete_ns or 0) <= end
+        if o.outcome == "ok" and o.action not in PAGE_ACTIONS and begin <= (o.complete_ns or 0) <= end
     )
     return done / ((end - begin) / 1e9)
 

@@ -1,4 +1,4 @@
-"""Whether the load generator was the bottleneck: then measured times are its own rather than the app's."""
+"""Determine whether the load generator was the bottleneck. If so, the measured times may be its own and not those of the app."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.analysis.latency.figures import Latency, distribution
 from harness.recorded_run import RecordedRun
-from harness.records import TAB_ACTIONS, Check, GeneratorSample, Operation
+from harness.records import PAGE_ACTIONS, Check, GeneratorSample, Operation
 
 NAME = "load-generator"
 # A single-threaded process at this share of a core cannot be prompt: at 90 % utilisation, random arrivals wait nine times as long
@@ -41,7 +41,7 @@ class GeneratorWatch(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         workers: worker → its figures.
         response_p50_ms: median time of the workload's actions from actual start to completion; delays are compared with it.
-        bottleneck: whether measured times are the generator's rather than the app's; None if unknown.
+        bottleneck: true if the measured times may be those of the generator and not of the app; None if unknown.
         reason: why, and what to do about it; empty if the generator kept up.
     """
 
@@ -69,7 +69,7 @@ def generator_watch(
             bottleneck=None,
             reason="The load generator was not judged: the run has no timed window.",
         )
-    acting = [o for o in timed if o.outcome == "ok" and o.action not in TAB_ACTIONS]
+    acting = [o for o in timed if o.outcome == "ok" and o.action not in PAGE_ACTIONS]
     response = distribution([(o.latency_ns or 0) / 1e6 for o in acting])
     workers = {
         worker: GeneratorFigures(
@@ -180,7 +180,7 @@ def _sentence(found: Sequence[str], model: str) -> str:
         "a lower --arrival-rate" if model == "open" else "fewer users (--users) or a longer pause (--think)"
     )
     return (
-        f"The load generator was the bottleneck: {shown}. Times are its own rather than the app's. "
+        f"The load generator was the bottleneck: {shown}. The response times may be its own and not those of the app. "
         f"Use {less}, more generator processes (--workers), or another machine."
     )
 

@@ -112,9 +112,9 @@ def _about_state(data: RecordedRun, memory: MemoryFigures) -> list[Advice]:
     found = [
         Advice(
             setting="time_to_live=60",
-            text="Set `time_to_live` (seconds) on gr.State, so that idle open tabs release their State.",
-            evidence=f"The State of one session occupies {size}. Without a time to live, an open tab keeps it until it closes. "
-            "(After a tab has closed, Gradio keeps its State for an hour after the last write, regardless of the time to live.)",
+            text="Set `time_to_live` (seconds) on gr.State, so that idle open pages release their State.",
+            evidence=f"The State of one session occupies {size}. Without a time to live, an open page keeps it until it closes. "
+            "(After a page has closed, Gradio keeps its State for an hour after the last write, regardless of the time to live.)",
             command=_command(data, "time_to_live=60"),
         )
     ]
@@ -160,9 +160,9 @@ def _about_capacity(data: RecordedRun, memory: MemoryFigures, state: float) -> A
     reached = min(fits, after.sessions) if after is not None and after.sessions else fits
     return Advice(
         setting=f"state_session_capacity={fits}",
-        text=f"Set `state_session_capacity` of `launch` to {fits:,} or less, but above the number of tabs open at once. Beyond it, Gradio "
+        text=f"Set `state_session_capacity` of `launch` to {fits:,} or less, but above the number of pages open at once. Beyond it, Gradio "
         "drops the least recently used session.",
-        evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {units.byte_size(kept)} for an hour after its tab has closed: "
+        evidence=f"Gradio keeps {capacity:,} sessions, and each {basis} {units.byte_size(kept)} for an hour after its page has closed: "
         f"{units.byte_size(capacity * kept)} in all. {units.byte_size(memory_bytes)} of memory are available; {fits:,} sessions fit into half of that.",
         command=_command(data, f"state_session_capacity={reached}", no_compress_ttl=True),
     )

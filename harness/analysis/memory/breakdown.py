@@ -123,7 +123,7 @@ def _at(
             _Draft(
                 "leaked-per-request",
                 costs.leaked * requests,
-                "what each request leaves behind for good in leaking containers",
+                "memory that requests leaked",
             ).of(costs.leaked, requests, "request")
         )
     explained = sum(line.bytes for line in lines[1:])
@@ -131,7 +131,7 @@ def _at(
         _Draft(
             "allocator-retention",
             now.returned_bytes or 0,
-            "free memory that malloc_trim returned at this plateau"
+            "free memory that the process returned at this plateau, when the probe called malloc_trim"
             if now.returned_bytes is not None
             else "unknown: the allocator has no call to return free memory",
         )
@@ -149,7 +149,7 @@ def _at(
         _Draft(
             "unexplained",
             live - before - explained,
-            "growth of live bytes since plateau 0 that no entry above accounts for",
+            "growth of live bytes since plateau 0 that no item above explains",
         )
     )
     return [line.entry(moment) for line in lines]
@@ -189,7 +189,7 @@ def _held(sessions: int, begun: int, requests: int, costs: UnitCosts) -> list[_D
         framework = _Draft(
             "framework",
             own * sessions,
-            "cost of an open session of the baseline app under the same staircase",
+            "cost of an open session in the baseline run",
         )
     elif costs.state is not None:
         # What closed sessions leave has its own entry. It is subtracted from Gradio's share, since State was counted.
@@ -197,25 +197,27 @@ def _held(sessions: int, begun: int, requests: int, costs: UnitCosts) -> list[_D
         framework = _Draft(
             "framework",
             own * sessions,
-            "cost of an open session without its State and without what it leaves behind; there is no baseline run",
+            "cost of an open session without its State and without what remains after it closes, because there was no baseline run",
         )
     else:
         own = 0.0
-        framework = _Draft("framework", 0.0, "unknown, and included in State: there is no baseline run")
+        framework = _Draft(
+            "framework", 0.0, "unknown without a baseline run, and included in the State of sessions"
+        )
     # A negative value is a difference between the two apps, not State.
     state = max(0.0, costs.session - own - kept)
     # State of open sessions may grow with each request. Leaks have their own entry.
     grown = max(0.0, (costs.request or 0.0) - costs.leaked - max(costs.kept, costs.floor_request or 0.0))
-    counted = "" if costs.state is None else f"; counted object by object, State is {costs.state:,.0f} B"
+    counted = "" if costs.state is None else f". Counted object by object, the State is {costs.state:,.0f} B"
     lines = [
         framework.of(own, sessions, "session"),
-        _Draft("state", state * sessions, f"cost of an open session beyond Gradio’s own share{counted}").of(
+        _Draft("state", state * sessions, f"cost of an open session without Gradio’s own share{counted}").of(
             state, sessions, "session"
         ),
     ]
     if grown and requests:
         lines.append(
-            _Draft("state", grown * requests, "what later requests added to open sessions").of(
+            _Draft("state", grown * requests, "memory that later requests added to open sessions").of(
                 grown, requests, "request"
             )
         )
@@ -231,7 +233,7 @@ def _closed(begun: int, requests: int, costs: UnitCosts) -> list[_Draft]:
             _Draft(
                 "framework",
                 costs.floor_closed * begun,
-                "what closed sessions of the baseline app leave behind",
+                "memory that remains after sessions of the baseline run have closed",
             ).of(costs.floor_closed, begun, "session")
         )
     kept = _kept(costs)
@@ -249,9 +251,9 @@ def _kept(costs: UnitCosts) -> float:
 
 def _retained(kept: float, begun: int, costs: UnitCosts) -> _Draft:
     basis = (
-        "what closed sessions leave behind beyond Gradio’s own share"
+        "memory that remains after sessions have closed, without Gradio’s own share"
         if costs.floor_closed is not None
-        else "what closed sessions leave behind, including Gradio’s own share, which is unknown"
+        else "memory that remains after sessions have closed, including Gradio’s own share, which is unknown"
     )
     return _Draft("retained-after-close", kept * begun, basis).of(kept, begun, "session")
 
@@ -259,7 +261,7 @@ def _retained(kept: float, begun: int, costs: UnitCosts) -> _Draft:
 def _kept_of_requests(costs: UnitCosts, requests: int) -> list[_Draft]:
     if not costs.kept or not requests:
         return []
-    basis = "what Gradio keeps of each request up to a limit, such as statistics of its last 10,000 events"
+    basis = "records that Gradio keeps for each request up to a limit, such as statistics of its last 10,000 events"
     return [_Draft("framework", costs.kept * requests, basis).of(costs.kept, requests, "request")]
 
 

@@ -12,7 +12,7 @@ import msgspec
 from harness.analysis.theil_sen import Slope, theil_sen
 from harness.history import type_counts
 from harness.recorded_run import RecordedRun
-from harness.records import TAB_ACTIONS, Census, Container, Operation, Plateau, StateVariable
+from harness.records import PAGE_ACTIONS, Census, Container, Operation, Plateau, StateVariable
 
 # A leak grows at a constant rate, a cache that fills slows down. Growth counts as continuing if the rate over the later half
 # of the steps is at least this share of the rate over the first half.
@@ -123,7 +123,7 @@ def _measurements(data: RecordedRun) -> list[Measurement]:
         while begun < len(operations) and operations[begun].invoke_ns <= plateau.process.time_ns:
             operation = operations[begun]
             begun += 1
-            if operation.action not in TAB_ACTIONS:
+            if operation.action not in PAGE_ACTIONS:
                 actions[operation.action] += 1
             _count_declared(operation, data.manifest.state, declared, users)
         census = censuses.get(number)

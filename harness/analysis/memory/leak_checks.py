@@ -56,7 +56,7 @@ def _reason(name: str, leaks: Sequence[Growth], doubtful: Sequence[Growth], basi
     unit, number = ("request", basis.requests) if name == PER_REQUEST else ("session", basis.sessions)
     if leaks:
         named = ", ".join(g.path for g in leaks[:3]) + (" …" if len(leaks) > 3 else "")
-        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and nothing is released."
+        return f"{named} {'grows' if len(leaks) == 1 else 'grow'} with every {unit}, and no memory is freed."
     if doubtful:
         first = doubtful[0]
         return f"{first.path} may leak with every {unit}. {first.reason}"
@@ -83,12 +83,14 @@ def _anomaly(name: str, g: Growth, basis: GrowthBasis) -> Anomaly:
         else f"{basis.rounds} rounds of {basis.sessions // max(1, basis.rounds)} sessions that opened and closed"
     )
     end = (
-        "It kept growing under load, and did not shrink after all sessions had closed."
+        "It also grew under load, and it did not shrink after all sessions had closed."
         if name == PER_REQUEST
         else "Entries of earlier sessions were still there after they had closed."
     )
     bytes_text = (
-        "" if pins is None else f" and pins about {max(0, pins):,.0f} B per {name.removeprefix('leak-per-')}"
+        ""
+        if pins is None
+        else f". This keeps about {max(0, pins):,.0f} B per {name.removeprefix('leak-per-')} in memory"
     )
     what_it_is = "a type" if g.kind == TYPE else f"a {g.kind}"
     now = (

@@ -80,7 +80,9 @@ def framework_keeps(e: GrowthEvidence) -> GrowthJudgement | None:
     if e.baseline_rate is not None:
         if e.sessions.rate > e.baseline_rate:
             return None
-        return GrowthJudgement("framework-floor", f"{e.statement}; the baseline app keeps at least as many.")
+        return GrowthJudgement(
+            "framework-floor", f"{e.statement}. The baseline app also keeps at least as many."
+        )
     if e.owner != "gradio":
         return None
     return GrowthJudgement("framework-floor", f"{e.statement}. It is Gradio's own and grows in any app.")
@@ -93,7 +95,8 @@ def framework_may_keep(e: GrowthEvidence) -> GrowthJudgement | None:
     if e.holding.recorded and not e.holding.temporary:
         return None
     return GrowthJudgement(
-        "framework-floor", f"{e.statement}; without a baseline run they may be Gradio's own."
+        "framework-floor",
+        f"{e.statement}. They may be Gradio's own: there was no baseline run that could show it.",
     )
 
 
@@ -104,7 +107,7 @@ def declared_to_stay(e: GrowthEvidence) -> GrowthJudgement | None:
         return None
     return GrowthJudgement(
         "declared",
-        f"{e.statement}, exactly what the workload adds to {growth.declared}, which is declared to outlive sessions.",
+        f"{e.statement}. This is exactly what the workload adds to {growth.declared}, which outlives sessions by declaration.",
     )
 
 
@@ -136,8 +139,8 @@ def gone_later(e: GrowthEvidence) -> GrowthJudgement | None:
         return None
     return GrowthJudgement(
         "inconclusive",
-        f"{e.statement}, but {requests.gone_later:,} were gone some time after all sessions had closed. This may be pending work, or a "
-        "leak among it; a longer run decides.",
+        f"{e.statement}. Of these, {requests.gone_later:,} were gone some time after all sessions had closed. This may be pending work, a leak "
+        "or both. A longer run decides.",
     )
 
 
@@ -147,7 +150,7 @@ def stopped_under_load(e: GrowthEvidence) -> GrowthJudgement | None:
     if requests is None or requests.kept:
         return None
     return GrowthJudgement(
-        "bounded", f"{e.statement} at first, then stopped growing: it never held more than {e.longest:,}."
+        "bounded", f"{e.statement} at first, and then stopped growing. It never held more than {e.longest:,}."
     )
 
 
@@ -158,7 +161,7 @@ def repeated_keys(e: GrowthEvidence) -> GrowthJudgement | None:
         return None
     return GrowthJudgement(
         "inconclusive",
-        f"{e.statement}. This may be a leak, or a cache with repeating keys that is not full yet; a longer run decides.",
+        f"{e.statement}. This may be a leak, or a cache with repeating keys that is not full yet. A longer run decides.",
     )
 
 
@@ -186,7 +189,7 @@ def holder_not_recorded(e: GrowthEvidence) -> GrowthJudgement | None:
     """The probe did not search for the holder of the objects, which may be a bounded container."""
     if e.holding is None or e.leak is None or e.holding.recorded:
         return None
-    return GrowthJudgement("inconclusive", f"{e.statement}; their holder was not recorded.")
+    return GrowthJudgement("inconclusive", f"{e.statement}. What refers to them was not recorded.")
 
 
 def held_outside_containers(e: GrowthEvidence) -> GrowthJudgement | None:
@@ -194,7 +197,7 @@ def held_outside_containers(e: GrowthEvidence) -> GrowthJudgement | None:
     if e.kind != TYPE or e.leak is None:
         return None
     return GrowthJudgement(
-        e.leak, f"{e.statement}; no container that was counted, of the app or of Gradio, holds them."
+        e.leak, f"{e.statement}. None of the counted containers of the app or of Gradio holds them."
     )
 
 
@@ -240,8 +243,8 @@ def grew_occasionally(e: GrowthEvidence) -> GrowthJudgement | None:
         return None
     return GrowthJudgement(
         "inconclusive",
-        f"{statement(e.kind, e.requests.rate, 'request', exact=False)}, not in every batch, but about as fast under load, and it never "
-        "shrank. This may be a leak of something that happens occasionally; a longer run decides.",
+        f"{statement(e.kind, e.requests.rate, 'request', exact=False)}. It did not grow in every batch, but under load it grew about as "
+        "fast, and it never shrank. This may be a leak in something that happens occasionally. A longer run decides.",
     )
 
 
@@ -256,7 +259,7 @@ def stopped_growing(e: GrowthEvidence) -> GrowthJudgement | None:
     """It does not grow steadily with requests or with sessions."""
     return GrowthJudgement(
         "bounded",
-        f"It grew, but not steadily with requests or sessions: it never held more than {e.longest:,}.",
+        f"It grew, but not steadily with requests or with sessions. It never held more than {e.longest:,}.",
     )
 
 
@@ -358,7 +361,7 @@ def state_until_ttl(e: VerdictEvidence) -> MemoryJudgement | None:
     states, ttl_s = e.states_kept
     return MemoryJudgement(
         "retained-until-ttl",
-        f"A closed session keeps {units.byte_size(e.kept_per_session)} beyond Gradio's own share: its State, which Gradio releases "
+        f"A closed session keeps {units.byte_size(e.kept_per_session)} beyond Gradio's own share: its State, which Gradio frees "
         f"{ttl_s:,.0f} s after the last write. {states:,} values were still there.",
     )
 
@@ -434,8 +437,8 @@ def kept_by_allocators(e: VerdictEvidence) -> MemoryJudgement | None:
         return None
     return MemoryJudgement(
         "allocator-retention",
-        f"The app released its objects, but {units.byte_size(retained)} stayed resident after all sessions had closed: no object uses it, "
-        "and the allocator did not return it.",
+        f"The app freed its objects. After all sessions had closed, {units.byte_size(retained)} of free memory stayed resident, because the "
+        "allocator did not return it to the system.",
     )
 
 
@@ -445,7 +448,7 @@ def bounded_by_capacity(e: VerdictEvidence) -> MemoryJudgement | None:
     if not bounded:
         return None
     named = ", ".join(f"{g.path} (at most {g.cap:,})" for g in bounded[:3])
-    return MemoryJudgement("bounded", f"What grew has a limit: {named}.")
+    return MemoryJudgement("bounded", f"Containers that grew have a limit: {named}.")
 
 
 def half_judged(e: VerdictEvidence) -> MemoryJudgement | None:
@@ -465,7 +468,9 @@ def app_stopped_growing(e: VerdictEvidence) -> MemoryJudgement | None:
     stopped = [g for g in e.growth if g.verdict == "bounded" and g.owner == "app"]
     if not stopped:
         return None
-    return MemoryJudgement("bounded", f"What grew stopped growing: {', '.join(g.path for g in stopped[:3])}.")
+    return MemoryJudgement(
+        "bounded", f"Containers that grew have stopped growing: {', '.join(g.path for g in stopped[:3])}."
+    )
 
 
 def nothing_grew(e: VerdictEvidence) -> MemoryJudgement | None:
@@ -517,4 +522,4 @@ def _leak_sentence(leaks: Sequence[Growth], unit: str) -> str:
     size = f" ({units.byte_size(max(0.0, pins))})" if pins and first.kind not in BYTES else ""
     more = f" {units.plural(len(leaks) - 1, 'more leak')}." if len(leaks) > 1 else ""
     action = f"`{first.per_action}`" if unit == "request" and first.per_action else unit
-    return f"{first.path} grows by {rate or 0:,.2f} {what}{size} per {action}, and nothing is released.{more}"
+    return f"{first.path} grows by {rate or 0:,.2f} {what}{size} per {action}, and no memory is freed.{more}"

@@ -1,8 +1,11 @@
 """Memory cost of an open session, a closed session and a request, as slopes over plateaus.
 
-The cost of a request is measured over the batches in open sessions. The costs of sessions are measured over the staircase and the
-second round, after subtracting what each request leaves behind for good. The same slopes of the baseline run are Gradio's own
-share; the rest is the app's. See docs/methods/memory.md.
+The cost of an open session is the slope over the staircase: plateaus between which sessions open. The cost of a request is the slope
+over batches of requests in the open sessions. The cost of a closed session is the slope over rounds of sessions that open and close.
+
+A leak per request would raise the costs of sessions, because sessions make requests. So the leaked bytes are subtracted first.
+
+The baseline run has the same plateaus with a stateless app. Its slopes are Gradio's own share. See docs/methods/memory.md.
 """
 
 from __future__ import annotations
@@ -21,11 +24,11 @@ Measure = Callable[[Plateau], int | None]
 
 
 class PerSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A cost in bytes, measured two ways; None if there are too few plateaus, or if the platform does not report it.
+    """A cost in bytes, in two measures. Each is None if there are too few plateaus or if the system does not report the measure.
 
     Attributes:
-        live: from bytes that objects occupy.
-        uss: from the unique set size of the process tree, which includes memory that allocators keep.
+        live: slope of the live heap: the bytes that objects occupy.
+        uss: slope of the unique set size of the process tree. It includes free memory that allocators keep.
     """
 
     live: Slope | None
@@ -44,15 +47,15 @@ MemoryVerdict = Literal[
 
 
 class MeasuringCost(msgspec.Struct, frozen=True, kw_only=True):
-    """The cost of measuring, for the app. Nothing is counted during timed phases.
+    """What measuring costs the app. All of it happens outside of the timed load.
 
     Attributes:
         censuses: number of censuses.
         pause_ms: median pause of the app for one census.
         max_pause_ms: longest pause of the app for one census.
         objects: objects visited or counted in the last census.
-        pause_ms_per_million_objects: median pause per million objects visited or counted; None if there were none.
-        total_s: all pauses and the settling at plateaus.
+        pause_ms_per_million_objects: median pause per million objects visited or counted; None without objects.
+        total_s: sum of all pauses and of the time in which memory settled at plateaus.
     """
 
     censuses: int
@@ -67,26 +70,26 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Memory figures of the app.
 
     Attributes:
-        not_measured: which figures could not be measured, and why, in a sentence or two; None if all could.
-        verdict: `flat`, `bounded` (it grew up to a limit, or stopped), `leak-per-request`, `leak-per-session`,
-            `retained-until-ttl`, `allocator-retention` (objects were released, their memory was not), or `inconclusive`.
+        not_measured: which figures are missing and why, in a sentence or two; None if none is missing.
+        verdict: `flat`, `bounded` (memory grew up to a limit, or stopped growing), `leak-per-request`, `leak-per-session`,
+            `retained-until-ttl`, `allocator-retention` (the objects were freed, but the process kept their memory), or `inconclusive`.
         reason: the reason for the verdict, in a sentence or two.
-        next_step: the command that decides an `inconclusive` verdict; else None.
-        bytes_per_open_session: cost of one more open session, with its state.
-        leaked_bytes_per_request: what each request leaves behind for good; subtracted from the costs of sessions.
-        bytes_per_closed_session: what a session leaves behind that opened and closed.
-        bytes_per_request: what one more request leaves behind in an open session.
-        floor_per_open_session: Gradio's own share of `bytes_per_open_session`: cost of an open session of the baseline app, which has
-            as many components and no state. Adjusted to as many requests per session.
-        floor_per_closed_session: the same for a closed session.
-        floor_per_request: cost of a request of the baseline app.
-        no_floor: why there is no such share, one sentence; None if there is.
-        state_bytes_per_session: size of the values in gr.State of one session, counted object by object; None if unknown.
-        ledger: the breakdown, where each megabyte went; see `harness.analysis.memory.breakdown`.
-        measuring: the cost of measuring; None without a probe.
-        after_close_live_bytes: growth of live bytes since plateau 0 after all sessions have closed. By default, Gradio keeps the State
-            of a closed session for an hour, so most of it is expected to be there.
-        after_close_uss_bytes: growth of the unique set size at the same plateau.
+        next_step: the command to run next if the verdict is `inconclusive`; otherwise None.
+        bytes_per_open_session: cost of an open session, with its state.
+        leaked_bytes_per_request: bytes that each request leaks. They are not included in the costs of sessions.
+        bytes_per_closed_session: bytes that remain after a session has opened and closed.
+        bytes_per_request: bytes that a request adds while its session is open.
+        floor_per_open_session: Gradio's own share of `bytes_per_open_session`, from the baseline run. If the sessions of the baseline
+            run make fewer requests, the share is adjusted.
+        floor_per_closed_session: Gradio's own share of `bytes_per_closed_session`, likewise.
+        floor_per_request: Gradio's own share of `bytes_per_request`.
+        no_floor: why Gradio's own share is unknown, one sentence; None if it is known.
+        state_bytes_per_session: size of the gr.State values of one session, counted object by object; None if unknown.
+        ledger: the breakdown of resident memory into entries; see `harness.analysis.memory.breakdown`.
+        measuring: what measuring costs the app; None without a probe.
+        after_close_live_bytes: live heap after all sessions have closed, minus live heap at plateau 0. By default, Gradio keeps the
+            State of a closed session for an hour, and this figure includes it.
+        after_close_uss_bytes: the same difference of the unique set size.
     """
 
     verdict: MemoryVerdict = "inconclusive"
@@ -109,18 +112,18 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def staircase(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """Return the plateaus behind the cost of an open session: plateau 0 and one after each staircase step."""
+    """Return the plateaus for the cost of an open session: plateau 0, and one after each step of the staircase."""
     return [p for p in plateaus if p.label == "staircase"]
 
 
 def batches(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """Return the plateaus behind the cost of a request: the last staircase step and one after each batch."""
+    """Return the plateaus for the cost of a request: the last one of the staircase, and one after each batch of requests."""
     stairs, found = staircase(plateaus), [p for p in plateaus if p.label == "requests"]
     return [stairs[-1], *found] if stairs and found else []
 
 
 def rounds(plateaus: Sequence[Plateau]) -> list[Plateau]:
-    """Return the plateaus behind the cost of a closed session: all sessions closed, then one after each round of new ones."""
+    """Return the plateaus for the cost of a closed session: one after all sessions have closed, and one after each round."""
     after = next((p for p in plateaus if p.label == "after-close"), None)
     found = [p for p in plateaus if p.label == "second-round"]
     return [after, *found] if after is not None and found else []
@@ -142,28 +145,28 @@ def loadgen_rss_bytes(plateau: Plateau) -> int | None:
 
 
 def per_session(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
-    """Return the slope of a measure over open sessions, their requests included; None if a plateau lacks it."""
+    """Return bytes per open session, with the bytes that its requests leak; None if a plateau has no value."""
     return _line(staircase(plateaus), measure, lambda p: p.open_sessions)
 
 
 def per_request(plateaus: Sequence[Plateau], measure: Measure) -> Slope | None:
-    """Return the slope of a measure over requests in open sessions; None if a plateau lacks it."""
+    """Return bytes per request in open sessions; None if a plateau has no value."""
     return _line(batches(plateaus), measure, lambda p: p.requests)
 
 
 def per_open_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
-    """Return the slope of a measure over open sessions, without what their requests leave behind for good.
+    """Return bytes per open session, without the bytes that its requests leak; None if a plateau has no value.
 
     Args:
         plateaus: plateaus of the run.
-        measure: the measure at a plateau.
-        leaked: what each request leaves behind for good, in units of the measure.
+        measure: returns the memory at a plateau, bytes.
+        leaked: bytes that each request leaks.
     """
     return _line(staircase(plateaus), _without(measure, leaked), lambda p: p.open_sessions)
 
 
 def per_closed_session(plateaus: Sequence[Plateau], measure: Measure, leaked: float) -> Slope | None:
-    """Return the slope of a measure over sessions that opened and closed; arguments as for `per_open_session`."""
+    """Return bytes per session that opened and closed. The arguments are those of `per_open_session`."""
     return _line(rounds(plateaus), _without(measure, leaked), lambda p: p.sessions)
 
 
@@ -182,7 +185,7 @@ def _line(
     measure: Callable[[Plateau], float | None],
     over: Callable[[Plateau], int | None],
 ) -> Slope | None:
-    """A slope; None if a plateau lacks one of the two values, or belongs to another process than the first plateau."""
+    """Return the slope of `measure` against `over`; None if a plateau has no value, or if the app was restarted between plateaus."""
     if len({p.pid for p in plateaus}) > 1:
         return None
     values = [value for p in plateaus if (value := measure(p)) is not None]
@@ -193,7 +196,7 @@ def _line(
 
 
 def not_measured(external: ExternalApp | None) -> str | None:
-    """Return which figures are missing for an app that gradsoak did not start, and why; None for an app that it started."""
+    """Return which figures are missing and why; None if gradsoak started the app, because then no figure is missing."""
     if external is None:
         return None
     if external.pid is None:
@@ -217,7 +220,7 @@ def costs(plateaus: Sequence[Plateau], leaked_per_request: float = 0.0) -> Costs
 
     Args:
         plateaus: plateaus of the run.
-        leaked_per_request: bytes that each request leaves behind for good; see `per_open_session`.
+        leaked_per_request: bytes that each request leaks.
     """
     request = PerSession(live=per_request(plateaus, live_bytes), uss=per_request(plateaus, uss_bytes))
     return Costs(
@@ -248,14 +251,14 @@ def memory_figures(
 
     Args:
         plateaus: plateaus of the run.
-        external: the app, if gradsoak did not start it.
+        external: the running app, if gradsoak did not start it.
         census: censuses of the run.
-        baseline: plateaus of the baseline run, which has the same staircase.
-        no_control: why there are none, one sentence.
-        leaked_per_request: bytes that each request leaves behind for good.
-        leaked_by_gradio: the part of them that Gradio leaks, also in the baseline app.
-        kept_per_request: bytes that Gradio keeps of each request up to a limit. If sessions of this app make more requests than those
-            of the baseline app, Gradio's share of a session is raised by that much.
+        baseline: plateaus of the baseline run; empty without one.
+        no_control: why there is no baseline run, one sentence.
+        leaked_per_request: bytes that each request leaks.
+        leaked_by_gradio: bytes that each request leaks in the baseline run.
+        kept_per_request: bytes that Gradio keeps for each request, up to a limit. Used to adjust Gradio's own share if the sessions of
+            both runs make different numbers of requests.
     """
     found, floor = costs(plateaus, leaked_per_request), costs(baseline, leaked_by_gradio)
     return MemoryFigures(
@@ -290,7 +293,7 @@ def _sessions(plateau: Plateau) -> int | None:
 def _raised(
     floor: PerSession, kept: float, own: Sequence[Plateau], baseline: Sequence[Plateau], over: Measure
 ) -> PerSession:
-    """Gradio's share of a session, adjusted from the baseline app's requests per session to this app's."""
+    """Return Gradio's own share of a session, adjusted to the number of requests per session in this run."""
     many, few = _requests_each(own, over), _requests_each(baseline, over)
     if not kept or many is None or few is None:
         return floor
@@ -315,10 +318,10 @@ def _shifted(line: Slope | None, by: float) -> Slope | None:
 
 
 def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census]) -> float | None:
-    """Return the size of the values in gr.State of one session, bytes, at the last plateau with open sessions.
+    """Return the mean size of the gr.State values of one session, bytes, at the last plateau with open sessions.
 
-    Counted object by object; an object shared between sessions counts once. None if the values are not visible, or if the count was
-    incomplete.
+    The probe counts object by object. An object that several sessions share counts once. None if the probe cannot see the values, or
+    if its count was incomplete.
     """
     held = [p for p in plateaus if p.label in ("staircase", "requests")]
     by_plateau = {c.plateau: c for c in census}
@@ -336,7 +339,7 @@ def state_bytes_per_session(plateaus: Sequence[Plateau], census: Sequence[Census
 
 
 def measuring_cost(plateaus: Sequence[Plateau], census: Sequence[Census]) -> MeasuringCost | None:
-    """Return the cost of measuring; None without a census."""
+    """Return what measuring costs the app; None without a census."""
     if not census:
         return None
     pauses = [c.pause_ms for c in census]

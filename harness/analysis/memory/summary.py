@@ -115,9 +115,9 @@ def _estimate(line: Slope | None) -> float | None:
 
 def _no_control(data: RecordedRun) -> str:
     if data.manifest.external is not None:
-        return "There is no baseline run: gradsoak did not start the app."
+        return "There is no baseline run, because gradsoak did not start the app."
     if not data.manifest.profile.control:
-        return "There is no baseline run: the profile has none, or --no-control was given. `gradsoak run` with --profile staircase or soak makes one."
+        return "There was no baseline run. The profiles staircase and soak have one, unless --no-control is given."
     if data.baseline is None:
         return "The baseline run is missing."
     seal = data.baseline.seal

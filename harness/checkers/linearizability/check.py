@@ -191,7 +191,9 @@ class _Variable:
         # The operations nearest to the read explain most.
         others = sorted(operations.values(), key=lambda o: o.invoke_ns)[-_MOST_SHOWN:]
         known = contradiction.known.operation if contradiction.known is not None else None
-        witness = [] if known is None else [(known, f"{self._clause(known)}, with nothing else under way")]
+        witness = (
+            [] if known is None else [(known, f"{self._clause(known)}, while no other operation was running")]
+        )
         witness += [(o, self._clause(o)) for o in (*others, read)]
         sessions = involved(*(o for o, _ in witness))
         if not self._found.of(NON_LINEARIZABLE).first(self._variable, sessions):
@@ -199,18 +201,18 @@ class _Variable:
         variable, last = self._variable, chr(ord("A") + len(witness) - 1)
         seen = show(read.reads[variable]) if variable in read.reads else "what was read before"
         moment = (
-            "Each reads the state at one moment between its beginning and its end, and replaces it at a later one"
+            "Each operation reads the state at one moment between its invoke and its completion, and replaces it at a later moment"
             if self._model.concurrent_updates == "last-wins"
-            else "Each takes effect at one moment between its beginning and its end"
+            else "Each operation takes effect at one moment between its invoke and its completion"
         )
-        among = "no order of these" if len(witness) > 1 else "no possible order of the operations until then"
+        among = "No order of these" if len(witness) > 1 else "No possible order of the operations until then"
         if len(operations) > len(others) or contradiction.partial:
-            among = "no order of these and of what came before"
+            among = "No order of these and of earlier operations"
         self._found.of(NON_LINEARIZABLE).describe(
             variable=variable,
             sessions=sessions,
             witness=witness,
-            conclusion=f"{moment}; {among} explains how {last} could show {seen}.",
+            conclusion=f"{moment}. {among} explains how {last} could show {seen}.",
             relevant=[element for o, _ in witness for element in _elements(o, variable)],
         )
 

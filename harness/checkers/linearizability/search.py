@@ -570,13 +570,16 @@ class _Search:
         return None
 
     def _is_refuted(self, first: int, last: int, begin: int) -> bool:
-        """Whether no order explains the entries that are complete at the end of an entry, with or without those that are open then."""
+        """Return True if no order explains the entries up to entry `last`.
+
+        Entries that began before its end and ended later may take effect or not.
+        """
         entries = [*self._sure[first : last + 1], *self._unsure(last)]
         outcome = _Search(entries, self._states, _MOST_TRIED, begin).outcome(minimise=False)
         return outcome.contradiction is not None and not outcome.undecided
 
     def _unsure(self, last: int) -> list[Entry]:
-        """The entries that may have taken effect by the end of an entry, without their reads, which come later."""
+        """Return the entries that began before the end of entry `last` and ended later, without their reads."""
         end = self._sure[last].end
         return [
             msgspec.structs.replace(e, end=math.inf, reads=False, shown=None, after=())

@@ -47,8 +47,8 @@ def test_content_of_another_session_is_found() -> None:
     anomaly = only(shown(kept(kept(history(), "a", X), "b", Y), "b", X), "cross-session-read", file=blob())
     name = named(digest(X))
     assert anomaly.explanation == (
-        f"Let A = session a stored {name} to file, acknowledged. Let B = session b read file = {name}. "
-        f"B saw {name}, which only a ever wrote: state crossed from a to b."
+        f"Operation A: session a stored {name} to file (acknowledged). Operation B: session b read file = {name}. "
+        f"B saw {name}, which only a wrote: state crossed from a to b."
     )
     assert X not in str(anomaly)
 

@@ -62,9 +62,9 @@ def test_a_list_that_goes_back_for_a_while() -> None:
     anomaly = only(went_back, "monotonic-reads")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3", "0:4"]
     assert anomaly.explanation == (
-        "Let A = session a appended x to log, acknowledged. Let B = session a read log = [x]. "
-        "Let C = session a then read log = []. Let D = session a read log = [x]. "
-        "B had shown x, so C, which began later, had to show it: what was read went back for a while."
+        "Operation A: session a appended x to log (acknowledged). Operation B: session a read log = [x]. "
+        "Operation C: session a then read log = []. Operation D: session a read log = [x]. "
+        "B had shown x, and C began later, so C had to show it: for a while, an older state was read."
     )
 
 
@@ -80,7 +80,7 @@ def test_what_was_never_acknowledged_must_stay_once_it_was_seen() -> None:
 def test_counts_and_registers_go_back_too() -> None:
     counted = history().click("a", outcome="info", error="timeout").read("a", 1, "n").read("a", 0, "n")
     assert only(counted, "monotonic-reads").explanation.endswith(
-        "Nothing brings a count down, so B had to show at least what A had: what was read went back."
+        "No operation reduced the count, so B had to show at least as much as A: an older state was read."
     )
     stale = history().click("a", 1).click("a", 2).click("a", 3).read("a", 1, "n").read("a", 3, "n")
     assert kinds(stale) == {"monotonic-reads"}
@@ -99,7 +99,7 @@ def test_counts_and_registers_go_back_too() -> None:
 def test_appends_that_stand_in_another_order_than_they_were_made() -> None:
     anomaly = only(history().append("a", "x").append("a", "y", ["y", "x"]), "monotonic-writes")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2"]
-    assert "x was appended before y was, but the read shows it after" in anomaly.explanation
+    assert "x was appended before y, but the read shows it after" in anomaly.explanation
 
 
 def test_overlapping_appends_may_stand_in_any_order() -> None:
@@ -132,7 +132,7 @@ def test_a_state_that_is_back_where_it_began() -> None:
     anomaly = only(log.read("a", ["z"]), "reset")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
     assert anomaly.explanation.endswith(
-        "B had shown that x persisted, but C shows nothing of what had been there before B: the state was reset."
+        "B had shown x, but the later read C shows the initial value with only later writes: the state was reset."
     )
     assert kinds(history().click("a", 1).click("a", 2).click("a", 1).click("a", 2)) == {"reset"}
     assert kinds(history().write("a", "x", "x").read("a", "x", "r").read("a", None, "r")) == {"reset"}
@@ -163,7 +163,7 @@ def test_the_state_of_an_earlier_session_of_the_same_person() -> None:
     anomaly = only(log, "resurrected-state")
     assert anomaly.sessions == ["s1", "s2"]
     assert anomaly.explanation.endswith(
-        "s2 is a later session of the same user, and starts anew; but B saw x, which only s1 ever wrote: "
+        "s2 is a later session of the same user and must start with new state. But B saw x, which only s1 wrote: "
         "its state was resurrected."
     )
     count = returning().click("t1", 1).click("s1", 1).click("s1", 2).open("s2", "ann").click("s2", 3)
@@ -221,7 +221,7 @@ def test_what_was_cleared_and_came_back() -> None:
     anomaly = only(log, "cleared-state-returns")
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2", "0:3"]
     assert anomaly.explanation.endswith(
-        "B removed x, and it was not written again, but the read shows it: what was cleared came back."
+        "B cleared x, and no operation wrote it again, but the read shows it: cleared state came back."
     )
     at_once = history().append("a", "x", ["x"]).clear("a", "log", ["x"])
     assert kinds(at_once) == {"cleared-state-returns"}
@@ -321,7 +321,7 @@ def test_only_what_is_above_the_threshold_is_accepted() -> None:
     assert kinds(offers("high"), log=bounded) == set()
     assert kinds(offers("high", "low"), log=bounded) == {"garbage-read"}
     anomaly = only(offers("high", "low"), "garbage-read", log=bounded)
-    assert "Only what is above 5 is accepted" in anomaly.explanation
+    assert "The list accepts only numbers above 5" in anomaly.explanation
     assert kinds(offers(), log=bounded) == {"lost-update"}
 
 
@@ -335,8 +335,8 @@ def test_an_answer_that_belongs_to_another_operation() -> None:
     assert anomaly.sessions == ["a", "b"]
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:2"]
     assert anomaly.explanation == (
-        "Let A = session a asked x (reply), acknowledged. Let B = session b asked y, and was shown [y, x, y] (reply). "
-        "B was answered with x, which a, another session, had asked: the response was misdelivered."
+        "Operation A: session a asked for x in reply (acknowledged). Operation B: session b asked for y, and was shown [y, x, y] in reply. "
+        "The answer to B contained x, for which a, another session, had asked: the response was misdelivered."
     )
     own = only(history().ask("a", "x", "x").ask("a", "y", "x"), "misdelivered-response")
     assert own.sessions == ["a"]
@@ -348,7 +348,7 @@ def test_a_step_that_saw_what_another_operation_began_with() -> None:
     mixed = history().begin("a", "x", ["x", "y"], begin=1, end=9).begin("a", "y", ["y", "y"], begin=2, end=8)
     anomaly = only(mixed, "non-atomic-chain")
     assert anomaly.explanation.endswith(
-        "A step of B worked on y, which A had begun with: the chains of a were mixed."
+        "A step of B used y, with which A had started its chain: two chains of a were mixed."
     )
     crossed = history().begin("a", "x", ["x", "x"]).begin("b", "y", ["y", "x"])
     assert kinds(crossed) == {"cross-session-read", "non-atomic-chain"}
@@ -418,12 +418,12 @@ def test_a_count_that_is_lost_was_not_stale_as_well() -> None:
     n = history().click("a", 1, begin=1, end=2).click("b", 1, begin=3, end=4).click("c", begin=10, end=20)
     n.read("d", 2, "n", begin=13, end=14).read("d", 2, "n", begin=30, end=31)
     lost = only(n, "lost-update", n=counter(scope="everyone"))
-    assert "no later read makes up for it" in lost.explanation
+    assert "neither does a later read" in lost.explanation
     # Without the last read nobody can tell.
     open_end = history().click("a", 1, begin=1, end=2).click("b", 1, begin=3, end=4)
     open_end.click("c", begin=10, end=20).read("d", 2, "n", begin=13, end=14)
     stale = only(open_end, "read-your-writes", n=counter(scope="everyone"))
-    assert "no later read shows whether it was lost or late" in stale.explanation
+    assert "no later read shows whether the write was lost or late" in stale.explanation
     # One is lost, another only late.
     both = history().click("a", 1).click("a", 1).click("a", 2).click("a", 2).click("a", 4)
     assert kinds(both) == {"lost-update", "read-your-writes"}
@@ -530,7 +530,7 @@ def test_a_check_that_cannot_find_anything_says_so_and_does_not_spoil_the_verdic
         assert check.reason == "Does not apply: no declared variable can show this anomaly."
     cleared = named(checks, "cleared-state-returns")
     assert (cleared.verdict, cleared.applies) == ("pass", False)
-    assert cleared.reason == "Does not apply: nothing was read after a clear."
+    assert cleared.reason == "Does not apply: no state was read after a clear."
     assert named(checks, "monotonic-reads").applies
 
 

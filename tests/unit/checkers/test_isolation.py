@@ -78,8 +78,8 @@ def test_a_token_of_another_session_is_a_cross_session_read_with_its_witness() -
     assert anomaly.occurrences == 2
     assert [(w.name, w.operation) for w in anomaly.witness] == [("A", "0:1"), ("B", "0:2")]
     assert anomaly.explanation == (
-        "Let A = session a appended a1 to log, acknowledged. Let B = session b read log = [a1, b1]. "
-        "B saw a1, which only a ever wrote: state crossed from a to b."
+        "Operation A: session a appended a1 to log (acknowledged). Operation B: session b read log = [a1, b1]. "
+        "B saw a1, which only a wrote: state crossed from a to b."
     )
 
 
@@ -94,7 +94,7 @@ def test_counts_that_only_other_sessions_explain_are_a_cross_session_read() -> N
     assert kinds(checks) == {"cross-session-read"}
     (anomaly,) = named(checks, "cross-session-read").anomalies
     assert anomaly.sessions == ["a", "b"]
-    assert "at most 1" in anomaly.explanation
+    assert "at most n = 1" in anomaly.explanation
 
 
 def test_counts_that_no_session_explains_are_garbage() -> None:
@@ -152,7 +152,7 @@ def test_an_element_that_is_written_again_is_missed_and_counted_all_the_same() -
 def test_a_count_that_is_shown_as_3_0_needs_no_closer_look() -> None:
     history = HistoryBuilder().click("a", 1.0).click("b", 1.0).click("a", 2.0).build()  # type: ignore[arg-type]
     scan = Scan(InMemoryHistory(history), {"n": counter()})
-    assert scan.suspects().operations == []
+    assert scan.selected().operations == []
     assert check_history(history, {"n": counter()}, COMPLETED).verdict == "pass"
     odd = HistoryBuilder().click("a", True).click("b", 1).build()
     assert kinds(check_history(odd, {"n": counter()}, COMPLETED)) == {"garbage-read"}

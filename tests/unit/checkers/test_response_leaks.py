@@ -100,8 +100,8 @@ def test_a_foreign_token_is_a_cross_session_read_with_its_writer_as_witness() ->
     assert anomaly.variable == "log"
     assert [w.operation for w in anomaly.witness] == ["0:1", "0:3"]
     assert anomaly.explanation == (
-        f"Let A = session s0-1 wrote {token(1)} to log, acknowledged. "
-        f"Let B = session s0-2 got {token(1)} in {WHERE}. "
+        f"Operation A: session s0-1 wrote {token(1)} to log (acknowledged). "
+        f"Operation B: session s0-2 got {token(1)} in {WHERE}. "
         f"The response to B contained {token(1)}, which only s0-1 wrote: state crossed from s0-1 to s0-2."
     )
 

@@ -71,8 +71,8 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     print_summary(Path("run"), evaluation, explained=3)
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("and ")] == ["and 897 more, see the report."]
-    assert out.count("Let A = session s0-0") == 2
-    assert "s0-2 → s0-3 in clicks, 3 occurrences\n  Let A = session s0-2 appended token-2." in out
+    assert out.count("Operation A: session s0-0") == 2
+    assert "s0-2 → s0-3 in clicks, 3 occurrences\n  Operation A: session s0-2 appended token-2." in out
     assert "token-4" not in out
     assert "\ncanary: cross-session-read\n" in out
     assert "\ncanary: resurrected-state\n" in out
@@ -81,8 +81,8 @@ def test_the_first_anomalies_of_each_kind_are_explained_and_the_others_counted(
     # Without being asked for, a single example.
     print_summary(Path("run"), evaluation)
     out = capsys.readouterr().out
-    assert "for example  Let A = session s0-0" in out
-    assert out.count("Let A") == 1
+    assert "for example  Operation A: session s0-0" in out
+    assert out.count("Operation A:") == 1
 
 
 def test_the_json_object_has_every_anomaly_kept_and_their_number(full: RecordedRun) -> None:

@@ -12,8 +12,8 @@ from harness.analysis.theil_sen import Slope
 from harness.history import History, InMemoryHistory
 from harness.recorded_run import RecordedRun
 from harness.records import (
+    PAGE_ACTIONS,
     SCHEMA_VERSION,
-    TAB_ACTIONS,
     Anomaly,
     Bench,
     BenchRow,
@@ -128,7 +128,7 @@ def operation(
     number: int, at_s: float, action: str = "click", outcome: str = "ok", took_s: float = 0.02
 ) -> Operation:
     invoke_ns = BEGAN + int(at_s * S)
-    queued = outcome == "ok" and action not in TAB_ACTIONS
+    queued = outcome == "ok" and action not in PAGE_ACTIONS
     return Operation(
         worker="0",
         id=number,
@@ -184,7 +184,7 @@ def anomaly(number: int, **changes: Any) -> Anomaly:
         variable="clicks",
         occurrences=3,
         witness=witness,
-        explanation=f"Let A = session s0-{number} appended token-{number}.",
+        explanation=f"Operation A: session s0-{number} appended token-{number}.",
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -54,7 +54,7 @@ def test_what_gradsoak_asks_of_the_app_at_the_end_is_no_memory_of_the_app(full: 
     highest = re.search(r"highest .* at ([^,]+),", before.alt)
     assert highest is not None
     assert f"at {highest[1]}," in after.alt
-    assert "explain is left out" in after.caption
+    assert "The end of the run is left out" in after.caption
     assert "explain" not in before.caption
 
 

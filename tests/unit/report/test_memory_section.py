@@ -106,9 +106,9 @@ def test_without_a_baseline_app_there_is_a_reason_in_place_of_its_columns(
         no_floor="The profile has no baseline run.",
     )
     text = memory_text(shown(data, analysis, passed, memory=bare))
-    assert "No framework floor: the profile has no baseline run." in text
+    assert "Gradio’s own share is unknown: the profile has no baseline run." in text
     assert "above the floor" not in text
-    assert "Live heap per request 8.30 KB8.20–8.41 KB Left behind by one more request" in text
+    assert "Live heap per request 8.30 KB8.20–8.41 KB Memory that one more request adds" in text
 
 
 def test_a_cost_that_is_not_known_is_no_row_but_a_sentence(
@@ -121,8 +121,8 @@ def test_a_cost_that_is_not_known_is_no_row_but_a_sentence(
     )
     less = memories.figures(bytes_per_closed_session=NOTHING, bytes_per_request=NOTHING)
     text = memory_text(shown(data, analysis, passed, memory=less, growth_basis=basis))
-    assert "No cost per closed session: the profile asks for no rounds of sessions." in text
-    assert "No cost per request: at least five plateaus are needed, with requests" in text
+    assert "The cost per closed session was not measured: the profile asks for no rounds of sessions." in text
+    assert "The cost per request was not measured: this needs at least five plateaus, with requests" in text
     assert "heap per closed session 24" not in text
 
 
@@ -130,7 +130,10 @@ def test_how_long_gradio_kept_state_here_is_what_the_app_said(rich: tuple[Record
     data, analysis = rich
     limits = RunEvent(time_ns=0, wall_ns=0, kind="limits", detail={"state_ttl_when_closed_s": 1.0})
     assert "for one hour" in section(data, analysis).kept
-    assert "for 1.0 s in this run" in section(msgspec.structs.replace(data, events=[limits]), analysis).kept
+    assert (
+        "State of a closed session for 1.0 s"
+        in section(msgspec.structs.replace(data, events=[limits]), analysis).kept
+    )
 
 
 def test_growth_is_shown_with_its_holder_and_its_allocation_site(
@@ -184,7 +187,7 @@ def test_where_it_was_allocated_leads_to_the_flame_graph_in_the_run_folder(
     page = shown(data, analysis, passed)
     text = memory_text(page)
     assert "a window of 120 requests and 8 sessions" in text
-    assert "771 KB in all" in text
+    assert "Of this memory, 771 KB was still in use" in text
     assert "queueing.py:310 in push called from" in text
     assert "620 KB 1,290 gradio.Queue.event_ids_to_events, app.HISTORY[*]['messages'][*]" in text
     links = [value for tag, name, value in page.attributes if tag == "a" and name == "href"]
@@ -225,7 +228,7 @@ def test_the_cost_of_measuring_is_shown(rich: tuple[RecordedRun, Analysis], pass
         "14.3 s",
     ):
         assert part in text
-    assert "none of it in timed phases" in text
+    assert "None of this time was in the timed window" in text
 
 
 def test_plateaus_have_only_columns_with_something_in_them(
@@ -304,7 +307,7 @@ def test_the_purpose_of_a_run_and_the_environment_of_its_app_are_shown(
         ),
     )
     text = flat(shown(beside, analysis, passed).text)
-    assert "with another setting. Setting: time_to_live=60." in text
+    assert "with one setting changed. Setting: time_to_live=60." in text
     assert "Environment of the app GRADIO_IS_E2E_TEST=1" in text
     assert "beside another" not in flat(shown(data, analysis, passed).text)
 
@@ -321,7 +324,10 @@ def test_the_rows_of_the_breakdown_add_up_to_the_total(
     for moment, total in totals.items():
         assert sum(cell.bytes for row in rows if (cell := row.cells[moment]) is not None) == total
     text = memory_text(shown(*rich, passed))
-    assert "users’ StateThe values in gr.State, counted object by object. +4.10103 KB × 40 sessions 0" in text
+    assert (
+        "State of sessionsThe values in gr.State, counted object by object. +4.10103 KB × 40 sessions 0"
+        in text
+    )
     assert "unexplainedRSS less everything above. −1.30 0.00" in text
     assert "RSSSum of all items: resident memory of the app’s processes. 166.43 176.36" in text
 
@@ -331,8 +337,8 @@ def test_an_item_that_is_known_differently_at_each_moment_says_both() -> None:
     second = msgspec.structs.replace(second, basis="It was counted again.")
     (row,) = breakdown_table.rows([first, second])
     assert row.basis == [
-        ("all sessions held", "The values in gr.State, counted object by object."),
-        ("all closed", "It was counted again."),
+        ("all sessions open", "The values in gr.State, counted object by object."),
+        ("all sessions closed", "It was counted again."),
     ]
 
 

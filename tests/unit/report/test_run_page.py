@@ -87,7 +87,7 @@ def test_a_passed_run_answers_in_one_sentence(full: RecordedRun, passed: Checks)
     text = flat(page(full, passed).text)
     assert "✓\ufe0e PASS" in text
     assert "No session saw another session’s state in 200 successful operations by 3 sessions." in text
-    assert "As declared. Expected by the scenario: pass. The run gave it." in text
+    assert "As expected. The scenario expects pass, and the run ended with it." in text
     assert "Warning" not in text
     assert "ended early" not in text
 
@@ -96,10 +96,10 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RecordedRun
     text = flat(page(full, failing([anomaly(1)])).text)
     assert "✗\ufe0e FAIL" in text
     assert "The app does not keep its sessions apart." in text
-    assert "Not as declared. Expected by the scenario: pass. The run gave: fail (cross-session-read)." in text
+    assert "Not as expected. The scenario expects pass. The run ended with fail (cross-session-read)." in text
     for part in (
         "s0-1 → s0-2",
-        "Let A = session s0-1",
+        "Operation A: session s0-1",
         "appended token-1",
         "read […, token-1]",
         "2 recorded operations",
@@ -109,7 +109,7 @@ def test_a_failed_run_names_what_is_broken_and_shows_witnesses(full: RecordedRun
 
 
 def test_the_legend_of_timelines_is_shown_once_and_only_if_there_are_timelines(full: RecordedRun) -> None:
-    legend = "A bar is an operation"
+    legend = "a bar is an operation"
     assert flat(page(full, failing([anomaly(1), anomaly(2)])).text).count(legend) == 1
     assert legend not in page(full, failing([anomaly(1, witness=[])])).text
 
@@ -141,8 +141,8 @@ def test_a_run_that_recorded_nothing_is_still_reported(empty: RecordedRun) -> No
     assert "Nothing was recorded." in text
     assert "never sealed" in text
     assert "the run reached none" in text
-    assert "No throughput" in text
-    assert "No response times" in text
+    assert "Throughput was not measured" in text
+    assert "There are no response times" in text
 
 
 def test_half_a_run_is_reported(full: RecordedRun, passed: Checks) -> None:
@@ -209,7 +209,7 @@ def test_arrivals_that_were_dropped_are_not_hidden(full: RecordedRun, passed: Ch
     )
     text = flat(page(data, passed).text)
     assert "Open model" in text
-    assert "100 arrivals in all; 93 found a free session, and 7 were dropped" in text
+    assert "There were 100 arrivals. Of these, 93 acted in a session, and 7 were dropped" in text
     assert "7 of 100 arrivals were dropped" in text  # the warning
     assert "10 arrivals/s (poisson) for 12.0 s, with at most 3 sessions in use" in text
 
@@ -319,7 +319,7 @@ def test_a_session_matrix_is_shown_if_state_crossed_between_several_pairs(full: 
     ]
     # Each of the two anomalies has a picture of its witness besides.
     assert html.tags.count("svg") == len(plots) + 2
-    assert "2 of 6 possible pairs of 3 sessions" in flat(html.text)
+    assert "2 of the 6 possible pairs of 3 sessions" in flat(html.text)
 
 
 def test_text_from_outside_is_escaped(full: RecordedRun) -> None:
@@ -459,7 +459,7 @@ def test_the_report_lists_the_guarantees_and_says_which_faults_were_declared(ful
     ]
     found = msgspec.structs.replace(failing([anomaly(0)]), guarantees=guarantees)
     for expect, word in (
-        ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken (a fault is declared) It is gone."),
+        ({"verdict": "fail"}, "no-lost-update ✗\ufe0e broken (expected) It is gone."),
         ({"verdict": "pass"}, "no-lost-update ✗\ufe0e broken It is gone."),
     ):
         data = msgspec.structs.replace(full, manifest=manifest(expect=expect))
@@ -483,7 +483,7 @@ def test_what_grew_is_named_with_what_it_pins_and_why(full: RecordedRun) -> None
     analysis = analyse(data)
     checks = combine(check_growth(analysis.growth, analysis.growth_basis))
     text = Page(render_run(data, checks, analysis, [])).text
-    assert "The app does not give back the memory that it takes." in text
+    assert "The app does not free the memory that it uses." in text
     assert "What grew" in text
     assert "app.LOG list leak per request +1.00 0" in " ".join(text.split())
     assert "exactly 1.00 entries per request" in text
@@ -499,7 +499,8 @@ def test_without_growth_the_page_says_how_many_containers_were_counted(
     made = memory_run({"app.LOG": lambda _: 5})
     data = msgspec.structs.replace(full, plateaus=made.plateaus, census=made.census, manifest=made.manifest)
     assert (
-        "1 container was counted; none is listed." in Page(render_run(data, passed, analyse(data), [])).text
+        "1 container was counted. None of them grew."
+        in Page(render_run(data, passed, analyse(data), [])).text
     )
 
 
@@ -510,13 +511,13 @@ def test_without_growth_the_page_says_how_many_containers_were_counted(
         (["garbage-read", "misdelivered-response"], "The app does not keep its sessions apart."),
         (["lost-update", "visible-state"], "State left the server."),
         (["monotonic-writes"], "The app does not keep what its sessions write."),
-        (["reset"], "The app lets state fall back to where it began."),
+        (["reset"], "The app loses state: it returns to the initial value."),
         (["duplicate-effect"], "A single request takes effect more than once."),
-        (["cleared-state-returns"], "The app brings back what had been cleared."),
-        (["resurrected-state"], "The app brings back the state of an earlier page load."),
+        (["cleared-state-returns"], "The app shows state again that was cleared."),
+        (["resurrected-state"], "The app shows the state of an earlier session of the user."),
         (["non-atomic-chain"], "The app mixes up the steps of events that run at the same time."),
         (["garbage-read"], "The app shows values that no operation wrote."),
-        (["leak-per-request", "leak-per-session"], "The app does not give back the memory that it takes."),
+        (["leak-per-request", "leak-per-session"], "The app does not free the memory that it uses."),
         (["leak-per-request", "lost-update"], "The app does not keep what its sessions write."),
     ],
 )
@@ -538,7 +539,7 @@ def passing(name: str) -> Check:
     ("kind", "sentence"),
     [
         ("cross-session-read", "The app does not keep its sessions apart."),
-        ("resurrected-state", "The app brings back the state of an earlier page load."),
+        ("resurrected-state", "The app shows the state of an earlier session of the user."),
     ],
 )
 def test_a_canary_is_called_by_the_kind_of_what_it_found(full: RecordedRun, kind: str, sentence: str) -> None:

@@ -65,8 +65,8 @@ def test_a_session_seen_by_all_is_a_row_and_a_session_that_sees_all_a_column() -
         line = [place for place in places if fixed.count(place[across]) > 1]
         assert len({place[along] for place in line}) == 11
         assert len({place[across] for place in line}) == 1
-    assert "Seen most: the state of s0-5 (11 times)" in row.alt
-    assert "Saw most: s0-5 (11 times)" in column.alt
+    assert "Most often seen was the state of s0-5 (11 times)" in row.alt
+    assert "Most state was seen by s0-5 (11 times)" in column.alt
     assert row.svg != column.svg
 
 
@@ -74,8 +74,8 @@ def test_two_sessions_are_named_on_both_sides() -> None:
     plot = plot_of([("s0-1", "s0-2", 3), ("s0-2", "s0-1", 1)], ["s0-1", "s0-2"])
     assert words(plot).count("s0-1") == words(plot).count("s0-2") == 2
     assert {"whose state", "seen by", "1×", "3×"} <= set(words(plot))
-    assert "2 of 2 possible pairs of 2 sessions" in plot.caption
-    assert "in one row and column" not in plot.caption
+    assert "2 of the 2 possible pairs of 2 sessions" in plot.caption
+    assert "A row or column stands for" not in plot.caption
 
 
 @pytest.mark.parametrize("number", [3, 25, 51, 126, 503])
@@ -87,7 +87,7 @@ def test_labels_are_thinned_and_never_touch(number: int) -> None:
     assert len(labels) <= 40
     assert len(plot.svg) < 200_000
     if number > MAX_GROUPS:
-        assert f"up to {-(-number // MAX_GROUPS)} of them in one row and column" in plot.caption
+        assert f"A row or column stands for up to {-(-number // MAX_GROUPS)} sessions." in plot.caption
     else:
         assert "up to" not in plot.caption
 

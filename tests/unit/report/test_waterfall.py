@@ -33,7 +33,7 @@ def test_the_waterfall_has_a_bar_for_each_item_and_says_that_its_axis_is_broken(
     for figure in ("141.23", "+4.10", "−1.30", "166.43", "176.36", "0.00"):
         assert figure in words
     assert "The axis is broken at //, and continues at 130 MB." in words
-    assert {"All sessions held", "All closed"} <= set(words)
+    assert {"All sessions open", "All sessions closed"} <= set(words)
     assert "RSS 166.43 MB" in plot.alt
     assert plot.png.startswith(b"\x89PNG")
     page = inline(plot.svg.decode(), PALETTE)

@@ -48,7 +48,7 @@ def test_a_list_that_only_grows_is_an_exact_leak_per_request() -> None:
     ]
     prose = check.anomalies[0].explanation
     assert "app.LOG (a list) grew by exactly 1.00 entries per request over 5 batches of 20 requests" in prose
-    assert "pins about 100 B per request" in prose
+    assert "keeps about 100 B per request in memory" in prose
     assert "did not shrink after all sessions had closed" in prose
 
 
@@ -112,7 +112,7 @@ def test_a_cache_with_repeating_keys_is_inconclusive_and_a_list_that_grows_as_sl
     cache = memory_run({"app.CACHE": slowly})
     assert judged(cache)["app.CACHE"].verdict == "inconclusive"
     assert verdicts(cache)[0] == "inconclusive"
-    assert "a longer run decides" in checks(cache)["leak-per-request"].reason
+    assert "A longer run decides" in checks(cache)["leak-per-request"].reason
     log = memory_run({"app.LOG": slowly}, facts={"app.LOG": {"kind": "list"}})
     assert verdicts(log)[0] == "fail"
     assert "about 0." in checks(log)["leak-per-request"].anomalies[0].explanation

@@ -134,7 +134,7 @@ GROWTH: dict[str, GrowthCase] = {
     "framework_may_keep": GrowthCase(
         by_session("lib.Task", TYPE, holding=Holding(recorded=True, temporary=True)),
         "framework-floor",
-        "without a baseline run",
+        "there was no baseline run",
         by_session("lib.Task", TYPE, holding=ASKED),
         "held_outside_containers",
     ),
@@ -197,7 +197,7 @@ GROWTH: dict[str, GrowthCase] = {
     "holder_not_recorded": GrowthCase(
         by_request("app.Row", TYPE, holding=Holding(recorded=False)),
         "inconclusive",
-        "their holder was not recorded",
+        "What refers to them was not recorded",
         by_request("app.Row", TYPE, holding=ASKED),
         "held_outside_containers",
     ),
@@ -239,7 +239,7 @@ GROWTH: dict[str, GrowthCase] = {
     "grew_occasionally": GrowthCase(
         evidence(kind="list", requests=requests(steady=False, occasional=True)),
         "inconclusive",
-        "not in every batch",
+        "did not grow in every batch",
         evidence(kind="dict", requests=requests(steady=False, occasional=True)),
         "stopped_growing",
     ),
@@ -461,7 +461,7 @@ VERDICTS: dict[str, VerdictCase] = {
     "kept_by_allocators": VerdictCase(
         run(ledger=entries(20_000_000)),
         "allocator-retention",
-        "20.0 MB stayed resident",
+        "20.0 MB of free memory stayed resident",
         None,
         run(ledger=entries(14_000_000)),
         "nothing_grew",

@@ -161,7 +161,7 @@ def test_objects_whose_holder_was_not_recorded_are_inconclusive() -> None:
     ):
         (found,) = of_type(data)
         assert found.verdict == "inconclusive"
-        assert found.reason.endswith("and never fell; their holder was not recorded.")
+        assert found.reason.endswith("and never fell. What refers to them was not recorded.")
         assert {check.verdict for check in check_growth(*growth_figures(data))} == {"pass", "inconclusive"}
 
 

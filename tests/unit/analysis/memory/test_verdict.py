@@ -46,7 +46,7 @@ def test_memory_without_growth_is_flat() -> None:
 def test_a_leak_is_named_with_its_rate() -> None:
     memory = judged({"app.LOG": lambda t: 2 * t.requests}, facts={"app.LOG": {"kind": "list"}})
     assert memory.verdict == "leak-per-request"
-    assert memory.reason == ("app.LOG grows by 2.00 entries (200 B) per request, and nothing is released.")
+    assert memory.reason == ("app.LOG grows by 2.00 entries (200 B) per request, and no memory is freed.")
     assert judged({"app.SEEN": lambda t: t.sessions}).verdict == "leak-per-session"
 
 

@@ -53,10 +53,10 @@ def test_two_clicks_cannot_both_be_the_second() -> None:
     assert [(w.name, w.reads) for w in anomaly.witness] == [
         ("A", {"n": 1}), ("B", {"n": 3}), ("C", {"n": 3})]  # fmt: skip
     assert anomaly.explanation == (
-        "Let A = session a incremented n, acknowledged, and read n = 1, with nothing else under way. "
-        "Let B = session a incremented n, acknowledged, and read n = 3. "
-        "Let C = session a incremented n, acknowledged, and read n = 3. "
-        "Each takes effect at one moment between its beginning and its end; no order of these explains how C could show 3."
+        "Operation A: session a incremented n (acknowledged), and read n = 1, while no other operation was running. "
+        "Operation B: session a incremented n (acknowledged), and read n = 3. "
+        "Operation C: session a incremented n (acknowledged), and read n = 3. "
+        "Each operation takes effect at one moment between its invoke and its completion. No order of these explains how C could show 3."
     )
 
 
@@ -226,8 +226,8 @@ def test_a_model_of_ones_own_is_checked_as_the_built_in_ones_are() -> None:
     check = judged(pushed(*GOOD, ("pop", None, ["y"])), stack, stack=Stack().variable())[NAME]
     assert check.verdict == "fail"
     assert check.anomalies[0].explanation.startswith(
-        "Let A = session a did pop on stack, acknowledged, and read stack = [x], with nothing else under way. "
-        "Let B = session a did pop on stack, acknowledged, and read stack = [y]."
+        "Operation A: session a did pop on stack (acknowledged), and read stack = [x], while no other operation was running. "
+        "Operation B: session a did pop on stack (acknowledged), and read stack = [y]."
     )
     overlapping = HistoryBuilder()
     for number, value in enumerate("xy"):
@@ -267,7 +267,7 @@ def test_a_token_of_another_session_is_found_under_every_model() -> None:
     check = judged(built, {"stack": Stack()}, **state)["cross-session-read"]
     assert kinds(built, {"stack": Stack()}, **state) == {"cross-session-read"}
     assert check.anomalies[0].explanation == (
-        f"Let A = session s0-5 did push({token}) on stack, acknowledged. Let B = session b read stack = [{token}]. "
+        f"Operation A: session s0-5 did push({token}) on stack (acknowledged). Operation B: session b read stack = [{token}]. "
         f"B saw {token}, whose token names s0-5 as its writer: state crossed from s0-5 to b."
     )
     shared = {"stack": Stack(scope="everyone").variable()}
