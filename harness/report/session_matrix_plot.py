@@ -190,7 +190,7 @@ def _in_words(title: str, crossings: Crossings) -> str:
 def _declaration(check: str) -> PlotDeclaration:
     return PlotDeclaration(
         name=f"sessions-{check}",
-        title=f"{check}: which session saw the state of which other session",
+        title=f"{check}: which session saw whose state",
         section=section_of(check),
         caption=partial(_caption, check),
         draw=partial(_matrix, check),

@@ -94,16 +94,19 @@ def test_the_stock_driver_runs_a_workload_that_only_calls(
             "        label = self.token()\n        self.secret(f'key of {label}')\n",
         )
     )
-    # An unmodified client uses so much CPU that with ten users the generator is the bottleneck on a busy machine.
+    # An unmodified client uses so much CPU that a few users with a long pause are enough.
     load = ("--users", "3", "--think", "1", "--duration", "5s")
     done = gradsoak(
         "run", folder, "--url", click_url, "--driver", "stock", *load, "--out", "run", "--json", cwd=tmp_path
     )
-    assert (done.json()["verdict"], done.code) == ("pass", 0), done.json()["figures"]["warnings"]
     (warned,) = [text for text in done.json()["figures"]["warnings"] if "does not search responses" in text]
     assert "declares secrets" in warned
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["driver"] == "stock"
     checks = json.loads((tmp_path / "run" / "derived" / "checks.json").read_text())["checks"]
+    # Whether the client of this driver was the bottleneck depends on what else the machine does. Nothing else may stand in the way.
+    others = {check["name"]: check["verdict"] for check in checks if check["verdict"] != "pass"}
+    assert others in ({}, {"load-generator": "inconclusive"})
+    assert (done.json()["verdict"], done.code) == (("inconclusive", 3) if others else ("pass", 0))
     blind = [check for check in checks if check["name"] in ("canary", "visible-state")]
     assert [(check["verdict"], check["applies"]) for check in blind] == [("pass", False)] * 2
     assert all("no response was searched" in check["reason"] for check in blind)
