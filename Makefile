@@ -37,9 +37,10 @@ unit test check-all: export PYTHONDONTWRITEBYTECODE =
 unit: install ## Run the tests that start no app under load: unit, property, golden, frozen and repository tests
 	@$(BIN)/pytest -n 2 -m "not slow" tests/unit tests/property tests/golden tests/frozen tests/repo $(TEST_ARGS)
 
+# Three workers on two cores: tests wait for apps to start, for pages to close and for users to think.
 .PHONY: test
 test: install ## Run the tests, with real servers and a real browser (TEST_ARGS="-k probe")
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(TEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup -m "not slow" $(TEST_ARGS)
 
 .PHONY: check-all
 check-all: install ## Run all tests, including the slow ones

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from harness import tokens
@@ -30,11 +29,15 @@ THEIRS = tokens.mint("7f3a", 0, 8, 1)
 DAMAGED = THEIRS[:-1] + ("0" if THEIRS[-1] != "0" else "1")
 SHOWING = ("image", "gallery", "html", "markdown", "chatbot", "audio")
 OFFERING = ("file", "downloadbutton")
+# One worker imports gradio for all of them.
+pytestmark = pytest.mark.xdist_group("channels")
 
 
 @functools.cache
 def app() -> tuple[dict[str, Any], dict[str, Any]]:
     """Configuration and endpoint descriptions of an app with a component of each sort that can hold a file."""
+    import gradio as gr  # takes seconds, and every worker imports this module to collect its tests
+
     with gr.Blocks() as blocks:
         outputs = [
             gr.Textbox(label="text"),

@@ -8,6 +8,7 @@ The tests of `make check-all` run the very same trials; the command prints them 
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 import tempfile
@@ -54,6 +55,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float
 
 
+@functools.cache
 def clean() -> list[str]:
     """Bundled scenarios that declare that they pass."""
     return [s.name for s in scenario.bundled() if s.expect is not None and s.expect.verdict == "pass"]
